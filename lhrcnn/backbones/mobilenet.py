@@ -1,0 +1,45 @@
+"""MobileNetV2 (arXiv 1801.04381, table 2) as a detection backbone, with torchvision's layer numbering and padding."""
+import tensorflow as tf
+
+from lhrcnn.backbones import layers
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)  # RGB, 0-255
+PIXEL_STD = (58.395, 57.12, 57.375)
+BLOCKS = (  # expansion, channels, repeats, stride
+    (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+MAP_AFTER = {3: "c2", 6: "c3", 13: "c4", 17: "c5"}  # index of the block that ends each map
+
+
+def mobilenet_v2(config, norm=None):
+    """The backbone: float32 pictures [B, H, W, 3], normalised -> {"c2", "c3", "c4", "c5"} maps [B, h, w, C] of strides 4, 8, 16
+    and config.out_stride (16 keeps the resolution of the last stage, without dilation).
+
+    `config` is a BackboneConfig. The last 1x1 convolution (1280 channels) belongs to the classifier and is left out."""
+    norm = norm or layers.batch_norm(config, epsilon=1e-5)
+    image = tf.keras.Input([None, None, 3], name="image")
+    x = layers.conv(image, _channels(32, config), 3, "block0", norm, strides=2, activation="relu6")
+    maps, index = {}, 0
+    for expansion, channels, repeats, stride in BLOCKS:
+        for repeat in range(repeats):
+            index += 1
+            first_stride = 1 if channels == 160 and config.out_stride == 16 else stride
+            x = _inverted_residual(x, _channels(channels, config), expansion, first_stride if repeat == 0 else 1, f"block{index}", norm)
+            if index in MAP_AFTER:
+                maps[MAP_AFTER[index]] = x
+    return layers.Backbone(image, maps, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}, PIXEL_MEAN, PIXEL_STD,
+                           stages=tuple(f"block{i}" for i in range(18)))
+
+
+def _channels(channels, config):
+    return layers.scaled(channels, config.width, multiple=8)
+
+
+def _inverted_residual(x, channels, expansion, stride, name, norm):
+    y = x
+    if expansion > 1:
+        y = layers.conv(y, expansion * x.shape[-1], 1, f"{name}_expand", norm, activation="relu6")
+    y = layers.depthwise(y, 3, f"{name}_depthwise", norm, strides=stride, activation="relu6")
+    y = layers.conv(y, channels, 1, f"{name}_project", norm, activation=None)
+    if stride == 1 and x.shape[-1] == channels:
+        y = tf.keras.layers.Add(name=f"{name}_add")([x, y])
+    return y

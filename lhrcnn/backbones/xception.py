@@ -1,0 +1,55 @@
+"""Xception*, the small backbone of Light-Head R-CNN (arXiv 1711.07264, table 7).
+
+The table gives widths, strides and repeats but leaves the unit open. Here a unit is 1x1 (a quarter of its output) ->
+depthwise 3x3 -> 1x1, with its input added; a unit of stride 2 concatenates the average-pooled input instead. That is the
+reading whose cost, 143 million multiply-adds at 224 x 224 with the classifier, meets the table's 145.
+"""
+import tensorflow as tf
+
+from lhrcnn.backbones import layers
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)  # RGB, 0-255
+PIXEL_STD = (58.395, 57.12, 57.375)
+STEM_CHANNELS = 24
+STAGES = (("c3", 144, 4), ("c4", 288, 8), ("c5", 576, 4))  # name, channels, units
+
+
+def xception(config, norm=None):
+    """The backbone as a Keras model: float32 pictures [B, H, W, 3], normalised -> {"c3", "c4", "c5"} maps [B, h, w, C].
+
+    `config` is a BackboneConfig; c3 and c4 have strides 8 and 16, c5 has config.out_stride (without dilation, as the paper's
+    small model). `norm(name)` makes the batch norm layers."""
+    norm = norm or layers.batch_norm(config)
+    image = tf.keras.Input([None, None, 3], name="image")
+    x = layers.conv(image, layers.scaled(STEM_CHANNELS, config.width), 3, "stem", norm, strides=2)
+    x = tf.keras.layers.MaxPool2D(3, 2, "same", name="stem_pool")(x)
+    maps = {}
+    for name, channels, units in STAGES:
+        stride = 1 if name == "c5" and config.out_stride == 16 else 2
+        for index in range(units):
+            x = _unit(x, layers.scaled(channels, config.width), stride if index == 0 else 1, f"{name}_{index + 1}", norm)
+        maps[name] = x
+    return layers.Backbone(image, maps, {"c3": 8, "c4": 16, "c5": config.out_stride}, PIXEL_MEAN, PIXEL_STD,
+                           stages=("stem", "c3", "c4", "c5"))
+
+
+def _unit(x, channels, stride, name, norm):
+    """One unit; where width changes the shortcut is concatenated (pooled with stride 2), elsewhere it is added."""
+    widens = x.shape[-1] != channels
+    new = channels - x.shape[-1] if widens else channels
+    y = layers.conv(x, layers.scaled(channels, 0.25), 1, f"{name}_reduce", norm)
+    y = layers.depthwise(y, 3, f"{name}_depthwise", norm, strides=stride, activation=None)
+    y = layers.conv(y, new, 1, f"{name}_expand", norm, activation=None)
+    if widens:
+        shortcut = tf.keras.layers.AveragePooling2D(3, stride, "same", name=f"{name}_pool")(x) if stride > 1 else x
+        y = tf.keras.layers.Concatenate(name=f"{name}_concat")([shortcut, y])
+    else:
+        y = tf.keras.layers.Add(name=f"{name}_add")([x, y])
+    return tf.keras.layers.ReLU(name=f"{name}_relu")(y)
+
+
+def xception_classifier(config, num_classes=1000):
+    """The backbone with average pooling and a classifier: pictures [B, H, W, 3] -> logits [B, num_classes]."""
+    backbone = xception(config)
+    x = tf.keras.layers.GlobalAveragePooling2D(name="pool")(backbone.model.output["c5"])
+    return tf.keras.Model(backbone.model.input, tf.keras.layers.Dense(num_classes, name="classifier")(x), name="xception_classifier")

@@ -1,0 +1,83 @@
+"""Box arithmetic in TensorFlow.
+
+Boxes are [..., 4] float32 (ymin, xmin, ymax, xmax), half-open, in px; a box without area overlaps nothing.
+Deltas are [..., 4] (dy, dx, dh, dw): centre offset over the reference's size, and log of the size ratio (Faster R-CNN,
+arXiv 1506.01497, eq. 2).
+"""
+import math
+
+import tensorflow as tf
+
+MAX_LOG_RATIO = math.log(1000.0 / 16)  # keeps exp() of an untrained regressor finite
+
+
+def area(boxes):
+    """Areas [...] in px^2 of boxes [..., 4]; 0 for inverted ones."""
+    height = tf.maximum(boxes[..., 2] - boxes[..., 0], 0.0)
+    width = tf.maximum(boxes[..., 3] - boxes[..., 1], 0.0)
+    return height * width
+
+
+def intersection(a, b):
+    """Common areas [..., n, m] in px^2 of boxes a [..., n, 4] and b [..., m, 4]."""
+    top_left = tf.maximum(a[..., :, None, :2], b[..., None, :, :2])
+    bottom_right = tf.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
+    size = tf.maximum(bottom_right - top_left, 0.0)
+    return size[..., 0] * size[..., 1]
+
+
+def iou(a, b):
+    """Intersection over union [..., n, m] of boxes a [..., n, 4] and b [..., m, 4]; 0 where both are empty."""
+    common = intersection(a, b)
+    union = area(a)[..., :, None] + area(b)[..., None, :] - common
+    return tf.math.divide_no_nan(common, union)
+
+
+def coverage(a, regions):
+    """Share [..., n, m] of each box a [..., n, 4] that lies in each region [..., m, 4]."""
+    return tf.math.divide_no_nan(intersection(a, regions), area(a)[..., :, None])
+
+
+def encode(boxes, references, std=(1.0, 1.0, 1.0, 1.0)):
+    """Deltas [..., 4] that move `references` onto `boxes` (both [..., 4] px), divided by `std`; finite for empty boxes too."""
+    size, reference_size = _size(boxes), _size(references)
+    offset = (_center(boxes) - _center(references)) / reference_size
+    return tf.concat([offset, tf.math.log(size / reference_size)], -1) / tf.constant(std)
+
+
+def decode(deltas, references, std=(1.0, 1.0, 1.0, 1.0)):
+    """Boxes [..., 4] in px: `references` moved by deltas times `std`; size ratios are limited to 1000 / 16."""
+    deltas = deltas * tf.constant(std)
+    size = _size(references)
+    center = _center(references) + deltas[..., :2] * size
+    half = size * tf.exp(tf.clip_by_value(deltas[..., 2:], -MAX_LOG_RATIO, MAX_LOG_RATIO)) / 2
+    return tf.concat([center - half, center + half], -1)
+
+
+def clip(boxes, image_size):
+    """Boxes [B, n, 4] limited to pictures of valid height and width image_size [B, 2], px."""
+    limit = tf.tile(image_size, [1, 2])[:, None, :]
+    return tf.clip_by_value(boxes, 0.0, limit)
+
+
+def giou(a, b):
+    """Generalised IoU [...] in (-1, 1] of box pairs a, b [..., 4] (arXiv 1902.09630, algorithm 1)."""
+    top_left, bottom_right = tf.maximum(a[..., :2], b[..., :2]), tf.minimum(a[..., 2:], b[..., 2:])
+    common = area(tf.concat([top_left, bottom_right], -1))
+    hull = area(tf.concat([tf.minimum(a[..., :2], b[..., :2]), tf.maximum(a[..., 2:], b[..., 2:])], -1))
+    union = area(a) + area(b) - common
+    return tf.math.divide_no_nan(common, union) - tf.math.divide_no_nan(hull - union, hull)
+
+
+def xywh_from_yxyx(boxes):
+    """COCO's (x, y, width, height) [..., 4] of boxes [..., 4], px."""
+    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
+    return tf.stack([xmin, ymin, xmax - xmin, ymax - ymin], -1)
+
+
+def _center(boxes):
+    return (boxes[..., :2] + boxes[..., 2:]) / 2
+
+
+def _size(boxes):
+    return tf.maximum(boxes[..., 2:] - boxes[..., :2], 1e-3)

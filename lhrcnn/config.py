@@ -1,0 +1,356 @@
+"""Every option of lhrcnn: typed dataclasses that are their own documentation, filled from YAML.
+
+A config file names only what differs from the defaults below, or from the file in its `base:` key; `--set section.key=value`
+changes single options. `lhrcnn env --config FILE` prints the outcome with the meaning of every option.
+"""
+import dataclasses
+import difflib
+import math
+import os
+import pathlib
+import tempfile
+import typing
+
+import yaml
+
+
+class ConfigError(ValueError):
+    """A config file or override is wrong; the message says where, what was found and what is allowed."""
+
+
+def option(default, meaning, choices=None, minimum=None):
+    """A dataclass field with its one-line meaning, and what values are allowed."""
+    metadata = {"meaning": meaning, "choices": choices, "minimum": minimum}
+    if isinstance(default, (list, dict)):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass
+class DataConfig:
+    """Where the pictures are and what happens to them before the network."""
+    format: str = option("shapes", "layout of the data set; shapes is generated when missing", ["shapes", "coco", "voc"])
+    dir: str = option("datasets/shapes", "folder of the data set; --data_dir overrides it")
+    train_split: str = option("train", "training pictures: VOC list (VOC2007/trainval, + joins lists), COCO split name or .json file")
+    val_split: str = option("val", "pictures evaluated during training, named the same way; empty: none")
+    test_split: str = option("val", "pictures eval_main.py scores by default")
+    image_dir: str = option("", "COCO only: folder of the pictures, relative to dir; empty: found by the split's name")
+    classes: typing.List[str] = option([], "class names to learn, in order; empty: all of the data set's")
+    resize: str = option("keep_ratio", "keep_ratio: short/long side below; stretch: to stretch_size", ["keep_ratio", "stretch"])
+    short_side: typing.List[int] = option([800], "short side in px; training draws one of the list a batch, testing uses test_short_side", minimum=1)
+    test_short_side: int = option(0, "short side in px for evaluation and prediction; 0: the last of short_side", minimum=0)
+    long_side: int = option(1333, "longest side in px after a keep_ratio resize", minimum=1)
+    stretch_size: typing.List[int] = option([144, 144], "height and width in px of a stretch resize", minimum=1)
+    antialias: bool = option(True, "low-pass filter when a resize shrinks pictures")
+    pad_multiple: int = option(32, "padded height and width are multiples of this many px", minimum=1)
+    aspect_groups: typing.List[float] = option([1.0, 1.34, 1.67], "long/short ratios of the padded canvases; pictures share a batch within one canvas")
+    flip: bool = option(True, "mirror half of the training pictures left-right")
+    photometric: float = option(0.0, "strength of random brightness, contrast, saturation and hue, 0 to 1", minimum=0)
+    min_crop: float = option(1.0, "random crop: smallest kept share of each side, 1: no crop", minimum=0)
+    max_expand: float = option(1.0, "random expansion: largest canvas over the picture's side, 1: none", minimum=1)
+    keras_cv_augment: typing.List[str] = option([], "keras-cv layers applied to training batches, in order; not reproducible to the bit",
+                                                ["MixUp", "Mosaic", "RandomColorJitter", "RandomHue", "RandomSaturation", "Grayscale",
+                                                 "ChannelShuffle", "Solarization", "AutoContrast", "Equalization"])
+    max_boxes: int = option(100, "most ground-truth boxes kept a picture; the largest ones stay", minimum=1)
+    keep_empty: bool = option(False, "train on pictures without boxes too")
+    use_difficult: bool = option(True, "train on VOC boxes marked difficult (they never count in evaluation)")
+    on_error: str = option("fail", "unreadable or wrong pictures and boxes: fail, or skip and count them", ["fail", "skip"])
+    cache_dir: str = option("", "folder for decoded, resized pictures; empty: decode every time")
+    workers: int = option(0, "parallel reads and decodes; 0: as many as tf.data finds best", minimum=0)
+
+
+@dataclasses.dataclass
+class BackboneConfig:
+    """The convolutional network under both stages."""
+    name: str = option("xception", "architecture", ["xception", "mobilenet_v2"])
+    weights: str = option("", "file with pretrained weights (.npz, torchvision .pth, or a run directory); empty: random")
+    frozen_stages: int = option(0, "leading stages that are not trained (1: the stem)", minimum=0)
+    batch_norm: str = option("train", "frozen: fixed statistics and affine parameters; train: learned", ["frozen", "train"])
+    batch_norm_momentum: float = option(0.97, "share of the old running statistics kept a step")
+    width: float = option(1.0, "multiplier of the channels", minimum=0)
+    out_stride: int = option(16, "stride of the last map: 16 (its stage keeps the resolution) or 32", [16, 32])
+
+
+@dataclasses.dataclass
+class RPNConfig:
+    """Region proposals: anchors, their targets, and the boxes handed on."""
+    levels: typing.List[str] = option(["c4"], "backbone maps it reads")
+    channels: int = option(256, "channels of its 3x3 convolution", minimum=1)
+    anchor_scales: typing.List[float] = option([32, 64, 128, 256, 512], "square roots of anchor areas in px")
+    anchor_ratios: typing.List[float] = option([0.5, 1.0, 2.0], "anchor height / width")
+    center_offset: float = option(0.5, "anchor centre inside a cell, in strides: 0.5 the middle, 0 the corner")
+    border_px: float = option(0.0, "training uses anchors at most this far outside the picture; negative: all")
+    positive_iou: float = option(0.7, "anchors this close to a box are foreground")
+    negative_iou: float = option(0.3, "anchors further than this from every box are background")
+    batch_per_image: int = option(256, "anchors sampled a picture", minimum=1)
+    positive_fraction: float = option(0.5, "largest share of foreground among the sampled")
+    smooth_l1_beta: float = option(1 / 9, "where smooth L1 turns from quadratic to linear (1 / sigma^2)")
+    pre_nms_train: int = option(6000, "best-scored anchors that enter NMS a picture, training", minimum=1)
+    post_nms_train: int = option(1000, "proposals kept a picture, training", minimum=1)
+    pre_nms_test: int = option(6000, "best-scored anchors that enter NMS a picture, testing", minimum=1)
+    post_nms_test: int = option(1000, "proposals kept a picture, testing", minimum=1)
+    nms_iou: float = option(0.7, "NMS threshold of proposals")
+    min_size_px: float = option(0.0, "proposals with a smaller side are dropped", minimum=0)
+    init_std: float = option(0.01, "standard deviation of new weights")
+
+
+@dataclasses.dataclass
+class HeadConfig:
+    """The light head: large separable convolution, PSRoIAlign, one FC, scores and boxes."""
+    level: str = option("c5", "backbone map it reads")
+    kernel_size: int = option(15, "long side of the large separable convolution", minimum=1)
+    mid_channels: int = option(64, "channels between its two convolutions (S: 64, L: 256)", minimum=1)
+    group_size: int = option(7, "PSRoIAlign bins a side", minimum=1)
+    thin_channels: int = option(10, "channels a bin", minimum=1)
+    pool: str = option("max", "reduction of a bin's samples", ["max", "avg"])
+    sampling_ratio: int = option(2, "samples a side of each bin", minimum=1)
+    aligned: bool = option(False, "shift boxes by half a pixel of the map, as torchvision's aligned=True")
+    psroi_impl: str = option("auto", "custom: compiled op; tf: stock TensorFlow ops; auto: compiled where it builds", ["auto", "custom", "tf"])
+    fc_channels: int = option(2048, "units of the fully connected layer", minimum=1)
+    class_agnostic: bool = option(False, "one box for all classes instead of one a class")
+    foreground_iou: float = option(0.5, "proposals this close to a box are foreground")
+    background_iou_low: float = option(0.0, "proposals below this are left out of the background")
+    sampler: str = option("ohem", "ohem: the hardest proposals of each picture; random: sampled by foreground share", ["ohem", "random"])
+    batch_per_image: int = option(256, "proposals that carry loss, a picture", minimum=1)
+    positive_fraction: float = option(0.25, "random sampler: largest share of foreground")
+    target_std: typing.List[float] = option([0.1, 0.1, 0.2, 0.2], "box targets (dy, dx, dh, dw) are divided by these")
+    box_loss: str = option("smooth_l1", "loss of foreground boxes", ["smooth_l1", "l1", "giou"])
+    smooth_l1_beta: float = option(1.0, "where smooth L1 turns from quadratic to linear")
+    box_loss_weight: float = option(2.0, "factor of the box loss", minimum=0)
+    label_smoothing: float = option(0.0, "share of the target spread over all classes", minimum=0)
+
+
+@dataclasses.dataclass
+class PostprocessConfig:
+    """From scored boxes to detections."""
+    score_threshold: float = option(0.001, "detections below are dropped", minimum=0)
+    nms_iou: float = option(0.5, "NMS threshold within a class")
+    max_detections: int = option(100, "most detections a picture", minimum=1)
+    pre_nms: int = option(1000, "best-scored (box, class) pairs that enter NMS", minimum=1)
+
+
+@dataclasses.dataclass
+class ModelConfig:
+    """The detector."""
+    backbone: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
+    rpn: RPNConfig = dataclasses.field(default_factory=RPNConfig)
+    head: HeadConfig = dataclasses.field(default_factory=HeadConfig)
+    postprocess: PostprocessConfig = dataclasses.field(default_factory=PostprocessConfig)
+
+
+@dataclasses.dataclass
+class TrainConfig:
+    """Optimisation, schedule, logs and checkpoints."""
+    seed: int = option(0, "of initial weights, order, augmentation and sampling; --seed overrides it", minimum=0)
+    batch_size: int = option(8, "pictures a step over all devices", minimum=1)
+    epochs: int = option(12, "passes over the training pictures", minimum=1)
+    max_steps: int = option(0, "stop after this many steps; 0: epochs decide", minimum=0)
+    learning_rate: float = option(0.01, "peak learning rate at base_batch_size", minimum=0)
+    base_batch_size: int = option(8, "batch size the learning rate is meant for", minimum=1)
+    scale_learning_rate: bool = option(True, "multiply the learning rate by batch_size / base_batch_size")
+    schedule: str = option("step", "step: times decay_factor at decay_epochs; cosine: to final_learning_rate", ["step", "cosine"])
+    decay_epochs: typing.List[float] = option([8, 11], "epochs at which the step schedule decays")
+    decay_factor: float = option(0.1, "factor of each decay", minimum=0)
+    final_learning_rate: float = option(0.0, "end of the cosine, as a share of the peak", minimum=0)
+    warmup_steps: int = option(500, "linear warm-up, in steps", minimum=0)
+    warmup_factor: float = option(1 / 3, "share of the learning rate at step 0", minimum=0)
+    optimizer: str = option("sgd", "sgd: momentum with coupled L2; sgdw: tensorflow-addons' decoupled decay", ["sgd", "sgdw"])
+    momentum: float = option(0.9, "of SGD", minimum=0)
+    nesterov: bool = option(False, "Nesterov momentum")
+    weight_decay: float = option(1e-4, "L2 of kernels; batch norm and biases have none", minimum=0)
+    gradient_multipliers: typing.Dict[str, float] = option({}, "factor on the gradients of variables whose name starts with the key, e.g. {thin_map: 3}")
+    clip_norm: float = option(0.0, "largest global gradient norm; 0: no clipping", minimum=0)
+    ema_decay: float = option(0.0, "decay of the weight average used for evaluation and export; 0: none", minimum=0)
+    precision: str = option("float32", "arithmetic of the network", ["float32", "mixed_float16", "mixed_bfloat16"])
+    log_every: int = option(20, "steps between log lines", minimum=1)
+    checkpoint_every: int = option(500, "steps between checkpoints; one is also written after each epoch", minimum=1)
+    keep_checkpoints: int = option(2, "newest checkpoints kept, beside the best", minimum=1)
+    eval_every: int = option(1, "epochs between evaluations on the validation split; 0: only after the last", minimum=0)
+    num_pictures: int = option(6, "validation pictures drawn for TensorBoard at each evaluation", minimum=0)
+
+
+@dataclasses.dataclass
+class EvalConfig:
+    """Evaluation of detections."""
+    batch_size: int = option(8, "pictures a step over all devices", minimum=1)
+    metrics: typing.List[str] = option(["coco"], "coco: 12 numbers; voc07: 11-point; voc: area under the curve", ["coco", "voc07", "voc"])
+    backend: str = option("fast", "fast: faster-coco-eval; reference: pycocotools", ["fast", "reference"])
+
+
+@dataclasses.dataclass
+class Config:
+    """A whole experiment."""
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    eval: EvalConfig = dataclasses.field(default_factory=EvalConfig)
+
+
+def load(path=None, overrides=()):
+    """The validated `Config` of a YAML file (default options without one) and `section.key=value` overrides.
+
+    Raises ConfigError naming file and key for an unknown key, a wrong type or a value that is not allowed."""
+    config = Config()
+    if path:
+        for values, source in _inheritance(pathlib.Path(path)):
+            _update(config, values, source)
+    for override in overrides:
+        _override(config, override)
+    _validate(config)
+    return config
+
+
+def dump(config):
+    """The config as YAML text with every option spelled out."""
+    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+
+
+def save(config, path):
+    """Writes the config to a YAML file that `load` reads back to the same object; the file is replaced at once or not at all."""
+    path = pathlib.Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(dump(config))
+    os.replace(temporary, path)
+
+
+def describe(config):
+    """The config as indented lines `key: value  # meaning`."""
+    lines = []
+
+    def visit(node, depth):
+        for field in dataclasses.fields(node):
+            value, indent = getattr(node, field.name), "  " * depth
+            if dataclasses.is_dataclass(value):
+                lines.append(f"{indent}{field.name}:")
+                visit(value, depth + 1)
+            else:
+                text = f"{indent}{field.name}: {yaml.safe_dump(value, default_flow_style=True).splitlines()[0]}"
+                lines.append(f"{text:<44} # {_meaning(field)}")
+    visit(config, 0)
+    return "\n".join(lines)
+
+
+def _meaning(field):
+    choices = field.metadata["choices"]
+    return field.metadata["meaning"] + (f" [{', '.join(map(str, choices))}]" if choices else "")
+
+
+def _inheritance(path, seen=()):
+    """(values, source) of a file's ancestors and itself, oldest first."""
+    if path in seen:
+        raise ConfigError(f"{path}: `base:` leads back to itself by way of {' -> '.join(map(str, seen))}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        nearby = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        raise ConfigError(f"{path}: no such config file; in {path.parent} there are: {', '.join(nearby) or 'none'}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected `section:` keys at the top, found a {type(values).__name__}")
+    base = values.pop("base", None)
+    ancestors = _inheritance(path.parent / base, seen + (path,)) if base else []
+    return ancestors + [(values, str(path))]
+
+
+def _update(node, values, source, prefix=""):
+    fields = {field.name: field for field in dataclasses.fields(node)}
+    for key, value in values.items():
+        if key not in fields:
+            raise ConfigError(f"{source}: unknown option '{prefix}{key}'{_suggestion(str(key), fields)}")
+        current = getattr(node, key)
+        if not dataclasses.is_dataclass(current):
+            setattr(node, key, _typed(value, fields[key], f"{source}: '{prefix}{key}'"))
+        elif isinstance(value, dict):
+            _update(current, value, source, f"{prefix}{key}.")
+        elif value is not None:
+            raise ConfigError(f"{source}: '{prefix}{key}' is a section with keys of its own, found {value!r}")
+
+
+def _suggestion(key, names):
+    close = difflib.get_close_matches(key, names, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; allowed here: {', '.join(names)}"
+
+
+def _override(config, override):
+    """Applies one `a.b=value`; the value is read as YAML."""
+    dotted, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override}: expected section.key=value")
+    try:
+        value = yaml.safe_load(text) if text else ""
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not readable as YAML: {error}") from None
+    *sections, key = dotted.split(".")
+    values = {key: value}
+    for section in reversed(sections):
+        values = {section: values}
+    _update(config, values, f"--set {override}")
+
+
+def _typed(value, field, where):
+    """`value` as the field's type; ints become floats and numbers in text (`1e-4` is text in YAML) are read, nothing else is converted."""
+    kind = field.type
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is list:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where}: expected a list like [..], found {value!r}")
+        return [_scalar(item, arguments[0], where) for item in value]
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: expected a mapping like {{key: value}}, found {value!r}")
+        return {_scalar(k, arguments[0], where): _scalar(v, arguments[1], where) for k, v in value.items()}
+    return _scalar(value, kind, where)
+
+
+def _scalar(value, kind, where):
+    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        try:
+            value = float(value)
+        except ValueError:
+            pass
+    if kind is str and value is None:
+        value = ""
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+        raise ConfigError(f"{where}: expected {kind.__name__}, found {value!r} ({type(value).__name__})")
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{where}: expected a finite number, found {value}")
+    return value
+
+
+def _validate(config, prefix=""):
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), prefix + field.name
+        if dataclasses.is_dataclass(value):
+            _validate(value, name + ".")
+            continue
+        choices, minimum = field.metadata["choices"], field.metadata["minimum"]
+        items = value if isinstance(value, list) else [] if isinstance(value, dict) else [value]
+        for item in items:
+            if choices and item not in choices:
+                raise ConfigError(f"'{name}': found {item!r}{_suggestion(str(item), [str(c) for c in choices])} (allowed: {', '.join(map(str, choices))})")
+            if minimum is not None and item < minimum:
+                raise ConfigError(f"'{name}': found {item}, allowed from {minimum} up")
+    if isinstance(config, Config):
+        _validate_together(config)
+
+
+def _validate_together(config):
+    data, rpn, head = config.data, config.model.rpn, config.model.head
+    checks = [
+        (len(data.short_side) > 0, "'data.short_side': found an empty list, give at least one length in px"),
+        (len(data.stretch_size) == 2, f"'data.stretch_size': expected [height, width], found {data.stretch_size}"),
+        (len(data.aspect_groups) > 0 and min(data.aspect_groups) >= 1, f"'data.aspect_groups': ratios are long/short, at least 1; found {data.aspect_groups}"),
+        (len(set(data.classes)) == len(data.classes), f"'data.classes': a class stands twice in {data.classes}"),
+        (0 < data.min_crop <= 1, f"'data.min_crop': found {data.min_crop}, allowed above 0 up to 1"),
+        (rpn.negative_iou <= rpn.positive_iou, f"'model.rpn.negative_iou' {rpn.negative_iou} is above 'model.rpn.positive_iou' {rpn.positive_iou}"),
+        (len(rpn.anchor_scales) > 0 and len(rpn.anchor_ratios) > 0 and min(rpn.anchor_scales + rpn.anchor_ratios) > 0,
+         "'model.rpn.anchor_scales' and 'anchor_ratios': give at least one each, all above 0"),
+        (len(head.target_std) == 4 and min(head.target_std) > 0, f"'model.head.target_std': expected 4 numbers above 0, found {head.target_std}"),
+        (config.train.ema_decay < 1, f"'train.ema_decay': found {config.train.ema_decay}, allowed from 0 to below 1"),
+        (len(config.eval.metrics) > 0, "'eval.metrics': found an empty list, name at least one"),
+    ]
+    for fine, message in checks:
+        if not fine:
+            raise ConfigError(message)

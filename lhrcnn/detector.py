@@ -1,0 +1,125 @@
+"""The two-stage detector: preprocess -> backbone -> RPN -> RoI head -> postprocess.
+
+Shape letters: B pictures, H W height and width of the padded batch in px, D detections a picture. Batches are described in
+lhrcnn/data/schema.py; boxes are (ymin, xmin, ymax, xmax) px of the network input.
+"""
+import math
+
+import tensorflow as tf
+
+from lhrcnn import nms
+
+
+class TwoStageDetector(tf.keras.Model):
+    """A detector composed of the parts it is given; trained by Keras `fit` on batch dicts."""
+
+    def __init__(self, backbone, rpn, head, postprocess):
+        """`backbone` is a backbones.layers.Backbone, `rpn` a heads.rpn.RPN, `head` a heads.roi_head.RoIHead, `postprocess` a
+        PostprocessConfig."""
+        super().__init__(name="detector")
+        self.pixel_mean, self.pixel_std = backbone.pixel_mean, backbone.pixel_std
+        self.backbone, self.rpn, self.head = backbone.model, rpn, head
+        self.postprocess = postprocess
+
+    def compile(self, optimizer, weight_decay=0.0, gradient_multipliers=None, ema=None, seed=0):
+        """Sets up training: coupled L2 of kernels, {name prefix: factor} on gradients, an average to update, and the seed."""
+        super().compile(optimizer=optimizer)
+        self.weight_decay, self.ema, self.seed = weight_decay, ema, seed
+        names = {variable.ref(): name for name, variable in self.named_variables().items()}
+        self.gradient_factors = [
+            math.prod(factor for prefix, factor in (gradient_multipliers or {}).items() if names[variable.ref()].startswith(prefix))
+            for variable in self.trainable_variables]
+
+    def named_variables(self):
+        """{name: variable} of everything the detector stores, in a fixed order, names unique and stable over rebuilding.
+
+        Raises ValueError if two variables would share a name."""
+        names = {}
+        for part, prefix in ((self.backbone, "backbone/"), (self.rpn, ""), (self.head, "")):
+            for variable in part.weights:
+                name = prefix + variable.name.split(":")[0]
+                if name in names:
+                    raise ValueError(f"two variables are named {name}: give their layers different names")
+                names[name] = variable
+        return names
+
+    def preprocess(self, image, image_size):
+        """Normalised float32 pictures [B, H, W, 3] of uint8 RGB ones; 0 outside the valid image_size [B, 2]."""
+        height, width = tf.unstack(tf.shape(image)[1:3])
+        rows = tf.cast(tf.range(height), tf.float32)[None, :, None, None] < image_size[:, 0, None, None, None]
+        columns = tf.cast(tf.range(width), tf.float32)[None, None, :, None] < image_size[:, 1, None, None, None]
+        normalised = (tf.cast(image, tf.float32) - tf.constant(self.pixel_mean)) / tf.constant(self.pixel_std)
+        return tf.where(rows & columns, normalised, 0.0)
+
+    def detect(self, image, image_size):
+        """Detections of pictures [B, H, W, 3] uint8 with valid height and width image_size [B, 2], best first.
+
+        Returns "boxes" [B, D, 4] px of the network input, "scores" [B, D], "classes" [B, D] int32 (-1 pads) and
+        "num_detections" [B] int32."""
+        maps = self.backbone(self.preprocess(image, image_size), training=False)
+        proposals = self.rpn.propose(self.rpn(maps), image_size, training=False)
+        boxes, scores = self.head.localise(self.head.extractor.prepare(maps), proposals, image_size)
+        config = self.postprocess
+        boxes, scores, classes, number = nms.class_aware_nms(
+            boxes, scores, config.nms_iou, config.score_threshold, config.pre_nms, config.max_detections)
+        return {"boxes": boxes, "scores": scores, "classes": classes, "num_detections": number}
+
+    def call(self, batch, training=False):
+        """Detections of a batch dict; see `detect`."""
+        return self.detect(batch["image"], batch["image_size"])
+
+    def losses_of(self, batch, training, step):
+        """Scalars of a batch on this replica, whose sum over replicas is the value for the whole batch.
+
+        The four losses, and "rpn_foreground" and "head_foreground", the foreground boxes that carried loss a picture."""
+        maps = self.backbone(self.preprocess(batch["image"], batch["image_size"]), training=training)
+        predictions = self.rpn(maps)
+        proposals = self.rpn.propose(predictions, batch["image_size"], training=True)
+        num_anchors = tf.shape(predictions.anchors)[0]
+        num_candidates = tf.shape(proposals)[1] + tf.shape(batch["boxes"])[1]
+        order = self._random_rows(batch, num_anchors + num_candidates, step)
+        rpn_losses, rpn_foreground = self.rpn.losses(predictions, batch, order[:, :num_anchors])
+        head_losses, head_foreground = self.head.losses(
+            self.head.extractor.prepare(maps), proposals, batch, order[:, num_anchors:])
+        sums = {**rpn_losses, **head_losses}
+        pictures = _over_replicas(tf.cast(tf.shape(batch["image"])[0], tf.float32))
+        scalars = {name: loss.total / tf.maximum(_over_replicas(loss.count), 1.0) for name, loss in sums.items()}
+        for name, foreground in (("rpn_foreground", rpn_foreground), ("head_foreground", head_foreground)):
+            scalars[name] = tf.reduce_sum(tf.cast(foreground, tf.float32)) / pictures
+        return scalars
+
+    def train_step(self, batch):
+        """One update; returns the losses and counts of the whole batch."""
+        variables = self.trainable_variables
+        with tf.GradientTape() as tape:
+            scalars = self.losses_of(batch, training=True, step=self.optimizer.iterations)
+            scalars["l2"] = self._l2() / tf.distribute.get_replica_context().num_replicas_in_sync
+            loss = tf.add_n([value for name, value in scalars.items() if not name.endswith("foreground")])
+        gradients = self.optimizer.compute_gradients(loss, variables, tape)
+        self.optimizer.apply_gradients([(gradient if factor == 1 else gradient * factor, variable)
+                                        for (gradient, variable), factor in zip(gradients, self.gradient_factors)])
+        if self.ema is not None:
+            self.ema.update()
+        return {name: _over_replicas(value) for name, value in {"loss": loss, **scalars}.items()}
+
+    def test_step(self, batch):
+        """The losses of a batch without an update."""
+        scalars = self.losses_of(batch, training=False, step=0)
+        loss = tf.add_n([value for name, value in scalars.items() if not name.endswith("foreground")])
+        return {name: _over_replicas(value) for name, value in {"loss": loss, **scalars}.items()}
+
+    def _random_rows(self, batch, number, step):
+        """Random numbers [B, number], the same for a picture of the global batch however many replicas share it."""
+        context = tf.distribute.get_replica_context()
+        local, replicas = tf.shape(batch["image"])[0], context.num_replicas_in_sync
+        rows = tf.random.stateless_uniform([local * replicas, number], tf.stack([self.seed, tf.cast(step, tf.int32)]))
+        return rows[local * context.replica_id_in_sync_group:][:local]
+
+    def _l2(self):
+        """Half the squared norm of the decayed variables, times weight_decay; kernels only, not batch norm or biases."""
+        kernels = [variable for variable in self.trainable_variables if "kernel" in variable.name]
+        return self.weight_decay * tf.add_n([tf.nn.l2_loss(tf.cast(kernel, tf.float32)) for kernel in kernels])
+
+
+def _over_replicas(value):
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)

@@ -1,0 +1,51 @@
+"""Light head: a thin position-sensitive map, PSRoIAlign and one fully connected layer (arXiv 1711.07264, section 3.2)."""
+import tensorflow as tf
+
+from lhrcnn.ops.psroi_align import ps_roi_align
+
+
+class LargeSeparableConv(tf.keras.layers.Layer):
+    """(k x 1 then 1 x k) + (1 x k then k x 1), nothing in between, one ReLU after the sum (arXiv 1711.07264, figure 3)."""
+
+    def __init__(self, kernel_size, mid_channels, channels, name):
+        super().__init__(name=name)
+
+        def conv(size, num, suffix):
+            normal = tf.keras.initializers.RandomNormal(stddev=0.01)
+            return tf.keras.layers.Conv2D(num, size, padding="same", kernel_initializer=normal, name=suffix)
+
+        tall, wide = (kernel_size, 1), (1, kernel_size)
+        self.branches = [[conv(tall, mid_channels, "tall_in"), conv(wide, channels, "wide_out")],
+                         [conv(wide, mid_channels, "wide_in"), conv(tall, channels, "tall_out")]]
+
+    def call(self, x):
+        """[B, h, w, C] -> [B, h, w, channels]."""
+        (tall_in, wide_out), (wide_in, tall_out) = self.branches
+        return tf.nn.relu(wide_out(tall_in(x)) + tall_out(wide_in(x)))
+
+
+class LightHead(tf.keras.layers.Layer):
+    """RoI features from one backbone map."""
+
+    def __init__(self, config, strides, name="light_head"):
+        """`config` is a HeadConfig; `strides` maps level names to px."""
+        super().__init__(name=name)
+        self.config = config
+        self.spatial_scale = 1.0 / strides[config.level]
+        channels = config.group_size ** 2 * config.thin_channels
+        self.thin_map = LargeSeparableConv(config.kernel_size, config.mid_channels, channels, "thin_map")
+        normal = tf.keras.initializers.RandomNormal(stddev=0.01)
+        self.fc = tf.keras.layers.Dense(config.fc_channels, activation="relu", kernel_initializer=normal, name="fc")
+
+    def prepare(self, maps):
+        """The thin map [B, h, w, G * G * C], bin-major, of a dict of backbone maps: computed once a picture."""
+        return self.thin_map(maps[self.config.level])
+
+    def call(self, thin_map, boxes):
+        """Features [B, N, fc_channels] of boxes [B, N, 4] px on the thin map."""
+        config = self.config
+        pooled = ps_roi_align(thin_map, boxes, group_size=config.group_size, spatial_scale=self.spatial_scale,
+                              sampling_ratio=config.sampling_ratio, pool=config.pool, aligned=config.aligned,
+                              implementation=config.psroi_impl)
+        flat = config.group_size ** 2 * config.thin_channels
+        return self.fc(tf.reshape(pooled, [tf.shape(boxes)[0], tf.shape(boxes)[1], flat]))

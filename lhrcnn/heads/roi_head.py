@@ -1,0 +1,83 @@
+"""The second stage: which proposals are trained, their losses, and scored boxes.
+
+Shape letters: B pictures, N proposals, M padded ground-truth boxes, S sampled proposals, K foreground classes; logits have
+K + 1 columns, background last. L is K, or 1 where one box serves all classes.
+"""
+import tensorflow as tf
+
+from lhrcnn import boxes as box_ops, losses, matching
+from lhrcnn.heads.rpn import LossSum
+
+
+class RoIHead(tf.keras.layers.Layer):
+    """Class scores and boxes from the RoI features of an extractor such as LightHead."""
+
+    def __init__(self, config, extractor, num_classes, name="head"):
+        """`config` is a HeadConfig; `extractor` has prepare(maps) -> x and (x, boxes [B, N, 4]) -> features [B, N, F]."""
+        super().__init__(name=name)
+        self.config, self.extractor, self.num_classes = config, extractor, num_classes
+        self.num_boxes = 1 if config.class_agnostic else num_classes
+
+        def dense(units, std, suffix):
+            normal = tf.keras.initializers.RandomNormal(stddev=std)
+            return tf.keras.layers.Dense(units, kernel_initializer=normal, name=suffix, dtype="float32")
+
+        self.class_scores = dense(num_classes + 1, 0.01, "class_scores")
+        self.class_boxes = dense(4 * self.num_boxes, 0.001, "class_boxes")
+
+    def call(self, prepared, boxes):
+        """Class logits [B, N, K+1] and deltas [B, N, L, 4] of boxes [B, N, 4] px."""
+        features = self.extractor(prepared, boxes)
+        deltas = self.class_boxes(features)
+        return self.class_scores(features), tf.reshape(deltas, [*tf.unstack(tf.shape(deltas)[:2]), self.num_boxes, 4])
+
+    def localise(self, prepared, proposals, image_size):
+        """Boxes [B, N, L, 4] px inside pictures of valid size image_size [B, 2], and class scores [B, N, K]; 0 for padding."""
+        logits, deltas = self(prepared, proposals)
+        boxes = box_ops.decode(deltas, proposals[:, :, None, :], self.config.target_std)
+        shape = tf.shape(boxes)
+        boxes = tf.reshape(box_ops.clip(tf.reshape(boxes, [shape[0], -1, 4]), image_size), shape)
+        boxes = tf.ensure_shape(boxes, [None, None, self.num_boxes, 4])
+        real = box_ops.area(proposals) > 0
+        return boxes, tf.where(real[..., None], tf.nn.softmax(logits)[..., :-1], 0.0)
+
+    def losses(self, prepared, proposals, batch, order):
+        """{"head_class", "head_box"} LossSum over chosen proposals, and which of those [B, S] are foreground.
+
+        proposals [B, N, 4] px; the truth is appended to them. order [B, >= N + M] in [0, 1) are the random sampler's numbers.
+        Both losses are divided by the number of chosen proposals (Light-Head R-CNN's code; the paper does not say)."""
+        config = self.config
+        truth = tf.where((batch["classes"] >= 0)[..., None] & ~batch["ignore"][..., None], batch["boxes"], 0.0)
+        candidates = tf.concat([proposals, truth], 1)
+        found = matching.match(candidates, batch["boxes"], batch["classes"], batch["ignore"],
+                               config.foreground_iou, config.foreground_iou, config.background_iou_low)
+        if config.sampler == "random":
+            order = order[:, :tf.shape(candidates)[1]]
+            index, valid = matching.sample(found.labels, config.batch_per_image, config.positive_fraction, order)
+        else:
+            classification, box = self._element_losses(prepared, candidates, found, batch)
+            index, valid = matching.hardest(tf.stop_gradient(classification + box), found.labels, config.batch_per_image)
+        chosen = tf.gather(candidates, index, batch_dims=1)
+        chosen_match = matching.Match(*(tf.gather(values, index, batch_dims=1) for values in found))
+        classification, box = self._element_losses(prepared, chosen, chosen_match, batch)
+        count = tf.reduce_sum(tf.cast(valid, tf.float32))
+        return {"head_class": LossSum(tf.reduce_sum(tf.where(valid, classification, 0.0)), count),
+                "head_box": LossSum(tf.reduce_sum(tf.where(valid, box, 0.0)) * config.box_loss_weight, count)}, (
+                    valid & (chosen_match.labels == matching.FOREGROUND))
+
+    def _element_losses(self, prepared, boxes, found, batch):
+        """Class loss [B, S] and unweighted box loss [B, S] (0 for background) of boxes [B, S, 4] with the given match."""
+        config = self.config
+        logits, deltas = self(prepared, boxes)
+        foreground = found.labels == matching.FOREGROUND
+        classes = tf.gather(batch["classes"], found.matched_box, batch_dims=1)
+        targets = tf.where(foreground, classes, self.num_classes)
+        own_class = tf.zeros_like(classes) if config.class_agnostic else tf.maximum(classes, 0)
+        deltas = tf.gather(deltas, own_class, batch_dims=2)
+        truth = tf.gather(batch["boxes"], found.matched_box, batch_dims=1)
+        if config.box_loss == "giou":
+            box = losses.giou_loss(box_ops.decode(deltas, boxes, config.target_std), truth)
+        else:
+            encoded = box_ops.encode(truth, boxes, config.target_std)
+            box = losses.l1(deltas, encoded) if config.box_loss == "l1" else losses.smooth_l1(deltas, encoded, config.smooth_l1_beta)
+        return losses.cross_entropy(logits, targets, config.label_smoothing), tf.where(foreground, box, 0.0)

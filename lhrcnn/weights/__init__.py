@@ -1,0 +1,64 @@
+"""Pretrained weights: one module for each foreign format, and the accounting of what was used."""
+import logging
+import pathlib
+
+import numpy as np
+
+from lhrcnn.weights import torchvision
+
+PREFIX = "backbone/"
+
+
+def load_backbone(detector, source):
+    """Sets the backbone's variables from a file (.npz or torchvision .pth) or a run directory, and logs what was used.
+
+    Arrays carry this library's names (`backbone/...`) or torchvision's. Returns (restored names, missing names). Raises
+    FileNotFoundError, and ValueError if no array fits or one has another shape than its variable."""
+    arrays = read_arrays(source)
+    if "features.0.0.weight" in arrays:
+        arrays = torchvision.mobilenet_v2(arrays)
+    variables = {name: variable for name, variable in detector.named_variables().items() if name.startswith(PREFIX)}
+    restored, missing = assign(variables, arrays, source)
+    logging.getLogger("lhrcnn").info(
+        "%s: %d of %d backbone variables restored%s", source, len(restored), len(variables),
+        f"; not in the file: {', '.join(missing)}" if missing else "")
+    return restored, missing
+
+
+def assign(variables, arrays, source):
+    """Assigns arrays to the variables of the same name; returns (restored names, names without an array).
+
+    Raises ValueError, with `source`, if a shape differs or nothing matches."""
+    restored = [name for name in variables if name in arrays]
+    if not restored:
+        raise ValueError(f"{source}: none of its {len(arrays)} arrays fits this model; it holds {', '.join(sorted(arrays)[:3])} ..., "
+                         f"the model needs {', '.join(sorted(variables)[:3])} ...")
+    wrong = [f"{name} {arrays[name].shape} instead of {tuple(variables[name].shape)}"
+             for name in restored if arrays[name].shape != tuple(variables[name].shape)]
+    if wrong:
+        raise ValueError(f"{source}: arrays of another shape than the model's: {'; '.join(wrong[:5])} ({len(wrong)} in all)")
+    for name in restored:
+        variables[name].assign(arrays[name].astype(np.float32))
+    return restored, [name for name in variables if name not in arrays]
+
+
+def read_arrays(source):
+    """{name: array} of an .npz file, a torch state dict (.pth, .pt; needs torch), or a run directory's best checkpoint.
+
+    Raises FileNotFoundError, and ValueError for another kind of file."""
+    path = pathlib.Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such weights file or run directory (option model.backbone.weights)")
+    if path.is_dir():
+        from lhrcnn.checkpoints import CheckpointStore
+        arrays, _ = CheckpointStore(path).load("best")
+        return {name.split("/", 1)[1]: array for kind in ("model/", "ema/") for name, array in arrays.items() if name.startswith(kind)}
+    if path.suffix == ".npz":
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: not readable as .npz: {error}") from None
+    if path.suffix in (".pth", ".pt"):
+        return torchvision.read_state_dict(path)
+    raise ValueError(f"{path}: weights come as .npz, .pth, .pt or a run directory, found '{path.suffix}'")
