@@ -8,14 +8,29 @@ TESTS = pathlib.Path(__file__).parent
 sys.path.insert(0, str(TESTS))  # `from reference.x import ...`
 sys.path.insert(0, str(TESTS.parent))
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-import lhrcnn  # noqa: E402,F401  chooses the Keras of this Python before TensorFlow is imported
+import lhrcnn.config  # noqa: E402  chooses the Keras of this Python before TensorFlow is imported
 import tensorflow as tf  # noqa: E402
+
+from lhrcnn.distribution import strategy_for  # noqa: E402
 
 # Two logical CPUs in every test process, so that MirroredStrategy can be tried anywhere.
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture
+def two_cpus():
+    """The strategy over both logical CPUs."""
+    return strategy_for("CPU:0", "CPU:1")
+
+
+@pytest.fixture
+def rng():
+    """A seeded NumPy generator."""
+    return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +40,36 @@ def shared():
     if not (folder / "data").is_dir():
         pytest.skip(f"needs the real data at {folder}/data; set LHRCNN_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """The one MirroredStrategy over both logical CPUs; a second one in a process would mix up its collectives with the first's."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+TINY = ["model.backbone.width=0.25", "model.rpn.channels=16", "model.rpn.anchor_scales=[16, 32, 64]", "model.rpn.pre_nms_train=100",
+        "model.rpn.post_nms_train=20", "model.rpn.pre_nms_test=100", "model.rpn.post_nms_test=20", "model.rpn.batch_per_image=32",
+        "model.head.kernel_size=5", "model.head.mid_channels=8", "model.head.thin_channels=2", "model.head.group_size=3",
+        "model.head.fc_channels=16", "model.head.batch_per_image=16", "model.postprocess.max_detections=10",
+        "data.resize=stretch", "data.stretch_size=[64, 64]", "train.batch_size=4", "eval.batch_size=4"]
+
+
+@pytest.fixture
+def tiny_config():
+    """A function (overrides) -> Config of a detector that runs in milliseconds."""
+    return lambda *overrides: lhrcnn.config.load(None, [*TINY, *overrides])
+
+
+@pytest.fixture
+def random_batch(rng):
+    """A function (pictures, size) -> batch dict as in lhrcnn.data.schema, with three boxes, a crowd and padding in each picture."""
+    def make(pictures=4, size=64):
+        boxes = np.tile(np.array([[4, 4, 30, 40], [20, 20, 60, 60], [40, 2, 60, 20], [0, 40, 20, 64], [0, 0, 0, 0]], np.float32),
+                        (pictures, 1, 1))
+        return {"image": tf.constant(rng.integers(0, 256, (pictures, size, size, 3)), tf.uint8),
+                "image_size": tf.fill([pictures, 2], float(size)), "scale": tf.ones([pictures, 2]), "boxes": tf.constant(boxes),
+                "classes": tf.tile(tf.constant([[0, 1, 2, 1, -1]]), [pictures, 1]),
+                "ignore": tf.tile(tf.constant([[False, False, False, True, False]]), [pictures, 1]),
+                "image_id": tf.range(pictures, dtype=tf.int64)}
+    return make

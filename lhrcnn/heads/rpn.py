@@ -62,7 +62,7 @@ class RPN(tf.keras.layers.Layer):
     def losses(self, predictions, batch, order):
         """{"rpn_objectness", "rpn_box"} LossSum over sampled anchors, and the number of foreground ones.
 
-        `batch` is as in lhrcnn.data.schema; order [B, >= A] in [0, 1) is the random number of each anchor. Both losses are
+        `batch` is as in lhrcnn.data.schema; order [B, A] in [0, 1) is the random number of each anchor. Both losses are
         divided by the number of sampled anchors."""
         config = self.config
         found = matching.match(predictions.anchors, batch["boxes"], batch["classes"], batch["ignore"],

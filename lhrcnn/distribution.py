@@ -1,0 +1,10 @@
+"""One distribution strategy a process: TensorFlow mixes up the collectives of several that share devices."""
+import functools
+
+import tensorflow as tf
+
+
+@functools.lru_cache(maxsize=None)
+def strategy_for(*devices):
+    """The MirroredStrategy over the named devices; without names over all GPUs, or the CPU where there is none."""
+    return tf.distribute.MirroredStrategy(list(devices) or None)

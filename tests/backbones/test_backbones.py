@@ -1,0 +1,81 @@
+"""Backbones: cost, strides, frozen parts."""
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lhrcnn import config as configs
+from lhrcnn.backbones.mobilenet import mobilenet_v2
+from lhrcnn.backbones.xception import xception, xception_classifier
+
+
+def multiply_adds(model, size):
+    """Multiply-adds of all convolutions and dense layers for one picture of size x size."""
+    kinds = (tf.keras.layers.Conv2D, tf.keras.layers.DepthwiseConv2D, tf.keras.layers.Dense)
+    layers = [layer for layer in model.layers if isinstance(layer, kinds)]
+    outputs = tf.keras.Model(model.input, [layer.output for layer in layers])(tf.zeros([1, size, size, 3]))
+    return sum(int(np.prod(output.shape[1:-1])) * int(np.prod(layer.weights[0].shape)) for layer, output in zip(layers, outputs))
+
+
+def test_xception_costs_what_table_7_states():
+    classifier = xception_classifier(configs.BackboneConfig(out_stride=32))
+    assert 143e6 <= multiply_adds(classifier, 224) <= 148e6
+    assert classifier(tf.zeros([1, 224, 224, 3])).shape == (1, 1000)
+
+
+@pytest.mark.parametrize("make, channels", [(xception, {"c3": 144, "c4": 288, "c5": 576}),
+                                            (mobilenet_v2, {"c2": 24, "c3": 32, "c4": 96, "c5": 320})])
+@pytest.mark.parametrize("out_stride", [16, 32])
+def test_maps_have_the_promised_strides_and_channels(make, channels, out_stride):
+    backbone = make(configs.BackboneConfig(out_stride=out_stride))
+    maps = backbone.model(tf.zeros([2, 64, 96, 3]))
+    assert set(maps) == set(backbone.strides) == set(channels)
+    for name, stride in backbone.strides.items():
+        assert maps[name].shape == (2, 64 // stride, 96 // stride, channels[name])
+    assert backbone.strides["c5"] == out_stride
+
+
+def test_the_small_detector_does_not_dilate():
+    for make in (xception, mobilenet_v2):
+        model = make(configs.BackboneConfig(out_stride=16)).model
+        assert all(layer.dilation_rate == (1, 1) for layer in model.layers if hasattr(layer, "dilation_rate"))
+
+
+@pytest.mark.parametrize("make", [xception, mobilenet_v2])
+def test_any_picture_size_works_even_one_pixel(make):
+    maps = make(configs.BackboneConfig(width=0.25)).model(tf.zeros([1, 1, 1, 3]))
+    assert all(np.isfinite(m).all() and m.shape[1:3] == (1, 1) for m in maps.values())
+
+
+def test_frozen_batch_norm_neither_trains_nor_moves():
+    model = xception(configs.BackboneConfig(width=0.25, batch_norm="frozen")).model
+    assert not any("norm" in variable.name for variable in model.trainable_variables)
+    before = [w.numpy() for w in model.non_trainable_weights]
+    x = tf.random.stateless_normal([2, 64, 64, 3], [1, 2]) * 9
+    np.testing.assert_array_equal(model(x, training=True)["c5"], model(x, training=False)["c5"])
+    for old, new in zip(before, model.non_trainable_weights):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_trained_batch_norm_moves():
+    model = xception(configs.BackboneConfig(width=0.25)).model
+    before = [w.numpy() for w in model.non_trainable_weights]
+    model(tf.random.stateless_normal([2, 64, 64, 3], [1, 2]) * 9, training=True)
+    assert any((old != new.numpy()).any() for old, new in zip(before, model.non_trainable_weights))
+
+
+@pytest.mark.parametrize("make, stages, frozen, trained", [
+    (xception, 2, "c3_4_expand/kernel", "c4_1_reduce/kernel"), (mobilenet_v2, 3, "block2_project/kernel", "block3_expand/kernel")])
+def test_frozen_stages(make, stages, frozen, trained):
+    backbone = make(configs.BackboneConfig(width=0.25))
+    backbone.freeze(stages)
+    names = [variable.name.split(":")[0] for variable in backbone.model.trainable_variables]
+    assert frozen not in names and trained in names
+
+
+def test_stride_two_samples_symmetrically():
+    """A picture and its mirror image give mirrored maps: no half-pixel drift from one-sided padding."""
+    model = mobilenet_v2(configs.BackboneConfig(width=0.35)).model
+    x = tf.random.stateless_normal([1, 65, 65, 3], [3, 4])
+    kernel_mirrored = tf.keras.models.clone_model(model)
+    kernel_mirrored.set_weights([w[:, ::-1] if w.ndim == 4 else w for w in model.get_weights()])
+    np.testing.assert_allclose(model(x)["c4"][:, :, ::-1], kernel_mirrored(x[:, :, ::-1])["c4"], atol=1e-4)

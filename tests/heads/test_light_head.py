@@ -1,0 +1,43 @@
+"""The light head: parameter counts of the paper, receptive field, channel order."""
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lhrcnn import config as configs
+from lhrcnn.heads.light_head import LargeSeparableConv, LightHead
+
+
+@pytest.mark.parametrize("channels, mid, kernels, biases", [(2048, 256, 19_491_840, 1_492), (576, 64, 2_046_720, 1_108)])
+def test_large_separable_convolution_has_the_parameters_of_the_paper(channels, mid, kernels, biases):
+    layer = LargeSeparableConv(15, mid, 490, "thin_map")
+    assert layer(tf.zeros([1, 2, 3, channels])).shape == (1, 2, 3, 490)
+    sizes = {kind: sum(int(np.prod(v.shape)) for v in layer.weights if kind in v.name) for kind in ("kernel", "bias")}
+    assert sizes == {"kernel": kernels, "bias": biases}
+
+
+def test_it_sees_a_cross_joined_square_and_nothing_beyond():
+    layer = LargeSeparableConv(5, 4, 3, "thin_map")
+    impulse = np.zeros([1, 11, 13, 2], np.float32)
+    impulse[0, 5, 6] = 1
+    for variable in layer(impulse) is not None and layer.weights:
+        variable.assign(tf.ones_like(variable) if "kernel" in variable.name else tf.zeros_like(variable))
+    seen = layer(impulse).numpy()[0].any(-1)
+    expected = np.zeros([11, 13], bool)
+    expected[3:8, 4:9] = True
+    np.testing.assert_array_equal(seen, expected)
+
+
+def test_fully_connected_layer_has_the_size_of_the_paper():
+    head = LightHead(configs.HeadConfig(psroi_impl="tf"), {"c5": 16})
+    features = head(head.prepare({"c5": tf.zeros([1, 4, 4, 8])}), tf.constant([[[0.0, 0, 32, 32]]]))
+    assert features.shape == (1, 1, 2048) and head.fc.kernel.shape == (490, 2048)
+
+
+def test_prepared_map_is_read_at_the_boxes_scale():
+    """Boxes are px of the picture; a map of stride 16 that holds its row number gives the row of the box's centre."""
+    head = LightHead(configs.HeadConfig(group_size=1, thin_channels=1, pool="avg", fc_channels=1, psroi_impl="tf"), {"c5": 16})
+    rows = tf.tile(tf.range(10.0)[None, :, None, None], [1, 1, 10, 1])
+    boxes = tf.constant([[[32.0, 16, 96, 64], [16.0, 16, 48, 48]]])
+    head(rows, boxes)
+    head.fc.kernel.assign([[1.0]])
+    np.testing.assert_allclose(head(rows, boxes)[0, :, 0], [4.0, 2.0], atol=1e-5)

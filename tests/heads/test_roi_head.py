@@ -1,0 +1,123 @@
+"""Second stage: which proposals are trained on what, and how boxes are scored."""
+import numpy as np
+import pytest
+import tensorflow as tf
+from reference import detection as reference
+
+from lhrcnn import config as configs
+from lhrcnn.heads.roi_head import RoIHead
+
+STD = np.array([0.1, 0.1, 0.2, 0.2])
+
+
+class BoxFeatures(tf.keras.layers.Layer):
+    """An extractor whose features are the boxes themselves."""
+
+    def prepare(self, maps):
+        return maps
+
+    def call(self, prepared, boxes):
+        return boxes / 64.0
+
+
+def make_head(**options):
+    head = RoIHead(configs.HeadConfig(**options), BoxFeatures(), num_classes=3)
+    head(None, tf.zeros([1, 1, 4]))
+    rng = np.random.default_rng(0)
+    for variable in head.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    return head
+
+
+def make_batch(boxes, classes, ignore=None):
+    ignore = [False] * len(boxes) if ignore is None else ignore
+    return {"boxes": tf.constant([boxes], tf.float32), "classes": tf.constant([classes]), "ignore": tf.constant([ignore]),
+            "image_size": tf.constant([[64.0, 64.0]])}
+
+
+PROPOSALS = [[0, 0, 20, 20], [2, 1, 19, 21], [30, 30, 60, 60], [40, 0, 60, 10], [0, 0, 0, 0]]
+TRUTH = make_batch([[0, 0, 20, 22], [31, 30, 60, 62], [0, 0, 0, 0]], [2, 0, -1])
+
+
+def written_out_losses(head, agnostic=False):
+    """(class loss, box loss, foreground) of every proposal and appended truth."""
+    candidates = PROPOSALS + TRUTH["boxes"][0].numpy().tolist()
+    labels, matched = reference.match(candidates, TRUTH["boxes"][0].numpy(), [2, 0, -1], [False] * 3, 0.5, 0.5)
+    logits, deltas = (output[0].numpy() for output in head(None, tf.constant([candidates], tf.float32)))
+    rows = []
+    for i, candidate in enumerate(candidates):
+        if labels[i] < 0:
+            continue
+        k = [2, 0, -1][matched[i]] if labels[i] == 1 else 3
+        class_loss = np.log(np.exp(logits[i]).sum()) - logits[i][k]
+        target = np.array(reference.encode(TRUTH["boxes"][0, matched[i]].numpy(), candidate)) / STD if labels[i] == 1 else None
+        box_loss = reference.smooth_l1(deltas[i, 0 if agnostic else k], target, 1.0) if labels[i] == 1 else 0.0
+        rows.append((class_loss, box_loss, labels[i] == 1))
+    return rows
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_losses_equal_the_written_out_ones(agnostic):
+    head = make_head(sampler="random", batch_per_image=100, positive_fraction=1.0, class_agnostic=agnostic, box_loss_weight=2.0)
+    losses, foreground = head.losses(None, tf.constant([PROPOSALS], tf.float32), TRUTH, tf.random.stateless_uniform([1, 20], [1, 1]))
+    rows = written_out_losses(head, agnostic)
+    np.testing.assert_allclose(losses["head_class"].total, sum(r[0] for r in rows), rtol=1e-4)
+    np.testing.assert_allclose(losses["head_box"].total, 2 * sum(r[1] for r in rows), rtol=1e-4)
+    assert losses["head_class"].count == len(rows) and foreground.numpy().sum() == sum(r[2] for r in rows)
+
+
+def test_ohem_keeps_the_proposals_with_the_highest_summed_loss():
+    head = make_head(sampler="ohem", batch_per_image=3, box_loss_weight=2.0)
+    losses, _ = head.losses(None, tf.constant([PROPOSALS], tf.float32), TRUTH, tf.zeros([1, 20]))
+    rows = sorted(written_out_losses(head), key=lambda r: -(r[0] + r[1]))[:3]
+    np.testing.assert_allclose(losses["head_class"].total, sum(r[0] for r in rows), rtol=1e-4)
+    np.testing.assert_allclose(losses["head_box"].total, 2 * sum(r[1] for r in rows), rtol=1e-4)
+    assert losses["head_class"].count == 3
+
+
+def test_ohem_of_fewer_candidates_than_asked_keeps_all():
+    losses, _ = make_head(batch_per_image=256).losses(None, tf.constant([PROPOSALS], tf.float32), TRUTH, tf.zeros([1, 20]))
+    assert losses["head_class"].count == 6  # four proposals with an area and two truths
+
+
+def test_without_truth_or_proposals_losses_are_finite():
+    nothing = make_batch([[0, 0, 0, 0]], [-1])
+    for sampler in ("ohem", "random"):
+        head = make_head(sampler=sampler)
+        for proposals in (PROPOSALS, [[0, 0, 0, 0]]):
+            losses, foreground = head.losses(None, tf.constant([proposals], tf.float32), nothing, tf.zeros([1, 20]))
+            assert np.isfinite(losses["head_class"].total) and losses["head_box"].total == 0 and not foreground.numpy().any()
+
+
+def test_crowds_are_neither_foreground_nor_background_nor_appended():
+    head = make_head(sampler="random", batch_per_image=100)
+    crowd = make_batch([[0, 0, 30, 30]], [1], [True])
+    losses, foreground = head.losses(None, tf.constant([PROPOSALS], tf.float32), crowd, tf.zeros([1, 20]))
+    assert losses["head_class"].count == 2 and not foreground.numpy().any()
+
+
+@pytest.mark.parametrize("box_loss", ["smooth_l1", "l1", "giou"])
+def test_a_perfect_box_costs_nothing(box_loss):
+    head = make_head(box_loss=box_loss, sampler="random", positive_fraction=1.0)
+    for variable in head.class_boxes.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    batch = make_batch([[0, 0, 20, 20]], [1])
+    losses, foreground = head.losses(None, tf.constant([[[0.0, 0, 20, 20]]]), batch, tf.zeros([1, 20]))
+    assert foreground.numpy().sum() == 2
+    np.testing.assert_allclose(losses["head_box"].total, 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_localise_decodes_each_class_and_clips(agnostic):
+    head = make_head(class_agnostic=agnostic)
+    proposals = tf.constant([PROPOSALS], tf.float32)
+    boxes, scores = head.localise(None, proposals, tf.constant([[50.0, 64.0]]))
+    assert boxes.shape == (1, 5, 1 if agnostic else 3, 4) and scores.shape == (1, 5, 3)
+    logits, deltas = head(None, proposals)
+    np.testing.assert_allclose(scores[0, :4], tf.nn.softmax(logits)[0, :4, :3], rtol=1e-5)
+    assert not scores[0, 4].numpy().any(), "padding has no score"
+    assert boxes.numpy()[..., 2].max() <= 50 and boxes.numpy().min() >= 0
+    zero = make_head(class_agnostic=agnostic)
+    for variable in zero.class_boxes.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    np.testing.assert_allclose(zero.localise(None, proposals, tf.constant([[64.0, 64.0]]))[0][0, :4, 0], PROPOSALS[:4], atol=1e-4)

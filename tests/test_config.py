@@ -1,0 +1,91 @@
+"""lhrcnn.config: inheritance, overrides, round trip, and what is refused with which words."""
+import dataclasses
+import pathlib
+
+import pytest
+
+from lhrcnn import config
+
+CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.yaml"))
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_file_inherits_and_command_line_wins(tmp_path):
+    write(tmp_path, "base.yaml", "train: {epochs: 3, momentum: 0.8}\ndata: {classes: [cat, dog]}")
+    child = write(tmp_path, "child.yaml", "base: base.yaml\ntrain: {epochs: 5}")
+    loaded = config.load(child, ["train.momentum=0.7", "data.short_side=[300, 400]"])
+    assert (loaded.train.epochs, loaded.train.momentum) == (5, 0.7)
+    assert loaded.data.classes == ["cat", "dog"] and loaded.data.short_side == [300, 400]
+
+
+def test_saved_config_loads_to_the_same(tmp_path):
+    original = config.load(None, ["train.learning_rate=1e-3", "train.gradient_multipliers={thin_map: 3}", "data.classes=['größe']"])
+    config.save(original, tmp_path / "config.yaml")
+    assert config.load(tmp_path / "config.yaml") == original
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+
+
+@pytest.mark.parametrize("override, words", [
+    ("train.batchsize=4", ["unknown option 'train.batchsize'", "did you mean 'batch_size'"]),
+    ("trian.epochs=4", ["unknown option 'trian'", "did you mean 'train'"]),
+    ("train.epochs=many", ["'train.epochs'", "expected int", "'many'"]),
+    ("train.epochs=2.5", ["expected int"]),
+    ("data.flip=1", ["expected bool"]),
+    ("train.epochs=true", ["expected int"]),
+    ("train.learning_rate=fast", ["expected float"]),
+    ("train.learning_rate=.nan", ["finite"]),
+    ("train.batch_size=0", ["'train.batch_size'", "found 0", "from 1 up"]),
+    ("model.backbone.name=xcepton", ["'model.backbone.name'", "did you mean 'xception'", "mobilenet_v2"]),
+    ("data.short_side=[]", ["'data.short_side'", "empty"]),
+    ("data.short_side=800", ["expected a list"]),
+    ("data.stretch_size=[3]", ["[height, width]"]),
+    ("model=3", ["'model' is a section"]),
+    ("epochs", ["expected section.key=value"]),
+    ("train.epochs=[", ["not readable as YAML"]),
+    ("train.ema_decay=1", ["below 1"]),
+    ("data.classes=[a, a]", ["stands twice"]),
+])
+def test_wrong_override(override, words):
+    with pytest.raises(config.ConfigError) as error:
+        config.load(None, [override])
+    assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize("text, words", [
+    ("train: {epoch: 3}", ["bad.yaml", "'train.epoch'", "did you mean 'epochs'"]),
+    ("- a list", ["bad.yaml", "expected `section:` keys"]),
+    ("a: [", ["bad.yaml", "not readable as YAML"]),
+    ("base: missing.yaml", ["missing.yaml", "no such config file", "bad.yaml"]),
+    ("base: bad.yaml", ["leads back to itself"]),
+])
+def test_wrong_file(tmp_path, text, words):
+    with pytest.raises(config.ConfigError) as error:
+        config.load(write(tmp_path, "bad.yaml", text))
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_every_option_has_a_meaning_and_stands_in_the_description():
+    text = config.describe(config.Config())
+
+    def visit(node):
+        for field in dataclasses.fields(node):
+            if dataclasses.is_dataclass(getattr(node, field.name)):
+                visit(getattr(node, field.name))
+            else:
+                assert field.metadata["meaning"] in text and f"{field.name}: " in text
+    visit(config.Config())
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configs_load_and_say_what_they_are(path):
+    config.load(path)
+    assert path.read_text().startswith("# "), "a config opens with its paper, hardware, cost and expected AP"
+
+
+def test_there_are_shipped_configs():
+    assert CONFIGS

@@ -1,0 +1,77 @@
+"""lhrcnn.nms against the written-out algorithm, on the CPU path and on the one GPUs take."""
+import numpy as np
+import pytest
+import tensorflow as tf
+from reference import detection as reference
+from reference.detection import random_boxes
+
+from lhrcnn import nms
+
+
+@pytest.fixture(params=["cpu", "gpu"])
+def device_path(request, monkeypatch):
+    monkeypatch.setattr(nms, "on_gpu", lambda: request.param == "gpu")
+
+
+def test_proposals_equal_the_reference(rng, device_path):
+    boxes = random_boxes(rng, 2, 80)
+    scores = rng.uniform(0.01, 1, (2, 80)).astype(np.float32)
+    kept_boxes, kept_scores, valid = nms.class_agnostic_nms(boxes, scores, 0.4, 30)
+    for i in range(2):
+        kept = reference.nms(boxes[i], scores[i], 0.4, 30)
+        assert valid[i].numpy().sum() == len(kept)
+        np.testing.assert_array_equal(kept_boxes[i][:len(kept)], boxes[i][kept])
+        np.testing.assert_array_equal(kept_scores[i][:len(kept)], scores[i][kept])
+        assert not kept_boxes[i][len(kept):].numpy().any()
+
+
+def test_proposals_drop_zero_and_nan_scores(device_path):
+    boxes = tf.constant([[[0.0, 0, 10, 10], [20, 20, 30, 30], [40, 40, 50, 50]]])
+    kept, _, valid = nms.class_agnostic_nms(boxes, tf.constant([[0.0, float("nan"), 0.5]]), 0.7, 5)
+    assert valid.numpy().tolist() == [[True, False, False, False, False]]
+    np.testing.assert_array_equal(kept[0, 0], [40, 40, 50, 50])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_detections_equal_nms_within_each_class(rng, shared):
+    boxes = random_boxes(rng, 2, 40, 1 if shared else 3)
+    scores = rng.uniform(0, 1, (2, 40, 3)).astype(np.float32)
+    kept_boxes, kept_scores, classes, number = nms.class_aware_nms(boxes, scores, 0.5, 0.3, 1000, 50)
+    for i in range(2):
+        expected = []
+        for k in range(3):
+            own = boxes[i, :, 0 if shared else k]
+            confident = np.where(scores[i, :, k] >= 0.3, scores[i, :, k], 0)
+            expected += [(scores[i, j, k], k, own[j]) for j in reference.nms(own, confident, 0.5, 1000)]
+        expected = sorted(expected, key=lambda item: -item[0])[:50]
+        assert number[i] == len(expected)
+        np.testing.assert_allclose(kept_scores[i][:len(expected)], [e[0] for e in expected], rtol=1e-6)
+        assert classes[i][:len(expected)].numpy().tolist() == [e[1] for e in expected]
+        np.testing.assert_array_equal(kept_boxes[i][:len(expected)], [e[2] for e in expected])
+        assert (classes[i][len(expected):] == -1).numpy().all()
+
+
+def test_detections_with_fewer_pairs_than_any_limit():
+    boxes, scores = tf.constant([[[[0.0, 0, 5, 5]]]]), tf.constant([[[0.9]]])
+    kept, _, classes, number = nms.class_aware_nms(boxes, scores, 0.5, 0.05, 1000, 100)
+    assert kept.shape == (1, 100, 4) and number[0] == 1 and classes[0, 0] == 0
+
+
+def test_detections_of_no_proposals_and_of_no_pictures():
+    assert nms.class_aware_nms(tf.zeros([2, 0, 1, 4]), tf.zeros([2, 0, 3]), 0.5, 0.05, 10, 5)[3].numpy().tolist() == [0, 0]
+    assert nms.class_aware_nms(tf.zeros([0, 4, 1, 4]), tf.zeros([0, 4, 3]), 0.5, 0.05, 10, 5)[0].shape == (0, 5, 4)
+
+
+def test_nan_scores_and_boxes_never_survive():
+    nan = float("nan")
+    boxes = tf.constant([[[[0.0, 0, 5, 5]], [[nan, 0, 5, 5]], [[20.0, 20, 30, 30]]]])
+    scores = tf.constant([[[nan, 0.2], [0.9, 0.9], [0.8, nan]]])
+    kept, kept_scores, classes, number = nms.class_aware_nms(boxes, scores, 0.5, 0.05, 10, 5)
+    assert number[0] == 2 and np.isfinite(kept).all()
+    np.testing.assert_allclose(kept_scores[0, :2], [0.8, 0.2])
+    assert classes[0, :2].numpy().tolist() == [0, 1]
+
+
+def test_top_k_is_limited_to_what_there_is():
+    scores, index = nms.top_k(tf.constant([[1.0, 3, 2]]), 6000, tf.constant([[10, 30, 20]]))
+    assert scores.numpy().tolist() == [[3, 2, 1]] and index.numpy().tolist() == [[30, 20, 10]]
