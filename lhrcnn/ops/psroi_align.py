@@ -1,0 +1,272 @@
+"""Position-sensitive RoIAlign: a compiled op and a twin made of stock TensorFlow ops.
+
+Letters: B images, H W rows and columns of the feature map, N boxes, G group size,
+C channels per bin, S sampling ratio.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import warnings
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from lhrcnn.ops import build
+
+_POOLS = ("avg", "max")
+_CHANNEL_ORDERS = ("bin_major", "channel_major")
+_DTYPES = (tf.float32, tf.float64, tf.float16, tf.bfloat16)
+# The limits of the compiled op: kMaxGroupSize and kMaxSamplingRatio in psroi_align.h.
+_MAX_GROUP_SIZE, _MAX_SAMPLING_RATIO = 32, 16
+
+
+def ps_roi_align(features, boxes, *, group_size, spatial_scale, sampling_ratio=2, pool="avg",
+                 aligned=False, channel_order="bin_major", implementation="auto"):
+    """Pools every box into G·G bins, each from its own C channels of the feature map.
+
+    A bin takes S·S samples, at (i + 0.5) / S of its height and width, by bilinear
+    interpolation; pixels outside the map count 0. A box with a coordinate that is not
+    finite, or of no height or width, gives zeros and receives no gradient.
+
+    Args:
+      features: [B, H, W, G·G·C] float32, float64, half or bfloat16; sums are float32
+        (float64 for float64).
+      boxes: [B, N, 4] float32 (ymin, xmin, ymax, xmax) in pixels of the network input.
+        They receive no gradient.
+      group_size: G, 1 to 32.
+      spatial_scale: map cells per pixel of the network input, such as 1/16.
+      sampling_ratio: S, 1 to 16.
+      pool: "avg" or "max" of the samples; the gradient of a maximum goes to its first
+        sample.
+      aligned: shift boxes by half a cell, so that a pixel's value lies at its centre.
+      channel_order: channel of bin (i, j) is (i·G + j)·C + c for "bin_major" and
+        c·G·G + i·G + j for "channel_major", the order of the original weights.
+      implementation: "custom" (compiled; not under XLA), "tf" (stock ops: for XLA and
+        for models that must load anywhere) or "auto" ("custom" where it can be had).
+
+    Returns:
+      [B, N, G, G, C], of the dtype of the features.
+
+    Raises:
+      ValueError: an argument is not one of those above.
+      RuntimeError: "custom" was asked for and cannot be had; the message says why.
+
+    Source: R-FCN (Dai et al. 2016), section 2.2; RoIAlign of Mask R-CNN (He et al. 2017);
+    Light-Head R-CNN (Li et al. 2017), which takes the maximum of 2·2 samples.
+    """
+    if implementation not in ("auto", "custom", "tf"):
+        raise ValueError(f"implementation is {implementation!r}; "
+                         "it must be 'auto', 'custom' or 'tf'.")
+    attributes = dict(group_size=group_size, spatial_scale=spatial_scale,
+                      sampling_ratio=sampling_ratio, pool=pool, aligned=aligned,
+                      channel_order=channel_order)
+    library = None if implementation == "tf" else _library()
+    if implementation == "custom" and library.module is None:
+        raise RuntimeError(f"The compiled PS-RoIAlign op is not available: {library.status}")
+    if library is None or library.module is None:
+        return ps_roi_align_tf(features, boxes, **attributes)
+    features, boxes = _checked(features, boxes, **attributes)
+    return library.module.lhrcnn_ps_roi_align(features, boxes, **attributes).pooled
+
+
+def ps_roi_align_tf(features, boxes, *, group_size, spatial_scale, sampling_ratio=2, pool="avg",
+                    aligned=False, channel_order="bin_major"):
+    """`ps_roi_align` in stock TensorFlow ops: same arguments, shapes, results and errors."""
+    features, boxes = _checked(features, boxes, group_size, spatial_scale, sampling_ratio, pool,
+                               aligned, channel_order)
+    dtype, static_shape = features.dtype, features.shape
+    work = tf.float64 if dtype == tf.float64 else tf.float32
+    shape = tf.shape(features, out_type=tf.int64)
+    bins = group_size**2
+    channels = shape[3] // bins
+    index, weights = _taps(tf.stop_gradient(boxes), shape, work, group_size, spatial_scale,
+                           sampling_ratio, aligned)
+    # One table row per pixel and bin, so that a bin gathers its C channels, not all G·G·C.
+    if channel_order == "channel_major":
+        features = tf.reshape(features, [shape[0], shape[1], shape[2], channels, bins])
+        features = tf.transpose(features, [0, 1, 2, 4, 3])
+    table = tf.reshape(tf.cast(features, work), [shape[0] * shape[1] * shape[2] * bins, channels])
+    # no_nan: a pixel of weight 0 must not matter even where it is infinite.
+    values = tf.math.multiply_no_nan(tf.gather(table, index), weights[..., None])
+    if pool == "avg":
+        pooled = tf.reduce_sum(values, axis=4) / sampling_ratio**2
+    else:
+        sizes = tf.shape(weights, out_type=tf.int64)
+        sizes = tf.concat([sizes[:4], [sampling_ratio**2, 4, channels]], axis=0)
+        pooled = _first_maximum(tf.reduce_sum(tf.reshape(values, sizes), axis=5))
+    pooled.set_shape([_known(boxes.shape[0], static_shape[0]), boxes.shape[1], group_size,
+                      group_size, None if static_shape[3] is None else static_shape[3] // bins])
+    return tf.cast(pooled, dtype)
+
+
+def custom_op_available() -> bool:
+    """Whether the compiled op can be used; builds and loads it at the first call.
+
+    Call it before loading a SavedModel that was exported with the compiled op.
+    """
+    return _library().module is not None
+
+
+def custom_op_status() -> str:
+    """One sentence: where the compiled op is and what it runs on, or why there is none."""
+    return _library().status
+
+
+class _Library(NamedTuple):
+    module: Optional[Any]
+    status: str
+
+
+_loaded: Optional[_Library] = None
+_loading = threading.Lock()
+
+
+def _library() -> _Library:
+    global _loaded
+    with _loading:  # replicas trace the op from several threads
+        if _loaded is None:
+            _loaded = _load()
+    return _loaded
+
+
+def _load() -> _Library:
+    if build.custom_op_disabled():
+        return _Library(None, "Disabled by LHRCNN_NO_CUSTOM_OP.")
+    try:
+        path = str(build.build_op())
+        module = tf.load_op_library(path)
+        problem = _gpu_problem(path)
+    except (build.OpBuildError, tf.errors.OpError, OSError) as error:
+        problem = str(error)
+    if problem:
+        warnings.warn(f"{problem} PS-RoIAlign uses stock TensorFlow ops instead: same results, "
+                      "slower. LHRCNN_NO_CUSTOM_OP=1 silences this.", RuntimeWarning, stacklevel=4)
+        return _Library(None, problem)
+    return _Library(module, f"{path} ({build.read_stamp(path)})")
+
+
+def _gpu_problem(path: str) -> Optional[str]:
+    """Why the library must not be used on a machine with a GPU; None if it may."""
+    if os.environ.get("LHRCNN_CUDA") == "0" or not tf.config.list_physical_devices("GPU"):
+        return None
+    probe = getattr(ctypes.CDLL(path), "LhrcnnPsRoiAlignProbe", None)
+    if probe is None:
+        return ("The compiled op has no CUDA kernels and this machine has a GPU: install nvcc "
+                "(the CUDA toolkit), or set LHRCNN_CUDA=0 to pool on the CPU.")
+    error = probe()
+    if error:
+        return (f"The CUDA kernels of the compiled op do not run here (cudaError {error}): is the "
+                "driver older than nvcc? Update the driver, or build with an older nvcc "
+                "(CUDA_HOME).")
+    return None
+
+
+# Registering needs no library, and must precede the first gradient of a loaded model.
+@tf.RegisterGradient("LhrcnnPsRoiAlign")
+def _gradient(op, gradient, _):
+    features, boxes = op.inputs
+    attributes = {name: op.get_attr(name)
+                  for name in ("group_size", "spatial_scale", "sampling_ratio", "pool", "aligned",
+                               "channel_order")}
+    return _library().module.lhrcnn_ps_roi_align_grad(
+        gradient, boxes, tf.shape(features), op.outputs[1], **attributes), None
+
+
+def _checked(features, boxes, group_size, spatial_scale, sampling_ratio, pool, aligned,
+             channel_order):
+    """The two inputs as tensors, after everything that can be seen statically is checked."""
+    features, boxes = tf.convert_to_tensor(features), tf.convert_to_tensor(boxes)
+    for name, value, allowed in (("pool", pool, _POOLS), ("aligned", aligned, (True, False)),
+                                 ("channel_order", channel_order, _CHANNEL_ORDERS)):
+        if value not in allowed:
+            raise ValueError(f"{name} is {value!r}; it must be {' or '.join(map(repr, allowed))}.")
+    for name, value, most in (("group_size", group_size, _MAX_GROUP_SIZE),
+                              ("sampling_ratio", sampling_ratio, _MAX_SAMPLING_RATIO)):
+        if not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
+            raise ValueError(f"{name} is {value!r}; it must be an integer from 1 to {most}.")
+    if not (np.isfinite(spatial_scale) and spatial_scale > 0):
+        raise ValueError(f"spatial_scale is {spatial_scale!r}; it must be finite and positive: "
+                         "map cells per pixel, such as 1/16.")
+    if features.dtype not in _DTYPES:
+        raise ValueError(f"features are {features.dtype.name}; they must be "
+                         f"{', '.join(d.name for d in _DTYPES)}.")
+    if boxes.dtype != tf.float32:
+        raise ValueError(f"boxes are {boxes.dtype.name}; they must be float32, since 16 bits "
+                         "cannot hold a pixel coordinate. Cast them, or keep them out of autocast.")
+    if features.shape.rank not in (None, 4) or boxes.shape.rank not in (None, 3):
+        raise ValueError("features must be [B, H, W, G·G·C] and boxes [B, N, 4], got shapes "
+                         f"{features.shape} and {boxes.shape}.")
+    features, boxes = tf.ensure_shape(features, [None] * 4), tf.ensure_shape(boxes, [None] * 3)
+    if boxes.shape[2] not in (None, 4) or not features.shape[:1].is_compatible_with(
+            boxes.shape[:1]):
+        raise ValueError("boxes must be [B, N, 4] with the B of the features, got features "
+                         f"{features.shape} and boxes {boxes.shape}.")
+    if 0 in (features.shape[1], features.shape[2]):
+        raise ValueError(f"features must have at least one pixel, got shape {features.shape}.")
+    depth = features.shape[3]
+    if depth is not None and (depth == 0 or depth % group_size**2):
+        raise ValueError(f"features have {depth} channels; group_size={group_size} needs G·G·C of "
+                         f"them, a multiple of {group_size**2}.")
+    return features, boxes
+
+
+def _taps(boxes, shape, dtype, group, spatial_scale, samples, aligned):
+    """Table rows (int64) and weights of all taps: [B, N, G, G, 4·S·S], four for each sample."""
+    batch, height, width = shape[0], shape[1], shape[2]
+    poolable = tf.reduce_all(tf.math.is_finite(boxes), axis=-1) & tf.reduce_all(
+        boxes[..., 2:] > boxes[..., :2], axis=-1)
+    sample_row, sample_column, next_row, next_column = np.unravel_index(
+        np.arange(4 * samples**2), (samples, samples, 2, 2))
+    rows, row_weights = (
+        tf.gather(taps, 2 * sample_row + next_row, axis=3)[:, :, :, None]
+        for taps in _axis_taps(boxes[..., 0], boxes[..., 2], poolable, height, dtype, group,
+                               spatial_scale, samples, aligned))
+    columns, column_weights = (
+        tf.gather(taps, 2 * sample_column + next_column, axis=3)[:, :, None]
+        for taps in _axis_taps(boxes[..., 1], boxes[..., 3], poolable, width, dtype, group,
+                               spatial_scale, samples, aligned))
+    images = tf.reshape(tf.range(batch), [-1, 1, 1, 1, 1])
+    bins = np.arange(group**2, dtype=np.int64).reshape(1, 1, group, group, 1)
+    pixels = (images * height + rows) * width + columns
+    return pixels * group**2 + bins, row_weights * column_weights
+
+
+def _axis_taps(start, end, poolable, size, dtype, group, spatial_scale, samples, aligned):
+    """Pixels (int64) and weights of the 2·S taps of each bin along one axis: [B, N, G, 2·S]."""
+    numpy_dtype = dtype.as_numpy_dtype
+    # The arithmetic of FillTaps in psroi_align.h, step by step, for the same rounding.
+    scale = numpy_dtype(np.float32(spatial_scale))
+    shift = numpy_dtype(0.5 if aligned else 0.0)
+    start = tf.cast(start, dtype) * scale - shift
+    bin_size = (tf.cast(end, dtype) * scale - shift - start) / numpy_dtype(group)
+    within = (np.arange(samples, dtype=numpy_dtype) + numpy_dtype(0.5)) / numpy_dtype(samples)
+    offsets = np.arange(group, dtype=numpy_dtype)[:, None] + within
+    position = start[..., None, None] + bin_size[..., None, None] * offsets
+    inside = poolable[..., None, None] & (position > -1) & (position < tf.cast(size, dtype))
+    position = tf.where(inside, position, tf.zeros_like(position))
+    low = tf.floor(position)
+    fraction = position - low
+    pixels = tf.cast(low, tf.int64)
+    pixels = tf.stack([pixels, pixels + 1], axis=-1)
+    weights = tf.stack([1 - fraction, fraction], axis=-1)
+    exists = inside[..., None] & (pixels >= 0) & (pixels < size)
+    weights = tf.where(exists, weights, tf.zeros_like(weights))
+    pixels = tf.where(exists, pixels, tf.zeros_like(pixels))
+    shape = tf.concat([tf.shape(start), [group, 2 * samples]], axis=0)
+    return tf.reshape(pixels, shape), tf.reshape(weights, shape)
+
+
+def _first_maximum(values):
+    """Maximum over axis 4; reduce_max would share the gradient among equal samples."""
+    best, *others = tf.unstack(values, axis=4)
+    for value in others:
+        best = tf.where(value > best, value, best)
+    return best
+
+
+def _known(*sizes):
+    return next((size for size in sizes if size is not None), None)
