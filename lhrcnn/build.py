@@ -26,7 +26,7 @@ def build_detector(config, num_classes):
     detector = TwoStageDetector(backbone, RPN(model.rpn, backbone.strides), head, model.postprocess)
     detector.detect(tf.zeros([1, 64, 64, 3], tf.uint8), tf.constant([[64.0, 64.0]]))  # creates the variables of the heads
     if model.backbone.weights:
-        weights.load_backbone(detector, model.backbone.weights)
+        weights.load_backbone(detector, model.backbone.name, model.backbone.weights)
     return detector
 
 

@@ -63,7 +63,7 @@ class DataConfig:
 class BackboneConfig:
     """The convolutional network under both stages."""
     name: str = option("xception", "architecture", ["xception", "mobilenet_v2"])
-    weights: str = option("", "file with pretrained weights (.npz, torchvision .pth, or a run directory); empty: random")
+    weights: str = option("", "pretrained weights: imagenet, a file (.npz, torchvision .pth) or a run directory; empty: random")
     frozen_stages: int = option(0, "leading stages that are not trained (1: the stem)", minimum=0)
     batch_norm: str = option("train", "frozen: fixed statistics and affine parameters; train: learned", ["frozen", "train"])
     batch_norm_momentum: float = option(0.97, "share of the old running statistics kept a step")
@@ -117,6 +117,7 @@ class HeadConfig:
     box_loss: str = option("smooth_l1", "loss of foreground boxes", ["smooth_l1", "l1", "giou"])
     smooth_l1_beta: float = option(1.0, "where smooth L1 turns from quadratic to linear")
     box_loss_weight: float = option(2.0, "factor of the box loss", minimum=0)
+    init_std: float = option(0.01, "standard deviation of new kernels; 0: He initialisation, for training from random weights", minimum=0)
     label_smoothing: float = option(0.0, "share of the target spread over all classes", minimum=0)
 
 

@@ -4,15 +4,19 @@ import tensorflow as tf
 from lhrcnn.ops.psroi_align import ps_roi_align
 
 
+def initializer(std):
+    """A new initializer of kernels: normal with this standard deviation, or He's where it is 0."""
+    return tf.keras.initializers.RandomNormal(stddev=std) if std else tf.keras.initializers.HeNormal()
+
+
 class LargeSeparableConv(tf.keras.layers.Layer):
     """(k x 1 then 1 x k) + (1 x k then k x 1), nothing in between, one ReLU after the sum (arXiv 1711.07264, figure 3)."""
 
-    def __init__(self, kernel_size, mid_channels, channels, name):
+    def __init__(self, kernel_size, mid_channels, channels, name, init_std=0.01):
         super().__init__(name=name)
 
         def conv(size, num, suffix):
-            normal = tf.keras.initializers.RandomNormal(stddev=0.01)
-            return tf.keras.layers.Conv2D(num, size, padding="same", kernel_initializer=normal, name=suffix)
+            return tf.keras.layers.Conv2D(num, size, padding="same", kernel_initializer=initializer(init_std), name=suffix)
 
         tall, wide = (kernel_size, 1), (1, kernel_size)
         self.branches = [[conv(tall, mid_channels, "tall_in"), conv(wide, channels, "wide_out")],
@@ -33,9 +37,8 @@ class LightHead(tf.keras.layers.Layer):
         self.config = config
         self.spatial_scale = 1.0 / strides[config.level]
         channels = config.group_size ** 2 * config.thin_channels
-        self.thin_map = LargeSeparableConv(config.kernel_size, config.mid_channels, channels, "thin_map")
-        normal = tf.keras.initializers.RandomNormal(stddev=0.01)
-        self.fc = tf.keras.layers.Dense(config.fc_channels, activation="relu", kernel_initializer=normal, name="fc")
+        self.thin_map = LargeSeparableConv(config.kernel_size, config.mid_channels, channels, "thin_map", config.init_std)
+        self.fc = tf.keras.layers.Dense(config.fc_channels, activation="relu", kernel_initializer=initializer(config.init_std), name="fc")
 
     def prepare(self, maps):
         """The thin map [B, h, w, G * G * C], bin-major, of a dict of backbone maps: computed once a picture."""

@@ -1,20 +1,26 @@
 """Pretrained weights: one module for each foreign format, and the accounting of what was used."""
 import logging
+import os
 import pathlib
 
 import numpy as np
 
-from lhrcnn.weights import torchvision
+from lhrcnn.weights import keras_applications, torchvision
 
 PREFIX = "backbone/"
+FOLDERS = ("weights", "../shared/weights")  # searched for imagenet weights after $LHRCNN_WEIGHTS, relative to the working directory
 
 
-def load_backbone(detector, source):
-    """Sets the backbone's variables from a file (.npz or torchvision .pth) or a run directory, and logs what was used.
+def load_backbone(detector, name, source):
+    """Sets the variables of the backbone `name` and logs what was used.
 
-    Arrays carry this library's names (`backbone/...`) or torchvision's. Returns (restored names, missing names). Raises
-    FileNotFoundError, and ValueError if no array fits or one has another shape than its variable."""
-    arrays = read_arrays(source)
+    `source` is a file (.npz or torchvision .pth), a run directory, or "imagenet": the file NAME_imagenet.npz of a weights folder,
+    else what tf.keras.applications downloads. Arrays carry this library's names (`backbone/...`) or torchvision's.
+    Returns (restored names, missing names). Raises FileNotFoundError, and ValueError if no array fits or a shape differs."""
+    if source == "imagenet":
+        source, arrays = _imagenet(name)
+    else:
+        arrays = read_arrays(source)
     if "features.0.0.weight" in arrays:
         arrays = torchvision.mobilenet_v2(arrays)
     variables = {name: variable for name, variable in detector.named_variables().items() if name.startswith(PREFIX)}
@@ -62,3 +68,16 @@ def read_arrays(source):
     if path.suffix in (".pth", ".pt"):
         return torchvision.read_state_dict(path)
     raise ValueError(f"{path}: weights come as .npz, .pth, .pt or a run directory, found '{path.suffix}'")
+
+
+def _imagenet(name):
+    """(where they come from, arrays) of the ImageNet weights of a backbone."""
+    folders = [os.environ["LHRCNN_WEIGHTS"]] if "LHRCNN_WEIGHTS" in os.environ else []
+    for folder in [*folders, *FOLDERS]:
+        path = pathlib.Path(folder, f"{name}_imagenet.npz")
+        if path.is_file():
+            return path, read_arrays(path)
+    if name != "mobilenet_v2":
+        raise FileNotFoundError(f"'model.backbone.weights': there are no public ImageNet weights for {name}; set it to a file, a run "
+                                f"directory, or '' to start from random weights")
+    return "tf.keras.applications", keras_applications.mobilenet_v2()
