@@ -1,0 +1,87 @@
+"""Data sets: reading them, checking them, and turning them into batches."""
+import dataclasses
+import difflib
+
+import numpy as np
+from absl import logging
+
+from lhrcnn.data import coco, shapes, voc
+from lhrcnn.data.records import drop_missing
+from lhrcnn.data.schema import DataError
+
+_READERS = {"coco": coco.read, "shapes": coco.read, "voc": voc.read}
+_SHOWN_PROBLEMS = 10
+
+
+def open_dataset(data_config, split, training=False):
+    """The `Dataset` of a split, ready for use: missing pictures, wrong boxes and the like raise or are left out by data.on_error.
+
+    data.classes picks and orders the classes; `training` leaves out pictures without an object that counts, unless
+    data.keep_empty. Under `skip` every picture is decoded once, and `problems` tells what was left out. Raises DataError."""
+    dataset = read_dataset(data_config, split, training)
+    if data_config.on_error == "skip":
+        _drop_unreadable(dataset)
+        for line in dataset.problems[:_SHOWN_PROBLEMS]:
+            logging.warning("left out: %s", line)
+        if dataset.problems:
+            logging.warning("%s: %d problems, %d pictures remain", dataset.name, len(dataset.problems), len(dataset.records))
+    elif dataset.problems:
+        raise DataError(_failure(dataset))
+    dataset = restrict_classes(dataset, data_config.classes)
+    if not dataset.records:
+        raise DataError(f"{dataset.name}: no usable picture ({len(dataset.problems)} problems); check data.dir and the split")
+    if training and not data_config.keep_empty:
+        num_read = len(dataset.records)
+        dataset.records = [record for record in dataset.records if not np.all(record.ignore)]
+        if not dataset.records:
+            raise DataError(f"{dataset.name}: none of the {num_read} pictures shows an object to learn "
+                            f"(classes: {', '.join(dataset.class_names)})")
+    return dataset
+
+
+def read_dataset(data_config, split, training=False):
+    """The `Dataset` of a split as its reader finds it, without the faulty parts, each named in `problems`. Raises DataError."""
+    if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
+        shapes.make_shapes(data_config.dir)
+    dataset = _READERS[data_config.format](data_config, split, training)
+    dataset.records = drop_missing(dataset.records, dataset.problems)
+    return dataset
+
+
+def restrict_classes(dataset, names):
+    """The `Dataset` with these classes in this order (all of it for an empty list). Raises DataError for an unknown name."""
+    if not names:
+        return dataset
+    for name in names:
+        if name not in dataset.class_names:
+            close = difflib.get_close_matches(name, dataset.class_names, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"it has {', '.join(dataset.class_names[:50])}"
+            raise DataError(f"data.classes: '{name}' is not a class of {dataset.name}; {hint}")
+    old = [dataset.class_names.index(name) for name in names]
+    new_of = np.full(dataset.num_classes, -1, np.int32)
+    new_of[old] = np.arange(len(old))
+    return dataclasses.replace(dataset, records=[_with_classes(record, new_of) for record in dataset.records],
+                               class_names=list(names), category_ids=[dataset.category_ids[k] for k in old])
+
+
+def _with_classes(record, new_of):
+    classes = new_of[record.classes]
+    keep = classes >= 0
+    return dataclasses.replace(record, boxes=record.boxes[keep], classes=classes[keep], ignore=record.ignore[keep],
+                               areas=record.areas[keep])
+
+
+def _drop_unreadable(dataset):
+    from lhrcnn.data.check import picture_faults  # needs TensorFlow, which reading annotations does not
+
+    logging.info("%s: decoding all %d pictures once, as data.on_error=skip asks", dataset.name, len(dataset.records))
+    faults = picture_faults(dataset.records)
+    dataset.problems.extend(fault for fault in faults if fault)
+    dataset.records = [record for record, fault in zip(dataset.records, faults) if not fault]
+
+
+def _failure(dataset):
+    more = len(dataset.problems) - _SHOWN_PROBLEMS
+    lines = dataset.problems[:_SHOWN_PROBLEMS] + ([f"... and {more} more"] if more > 0 else [])
+    return "\n  ".join([f"{dataset.name}: {len(dataset.problems)} problem(s):"] + lines) + (
+        "\nCorrect the files (`lhrcnn data check` lists everything), or set data.on_error=skip to leave out the pictures and boxes named.")

@@ -1,0 +1,158 @@
+"""From encoded bytes to a padded picture: the one path of training, evaluation, prediction and exported models.
+
+Everything here is plain TensorFlow, so that it can be part of a SavedModel. Shape letters: H W of the picture as shown,
+h w of the resized one, px.
+"""
+import numpy as np
+import tensorflow as tf
+
+_HEADER_BYTES = 4096  # cameras and editors write EXIF first
+_EXIF = b"Exif\x00\x00"
+_ORIENTATION_TAG = 0x0112
+
+
+def decode_image(contents):
+    """uint8 RGB [H, W, 3] of the bytes (scalar string) of a JPEG, PNG, BMP or GIF file.
+
+    Grey pictures are repeated, CMYK is converted, alpha is dropped, 16 bits become 8, a GIF gives its first frame, a JPEG is
+    turned as its EXIF orientation says. Raises InvalidArgumentError (TensorFlow's, without a file name) for anything else."""
+    image = tf.io.decode_image(contents, channels=3, expand_animations=False)
+    image.set_shape([None, None, 3])
+    header = tf.strings.substr(contents, 0, _HEADER_BYTES)
+    has_palette = tf.strings.regex_full_match(header, r"BM\C{26}\x08\x00\C*")  # BITMAPFILEHEADER, then 8 bits a pixel at byte 28
+    image = tf.cond(has_palette, lambda: _palette_colours(contents, image), lambda: image)
+    is_jpeg = tf.equal(tf.strings.substr(header, 0, 2), b"\xff\xd8")
+    has_exif = tf.strings.regex_full_match(header, r"\C*Exif\x00\x00\C*")
+    return tf.cond(is_jpeg & has_exif, lambda: orient(image, exif_orientation(header)), lambda: image)
+
+
+def _palette_colours(contents, image):
+    """Colours of a BMP file of 8 bits a pixel, whose palette TensorFlow's decoder passes over."""
+    pixels_at, header_size = (tf.io.decode_raw(tf.strings.substr(contents, at, 4), tf.int32)[0] for at in (10, 14))
+    table = tf.io.decode_raw(tf.strings.substr(contents, 14 + header_size, pixels_at - 14 - header_size), tf.uint8)
+    return tf.gather(tf.reshape(table, [-1, 4])[:, 2::-1], tf.cast(image[..., 0], tf.int32))
+
+
+def exif_orientation(header):
+    """Orientation 1...8 (scalar int32) in the EXIF block of the first bytes (scalar string) of a JPEG file; 1 without one.
+
+    EXIF 2.3, 4.5.4 (APP1) and 4.6.2 (TIFF header, little or big endian)."""
+    data = tf.cast(tf.io.decode_raw(header, tf.uint8), tf.int32)
+    data = tf.pad(data, [[0, _HEADER_BYTES - tf.size(data)]])
+    count = _HEADER_BYTES - len(_EXIF)
+    match = tf.reduce_all(tf.stack([data[i:i + count] == byte for i, byte in enumerate(_EXIF)]), axis=0)
+    tiff = tf.argmax(match, output_type=tf.int32) + len(_EXIF)
+    little = tf.equal(tf.gather(data, tiff), ord("I"))
+
+    def number(start, length):
+        at = tf.expand_dims(start, -1) + tf.range(length)
+        powers = tf.cond(little, lambda: tf.range(length), lambda: tf.range(length - 1, -1, -1))
+        values = tf.gather(data, tf.clip_by_value(at, 0, _HEADER_BYTES - 1))
+        return tf.reduce_sum(tf.bitwise.left_shift(values, 8 * powers), axis=-1)
+
+    directory = tiff + tf.clip_by_value(number(tiff + 4, 4), 0, _HEADER_BYTES)
+    entries = directory + 2 + 12 * tf.range(tf.minimum(number(directory, 2), _HEADER_BYTES // 12))
+    is_orientation = tf.logical_and(number(entries, 2) == _ORIENTATION_TAG, entries + 12 <= _HEADER_BYTES)
+    value = tf.reduce_max(tf.where(is_orientation, number(entries + 8, 2), 0))
+    known = tf.reduce_any(match) & (value >= 1) & (value <= 8)
+    return tf.where(known, value, 1)
+
+
+def orient(image, orientation):
+    """The picture [H, W, 3] stored with an EXIF orientation 1...8 (scalar int32), as it is to be shown."""
+    def swapped():
+        return tf.transpose(image, [1, 0, 2])
+
+    def among(*values):
+        return tf.reduce_any(tf.equal(orientation, values))
+
+    turned = tf.cond(orientation >= 5, swapped, lambda: image)
+    turned = tf.cond(among(3, 4, 7, 8), lambda: tf.reverse(turned, [0]), lambda: turned)
+    turned = tf.cond(among(2, 3, 6, 7), lambda: tf.reverse(turned, [1]), lambda: turned)
+    turned.set_shape([None, None, 3])
+    return turned
+
+
+def evaluation_short_side(data_config):
+    """Short side in px of evaluation and prediction."""
+    return data_config.test_short_side or data_config.short_side[-1]
+
+
+def resized_size(height, width, data_config, short_side=None):
+    """Height and width (int32 scalars) of a picture after its resize; short_side in px: None is the one for testing."""
+    if data_config.resize == "stretch":
+        return tuple(data_config.stretch_size)
+    short_side = evaluation_short_side(data_config) if short_side is None else short_side
+    height, width, short_side = (tf.cast(value, tf.float64) for value in (height, width, short_side))
+    factor = tf.minimum(short_side / tf.minimum(height, width), data_config.long_side / tf.maximum(height, width))
+    return tuple(tf.maximum(tf.cast(tf.round(side * factor), tf.int32), 1) for side in (height, width))
+
+
+def resize_image(image, data_config, short_side=None):
+    """(uint8 [h, w, 3], scale [2] float32) of a picture uint8 [H, W, 3]; scale = (h / H, w / W), the factors really applied.
+
+    short_side in px: an integer or scalar tensor, None: the one for testing. It is not used by a stretch resize."""
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    new_height, new_width = resized_size(height, width, data_config, short_side)
+    size = tf.stack([new_height, new_width])
+    if data_config.antialias:  # the filter changes nothing in an enlarged picture, and costs several times as much
+        shrunk = tf.logical_or(new_height < height, new_width < width)
+        resized = tf.cond(shrunk, lambda: tf.image.resize(image, size, antialias=True), lambda: tf.image.resize(image, size))
+    else:
+        resized = tf.image.resize(image, size)
+    resized = tf.cast(tf.round(resized), tf.uint8)  # bilinear weights are positive and sum to 1: it stays within 0...255
+    if data_config.resize == "stretch":
+        resized.set_shape([*data_config.stretch_size, 3])
+    return resized, tf.cast(tf.cast(size, tf.float64) / tf.cast(tf.stack([height, width]), tf.float64), tf.float32)
+
+
+def num_aspect_groups(data_config):
+    """How many canvases there are for one short side."""
+    return 1 if data_config.resize == "stretch" else 2 * (len(data_config.aspect_groups) + 1)
+
+
+def aspect_group(height, width, data_config):
+    """Index of the canvas of pictures: integers or NumPy arrays in px give NumPy int64, tensors give int32.
+
+    Even: at least as wide as high; odd: higher. Pairs are sorted by the long/short ratio they hold; the last holds any."""
+    ratios = [] if data_config.resize == "stretch" else sorted(data_config.aspect_groups)
+    if tf.is_tensor(height) or tf.is_tensor(width):
+        height, width = tf.cast(height, tf.float64), tf.cast(width, tf.float64)
+        ratio = tf.maximum(height, width) / tf.minimum(height, width)
+        index = sum((tf.cast(ratio > limit, tf.int32) for limit in ratios), tf.zeros_like(ratio, tf.int32))
+        return index if not ratios else 2 * index + tf.cast(height > width, tf.int32)
+    height, width = np.asarray(height, np.float64), np.asarray(width, np.float64)
+    ratio = np.maximum(height, width) / np.minimum(height, width)
+    index = sum(((ratio > limit).astype(np.int64) for limit in ratios), np.zeros(ratio.shape, np.int64))
+    return index if not ratios else 2 * index + (height > width)
+
+
+def canvases(short_side, data_config):
+    """int32 [num_aspect_groups, 2] height and width in px of the padded pictures of each aspect group."""
+    if data_config.resize == "stretch":
+        return np.array([data_config.stretch_size], np.int32)
+
+    def padded(side):
+        return -(-int(np.ceil(side)) // data_config.pad_multiple) * data_config.pad_multiple
+
+    longest = data_config.long_side
+    sides = [min(short_side * ratio, longest) for ratio in sorted(data_config.aspect_groups)] + [longest]
+    pairs = [(padded(min(short_side, longest)), padded(side)) for side in sides]
+    return np.array([pair for short, long in pairs for pair in ((short, long), (long, short))], np.int32)
+
+
+def canvas_size(height, width, short_side, data_config):
+    """Height and width in px of the padded picture: of a picture of height x width px resized to short_side (None: for testing).
+
+    Integers give a tuple of integers, tensors an int32 tensor [2]; the two agree."""
+    table = canvases(evaluation_short_side(data_config) if short_side is None else short_side, data_config)
+    group = aspect_group(height, width, data_config)
+    if tf.is_tensor(group):
+        return tf.gather(tf.constant(table), group)
+    return tuple(int(side) for side in table[group])
+
+
+def pad_image(image, canvas):
+    """The picture [h, w, 3] in the upper left corner of a canvas (height, width) px of zeros."""
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    return tf.pad(image, [[0, canvas[0] - height], [0, canvas[1] - width], [0, 0]])

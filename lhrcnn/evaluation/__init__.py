@@ -1,0 +1,1 @@
+"""Running a detector over a data set, and scoring what it found."""

@@ -1,0 +1,112 @@
+"""Running a detector over a data set, on one device or many, and scoring what it finds."""
+import sys
+import time
+import weakref
+
+import numpy as np
+import tensorflow as tf
+
+from lhrcnn.data import check, pipeline
+from lhrcnn.data.schema import DataError
+from lhrcnn.evaluation.detections import Detections, concatenate
+from lhrcnn.evaluation.scoring import score, score_files
+
+__all__ = ["detect_dataset", "evaluate", "score", "score_files"]
+
+_USED = ("image", "image_size", "scale", "image_id")
+_functions = weakref.WeakKeyDictionary()  # detector -> {(strategy, batch signature): its tf.function}
+_PICTURE_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError,
+                   tf.errors.FailedPreconditionError, tf.errors.OutOfRangeError, tf.errors.UnknownError)
+
+
+def evaluate(detector, dataset, config, strategy=None, metrics=None):
+    """(metrics, `Detections`) of a detector on a `Dataset`; `metrics` names what to score, None: config.eval.metrics.
+
+    See `detect_dataset` for the other arguments and errors, `scoring.score` for the metrics."""
+    found = detect_dataset(detector, dataset, config, strategy)
+    return score(dataset, found, metrics or config.eval.metrics, config.eval.backend), found
+
+
+def detect_dataset(detector, dataset, config, strategy=None, progress=True):
+    """All `Detections` on the pictures of a `Dataset`, boxes in px of the pictures on disk and clipped to them.
+
+    detector: anything with TwoStageDetector's `detect`; strategy: a tf.distribute strategy whose replicas share each batch of
+    config.eval.batch_size pictures (rounded up to a multiple of them). Results do not depend on batch size or strategy.
+    Raises DataError naming each picture that cannot be read."""
+    strategy = strategy or tf.distribute.get_strategy()
+    replicas = strategy.num_replicas_in_sync
+    batch_size = -(-config.eval.batch_size // replicas) * replicas
+    batches = pipeline.evaluation_batches(dataset, config.data, batch_size).map(lambda batch: {name: batch[name] for name in _USED})
+    batches = strategy.experimental_distribute_dataset(batches)
+    detect = _detect_function(detector, strategy, batches.element_spec)
+    records = {record.image_id: record for record in dataset.records}
+    report, parts, seen, iterator = _Progress(len(records), progress), [], set(), iter(batches)
+    while True:
+        try:
+            batch = next(iterator, None)
+        except _PICTURE_ERRORS as error:
+            _raise_naming_pictures(error, [record for record in dataset.records if record.image_id not in seen])
+            raise
+        if batch is None:
+            return concatenate(parts)
+        results = {name: np.concatenate([part.numpy() for part in strategy.experimental_local_results(value)])
+                   for name, value in detect(batch).items()}
+        parts.append(_on_disk(results, records))
+        seen.update(results["image_id"].tolist())
+        report.update(len(seen - {-1}))
+
+
+def _detect_function(detector, strategy, spec):
+    """The tf.function from a batch to detections, kept as long as the detector so that later evaluations need no trace."""
+    functions = _functions.setdefault(detector, {})
+    key = (id(strategy), str(spec))
+    if key not in functions:
+        reference = weakref.ref(detector)  # a strong one would keep the detector alive in _functions
+
+        def on_replica(batch):
+            return {**reference().detect(batch["image"], batch["image_size"]), "scale": batch["scale"], "image_id": batch["image_id"]}
+
+        # The signature leaves height and width open where batches differ in them: one trace for all canvases.
+        functions[key] = tf.function(lambda batch: strategy.run(on_replica, args=(batch,)), input_signature=[spec])
+    return functions[key]
+
+
+def _on_disk(results, records):
+    """The `Detections` of one batch: without padding and filling pictures, boxes in px of the pictures on disk."""
+    image_ids = results["image_id"]
+    sizes = np.asarray([(records[i].height, records[i].width) if i in records else (0, 0) for i in image_ids.tolist()], np.float32)
+    boxes = results["boxes"] / np.tile(results["scale"], 2)[:, None]
+    boxes = np.clip(boxes, 0, np.tile(sizes, 2)[:, None])
+    picture, slot = np.nonzero((results["classes"] >= 0) & (image_ids >= 0)[:, None])
+    return Detections(image_ids[picture], boxes[picture, slot], results["scores"][picture, slot], results["classes"][picture, slot])
+
+
+def _raise_naming_pictures(error, unseen):
+    """Raises a DataError that names the unreadable pictures among the records not seen yet, if there are any."""
+    faults = check.find_unreadable(unseen)
+    if faults:
+        more = f"\n  ... and {len(faults) - 10} more" if len(faults) > 10 else ""
+        raise DataError("pictures that cannot be evaluated:\n  " + "\n  ".join(faults[:10]) + more +
+                        "\nReplace them, or set data.on_error=skip to leave them out.") from error
+
+
+class _Progress:
+    """One line on stderr with pictures done, rate and time left; redrawn on a terminal, a new line every 20 s elsewhere."""
+
+    def __init__(self, total, shown):
+        self.total, self.shown, self.terminal = total, shown, sys.stderr.isatty()
+        self.first = None  # (done, time) after the first batch, which compiles
+        self.drawn = time.monotonic()
+
+    def update(self, done):
+        now = time.monotonic()
+        self.first = self.first or (done, now)
+        if not self.shown or now - self.drawn < (0.5 if self.terminal else 20) and not (done == self.total and self.terminal):
+            return
+        self.drawn = now
+        rate = (done - self.first[0]) / max(now - self.first[1], 1e-9)
+        left = f", {rate:.1f} pictures/s, {(self.total - done) / rate:.0f} s left" if rate > 0 else ""
+        line = f"evaluating: {done} of {self.total} pictures{left}"
+        if self.terminal:
+            line = f"\r\033[K{line}"
+        print(line, end="" if self.terminal and done < self.total else "\n", file=sys.stderr, flush=True)

@@ -1,0 +1,99 @@
+"""PASCAL VOC average precision at IoU 0.5, counted as the VOC development kit does.
+
+A detection belongs to the truth of its class and picture that it overlaps most. From 0.5 up: the first such detection by
+score is true, later ones are false, and one whose truth is difficult counts neither way. Difficult objects need not be found.
+The kit's inclusive corners with +1 sides are our half-open boxes, so plain IoU gives its overlaps.
+"""
+import math
+
+import numpy as np
+
+MIN_IOU = 0.5
+# The kit's 0:0.1:1 in MATLAB, which counts from both ends; as there the fourth value lies a rounding above 0.3.
+RECALL_POINTS = np.concatenate([np.arange(6) * 0.1, 1 - np.arange(4, -1, -1) * 0.1])
+
+
+def voc_metrics(dataset, detections, eleven_point):
+    """{"mAP": ..., "per_class": {class name: AP}} of `Detections` on a `Dataset` whose `ignore` marks difficult objects.
+
+    `eleven_point` is VOC 2007's mean of 11 precisions, else the area under the curve of VOC 2010 on. A class without an
+    object that is not difficult has AP NaN and stays out of the mean."""
+    truth = _Truth(dataset)
+    order = np.argsort(-detections.scores, kind="stable")
+    classes = detections.classes[order]
+    best_iou, best_truth = truth.best_match(detections.image_ids[order], classes, np.asarray(detections.boxes, np.float64)[order])
+    matched = best_iou >= MIN_IOU
+    neutral = matched & truth.difficult[best_truth]
+    true = np.zeros(len(order), bool)
+    candidates = np.flatnonzero(matched & ~neutral)
+    true[candidates[np.unique(best_truth[candidates], return_index=True)[1]]] = True
+    per_class = {}
+    for k, name in enumerate(dataset.class_names):
+        per_class[name] = average_precision(true[(classes == k) & ~neutral], truth.num_objects(k), eleven_point)
+    known = [value for value in per_class.values() if not math.isnan(value)]
+    return {"mAP": float(np.mean(known)) if known else math.nan, "per_class": per_class}
+
+
+def average_precision(true, num_objects, eleven_point):
+    """AP in 0...1 of detections sorted by falling score; `true` [D] bool, `num_objects` to be found; NaN when that is 0."""
+    if num_objects == 0:
+        return math.nan
+    found = np.cumsum(true)
+    recall, precision = found / num_objects, found / np.arange(1, len(true) + 1)
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)  # best precision at this recall or a higher one
+    if eleven_point:
+        return float(np.mean(envelope[np.searchsorted(recall, RECALL_POINTS, side="left")]))
+    return float(np.sum(np.diff(recall, prepend=0.0) * envelope[:-1]))
+
+
+class _Truth:
+    """All objects, sorted by picture and class so that a detection's rivals are one slice."""
+
+    def __init__(self, dataset):
+        records = dataset.records
+        counts = [len(record.classes) for record in records]
+        self.num_classes = max(dataset.num_classes, 1)
+        self.image_ids = np.sort(np.asarray([record.image_id for record in records], np.int64))
+        image_ids = np.repeat(np.asarray([record.image_id for record in records], np.int64), counts)
+        classes = np.concatenate([record.classes for record in records] + [np.zeros([0], np.int32)])
+        keys = self._keys(image_ids, classes)
+        order = np.argsort(keys, kind="stable")
+        self.keys, self.classes = keys[order], classes[order]
+        self.boxes = np.concatenate([record.boxes for record in records] + [np.zeros([0, 4])]).astype(np.float64)[order]
+        # One entry more, for the index of detections that meet no truth at all.
+        self.difficult = np.append(np.concatenate([record.ignore for record in records] + [np.zeros([0], bool)])[order], False)
+
+    def _keys(self, image_ids, classes):
+        return np.searchsorted(self.image_ids, image_ids) * self.num_classes + classes
+
+    def num_objects(self, k):
+        return int(np.sum((self.classes == k) & ~self.difficult[:-1]))
+
+    def best_match(self, image_ids, classes, boxes):
+        """(IoU [D], index [D]) of the closest truth of each detection's picture and class; 0 and one past the last without any."""
+        unknown = ~np.isin(image_ids, self.image_ids)
+        if unknown.any():
+            raise ValueError(f"a detection is of picture {image_ids[unknown][0]}, which the data set does not have")
+        keys = self._keys(image_ids, classes)
+        start = np.searchsorted(self.keys, keys, side="left")
+        counts = np.searchsorted(self.keys, keys, side="right") - start
+        best_iou, best_truth = np.zeros(len(keys)), np.full(len(keys), len(self.keys))
+        some = np.flatnonzero(counts)
+        if not len(some):
+            return best_iou, best_truth
+        counts = counts[some]
+        first_pair = np.cumsum(counts) - counts
+        rivals = np.repeat(start[some] - first_pair, counts) + np.arange(counts.sum())
+        overlaps = _iou(np.repeat(boxes[some], counts, axis=0), self.boxes[rivals])
+        best_iou[some] = np.maximum.reduceat(overlaps, first_pair)
+        is_best = overlaps == np.repeat(best_iou[some], counts)
+        best_truth[some] = rivals[np.minimum.reduceat(np.where(is_best, np.arange(len(rivals)), len(rivals)), first_pair)]
+        return best_iou, best_truth
+
+
+def _iou(first, second):
+    """IoU [n] of boxes [n, 4] and [n, 4], pair by pair; 0 where they do not overlap."""
+    sides = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
+    overlap = np.where((sides > 0).all(axis=1), sides.prod(axis=1), 0.0)
+    union = (first[:, 2:] - first[:, :2]).prod(axis=1) + (second[:, 2:] - second[:, :2]).prod(axis=1) - overlap
+    return np.divide(overlap, union, out=np.zeros_like(overlap), where=overlap > 0)

@@ -1,0 +1,139 @@
+"""What happens between two steps of Keras `fit`: checks, progress, checkpoints, and stopping on a signal.
+
+The optimizer's `iterations` is the one count of steps; after a step it is that step's number counted from 1.
+"""
+import datetime
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import tensorflow as tf
+
+COUNTS = ("rpn_foreground", "head_foreground")
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says at which step, why, and what to do."""
+
+
+class Interrupted(Exception):
+    """A signal asked to stop while nothing was unsaved."""
+
+
+def step_of(model):
+    """Steps a compiled model has done."""
+    return int(model.optimizer.iterations.numpy())
+
+
+class FiniteLosses(tf.keras.callbacks.Callback):
+    """Raises TrainingError at the first loss that is not a finite number, naming the step, all terms and the pictures."""
+
+    def __init__(self, paths_of_step, store):
+        """`paths_of_step` maps a step counted from 0 to the picture files of its batch; `store` holds the last good checkpoint."""
+        super().__init__()
+        self.paths_of_step, self.store = paths_of_step, store
+
+    def on_train_batch_end(self, batch, logs=None):
+        if all(np.isfinite(value) for value in logs.values()):
+            return
+        step, last = step_of(self.model), self.store.path("last")
+        terms = ", ".join(f"{name} {value:.6g}" for name, value in logs.items())
+        paths = "\n  ".join(self.paths_of_step(step - 1))
+        raise TrainingError(
+            f"step {step}: a loss is not finite: {terms}\nThe pictures of this step:\n  {paths}\n"
+            f"Nothing was saved; the last good checkpoint is {last or 'none yet'}. Lower train.learning_rate, lengthen train.warmup_steps "
+            "or set train.clip_norm; if it is always the same pictures, look at their boxes")
+
+
+class Progress(tf.keras.callbacks.Callback):
+    """A line and the log's scalars every `log_every` steps: mean losses, learning rate, pictures a second, waiting for data."""
+
+    def __init__(self, log, clock, schedule, batch_size, log_every, steps_per_epoch, total_steps):
+        """`log` is a RunLog, `clock` the DataClock that watches the input, `schedule` the learning rate by step."""
+        super().__init__()
+        self.log, self.clock, self.schedule = log, clock, schedule
+        self.batch_size, self.log_every = batch_size, log_every
+        self.steps_per_epoch, self.total_steps = steps_per_epoch, total_steps
+        self.warm = False
+        self._reset()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.asked = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        waited, elapsed = self.clock.waited(self.asked), time.perf_counter() - self.asked
+        if self.warm:  # the first step also builds the graph, which would spoil the rates
+            self.times.append((elapsed, waited))
+        self.warm = True
+        self.losses.append(logs)
+        step = step_of(self.model)
+        if step % self.log_every == 0 or step == self.total_steps:
+            self._report(step)
+            self._reset()
+
+    def _reset(self):
+        self.losses, self.times = [], []
+
+    def _report(self, step):
+        values = {name: float(np.mean([losses[name] for losses in self.losses])) for name in self.losses[0]}
+        terms = "  ".join(f"{name} {value:.4f}" for name, value in values.items() if name not in COUNTS)
+        counts = "  ".join(f"{name} {values[name]:.1f}" for name in COUNTS)
+        values["learning_rate"] = float(self.schedule(step - 1))
+        epoch, rate = step / self.steps_per_epoch, values["learning_rate"]
+        line = f"epoch {epoch:.2f}  step {step}/{self.total_steps}  {terms}  {counts}  lr {rate:.3g}"
+        if self.times:
+            elapsed, waited = np.sum(self.times, axis=0)
+            speed = self.batch_size * len(self.times) / elapsed
+            values.update(images_per_second=float(speed), data_wait=float(waited / elapsed))
+            remaining = datetime.timedelta(seconds=round((self.total_steps - step) * self.batch_size / speed))
+            line += f"  {speed:.1f} images/s  waiting for data {waited / elapsed:.0%}  ETA {remaining}"
+        self.log.scalars("train", step, epoch, values)
+        print(line, flush=True)
+
+
+class PeriodicCheckpoint(tf.keras.callbacks.Callback):
+    """Calls `save()` every `every` steps."""
+
+    def __init__(self, save, every):
+        super().__init__()
+        self.save, self.every = save, every
+
+    def on_train_batch_end(self, batch, logs=None):
+        if step_of(self.model) % self.every == 0:
+            self.save()
+
+
+class StopOnSignal(tf.keras.callbacks.Callback):
+    """SIGTERM, or SIGINT (Ctrl-C), ends `fit` after the running step; a second SIGINT interrupts at once.
+
+    A context manager: outside it, and in threads other than the main one, signals do what they did before."""
+
+    def __init__(self):
+        super().__init__()
+        self.requested, self.nothing_unsaved = False, False
+        self._former = {}
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.requested:
+            self.model.stop_training = True
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self._former = {number: signal.signal(number, self._receive) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *failure):
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number, frame):
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested = True
+        # Not print(), which may be what the signal interrupted.
+        os.write(1, f"\n{signal.Signals(number).name} received: finishing the step, then saving\n".encode())
+        if self.nothing_unsaved:
+            raise Interrupted
+

@@ -1,0 +1,104 @@
+"""What a run tells: metrics.jsonl, TensorBoard, and how long it waited for data."""
+import collections
+import json
+import math
+import pathlib
+import platform
+import time
+
+import numpy as np
+import tensorflow as tf
+
+import lhrcnn
+
+
+class RunLog:
+    """Scalars and pictures of a run, in RUN_DIR/metrics.jsonl (one JSON object a line) and RUN_DIR/tensorboard."""
+
+    def __init__(self, run_dir, step, keep_validation=True):
+        """Goes on after `step`: lines of later steps, which will be made again, are dropped; so is the validation of `step` itself
+        unless `keep_validation`."""
+        self.path = pathlib.Path(run_dir, "metrics.jsonl")
+        kept = ("start", "train", "validation") if keep_validation else ("start", "train")
+        lines = [line for line in self._lines() if line["step"] < step or line["step"] == step and line["phase"] in kept]
+        temporary = self.path.with_suffix(".tmp")
+        temporary.write_text("".join(_json(line) for line in lines), encoding="utf-8")
+        temporary.replace(self.path)
+        self._writer = tf.summary.create_file_writer(str(pathlib.Path(run_dir, "tensorboard")))
+
+    def scalars(self, phase, step, epoch, values):
+        """Writes {name: number} of a step; `phase` is train or validation, `epoch` the passes done."""
+        self.line(phase, step, epoch, values)
+        with self._writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(f"{phase}/{name}", value)
+        self._writer.flush()
+
+    def line(self, phase, step, epoch, values):
+        """Appends one line to metrics.jsonl alone."""
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(_json({"step": step, "epoch": round(epoch, 4), "phase": phase, **values}))
+        except OSError as error:
+            advice = f"{error.strerror} at step {step}; make room and resume from the last checkpoint"
+            raise OSError(error.errno, advice, str(self.path)) from error
+
+    def pictures(self, step, pictures):
+        """Writes {name: PIL image} to TensorBoard."""
+        with self._writer.as_default(step=step):
+            for name, picture in pictures.items():
+                tf.summary.image(name, np.asarray(picture)[None])
+        self._writer.flush()
+
+    def close(self):
+        """Ends the TensorBoard file."""
+        self._writer.close()
+
+    def _lines(self):
+        """Parsed lines; a last one that a kill cut off is left out."""
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        for line in lines:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                return
+
+
+class DataClock:
+    """How long the training loop stood still because its next batch was not ready.
+
+    A batch is stamped when it leaves the input pipeline. Where that is before the loop asks for it, nothing was waited for,
+    whatever else is buffered in between; where it is after, the difference was waited."""
+
+    def __init__(self):
+        self._ready = collections.deque()
+
+    def watch(self, dataset):
+        """The same dataset, with each batch stamped; forgets the stamps of a dataset watched before."""
+        ready = self._ready = collections.deque()
+
+        def stamp():
+            ready.append(time.perf_counter())
+            return np.int64(0)
+
+        def passed(batch):
+            tf.numpy_function(stamp, [], tf.int64)
+            return batch
+        return dataset.map(passed)
+
+    def waited(self, asked):
+        """Seconds waited for the oldest batch not yet accounted for, which the loop asked for at time.perf_counter() `asked`."""
+        return max(0.0, self._ready.popleft() - asked)
+
+
+def environment(strategy):
+    """Versions and devices, as a dict for the log."""
+    return {"lhrcnn": lhrcnn.__version__, "python": platform.python_version(), "tensorflow": tf.__version__,
+            "devices": [device.device_type + ":" + device.name.rsplit(":", 1)[-1] for device in tf.config.list_logical_devices()],
+            "replicas": strategy.num_replicas_in_sync}
+
+
+def _json(values):
+    """One line; numbers that JSON does not know become null."""
+    plain = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()}
+    return json.dumps(plain, ensure_ascii=False) + "\n"

@@ -1,0 +1,65 @@
+"""Optimizers by name; the only module that imports tensorflow-addons, and only when an option asks for it."""
+import tensorflow as tf
+
+from lhrcnn.training import schedules
+
+
+def build_optimizer(train, steps_per_epoch, total_steps, variables, loss_scale=None):
+    """The optimizer of a TrainConfig with its state created for `variables`; call it inside the strategy's scope.
+
+    `loss_scale` is where the dynamic loss scale of mixed_float16 starts; None: Keras's default.
+    Raises ValueError naming the option when it cannot be had."""
+    optimizer = {"sgd": _sgd, "sgdw": _sgdw}[train.optimizer](train, steps_per_epoch, total_steps, variables)
+    if train.precision == "mixed_float16":
+        optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=loss_scale)
+        optimizer.build(variables)
+    return optimizer
+
+
+def coupled_weight_decay(train):
+    """The L2 that belongs into the loss: none when the optimizer decays weights itself."""
+    return 0.0 if train.optimizer == "sgdw" else train.weight_decay
+
+
+def _sgd(train, steps_per_epoch, total_steps, variables):
+    optimizer = tf.keras.optimizers.SGD(
+        schedules.learning_rate(train, steps_per_epoch, total_steps), momentum=train.momentum, nesterov=train.nesterov,
+        global_clipnorm=train.clip_norm or None, jit_compile=False)  # compiled updates would retrace for each replica
+    optimizer.build(variables)
+    return optimizer
+
+
+def _sgdw(train, steps_per_epoch, total_steps, variables):
+    """SGD whose kernels shrink by learning rate times weight_decay a step, apart from the gradient (Loshchilov & Hutter 2019)."""
+    if train.precision == "mixed_float16":
+        raise ValueError("'train.optimizer: sgdw' does not scale losses; use 'train.precision: mixed_bfloat16' with it, "
+                         "or 'train.optimizer: sgd'")
+    try:
+        import tensorflow_addons as addons
+    except ImportError as error:
+        raise ValueError("'train.optimizer: sgdw' needs tensorflow-addons, which exists for Python 3.9 to 3.11 with TensorFlow 2.15; "
+                         f"install it there, or use 'train.optimizer: sgd' ({error})") from error
+    strategy = tf.distribute.get_strategy()
+    # Under MirroredStrategy addons asks for each replica's copy of a variable whether it decays, so the copies have to be listed.
+    decayed = [copy for variable in variables if "kernel" in variable.name for copy in strategy.experimental_local_results(variable)]
+
+    class SGDW(addons.optimizers.SGDW):
+        """addons' SGDW that decays kernels only, with the `compute_gradients` that newer Keras optimizers have."""
+
+        def compute_gradients(self, loss, var_list, tape):
+            return list(zip(tape.gradient(loss, var_list), var_list))
+
+        def apply_gradients(self, grads_and_vars, name=None):
+            return super().apply_gradients(grads_and_vars, name=name, decay_var_list=decayed)
+
+    clipping = {"global_clipnorm": train.clip_norm} if train.clip_norm else {}
+    optimizer = SGDW(
+        weight_decay=schedules.learning_rate(train, steps_per_epoch, total_steps, factor=train.weight_decay),
+        learning_rate=schedules.learning_rate(train, steps_per_epoch, total_steps),
+        momentum=train.momentum, nesterov=train.nesterov, **clipping)
+    # This optimizer makes its state with the first step, but a resumed run fills it before: so use the counter, add the momenta.
+    optimizer.iterations.assign(0)
+    if train.momentum:
+        for variable in variables:
+            optimizer.add_slot(variable, "momentum")
+    return optimizer

@@ -1,0 +1,242 @@
+"""Training from a config to a run directory; stopping anywhere and going on from the same step gives the same weights.
+
+RUN_DIR holds config.yaml, classes.json, checkpoints/, tensorboard/ and metrics.jsonl. What a step does depends on its number alone
+(order, augmentation, sampling, learning rate), so the step and the arrays of a checkpoint are the whole state.
+"""
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from lhrcnn import checkpoints
+from lhrcnn import config as configs
+from lhrcnn.build import build_detector
+from lhrcnn.data import open_dataset
+from lhrcnn.data.check import find_unreadable
+from lhrcnn.data.pipeline import BatchPlan, training_batches
+from lhrcnn.distribution import strategy_for
+from lhrcnn.evaluation.report import format_tables
+from lhrcnn.training import resuming, validation
+from lhrcnn.training.callbacks import FiniteLosses, Interrupted, PeriodicCheckpoint, Progress, StopOnSignal, TrainingError, step_of
+from lhrcnn.training.ema import WeightAverage
+from lhrcnn.training.logs import DataClock, RunLog, environment
+from lhrcnn.training.optimizers import build_optimizer, coupled_weight_decay
+from lhrcnn.training.schedules import learning_rate
+
+BATCHES_TO_SEARCH = 8
+
+
+def train(config, run_dir, resume="auto", strategy=None):
+    """Trains the Config's detector into run_dir and returns a summary dict.
+
+    resume: "auto" goes on from the newest checkpoint where there is one, "must" demands one, "never" refuses a run_dir that has some.
+    strategy: a tf.distribute strategy; None: MirroredStrategy over all GPUs, or over one CPU.
+    The summary has steps, total_steps, interrupted (by a signal, after saving), best_score and best_step (None without validation),
+    and the paths run_dir, checkpoint and best_checkpoint (None when stopped before the first step).
+    Raises ConfigError, DataError, CheckpointError and ValueError before any work, TrainingError and CheckpointError later."""
+    run_dir = pathlib.Path(run_dir)
+    resuming.check_writable(run_dir)
+    store = checkpoints.CheckpointStore(run_dir, config.train.keep_checkpoints)
+    resumed = resuming.going_on(store, resume)
+    if resumed:
+        resuming.check_same_experiment(config, run_dir)
+    strategy = strategy or strategy_for()
+    if config.train.batch_size % strategy.num_replicas_in_sync:
+        raise configs.ConfigError(f"'train.batch_size': {config.train.batch_size} pictures cannot be shared evenly by "
+                                  f"{strategy.num_replicas_in_sync} devices; give a multiple")
+    training, held_out = _open_datasets(config)
+    arrays, meta = store.load("last") if resumed else (None, {"step": 0})
+    if resumed:
+        resuming.check_same_data(training, meta, run_dir)
+    configs.save(config, run_dir / "config.yaml")
+    _write_json(run_dir / "classes.json", {"names": training.class_names, "category_ids": training.category_ids})
+    run = Run(config, run_dir, store, strategy, training, held_out)
+    return run.train(arrays, meta["step"])
+
+
+class Run:
+    """A detector in training, with all that belongs to it."""
+
+    def __init__(self, config, run_dir, store, strategy, training, held_out):
+        self.config, self.run_dir, self.store, self.strategy = config, run_dir, store, strategy
+        self.training, self.held_out = training, held_out
+        self.plan = BatchPlan(training, config.data, config.train.batch_size, config.train.seed)
+        self.steps_per_epoch = self.plan.steps_per_epoch
+        self.total_steps = config.train.epochs * self.steps_per_epoch
+        if config.train.max_steps:
+            self.total_steps = min(self.total_steps, config.train.max_steps)
+        self.clock, self.stop, self.average, self.traces = DataClock(), StopOnSignal(), None, 0
+
+    @property
+    def step(self):
+        """Steps done."""
+        return step_of(self.detector)
+
+    def train(self, arrays, step):
+        """Runs all steps and validations after `step`, from a checkpoint's arrays (None: from the start), until the end or a signal.
+
+        Returns the summary."""
+        if step >= self.total_steps and not self._validation_is_due(step):
+            print(f"this run is complete: step {step} of {self.total_steps}", flush=True)
+            return self._summary(step)
+        self.log = RunLog(self.run_dir, step, keep_validation=self.store.metric(step) is not None)
+        self._announce(step)
+        self._build(arrays)
+        self.callbacks, self.saved_step = self._callbacks(), step
+        with self.stop:
+            while not self.stop.requested:
+                if self._validation_is_due(self.step):
+                    self._validate()
+                if self.step >= self.total_steps or self.stop.requested:
+                    break
+                self._fit_to(min((self.step // self.steps_per_epoch + 1) * self.steps_per_epoch, self.total_steps))
+                self.save()
+        self.log.close()
+        return self._summary(self.step)
+
+    def save(self):
+        """Writes a checkpoint of the step done, unless that is where the last one was written."""
+        step = self.step
+        if step == self.saved_step:
+            return
+        arrays = {**checkpoints.model_arrays(self.detector), **checkpoints.optimizer_arrays(self.detector.optimizer)}
+        if self.average:
+            arrays.update(self.average.arrays())
+        self.store.save(arrays, {"step": step, "epoch": step / self.steps_per_epoch, "seed": self.config.train.seed,
+                                 "pictures": len(self.training.records), "tensorflow": tf.__version__})
+        self.saved_step = step
+
+    def _announce(self, step):
+        versions = environment(self.strategy)
+        self.log.line("start", step, step / self.steps_per_epoch, {"environment": versions})
+        print("environment: " + "  ".join(f"{name} {value}" for name, value in versions.items()))
+        print(f"run directory: {self.run_dir}\npictures: {len(self.training.records)} for training, "
+              f"{len(self.held_out.records) if self.held_out else 0} for validation, classes: {self.training.num_classes}\n"
+              f"steps: {self.total_steps}, {self.steps_per_epoch} an epoch" + (f"; going on after step {step}" if step else ""), flush=True)
+
+    def _build(self, arrays):
+        config, train = self.config, self.config.train
+        if arrays:  # pretrained weights are in the checkpoint; their file may be gone
+            backbone = dataclasses.replace(config.model.backbone, weights="")
+            config = dataclasses.replace(config, model=dataclasses.replace(config.model, backbone=backbone))
+        tf.keras.utils.set_random_seed(train.seed)
+        policy = tf.keras.mixed_precision.global_policy()
+        tf.keras.mixed_precision.set_global_policy(train.precision)
+        try:
+            with self.strategy.scope():
+                self.detector = detector = build_detector(config, self.training.num_classes)
+                variables = detector.trainable_variables
+                loss_scale = checkpoints.saved_loss_scale(arrays or {})
+                optimizer = build_optimizer(train, self.steps_per_epoch, self.total_steps, variables, loss_scale)
+                if train.ema_decay:
+                    self.average = WeightAverage(_named(detector, variables), train.ema_decay, optimizer.iterations)
+                detector.compile(optimizer, weight_decay=coupled_weight_decay(train), gradient_multipliers=train.gradient_multipliers,
+                                 ema=self.average, seed=train.seed)
+        finally:
+            tf.keras.mixed_precision.set_global_policy(policy)
+        if arrays:
+            checkpoints.restore_model(detector, arrays, prefer_ema=False)
+            checkpoints.restore_optimizer(optimizer, arrays)
+        if self.average:
+            self.average.restore(arrays or {})
+        size = sum(int(tf.size(variable)) for variable in variables)
+        print(f"detector: {config.model.backbone.name}, {len(variables)} trained variables with {size / 1e6:.2f} million numbers, "
+              f"{len(detector.named_variables()) - len(variables)} others", flush=True)
+
+    def _callbacks(self):
+        train = self.config.train
+        schedule = learning_rate(train, self.steps_per_epoch, self.total_steps)
+        progress = Progress(self.log, self.clock, schedule, train.batch_size, train.log_every, self.steps_per_epoch, self.total_steps)
+        return [FiniteLosses(self._paths_of_step, self.store), progress, PeriodicCheckpoint(self.save, train.checkpoint_every), self.stop]
+
+    def _fit_to(self, stop_step):
+        """Trains the steps that are missing to `stop_step`, all of one epoch."""
+        start, epoch = self.step, self.step // self.steps_per_epoch
+        batches = self.clock.watch(training_batches(self.plan, self.config.data, start, stop_step))
+        try:
+            self.detector.fit(batches, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=stop_step - start, verbose=0,
+                              callbacks=self.callbacks)
+        except tf.errors.OpError as error:
+            raise self._explained(error) from error
+        traces = self.detector.train_function.experimental_get_tracing_count()
+        if traces != self.traces:
+            print(f"training graph traced {traces} time(s)", flush=True)
+        self.traces = traces
+
+    def _explained(self, error):
+        """A TrainingError that names the unreadable picture, or what ran out, or else repeats TensorFlow's words."""
+        step = self.step
+        records = {record.path: record for ahead in range(BATCHES_TO_SEARCH) for record in self._records_of_step(step + ahead)}
+        unreadable = find_unreadable(list(records.values()))
+        if unreadable:
+            return TrainingError(f"step {step + 1}: pictures cannot be read:\n  " + "\n  ".join(unreadable)
+                                 + "\nReplace them and resume, or set data.on_error=skip with another --run_dir")
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            height, width = self.plan.batch(step).canvas
+            return TrainingError(f"step {step + 1}: out of memory for {self.plan.batch_size} pictures of {height}x{width} px; "
+                                 f"lower train.batch_size, data.short_side or data.long_side ({error.message.splitlines()[0]})")
+        return TrainingError(f"step {step + 1}: TensorFlow stopped: {error.message}")
+
+    def _records_of_step(self, step):
+        return [self.training.records[index] for index in self.plan.batch(step).indices]
+
+    def _paths_of_step(self, step):
+        return [record.path for record in self._records_of_step(step)]
+
+    def _validation_is_due(self, step):
+        """After each eval_every-th epoch and after the last step, if the checkpoint of that step has no score yet."""
+        every = self.config.train.eval_every
+        epoch_end = every and step % (every * self.steps_per_epoch) == 0
+        return bool(self.held_out and step and (epoch_end or step >= self.total_steps) and self.store.metric(step) is None)
+
+    def _validate(self):
+        step = self.step
+        self.stop.nothing_unsaved = True
+        try:
+            metrics, detections = validation.validate(self.detector, self.average, self.held_out, self.config, self.strategy)
+        except Interrupted:
+            return
+        finally:
+            self.stop.nothing_unsaved = False
+        name, score = validation.main_score(metrics)
+        numbers = validation.scalars(metrics)
+        self.log.scalars("validation", step, step / self.steps_per_epoch, numbers)
+        self.log.pictures(step, validation.pictures(self.held_out, detections, self.config.train.num_pictures))
+        self.store.record_metric(step, score)
+        best_step, best = self.store.best() or (step, score)
+        print(f"validation after step {step}: " + "  ".join(f"{key} {value:.3f}" for key, value in numbers.items() if np.isfinite(value))
+              + f"; best {name} {best:.3f} at step {best_step}", flush=True)
+        if step >= self.total_steps:
+            print(format_tables(metrics), flush=True)
+
+    def _summary(self, step):
+        best, last = self.store.best(), self.store.path()
+        interrupted = self.stop.requested and (step < self.total_steps or self._validation_is_due(step))
+        if interrupted:
+            print(f"stopped after step {step} of {self.total_steps}; saved: {last or 'nothing yet'}. "
+                  "The same command with --resume=auto goes on from there", flush=True)
+        return {"steps": step, "total_steps": self.total_steps, "interrupted": interrupted,
+                "best_score": best and best[1], "best_step": best and best[0], "run_dir": str(self.run_dir),
+                "checkpoint": last and str(last), "best_checkpoint": last and str(self.store.path("best") or last)}
+
+
+def _open_datasets(config):
+    """(training, validation or None) with the same classes in the same order."""
+    training = open_dataset(config.data, config.data.train_split, training=True)
+    if not config.data.val_split:
+        return training, None
+    held_out = open_dataset(config.data, config.data.val_split)
+    if held_out.class_names != training.class_names:
+        held_out = open_dataset(dataclasses.replace(config.data, classes=training.class_names), config.data.val_split)
+    return training, held_out
+
+
+def _named(detector, variables):
+    chosen = {variable.ref() for variable in variables}
+    return {name: variable for name, variable in detector.named_variables().items() if variable.ref() in chosen}
+
+
+def _write_json(path, content):
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

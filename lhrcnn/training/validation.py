@@ -1,0 +1,47 @@
+"""Evaluation during training: the numbers that pick the best checkpoint, and pictures to look at."""
+import contextlib
+
+import numpy as np
+import tensorflow as tf
+
+from lhrcnn.data.image import decode_image
+from lhrcnn.evaluation.evaluate import evaluate
+from lhrcnn.inference.visualize import contact_sheet, draw_detections
+
+SHOWN_SCORE = 0.3  # detections below are left out of the pictures, where they would hide the others
+
+
+def validate(detector, average, dataset, config, strategy):
+    """(metrics, Detections) of a Dataset, with averaged weights where there is a WeightAverage."""
+    with average.swapped() if average else contextlib.nullcontext():
+        return evaluate(detector, dataset, config, strategy=strategy)
+
+
+def main_score(metrics):
+    """(name, value) of the number that checkpoints are compared by: COCO's AP, else the first VOC mAP."""
+    if "coco" in metrics:
+        return "coco/AP", float(metrics["coco"]["AP"])
+    kind = next(iter(metrics))
+    return f"{kind}/mAP", float(metrics[kind]["mAP"])
+
+
+def scalars(metrics):
+    """{"coco/AP": number, ...} of the metrics that are single numbers."""
+    return {f"{kind}/{name}": float(value) for kind, values in metrics.items()
+            for name, value in values.items() if not isinstance(value, dict)}
+
+
+def pictures(dataset, detections, number):
+    """{name: PIL image} of `number` pictures spread over the data set: what was found, beside what is there."""
+    chosen = sorted({int(i) for i in np.linspace(0, len(dataset.records) - 1, min(number, len(dataset.records)))})
+    return {f"detections/{dataset.records[i].image_id}": _beside(dataset, dataset.records[i], detections) for i in chosen}
+
+
+def _beside(dataset, record, detections):
+    image = decode_image(tf.io.read_file(record.path)).numpy()
+    found = (detections.image_ids == record.image_id) & (detections.scores >= SHOWN_SCORE)
+    names, real = dataset.class_names, ~record.ignore
+    labels, true_labels = ([names[k] for k in classes] for classes in (detections.classes[found], record.classes[real]))
+    drawn = draw_detections(image, detections.boxes[found], labels, detections.scores[found], class_names=names)
+    truth = draw_detections(image, record.boxes[real], true_labels, class_names=names)
+    return contact_sheet([drawn, truth], columns=2, captions=[f"found, score {SHOWN_SCORE} or more", "truth"], tile=480)

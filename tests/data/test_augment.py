@@ -1,0 +1,155 @@
+"""Random changes to pictures and boxes."""
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data.samples import options
+from lhrcnn.data import augment
+from reference.image import change_colours, zoom_boxes
+
+
+def painted(height=60, width=90, boxes=((10, 20, 30, 50), (40, 5, 55, 15))):
+    """An example whose boxes are painted, one colour each, on black; two boxes of padding."""
+    image = np.zeros((height, width, 3), np.uint8)
+    for number, (ymin, xmin, ymax, xmax) in enumerate(boxes):
+        image[ymin:ymax, xmin:xmax, number] = 200
+    padding = [(0, 0, 0, 0)] * 2
+    return {"image": tf.constant(image), "scale": tf.constant([0.5, 0.5]), "boxes": tf.constant([*boxes, *padding], tf.float32),
+            "classes": tf.constant([*range(len(boxes)), -1, -1]), "ignore": tf.constant([False] * (len(boxes) + 2)),
+            "image_id": tf.constant(1, tf.int64)}
+
+
+def assert_boxes_lie_on_paint(example, slack):
+    """Each box is the extent of its own colour, to `slack` px."""
+    image = example["image"].numpy()
+    for box, class_index in zip(example["boxes"].numpy(), example["classes"].numpy()):
+        if class_index >= 0:
+            rows, columns = np.nonzero(image[..., class_index] > 100)
+            np.testing.assert_allclose(box, (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1), atol=slack)
+
+
+def test_numbers_are_functions_of_seed_step_and_slot():
+    numbers = {(seed, step, slot): tuple(augment.random_numbers(seed, step, slot).numpy())
+               for seed in (0, 1) for step in (0, 1, 2 ** 40) for slot in (0, 1)}
+    assert len(set(numbers.values())) == len(numbers)
+    assert numbers[1, 2 ** 40, 1] == tuple(augment.random_numbers(1, tf.constant(2 ** 40, tf.int64), tf.constant(1, tf.int64)).numpy())
+    many = np.stack([augment.random_numbers(0, step, 0) for step in range(300)])
+    assert many.min() >= 0 and many.max() < 1 and np.all(np.abs(many.mean(axis=0) - 0.5) < 0.08)
+
+
+def test_flip_moves_paint_and_boxes_alike():
+    example = painted()
+    image, boxes = augment.flip(example["image"], example["boxes"], example["classes"])
+    assert_boxes_lie_on_paint({**example, "image": image, "boxes": boxes}, slack=0)
+    np.testing.assert_array_equal(boxes[:2], [(10, 40, 30, 70), (40, 75, 55, 85)])
+    np.testing.assert_array_equal(boxes[2:], np.zeros((2, 4)))
+    back, boxes = augment.flip(image, boxes, example["classes"])
+    np.testing.assert_array_equal(back, example["image"])
+    np.testing.assert_array_equal(boxes, example["boxes"])
+
+
+def test_half_of_the_pictures_are_flipped(tmp_path):
+    example, data = painted(), options(tmp_path)
+    flipped = [not np.array_equal(augment.augment(example, augment.random_numbers(0, step, 0), data)["boxes"], example["boxes"])
+               for step in range(200)]
+    assert 70 < sum(flipped) < 130
+    still = augment.augment(example, tf.zeros([8]), options(tmp_path, "flip=false"))
+    assert all(np.array_equal(still[name], example[name]) for name in example)
+
+
+@pytest.mark.parametrize("numbers", [(0.5, 0.5, 0.5, 0.5), (1, 0.5, 0.5, 0.5), (0.5, 0, 0.5, 0.5), (0.5, 0.5, 0, 0.5), (0.5, 0.5, 0.5, 1),
+                                     (0.1, 0.9, 0.8, 0.2)])
+@pytest.mark.parametrize("strength", [0.4, 1.0])
+def test_photometric_agrees_with_four_plain_steps(numbers, strength):
+    image = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    found = augment.photometric(tf.constant(image), tf.constant(numbers, tf.float32), strength).numpy()
+    expected = change_colours(image, *((2 * np.array(numbers) - 1) * strength))
+    assert np.abs(found - expected).max() <= 1
+    if numbers == (0.5, 0.5, 0.5, 0.5):
+        np.testing.assert_array_equal(found, image)
+
+
+@pytest.mark.parametrize("share_number, y, x", [(0.0, 0.3, 0.1), (0.0, 0.9, 0.9), (0.0, 0.0, 0.0), (1.0, 0.2, 0.7), (1.0, 1.0, 1.0),
+                                                (0.6, 0.5, 0.5)])
+def test_zoom_moves_boxes_as_the_plain_version_does(share_number, y, x):
+    example = painted()
+    zoomed = augment.zoom(example, tf.constant([share_number, y, x]), 0.5, 2.0)
+    share = 0.5 * 4 ** share_number
+    plain = zoom_boxes(example["boxes"].numpy()[:2], share, (y * (1 - share) * 60, x * (1 - share) * 90), 60, 90)
+    np.testing.assert_allclose(zoomed["scale"], [0.5 / share] * 2, rtol=1e-5)
+    for i, (box, centred, seen) in enumerate(plain):
+        assert zoomed["classes"].numpy()[i] == (i if seen else -1)
+        assert zoomed["ignore"].numpy()[i] == (seen and not centred)
+        np.testing.assert_allclose(zoomed["boxes"][i], box if seen else (0, 0, 0, 0), atol=1e-4)
+    assert (zoomed["classes"].numpy()[2:] == -1).all() and not zoomed["boxes"].numpy()[2:].any() and not zoomed["ignore"].numpy()[2:].any()
+    assert zoomed["image"].shape == example["image"].shape and zoomed["image"].dtype == tf.uint8
+
+
+@pytest.mark.parametrize("share_number, y, x", [(0.0, 0.25, 0.4), (1.0, 0.5, 0.25), (0.5, 0.1, 0.1)])
+def test_zoom_moves_paint_and_boxes_alike(share_number, y, x):
+    example = painted(boxes=((15, 35, 30, 50), (32, 40, 40, 52)))
+    zoomed = augment.zoom(example, tf.constant([share_number, y, x]), 0.6, 1.8)
+    assert (zoomed["classes"].numpy()[:2] == [0, 1]).all() and not zoomed["ignore"].numpy().any()
+    assert_boxes_lie_on_paint(zoomed, slack=1.01)
+
+
+def test_expansion_is_filled_with_the_mean_colour():
+    example = {**painted(), "image": tf.fill([60, 90, 3], tf.constant(70, tf.uint8))}
+    assert (augment.zoom(example, tf.constant([1.0, 0.5, 0.5]), 1.0, 3.0)["image"].numpy() == 70).all()
+
+
+def test_a_crop_may_lose_every_box_and_one_pixel_pictures_survive():
+    corner = augment.zoom(painted(boxes=((0, 0, 5, 5), (1, 1, 4, 4))), tf.constant([0.0, 1.0, 1.0]), 0.3, 1.0)
+    assert (corner["classes"].numpy() == -1).all() and not corner["ignore"].numpy().any()
+    tiny = {**painted(), "image": tf.zeros([1, 1, 3], tf.uint8)}
+    assert augment.zoom(tiny, tf.constant([0.0, 0.5, 0.5]), 0.3, 1.0)["image"].shape == (1, 1, 3)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """Three pictures of 32 x 48 px, the valid area of the second 24 x 40."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(1, 256, (3, 32, 48, 3), dtype=np.uint8)
+    image[1, 24:], image[1, :, 40:] = 0, 0
+    boxes = np.zeros((3, 4, 4), np.float32)
+    boxes[:, :2] = [(2, 3, 20, 30), (5, 10, 15, 25)]
+    classes = np.tile(np.array([4, 2, -1, -1], np.int32), (3, 1))
+    return {"image": tf.constant(image), "image_size": tf.constant([[32., 48], [24, 40], [32, 48]]), "scale": tf.ones([3, 2]),
+            "boxes": tf.constant(boxes), "classes": tf.constant(classes), "ignore": tf.constant(classes == 2),
+            "image_id": tf.constant([1, 2, 3], tf.int64)}
+
+
+@pytest.mark.parametrize("name", ["MixUp", "Mosaic", "RandomColorJitter", "RandomHue", "RandomSaturation", "Grayscale", "ChannelShuffle",
+                                  "Solarization", "AutoContrast", "Equalization"])
+def test_keras_cv_layers_keep_the_schema(batch, name):
+    pytest.importorskip("keras_cv")
+    batches = tf.data.Dataset.from_tensors(batch).repeat(6)
+    changed = batches.map(augment.keras_cv_augmenter([name]))
+    assert changed.element_spec == batches.element_spec
+    different = 0
+    for result in changed.as_numpy_iterator():
+        different += not np.array_equal(result["image"], batch["image"])
+        boxes, classes = result["boxes"], result["classes"]
+        valid = classes >= 0
+        assert set(np.unique(classes)) <= {-1, 2, 4} and np.array_equal(result["ignore"], classes == 2)
+        assert np.all((boxes[..., 2:] - boxes[..., :2] >= 1).all(-1) == valid) and not boxes[~valid].any()
+        if name in ("MixUp", "Mosaic"):
+            assert (result["image_size"] == (32, 48)).all()
+            assert np.all(boxes >= 0) and np.all(boxes <= (32, 48, 32, 48))
+        else:
+            np.testing.assert_array_equal(boxes, batch["boxes"])
+            assert not result["image"][1, 24:].any() and not result["image"][1, :, 40:].any()
+    assert different > 0
+
+
+def test_mixing_keeps_the_largest_boxes(batch):
+    pytest.importorskip("keras_cv")
+    mixed = augment.keras_cv_augmenter(["MixUp"])(batch)
+    sides = mixed["boxes"].numpy()[..., 2:] - mixed["boxes"].numpy()[..., :2]
+    np.testing.assert_allclose(sides.prod(axis=-1), [[486, 486, 150, 150]] * 3)  # both pictures' boxes, large before small
+
+
+def test_a_missing_keras_cv_names_the_option(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "keras_cv", None)
+    with pytest.raises(ImportError, match="data.keras_cv_augment needs the package keras-cv"):
+        augment.keras_cv_augmenter(["MixUp"])

@@ -1,0 +1,124 @@
+"""The embedded data set."""
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.samples import options
+from lhrcnn.data import open_dataset, shapes
+from lhrcnn.data.schema import DataError
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_same_seed_draws_the_same_and_another_seed_does_not(tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        shapes.make_shapes(tmp_path / name, seed=seed, num_train=4, num_val=2)
+    first, again, other = (contents(tmp_path / name) for name in "abc")
+    assert first == again and len(first) == 8
+    assert all(first[name] != other[name] for name in first)
+    assert first["train/000001.jpg"] != first["val/000001.jpg"]
+
+
+def test_more_pictures_leave_the_first_ones_as_they_are(tmp_path):
+    shapes.make_shapes(tmp_path / "a", num_train=2, num_val=1)
+    shapes.make_shapes(tmp_path / "b", num_train=3, num_val=1)
+    assert contents(tmp_path / "a")["train/000002.jpg"] == contents(tmp_path / "b")["train/000002.jpg"]
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return [shapes.draw_picture(np.random.default_rng([5, i])) for i in range(60)]
+
+
+def test_pictures_and_objects_are_of_the_promised_kinds(drawn):
+    sizes = [picture.shape for picture, _ in drawn]
+    assert all(160 <= side <= 256 for shape in sizes for side in shape[:2]) and len(set(sizes)) > 40
+    counts = [len(objects) for _, objects in drawn]
+    assert min(counts) == 0 and 4 <= max(counts) <= 6
+    sides = np.array([max(box[2] - box[0], box[3] - box[1]) for _, objects in drawn for _, box in objects])
+    assert sides.min() >= 15.9 and sides.min() < 24 and sides.max() > 120
+    assert {shape for _, objects in drawn for shape, _ in objects} == {0, 1, 2, 3}
+    assert all(0 <= box[0] < box[2] <= picture.shape[0] and 0 <= box[1] < box[3] <= picture.shape[1]
+               for picture, objects in drawn for _, box in objects)
+
+
+@pytest.mark.parametrize("shape", range(len(shapes.CLASSES)))
+@pytest.mark.parametrize("place", [(100.3, 80.7, 60), (40.5, 41.25, 8)])
+def test_boxes_are_tight_around_what_is_painted(shape, place):
+    canvas = np.zeros((200, 180, 3))
+    before = canvas.copy()
+    box, mask = shapes._paint(np.random.default_rng(3), canvas, shape, place)
+    rows, columns = np.nonzero((canvas != before).any(axis=-1))
+    painted = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+    np.testing.assert_allclose(box, painted, atol=1.5)
+    assert max(box[2] - box[0], box[3] - box[1]) == pytest.approx(2 * place[2])
+    assert mask.sum() == pytest.approx((canvas != before).any(axis=-1).sum(), rel=0.4)
+
+
+def test_areas_of_the_shapes():
+    squares = {"circle": np.pi / 4, "square": 0.5, "triangle": 0.33, "star": 0.28}  # of the box; a square turned by 45 degrees covers half
+    for shape, name in enumerate(shapes.CLASSES):
+        outline = shapes._outline(shape, 0.0)
+        low, high = outline.min(axis=0), outline.max(axis=0)
+        cover = shapes._coverage((outline - low) / (high - low) * 80, 80, 80)
+        assert cover.mean() == pytest.approx(squares[name], abs=0.2) and cover.max() == 1
+
+
+def test_hidden_objects_are_not_annotated(monkeypatch):
+    monkeypatch.setattr(shapes, "_EMPTY_SHARE", 0.0)
+    both = 0
+    for seed in range(8):
+        places = [(80, 80, 70), (80, 80, 20)]  # taken from the end: the large object covers the small one
+        monkeypatch.setattr(shapes, "_place", lambda *_: places.pop() if places else None)
+        _, objects = shapes.draw_picture(np.random.default_rng(seed))
+        (_, box), = objects
+        side = max(box[2] - box[0], box[3] - box[1])
+        assert side == pytest.approx(40 if places else 140)
+        both += not places
+    assert both >= 4
+
+
+def test_colour_says_nothing_about_the_class(drawn):
+    means = {k: [] for k in range(4)}
+    for picture, objects in drawn:
+        for shape, box in objects:
+            y, x = int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)
+            means[shape].append(picture[y, x])
+    averages = np.array([np.mean(values, axis=0) for values in means.values()])
+    assert averages.std(axis=0).max() < 35
+
+
+def test_generated_when_missing_and_read_as_coco(tmp_path):
+    folder = tmp_path / "shapes"
+    shapes.make_shapes(folder, num_train=6, num_val=2)
+    (folder / "annotations" / "instances_val.json").unlink()
+    assert not shapes.is_complete(folder)
+    shapes.make_shapes(folder, num_train=6, num_val=2)  # an interrupted run is completed
+    assert shapes.is_complete(folder)
+    dataset = open_dataset(options(folder), "train")
+    assert dataset.class_names == list(shapes.CLASSES) and len(dataset.records) == 6 and dataset.problems == []
+    content = json.loads((folder / "annotations" / "instances_train.json").read_text())
+    assert len(content["annotations"]) == sum(len(record.boxes) for record in dataset.records)
+    assert all(Image.open(record.path).size == (record.width, record.height) for record in dataset.records)
+
+
+def test_open_dataset_draws_it_when_it_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(shapes, "make_shapes", lambda folder, make=shapes.make_shapes: make(folder, num_train=3, num_val=1))
+    assert len(open_dataset(options(tmp_path / "new" / "shapes"), "val").records) == 1
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    (tmp_path / "JPEGImages").mkdir()
+    with pytest.raises(DataError, match="holds 'JPEGImages'.*set data.format to what the folder is"):
+        open_dataset(options(tmp_path), "train")
+    assert [path.name for path in tmp_path.iterdir()] == ["JPEGImages"]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot write the shapes data set.*choose another data.dir"):
+        shapes.make_shapes(tmp_path / "file" / "shapes", num_train=1, num_val=1)

@@ -1,0 +1,71 @@
+"""The log file over resumes, and the measure of waiting for data."""
+import json
+import time
+
+import pytest
+import tensorflow as tf
+
+from lhrcnn.training.logs import DataClock, RunLog
+
+
+def steps(log):
+    return [(line["phase"], line["step"]) for line in map(json.loads, log.path.read_text().splitlines())]
+
+
+def test_resumed_log_drops_what_will_be_made_again(tmp_path):
+    log = RunLog(tmp_path, 0)
+    for step in range(1, 5):
+        log.scalars("train", step, step / 2, {"loss": 1.0 / step})
+        if step % 2 == 0:
+            log.scalars("validation", step, step / 2, {"coco/AP": 0.5, "coco/APs": float("nan")})
+    log.close()
+    with open(log.path, "a") as file:
+        file.write('{"step": 5, "pha')  # a kill in the middle of a write
+    assert steps(RunLog(tmp_path, 2)) == [("train", 1), ("train", 2), ("validation", 2)]
+    assert steps(RunLog(tmp_path, 2, keep_validation=False)) == [("train", 1), ("train", 2)]
+    assert steps(RunLog(tmp_path, 0)) == []
+
+
+def test_lines_are_plain_json(tmp_path):
+    log = RunLog(tmp_path, 0)
+    log.scalars("validation", 3, 1 / 3, {"coco/AP": 0.25, "coco/APs": float("nan")})
+    assert log.path.read_text() == '{"step": 3, "epoch": 0.3333, "phase": "validation", "coco/AP": 0.25, "coco/APs": null}\n'
+
+
+def source(number, seconds):
+    def wait(i):
+        time.sleep(seconds)
+        return i
+    return tf.data.Dataset.range(number).map(lambda i: tf.numpy_function(wait, [i], tf.int64))
+
+
+def consume(clock, dataset, seconds):
+    waited, iterator = [], iter(clock.watch(dataset))
+    while True:
+        asked = time.perf_counter()
+        if next(iterator, None) is None:
+            return waited
+        waited.append(clock.waited(asked))
+        time.sleep(seconds)
+
+
+def test_wait_is_that_of_the_loop_not_of_the_pipeline():
+    clock = DataClock()
+    slow = consume(clock, source(4, 0.05), seconds=0)
+    assert len(slow) == 4 and min(slow) >= 0.04
+    ready = consume(clock, source(4, 0.05).prefetch(4), seconds=0.25)  # a new dataset starts a new account
+    assert len(ready) == 4 and sum(ready[1:]) < sum(slow[1:])
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_one_stamp_a_batch_however_it_is_shared(two_cpus, replicas):
+    clock = DataClock()
+    strategy = two_cpus if replicas == 2 else tf.distribute.get_strategy()
+    batches = clock.watch(tf.data.Dataset.range(12).batch(4, drop_remainder=True))
+    count = 0
+    for _ in strategy.experimental_distribute_dataset(batches):
+        assert clock.waited(time.perf_counter() - 60) >= 0
+        count += 1
+    assert count == 3
+    with pytest.raises(IndexError):
+        clock.waited(0)
