@@ -91,6 +91,7 @@ class RPNConfig:
     post_nms_test: int = option(1000, "proposals kept a picture, testing", minimum=1)
     nms_iou: float = option(0.7, "NMS threshold of proposals")
     min_size_px: float = option(0.0, "proposals with a smaller side are dropped", minimum=0)
+    batch_norm: bool = option(False, "batch norm in the thin map and after the FC, for training from random weights")
     init_std: float = option(0.01, "standard deviation of new weights")
 
 
@@ -117,6 +118,7 @@ class HeadConfig:
     box_loss: str = option("smooth_l1", "loss of foreground boxes", ["smooth_l1", "l1", "giou"])
     smooth_l1_beta: float = option(1.0, "where smooth L1 turns from quadratic to linear")
     box_loss_weight: float = option(2.0, "factor of the box loss", minimum=0)
+    batch_norm: bool = option(False, "batch norm in the thin map and after the FC, for training from random weights")
     init_std: float = option(0.01, "standard deviation of new kernels; 0: He initialisation, for training from random weights", minimum=0)
     label_smoothing: float = option(0.0, "share of the target spread over all classes", minimum=0)
 

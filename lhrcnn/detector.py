@@ -80,7 +80,7 @@ class TwoStageDetector(tf.keras.Model):
         order = self._random_rows(batch, num_anchors + num_candidates, step)
         rpn_losses, rpn_foreground = self.rpn.losses(predictions, batch, order[:, :num_anchors])
         head_losses, head_foreground = self.head.losses(
-            self.head.extractor.prepare(maps), proposals, batch, order[:, num_anchors:])
+            self.head.extractor.prepare(maps, training=training), proposals, batch, order[:, num_anchors:], training)
         sums = {**rpn_losses, **head_losses}
         pictures = _over_replicas(tf.cast(tf.shape(batch["image"])[0], tf.float32))
         scalars = {name: loss.total / tf.maximum(_over_replicas(loss.count), 1.0) for name, loss in sums.items()}
@@ -89,24 +89,23 @@ class TwoStageDetector(tf.keras.Model):
         return scalars
 
     def train_step(self, batch):
-        """One update; returns the losses and counts of the whole batch."""
+        """One update; returns this replica's part of the losses and counts, which Keras `fit` sums up."""
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
             scalars = self.losses_of(batch, training=True, step=self.optimizer.iterations)
             scalars["l2"] = self._l2() / tf.distribute.get_replica_context().num_replicas_in_sync
-            loss = tf.add_n([value for name, value in scalars.items() if not name.endswith("foreground")])
+            loss = _total(scalars)
         gradients = self.optimizer.compute_gradients(loss, variables, tape)
         self.optimizer.apply_gradients([(gradient if factor == 1 else gradient * factor, variable)
                                         for (gradient, variable), factor in zip(gradients, self.gradient_factors)])
         if self.ema is not None:
             self.ema.update()
-        return {name: _over_replicas(value) for name, value in {"loss": loss, **scalars}.items()}
+        return {"loss": loss, **scalars}
 
     def test_step(self, batch):
-        """The losses of a batch without an update."""
+        """Like `train_step`, without an update."""
         scalars = self.losses_of(batch, training=False, step=0)
-        loss = tf.add_n([value for name, value in scalars.items() if not name.endswith("foreground")])
-        return {name: _over_replicas(value) for name, value in {"loss": loss, **scalars}.items()}
+        return {"loss": _total(scalars), **scalars}
 
     def _random_rows(self, batch, number, step):
         """Random numbers [B, number], the same for a picture of the global batch however many replicas share it."""
@@ -119,6 +118,10 @@ class TwoStageDetector(tf.keras.Model):
         """Half the squared norm of the decayed variables, times weight_decay; kernels only, not batch norm or biases."""
         kernels = [variable for variable in self.trainable_variables if "kernel" in variable.name]
         return self.weight_decay * tf.add_n([tf.nn.l2_loss(tf.cast(kernel, tf.float32)) for kernel in kernels])
+
+
+def _total(scalars):
+    return tf.add_n([value for name, value in scalars.items() if not name.endswith("foreground")])
 
 
 def _over_replicas(value):

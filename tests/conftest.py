@@ -42,12 +42,6 @@ def shared():
     return folder
 
 
-@pytest.fixture(scope="session")
-def two_replicas():
-    """The one MirroredStrategy over both logical CPUs; a second one in a process would mix up its collectives with the first's."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-
 TINY = ["model.backbone.width=0.25", "model.rpn.channels=16", "model.rpn.anchor_scales=[16, 32, 64]", "model.rpn.pre_nms_train=100",
         "model.rpn.post_nms_train=20", "model.rpn.pre_nms_test=100", "model.rpn.post_nms_test=20", "model.rpn.batch_per_image=32",
         "model.head.kernel_size=5", "model.head.mid_channels=8", "model.head.thin_channels=2", "model.head.group_size=3",

@@ -63,7 +63,7 @@ def test_two_replicas_make_the_step_of_one(two_cpus, tiny_config, random_batch):
         batches = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensors(batch).repeat(2))
         step = tf.function(lambda b, s=strategy, d=detector: s.run(d.train_step, (b,)))
         scalars = [step(b) for b in batches][-1]
-        scalars = {name: strategy.experimental_local_results(value)[0].numpy() for name, value in scalars.items()}
+        scalars = {name: strategy.reduce("SUM", value, axis=None).numpy() for name, value in scalars.items()}
         outcomes.append((scalars, {name: v.numpy() for name, v in detector.named_variables().items()}))
     for name, value in outcomes[0][0].items():
         np.testing.assert_allclose(value, outcomes[1][0][name], rtol=1e-4, err_msg=name)
@@ -80,7 +80,7 @@ def test_a_replica_without_boxes_does_no_harm(two_cpus, tiny_config, random_batc
     batches = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensors(batch))
     step = tf.function(lambda b: strategy.run(detector.train_step, (b,)))
     scalars = step(next(iter(batches)))
-    assert all(np.isfinite(strategy.experimental_local_results(value)[0]) for value in scalars.values())
+    assert all(np.isfinite(strategy.reduce("SUM", value, axis=None)) for value in scalars.values())
 
 
 def test_same_seed_same_step_and_other_seed_other_sample(tiny_config, random_batch):

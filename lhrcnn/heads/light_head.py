@@ -12,8 +12,9 @@ def initializer(std):
 class LargeSeparableConv(tf.keras.layers.Layer):
     """(k x 1 then 1 x k) + (1 x k then k x 1), nothing in between, one ReLU after the sum (arXiv 1711.07264, figure 3)."""
 
-    def __init__(self, kernel_size, mid_channels, channels, name, init_std=0.01):
+    def __init__(self, kernel_size, mid_channels, channels, name, init_std=0.01, batch_norm=False):
         super().__init__(name=name)
+        self.norm = tf.keras.layers.BatchNormalization(name="norm") if batch_norm else None
 
         def conv(size, num, suffix):
             return tf.keras.layers.Conv2D(num, size, padding="same", kernel_initializer=initializer(init_std), name=suffix)
@@ -22,10 +23,11 @@ class LargeSeparableConv(tf.keras.layers.Layer):
         self.branches = [[conv(tall, mid_channels, "tall_in"), conv(wide, channels, "wide_out")],
                          [conv(wide, mid_channels, "wide_in"), conv(tall, channels, "tall_out")]]
 
-    def call(self, x):
+    def call(self, x, training=False):
         """[B, h, w, C] -> [B, h, w, channels]."""
         (tall_in, wide_out), (wide_in, tall_out) = self.branches
-        return tf.nn.relu(wide_out(tall_in(x)) + tall_out(wide_in(x)))
+        x = wide_out(tall_in(x)) + tall_out(wide_in(x))
+        return tf.nn.relu(self.norm(x, training=training) if self.norm else x)
 
 
 class LightHead(tf.keras.layers.Layer):
@@ -37,18 +39,20 @@ class LightHead(tf.keras.layers.Layer):
         self.config = config
         self.spatial_scale = 1.0 / strides[config.level]
         channels = config.group_size ** 2 * config.thin_channels
-        self.thin_map = LargeSeparableConv(config.kernel_size, config.mid_channels, channels, "thin_map", config.init_std)
-        self.fc = tf.keras.layers.Dense(config.fc_channels, activation="relu", kernel_initializer=initializer(config.init_std), name="fc")
+        self.thin_map = LargeSeparableConv(config.kernel_size, config.mid_channels, channels, "thin_map", config.init_std, config.batch_norm)
+        self.fc = tf.keras.layers.Dense(config.fc_channels, kernel_initializer=initializer(config.init_std), name="fc")
+        self.fc_norm = tf.keras.layers.BatchNormalization(name="fc_norm") if config.batch_norm else None
 
-    def prepare(self, maps):
+    def prepare(self, maps, training=False):
         """The thin map [B, h, w, G * G * C], bin-major, of a dict of backbone maps: computed once a picture."""
-        return self.thin_map(maps[self.config.level])
+        return self.thin_map(maps[self.config.level], training=training)
 
-    def call(self, thin_map, boxes):
+    def call(self, thin_map, boxes, training=False):
         """Features [B, N, fc_channels] of boxes [B, N, 4] px on the thin map."""
         config = self.config
         pooled = ps_roi_align(thin_map, boxes, group_size=config.group_size, spatial_scale=self.spatial_scale,
                               sampling_ratio=config.sampling_ratio, pool=config.pool, aligned=config.aligned,
                               implementation=config.psroi_impl)
         flat = config.group_size ** 2 * config.thin_channels
-        return self.fc(tf.reshape(pooled, [tf.shape(boxes)[0], tf.shape(boxes)[1], flat]))
+        x = self.fc(tf.reshape(pooled, [tf.shape(boxes)[0], tf.shape(boxes)[1], flat]))
+        return tf.nn.relu(self.fc_norm(x, training=training) if self.fc_norm else x)

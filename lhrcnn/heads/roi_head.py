@@ -13,7 +13,7 @@ class RoIHead(tf.keras.layers.Layer):
     """Class scores and boxes from the RoI features of an extractor such as LightHead."""
 
     def __init__(self, config, extractor, num_classes, name="head"):
-        """`config` is a HeadConfig; `extractor` has prepare(maps) -> x and (x, boxes [B, N, 4]) -> features [B, N, F]."""
+        """`config` is a HeadConfig; `extractor` has prepare(maps, training) -> x and (x, boxes [B, N, 4], training) -> features [B, N, F]."""
         super().__init__(name=name)
         self.config, self.extractor, self.num_classes = config, extractor, num_classes
         self.num_boxes = 1 if config.class_agnostic else num_classes
@@ -25,9 +25,9 @@ class RoIHead(tf.keras.layers.Layer):
         self.class_scores = dense(num_classes + 1, 0.01, "class_scores")
         self.class_boxes = dense(4 * self.num_boxes, 0.001, "class_boxes")
 
-    def call(self, prepared, boxes):
+    def call(self, prepared, boxes, training=False):
         """Class logits [B, N, K+1] and deltas [B, N, L, 4] of boxes [B, N, 4] px."""
-        features = self.extractor(prepared, boxes)
+        features = self.extractor(prepared, boxes, training=training)
         deltas = self.class_boxes(features)
         return self.class_scores(features), tf.reshape(deltas, [*tf.unstack(tf.shape(deltas)[:2]), self.num_boxes, 4])
 
@@ -41,7 +41,7 @@ class RoIHead(tf.keras.layers.Layer):
         real = box_ops.area(proposals) > 0
         return boxes, tf.where(real[..., None], tf.nn.softmax(logits)[..., :-1], 0.0)
 
-    def losses(self, prepared, proposals, batch, order):
+    def losses(self, prepared, proposals, batch, order, training):
         """{"head_class", "head_box"} LossSum over chosen proposals, and which of those [B, S] are foreground.
 
         proposals [B, N, 4] px; the truth is appended to them. order [B, >= N + M] in [0, 1) are the random sampler's numbers.
@@ -55,20 +55,20 @@ class RoIHead(tf.keras.layers.Layer):
             order = order[:, :tf.shape(candidates)[1]]
             index, valid = matching.sample(found.labels, config.batch_per_image, config.positive_fraction, order)
         else:
-            classification, box = self._element_losses(prepared, candidates, found, batch)
+            classification, box = self._element_losses(prepared, candidates, found, batch, training=False)
             index, valid = matching.hardest(tf.stop_gradient(classification + box), found.labels, config.batch_per_image)
         chosen = tf.gather(candidates, index, batch_dims=1)
         chosen_match = matching.Match(*(tf.gather(values, index, batch_dims=1) for values in found))
-        classification, box = self._element_losses(prepared, chosen, chosen_match, batch)
+        classification, box = self._element_losses(prepared, chosen, chosen_match, batch, training)
         count = tf.reduce_sum(tf.cast(valid, tf.float32))
         return {"head_class": LossSum(tf.reduce_sum(tf.where(valid, classification, 0.0)), count),
                 "head_box": LossSum(tf.reduce_sum(tf.where(valid, box, 0.0)) * config.box_loss_weight, count)}, (
                     valid & (chosen_match.labels == matching.FOREGROUND))
 
-    def _element_losses(self, prepared, boxes, found, batch):
+    def _element_losses(self, prepared, boxes, found, batch, training):
         """Class loss [B, S] and unweighted box loss [B, S] (0 for background) of boxes [B, S, 4] with the given match."""
         config = self.config
-        logits, deltas = self(prepared, boxes)
+        logits, deltas = self(prepared, boxes, training=training)
         foreground = found.labels == matching.FOREGROUND
         classes = tf.gather(batch["classes"], found.matched_box, batch_dims=1)
         targets = tf.where(foreground, classes, self.num_classes)

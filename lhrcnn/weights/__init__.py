@@ -1,8 +1,8 @@
 """Pretrained weights: one module for each foreign format, and the accounting of what was used."""
-import logging
 import os
 import pathlib
 
+from absl import logging
 import numpy as np
 
 from lhrcnn.weights import keras_applications, torchvision
@@ -25,7 +25,7 @@ def load_backbone(detector, name, source):
         arrays = torchvision.mobilenet_v2(arrays)
     variables = {name: variable for name, variable in detector.named_variables().items() if name.startswith(PREFIX)}
     restored, missing = assign(variables, arrays, source)
-    logging.getLogger("lhrcnn").info(
+    logging.info(
         "%s: %d of %d backbone variables restored%s", source, len(restored), len(variables),
         f"; not in the file: {', '.join(missing)}" if missing else "")
     return restored, missing

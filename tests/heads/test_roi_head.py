@@ -13,10 +13,10 @@ STD = np.array([0.1, 0.1, 0.2, 0.2])
 class BoxFeatures(tf.keras.layers.Layer):
     """An extractor whose features are the boxes themselves."""
 
-    def prepare(self, maps):
+    def prepare(self, maps, training=False):
         return maps
 
-    def call(self, prepared, boxes):
+    def call(self, prepared, boxes, training=False):
         return boxes / 64.0
 
 
@@ -59,7 +59,7 @@ def written_out_losses(head, agnostic=False):
 @pytest.mark.parametrize("agnostic", [False, True])
 def test_losses_equal_the_written_out_ones(agnostic):
     head = make_head(sampler="random", batch_per_image=100, positive_fraction=1.0, class_agnostic=agnostic, box_loss_weight=2.0)
-    losses, foreground = head.losses(None, tf.constant([PROPOSALS], tf.float32), TRUTH, tf.random.stateless_uniform([1, 20], [1, 1]))
+    losses, foreground = head.losses(None, tf.constant([PROPOSALS], tf.float32), TRUTH, tf.random.stateless_uniform([1, 20], [1, 1]), True)
     rows = written_out_losses(head, agnostic)
     np.testing.assert_allclose(losses["head_class"].total, sum(r[0] for r in rows), rtol=1e-4)
     np.testing.assert_allclose(losses["head_box"].total, 2 * sum(r[1] for r in rows), rtol=1e-4)
@@ -68,7 +68,7 @@ def test_losses_equal_the_written_out_ones(agnostic):
 
 def test_ohem_keeps_the_proposals_with_the_highest_summed_loss():
     head = make_head(sampler="ohem", batch_per_image=3, box_loss_weight=2.0)
-    losses, _ = head.losses(None, tf.constant([PROPOSALS], tf.float32), TRUTH, tf.zeros([1, 20]))
+    losses, _ = head.losses(None, tf.constant([PROPOSALS], tf.float32), TRUTH, tf.zeros([1, 20]), True)
     rows = sorted(written_out_losses(head), key=lambda r: -(r[0] + r[1]))[:3]
     np.testing.assert_allclose(losses["head_class"].total, sum(r[0] for r in rows), rtol=1e-4)
     np.testing.assert_allclose(losses["head_box"].total, 2 * sum(r[1] for r in rows), rtol=1e-4)
@@ -76,7 +76,7 @@ def test_ohem_keeps_the_proposals_with_the_highest_summed_loss():
 
 
 def test_ohem_of_fewer_candidates_than_asked_keeps_all():
-    losses, _ = make_head(batch_per_image=256).losses(None, tf.constant([PROPOSALS], tf.float32), TRUTH, tf.zeros([1, 20]))
+    losses, _ = make_head(batch_per_image=256).losses(None, tf.constant([PROPOSALS], tf.float32), TRUTH, tf.zeros([1, 20]), True)
     assert losses["head_class"].count == 6  # four proposals with an area and two truths
 
 
@@ -85,14 +85,14 @@ def test_without_truth_or_proposals_losses_are_finite():
     for sampler in ("ohem", "random"):
         head = make_head(sampler=sampler)
         for proposals in (PROPOSALS, [[0, 0, 0, 0]]):
-            losses, foreground = head.losses(None, tf.constant([proposals], tf.float32), nothing, tf.zeros([1, 20]))
+            losses, foreground = head.losses(None, tf.constant([proposals], tf.float32), nothing, tf.zeros([1, 20]), True)
             assert np.isfinite(losses["head_class"].total) and losses["head_box"].total == 0 and not foreground.numpy().any()
 
 
 def test_crowds_are_neither_foreground_nor_background_nor_appended():
     head = make_head(sampler="random", batch_per_image=100)
     crowd = make_batch([[0, 0, 30, 30]], [1], [True])
-    losses, foreground = head.losses(None, tf.constant([PROPOSALS], tf.float32), crowd, tf.zeros([1, 20]))
+    losses, foreground = head.losses(None, tf.constant([PROPOSALS], tf.float32), crowd, tf.zeros([1, 20]), True)
     assert losses["head_class"].count == 2 and not foreground.numpy().any()
 
 
@@ -102,7 +102,7 @@ def test_a_perfect_box_costs_nothing(box_loss):
     for variable in head.class_boxes.trainable_variables:
         variable.assign(tf.zeros_like(variable))
     batch = make_batch([[0, 0, 20, 20]], [1])
-    losses, foreground = head.losses(None, tf.constant([[[0.0, 0, 20, 20]]]), batch, tf.zeros([1, 20]))
+    losses, foreground = head.losses(None, tf.constant([[[0.0, 0, 20, 20]]]), batch, tf.zeros([1, 20]), True)
     assert foreground.numpy().sum() == 2
     np.testing.assert_allclose(losses["head_box"].total, 0, atol=1e-5)
 

@@ -344,9 +344,9 @@ def test_same_bits_on_one_and_two_threads():
     assert len(outputs) == 1
 
 
-def test_training_step_on_two_replicas(implementation, two_replicas):
+def test_training_step_on_two_replicas(implementation, two_cpus):
     features, boxes = random_inputs()
-    with two_replicas.scope():
+    with two_cpus.scope():
         kernel = tf.Variable(tf.ones([features.shape[-1]]))
 
     def loss_gradient(features, boxes):
@@ -361,10 +361,10 @@ def test_training_step_on_two_replicas(implementation, two_replicas):
             total = tf.distribute.get_replica_context().all_reduce(
                 tf.distribute.ReduceOp.SUM, loss_gradient(features, boxes))
             kernel.assign_sub(0.1 * total)
-        two_replicas.run(replica_step, data)
+        two_cpus.run(replica_step, data)
 
     updated = 1 - 0.1 * loss_gradient(features, boxes)
-    data = two_replicas.experimental_distribute_dataset(
+    data = two_cpus.experimental_distribute_dataset(
         tf.data.Dataset.from_tensor_slices((features, boxes)).batch(2))
     step(next(iter(data)))
     np.testing.assert_allclose(kernel.numpy(), updated, rtol=1e-4)

@@ -14,7 +14,7 @@ from lhrcnn.weights import keras_applications
 
 def test_imagenet_mobilenet_fills_every_variable_with_the_right_values(shared, tiny_config, caplog):
     path = shared / "weights" / "mobilenet_v2_imagenet.npz"
-    caplog.set_level(logging.INFO, "lhrcnn")
+    caplog.set_level(logging.INFO, "absl")
     detector = build_detector(tiny_config("model.backbone.name=mobilenet_v2", "model.backbone.width=1.0",
                                           f"model.backbone.weights={path}"), 3)
     variables, arrays = detector.named_variables(), np.load(path)
@@ -31,7 +31,7 @@ def test_partly_matching_file_is_reported_by_name(tmp_path, tiny_config, caplog)
     arrays = {name: variable.numpy() for name, variable in detector.named_variables().items()}
     dropped = "backbone/c5_1_expand/kernel"
     np.savez(tmp_path / "some.npz", **{name: array for name, array in arrays.items() if name != dropped})
-    caplog.set_level(logging.INFO, "lhrcnn")
+    caplog.set_level(logging.INFO, "absl")
     restored, missing = weights.load_backbone(detector, "xception", tmp_path / "some.npz")
     assert missing == [dropped] and dropped in caplog.text and "head/class_scores/kernel" not in restored
 
