@@ -28,8 +28,3 @@ def build_detector(config, num_classes):
     if model.backbone.weights:
         weights.load_backbone(detector, model.backbone.name, model.backbone.weights)
     return detector
-
-
-def named_variables(detector):
-    """See TwoStageDetector.named_variables."""
-    return detector.named_variables()

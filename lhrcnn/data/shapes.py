@@ -1,8 +1,9 @@
 """The embedded data set: circles, squares, triangles and stars on textured backgrounds, drawn from a seed as a COCO folder.
 
-Small enough to learn in minutes on a CPU, yet with what makes detection hard: sizes from 16 px to most of the picture, any
-rotation, occlusion, pictures of many aspect ratios, and colours and textures that say nothing about the class.
+Small enough to learn in minutes on a CPU, yet with what makes detection hard: sizes from 16 px to most of the picture, occlusion,
+pictures of many aspect ratios, and textures everywhere. A shape's hue goes with its class, backgrounds have any.
 """
+import colorsys
 import json
 import math
 import os
@@ -14,9 +15,12 @@ from PIL import Image
 from lhrcnn.data.schema import DataError
 
 CLASSES = ("circle", "square", "triangle", "star")
-_PICTURE_SIDES = (160, 256)   # px, both included
+_HUES = (0.0, 0.3, 0.6, 0.14)  # red, green, blue, yellow; the backgrounds have any
+_HUE_SPREAD = 0.06
+_PICTURE_SIDES = (128, 192)   # px, both included
 _SMALLEST_PX, _LARGEST_SHARE = 16, 0.85
-_SIZE_EXPONENT = 0.7          # 1: log-uniform; below: fewer of the smallest, which find room the most often
+_SIZE_EXPONENT = 0.4          # 1: log-uniform; below: fewer of the smallest, which find room the most often
+_LARGEST_TURN = math.pi / 9   # either way from upright
 _EMPTY_SHARE = 0.03
 _MAX_OBJECTS = 6
 _MIN_GAP = 0.85               # between centres, in halves of the larger object's side
@@ -106,7 +110,7 @@ def _place(rng, height, width, others):
 def _paint(rng, canvas, shape, place):
     """Paints an object on the canvas [H, W, 3]; returns its tight box and the mask [H, W] of its pixels."""
     y, x, radius = place
-    outline = _outline(shape, rng.uniform(0, 2 * math.pi))
+    outline = _outline(shape, rng.uniform(-_LARGEST_TURN, _LARGEST_TURN))
     low, high = outline.min(axis=0), outline.max(axis=0)
     outline = (outline - (low + high) / 2) * (2 * radius / (high - low).max()) + (y, x)  # the longer side of its box is 2 radius
     ymin, xmin, ymax, xmax = box = (*outline.min(axis=0), *outline.max(axis=0))
@@ -114,20 +118,27 @@ def _paint(rng, canvas, shape, place):
     cover = _coverage(outline - (rows.start, columns.start), rows.stop - rows.start, columns.stop - columns.start)
     under = canvas[rows, columns]
     background = np.average(under.reshape(-1, 3), axis=0, weights=cover.reshape(-1))
-    colour = rng.uniform(0, 255, 3)
+    colour = _colour(rng, shape)
     while np.abs(colour - background).mean() < _MIN_CONTRAST:
-        colour = rng.uniform(0, 255, 3)
-    texture = _texture(rng, *cover.shape, colour, np.clip(colour + rng.uniform(-60, 60, 3), 0, 255))
+        colour = _colour(rng, shape)
+    texture = _texture(rng, *cover.shape, colour, np.clip(colour + rng.uniform(-40, 40, 3), 0, 255))
     canvas[rows, columns] = under + cover[..., np.newaxis] * (texture - under)
     mask = np.zeros(canvas.shape[:2], bool)
     mask[rows, columns] = cover > 0.5
     return box, mask
 
 
+def _colour(rng, shape):
+    """A colour [3] around the hue of a shape, of any shade from pale to dark."""
+    hue = (_HUES[shape] + rng.uniform(-_HUE_SPREAD, _HUE_SPREAD)) % 1
+    return 255 * np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.4, 1), rng.uniform(0.4, 1)))
+
+
 def _outline(shape, angle):
-    """Corners [n, 2] (y, x) of a shape around 0, turned by an angle."""
+    """Corners [n, 2] (y, x) of a shape around 0, turned by an angle from upright."""
     corners = {"circle": 64, "square": 4, "triangle": 3, "star": 10}[CLASSES[shape]]
-    angles = angle + np.arange(corners) * 2 * math.pi / corners
+    first = -math.pi / 4 if corners == 4 else -math.pi / 2  # a square lies on a side, the others point up
+    angles = first + angle + np.arange(corners) * 2 * math.pi / corners
     radii = np.where(np.arange(corners) % 2, 0.42, 1.0) if CLASSES[shape] == "star" else np.ones(corners)
     return np.stack([radii * np.sin(angles), radii * np.cos(angles)], axis=1)
 

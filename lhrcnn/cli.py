@@ -1,0 +1,145 @@
+"""The `lhrcnn` command: finds the command named, reads its flags, runs it, and turns errors into messages and exit statuses.
+
+Exit status: 0 fine, 1 failed, 2 wrong usage, 130 interrupted from the keyboard.
+"""
+import difflib
+import logging
+import os
+import pathlib
+import sys
+import textwrap
+import traceback
+
+from absl import flags
+import absl.logging
+
+import lhrcnn
+from lhrcnn.commands import PACKAGE, UsageError, build_ops, data, env, evaluate, export, predict, train
+from lhrcnn.config import ConfigError
+
+COMMANDS = {"train": train.COMMAND, "eval": evaluate.COMMAND, "predict": predict.COMMAND, "export": export.COMMAND,
+            "data check": data.CHECK, "data browse": data.BROWSE, "data make-shapes": data.MAKE_SHAPES,
+            "build-ops": build_ops.COMMAND, "env": env.COMMAND}
+HELP = ("-h", "-help", "--help", "help")
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+WIDTH = 100
+
+
+def main(arguments=None):
+    """Runs `lhrcnn ARGUMENTS` (default: those of the process) and returns its exit status."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # Read when TensorFlow is imported. Its C++ side reports harmless things as errors; real ones come back as exceptions too.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _log_plainly()
+    try:
+        status = _main(arguments)
+        sys.stdout.flush()
+        return status
+    except (UsageError, ConfigError, flags.Error) as error:
+        return _fail(error, WRONG_USAGE)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe went away, as `head` does; Python would complain again when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:  # the edge of the program: whatever the message explains gets no traceback
+        if not _explains_itself(error):
+            traceback.print_exc()
+            return FAILED
+        return _fail(error, FAILED)
+
+
+def _log_plainly():
+    """Log lines as `WARNING: message` on stderr: all of lhrcnn, warnings and worse of the libraries."""
+    handler = logging.StreamHandler()
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or _is_ours(record.pathname))
+    logging.basicConfig(format="%(levelname)s: %(message)s", handlers=[handler])
+    absl.logging.set_verbosity(absl.logging.INFO)
+
+
+def _main(arguments):
+    if not arguments:
+        print(_overview())
+        return WRONG_USAGE
+    if arguments[0] in HELP:
+        print(_overview())
+        return 0
+    if arguments[0] in ("--version", "version"):
+        print(f"lhrcnn {lhrcnn.__version__}")
+        return 0
+    name, rest = _split(arguments)
+    if name is None:
+        print(_overview(arguments[0] + " "))
+        return 0 if arguments[-1] in HELP else WRONG_USAGE
+    command, values = COMMANDS[name], flags.FlagValues()
+    command.define(values)
+    if any(argument in HELP[:3] for argument in rest):
+        print(_help(name, command, values))
+        return 0
+    positional = _parse(name, command, values, rest)
+    return command.run(values, positional) or 0
+
+
+def _split(arguments):
+    """(name of the command, its arguments); the name is None for the bare first word of commands of two words."""
+    for words in (2, 1):
+        name = " ".join(arguments[:words])
+        if name in COMMANDS:
+            return name, arguments[words:]
+    group = [name for name in COMMANDS if name.startswith(arguments[0] + " ")]
+    if group and (len(arguments) == 1 or arguments[1] in HELP):
+        return None, []
+    given = " ".join(arguments[:2]) if group else arguments[0]
+    close = difflib.get_close_matches(given, COMMANDS, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(group or COMMANDS)}"
+    raise UsageError(f"'{given}' is not a command of lhrcnn; {hint}")
+
+
+def _parse(name, command, values, arguments):
+    """Reads the flags into `values`; returns the positional arguments."""
+    values.set_gnu_getopt(True)
+    try:
+        positional = values(["lhrcnn", *arguments])[1:]
+    except flags.Error as error:
+        raise UsageError(f"{error}\n`lhrcnn {name} --help` lists its flags") from None
+    if positional and not command.positional:
+        raise UsageError(f"`lhrcnn {name}` takes flags only, found '{positional[0]}'\n`lhrcnn {name} --help` lists its flags")
+    return positional
+
+
+def _overview(prefix=""):
+    names = [name for name in COMMANDS if name.startswith(prefix)]
+    lines = [f"  {name:<18}{COMMANDS[name].summary}" for name in names]
+    return "\n".join([f"usage: lhrcnn {prefix}COMMAND [FLAGS]", "", *lines, "", "`lhrcnn COMMAND --help` lists the flags of a command."])
+
+
+def _help(name, command, values):
+    lines = [" ".join(filter(None, ["usage: lhrcnn", name, command.positional, "[FLAGS]"])), "", f"{command.summary}.", ""]
+    for flag in map(values.__getitem__, values):
+        default = f" (default: {flag.default})" if flag.default not in (None, "", [], False) else ""
+        lines.append(f"  --{'[no]' if flag.boolean else ''}{flag.name}")
+        lines += textwrap.wrap(flag.help.split(";\n")[0] + default, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)
+
+
+def _explains_itself(error):
+    """Whether the message is meant for the user: an error of the file system, one of lhrcnn's own, or a ValueError raised by its code."""
+    if isinstance(error, OSError) or type(error).__module__.split(".")[0] == "lhrcnn":
+        return True
+    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+    return isinstance(error, ValueError) and _is_ours(raised_in)
+
+
+def _is_ours(source):
+    """Whether a source file belongs to lhrcnn."""
+    return PACKAGE in pathlib.Path(source).resolve().parents
+
+
+def _fail(error, status):
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        message = f"{error.filename}: {error.strerror}"
+    sys.stdout.flush()
+    print(f"lhrcnn: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,104 @@
+"""The commands of lhrcnn, a module each, and what they share: how a command is described, and flags that several have.
+
+TensorFlow is imported inside the functions that need it, so that help and wrong usage answer at once.
+"""
+import difflib
+import pathlib
+import tempfile
+import typing
+
+from absl import flags
+
+from lhrcnn import config
+
+DEFAULT_CONFIG = "light_head_xception_shapes"
+PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+
+
+class UsageError(ValueError):
+    """A command was called in a wrong way; the message says how it is called."""
+
+
+class Command(typing.NamedTuple):
+    """What `lhrcnn NAME` is and does."""
+    summary: str                    # one line
+    define: typing.Callable         # (flags.FlagValues) -> None: its flags
+    run: typing.Callable            # (flags.FlagValues, positional arguments) -> exit status, None being 0
+    positional: str = ""            # what positional arguments are, "": there are none
+
+
+def find_config(name):
+    """Path of a config file: `name` itself where it is one, else the shipped config of that name, with or without `.yaml`.
+
+    Raises ConfigError that lists what is shipped."""
+    given = pathlib.Path(name)
+    if given.is_file():
+        return given
+    shipped = {path.stem: path for path in sorted(_shipped_configs().glob("*.yaml"))}
+    stem = given.name[:-len(".yaml")] if given.name.endswith(".yaml") else given.name
+    if given.parent == pathlib.Path(".") and stem in shipped:
+        return shipped[stem]
+    close = difflib.get_close_matches(stem, shipped, n=1)
+    hint = f", did you mean '{close[0]}'?" if close else ""
+    raise config.ConfigError(f"{name}: no such config file{hint}; found by name are: {', '.join(shipped) or 'none'}")
+
+
+def define_config_flags(values):
+    """--config, --set and --data_dir."""
+    flags.DEFINE_string("config", "", f"YAML file with the options, or the name of a shipped one; none: {DEFAULT_CONFIG}",
+                        flag_values=values)
+    define_set_flag(values)
+    define_data_dir_flag(values)
+
+
+def define_set_flag(values):
+    """--set."""
+    flags.DEFINE_multi_string("set", [], "key=value: changes one option, e.g. --set train.batch_size=4; may be repeated",
+                              flag_values=values)
+
+
+def define_data_dir_flag(values):
+    """--data_dir."""
+    flags.DEFINE_string("data_dir", "", "folder of the data set, in place of the config's data.dir", flag_values=values)
+
+
+def define_run_flags(values):
+    """--run_dir and --checkpoint of commands that use a trained model."""
+    flags.DEFINE_string("run_dir", "", "run directory of the training", flag_values=values)
+    flags.DEFINE_string("checkpoint", "best", "best, last, or the path of a checkpoint file of this run", flag_values=values)
+
+
+def load_config(values, path=None):
+    """The Config of --config (or `path` in its place), --set and --data_dir. Raises ConfigError."""
+    loaded = config.load(path or find_config(values.config or DEFAULT_CONFIG), values["set"].value)
+    return with_data_dir(loaded, values)
+
+
+def with_data_dir(loaded, values):
+    """The Config with the folder of --data_dir, where that is given."""
+    if values.data_dir:
+        loaded.data.dir = values.data_dir
+    return loaded
+
+
+def require(values, name, example):
+    """The value of a flag. Raises UsageError where it was not given."""
+    if not values[name].value:
+        raise UsageError(f"--{name} is missing; give for example --{name} {example}")
+    return values[name].value
+
+
+def check_writable(folder):
+    """Makes a folder and finds out, before the work starts, whether files can be written there. Raises OSError."""
+    try:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"{folder}: not a folder that can be written to: {error.strerror or error}; give another --output") from error
+
+
+def _shipped_configs():
+    """Folder of the configs: in an installed package its own, in a checkout the one at the top."""
+    installed = PACKAGE / "configs"
+    return installed if installed.is_dir() else PACKAGE.parent / "configs"

@@ -1,0 +1,91 @@
+"""`lhrcnn eval`."""
+import json
+import pathlib
+
+from absl import flags
+
+from lhrcnn import commands, config
+
+
+def define(values):
+    """The flags of `lhrcnn eval`."""
+    commands.define_run_flags(values)
+    commands.define_data_dir_flag(values)
+    flags.DEFINE_string("split", "", "pictures to evaluate on, named as in the config; none: its data.test_split", flag_values=values)
+    flags.DEFINE_list("metrics", [], "of coco, voc07, voc, separated by commas; none: the config's eval.metrics", flag_values=values)
+    flags.DEFINE_string("output", "", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json", flag_values=values)
+    flags.DEFINE_string("detections", "", "COCO result file to score in place of a run; needs --annotations", flag_values=values)
+    flags.DEFINE_string("annotations", "", "COCO annotation file that --detections is scored against", flag_values=values)
+    commands.define_set_flag(values)
+
+
+def run(values, arguments):
+    """Scores a run, or a file of detections, and prints and writes the metrics."""
+    del arguments
+    overrides = values["set"].value + ([f"eval.metrics=[{', '.join(values.metrics)}]"] if values.metrics else [])
+    options = config.load(None, overrides).eval  # what is wrong here shows before TensorFlow starts
+    if values.detections or values.annotations:
+        _score_files(values, options)
+    else:
+        _evaluate_run(values, overrides)
+
+
+def _score_files(values, options):
+    unused = [name for name in ("run_dir", "data_dir", "split") if values[name].value]
+    if unused:
+        raise commands.UsageError(f"--{unused[0]} has no meaning beside --detections and --annotations; give one or the other")
+    truth = commands.require(values, "annotations", "instances_val.json")
+    detections = commands.require(values, "detections", "results.json")
+    output = pathlib.Path(values.output) if values.output else None
+    if output:
+        commands.check_writable(output.parent)
+
+    from lhrcnn.evaluation.report import format_tables, to_json
+    from lhrcnn.evaluation.scoring import score_files
+    metrics = score_files(truth, detections, options.metrics, options.backend)
+    print(format_tables(metrics))
+    if output:
+        output.write_text(to_json({"annotations": truth, "detections": detections, **metrics}), encoding="utf-8")
+        print(f"\nmetrics     {output}")
+
+
+def _evaluate_run(values, overrides):
+    run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
+
+    from lhrcnn.data import open_dataset
+    from lhrcnn.evaluation.evaluate import evaluate
+    from lhrcnn.evaluation.report import format_tables, to_json
+    from lhrcnn.inference.predictor import load_run
+    strategy = _strategy()
+    with strategy.scope():
+        trained = load_run(run_dir, values.checkpoint, overrides=overrides)
+    experiment = commands.with_data_dir(trained.config, values)
+    experiment.data.classes = trained.class_names
+    split = values.split or experiment.data.test_split
+    output = pathlib.Path(values.output or run_dir / "eval" / f"{_file_name(split)}.json")
+    commands.check_writable(output.parent)
+    dataset = open_dataset(experiment.data, split)
+
+    metrics, detections = evaluate(trained.model, dataset, experiment, strategy)
+    print(format_tables(metrics))
+    about = {"run_dir": str(run_dir), "step": trained.meta["step"], "data": dataset.name, "pictures": len(dataset.records)}
+    output.write_text(to_json({**about, **metrics}), encoding="utf-8")
+    beside = output.with_name(f"{output.stem}_detections.json")
+    beside.write_text(json.dumps(detections.to_coco(dataset)), encoding="utf-8")
+    print(f"\nstep {about['step']} of {run_dir}: {len(dataset.records)} pictures, {len(detections)} detections\n"
+          f"metrics     {output}\ndetections  {beside}")
+
+
+def _strategy():
+    """All GPUs where there are several."""
+    import tensorflow as tf
+    from lhrcnn.distribution import strategy_for
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    return strategy_for(*gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
+
+
+def _file_name(split):
+    return pathlib.Path(split).stem if split.endswith(".json") else split.replace("/", "_")
+
+
+COMMAND = commands.Command("evaluate a run, or detections made elsewhere, once", define, run)

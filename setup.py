@@ -1,0 +1,67 @@
+"""Packaging of lhrcnn: dependencies of the two stacks, and the files that live outside the package in a checkout."""
+import pathlib
+import re
+import shutil
+
+import setuptools
+from setuptools.command.build_py import build_py
+
+ROOT = pathlib.Path(__file__).resolve().parent
+COPIED = {"custom_ops/psroi_align": ("ops/csrc", (".h", ".cc", ".cu")), "configs": ("configs", (".yaml",))}
+
+FIRST_STACK = 'python_version < "3.12"'   # TensorFlow 2.15, the newest that tensorflow-addons runs on
+SECOND_STACK = 'python_version >= "3.12"'
+
+
+class BuildWithSources(build_py):
+    """Puts the op's sources and the configs into the built package; the op is compiled later, against the TensorFlow it meets."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        for folder, (target, suffixes) in COPIED.items():
+            destination = pathlib.Path(self.build_lib, "lhrcnn", target)
+            destination.mkdir(parents=True, exist_ok=True)
+            for path in sorted((ROOT / folder).iterdir()):
+                if path.suffix in suffixes:
+                    shutil.copyfile(path, destination / path.name)
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8") if (ROOT / name).exists() else ""
+
+
+setuptools.setup(
+    name="lhrcnn",
+    version=re.search(r'__version__ = "(.+)"', text("lhrcnn/__init__.py")).group(1),
+    description="Two-stage object detection in TensorFlow 2: Light-Head R-CNN with Xception*",
+    long_description=text("README.md"),
+    long_description_content_type="text/markdown",
+    packages=setuptools.find_packages(include=["lhrcnn", "lhrcnn.*"]),
+    python_requires=">=3.9,<3.14",
+    install_requires=[
+        f"tensorflow>=2.15.1,<2.16; {FIRST_STACK}",
+        f"tensorflow-addons>=0.23,<0.24; {FIRST_STACK}",
+        f"tensorflow-metadata<1.16; {FIRST_STACK}",  # newer ones do not import with TensorFlow 2.15's protobuf
+        f"setuptools<81; {FIRST_STACK}",             # TensorBoard 2.15 imports pkg_resources
+        f"tensorflow>=2.21,<2.22; {SECOND_STACK}",
+        f"tf-keras>=2.21,<2.22; {SECOND_STACK}",
+        "keras-cv>=0.9,<0.10",
+        "numpy>=1.23.5,<3",
+        "absl-py>=1.4,<3",
+        "tensorboard>=2.15,<2.22",
+        "pillow>=10,<14",
+        "pycocotools>=2.0.7,<3",
+        "faster-coco-eval>=1.6,<2",
+        "pyyaml>=6,<7",
+        "matplotlib>=3.7,<4",
+    ],
+    extras_require={
+        "test": ["pytest>=7.4,<10"],
+        "cuda": ["tensorflow[and-cuda]"],  # NVIDIA's libraries for a GPU, Linux only
+    },
+    entry_points={"console_scripts": ["lhrcnn = lhrcnn.cli:main"]},
+    cmdclass={"build_py": BuildWithSources},
+    zip_safe=False,
+)
