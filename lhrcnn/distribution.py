@@ -6,5 +6,6 @@ import tensorflow as tf
 
 @functools.lru_cache(maxsize=None)
 def strategy_for(*devices):
-    """The MirroredStrategy over the named devices; without names over all GPUs, or the CPU where there is none."""
-    return tf.distribute.MirroredStrategy(list(devices) or None)
+    """The MirroredStrategy over the named devices; without names over all GPUs, or one CPU where there is none."""
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    return tf.distribute.MirroredStrategy(list(devices) or gpus or ["CPU:0"])

@@ -215,9 +215,9 @@ def test_data_commands(call, tmp_path, monkeypatch):
 
     (tmp_path / "shapes/train/000001.jpg").unlink()
     (tmp_path / "shapes/train/000002.jpg").write_bytes(b"no picture")
-    status, out, err = call("data check --data_dir shapes --split train")
+    status, out, err = call("data check --data_dir shapes --split train --split val")
     assert status == 1 and "Traceback" not in err
-    assert "000001.jpg" in out and "000002.jpg" in out and out.splitlines()[-1] == "shapes: 2 problems in train"
+    assert "000001.jpg" in out and "000002.jpg" in out and out.splitlines()[-1] == "shapes: 2 problems in train, val"
 
 
 def test_golden_detections_give_the_golden_numbers(shared, tmp_path):

@@ -11,8 +11,8 @@ PICTURES_A_SHEET, COLUMNS = 24, 6
 def define_check(values):
     """The flags of `lhrcnn data check`."""
     commands.define_config_flags(values)
-    flags.DEFINE_list("split", [], "splits, separated by commas; none: the config's train_split, val_split and test_split",
-                      flag_values=values)
+    flags.DEFINE_multi_string("split", [], "split to check, may be repeated; none: the config's train_split, val_split and test_split",
+                              flag_values=values)
 
 
 def check(values, arguments):

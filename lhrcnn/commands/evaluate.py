@@ -53,10 +53,11 @@ def _evaluate_run(values, overrides):
     run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
 
     from lhrcnn.data import open_dataset
+    from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation.evaluate import evaluate
     from lhrcnn.evaluation.report import format_tables, to_json
     from lhrcnn.inference.predictor import load_run
-    strategy = _strategy()
+    strategy = strategy_for()
     with strategy.scope():
         trained = load_run(run_dir, values.checkpoint, overrides=overrides)
     experiment = commands.with_data_dir(trained.config, values)
@@ -74,14 +75,6 @@ def _evaluate_run(values, overrides):
     beside.write_text(json.dumps(detections.to_coco(dataset)), encoding="utf-8")
     print(f"\nstep {about['step']} of {run_dir}: {len(dataset.records)} pictures, {len(detections)} detections\n"
           f"metrics     {output}\ndetections  {beside}")
-
-
-def _strategy():
-    """All GPUs where there are several."""
-    import tensorflow as tf
-    from lhrcnn.distribution import strategy_for
-    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
-    return strategy_for(*gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
 
 
 def _file_name(split):
