@@ -29,14 +29,17 @@ def run(values, arguments):
     output = pathlib.Path(values.output)
     commands.check_writable(output)
 
-    from lhrcnn.inference.predictor import Detector, load_run
+    from lhrcnn.inference.predictor import Detector, load_run, read_picture
+    from lhrcnn.inference.visualize import draw_detections
     detector = Detector(load_run(run_dir, values.checkpoint, overrides=values["set"].value))
     categories = [{"id": i, "name": name} for i, name in zip(detector.category_ids, detector.class_names)]
     content = {"images": [], "categories": categories, "annotations": []}
     for path in paths:
         try:
-            found = detector.predict(path).above(values.score_threshold)
-            drawn = _draw(path, found, detector.class_names, output, taken={image["annotated"] for image in content["images"]})
+            picture = read_picture(path)
+            found = detector.predict(picture).above(values.score_threshold)
+            drawn = _free_name(path.stem, taken={image["annotated"] for image in content["images"]})
+            draw_detections(picture, found.boxes, found.names, found.scores, class_names=detector.class_names).save(output / drawn, quality=92)
         except (OSError, ValueError) as error:
             failures.append(str(error))
             print(f"lhrcnn: {error}", file=sys.stderr)
@@ -70,17 +73,12 @@ def find_pictures(arguments):
     return paths, failures
 
 
-def _draw(path, found, class_names, output, taken):
-    """Writes the picture with its detections; returns the name of the file, which is none of those `taken`."""
-    import tensorflow as tf
-    from lhrcnn.data.image import decode_image
-    from lhrcnn.inference.visualize import draw_detections
-    picture = decode_image(tf.io.read_file(str(path))).numpy()
-    name, number = f"{path.stem}.jpg", 1
+def _free_name(stem, taken):
+    """The name of an annotated picture, numbered where a picture of another folder has it already."""
+    name, number = f"{stem}.jpg", 1
     while name in taken:
         number += 1
-        name = f"{path.stem}_{number}.jpg"
-    draw_detections(picture, found.boxes, found.names, found.scores, class_names=class_names).save(output / name, quality=92)
+        name = f"{stem}_{number}.jpg"
     return name
 
 
