@@ -34,8 +34,8 @@ def batch_norm(config, epsilon=1e-5):
 
 
 def conv(x, channels, size, name, norm, strides=1, activation="relu"):
-    """Convolution without bias, normalisation and activation; padding is symmetric, so stride 2 samples as the papers' frameworks do."""
-    x = _pad(x, size, name)
+    """Convolution without bias, normalisation and activation; padding is symmetric, see `pad`."""
+    x = pad(x, size, name)
     x = tf.keras.layers.Conv2D(channels, size, strides, "valid", use_bias=False, kernel_initializer="he_normal", name=name)(x)
     return _finish(x, name, norm, activation)
 
@@ -43,7 +43,7 @@ def conv(x, channels, size, name, norm, strides=1, activation="relu"):
 def depthwise(x, size, name, norm, strides=1, activation="relu"):
     """Depthwise convolution without bias, normalisation and activation, padded like `conv`."""
     padding = "same" if strides == 1 else "valid"
-    x = _pad(x, size, name) if strides > 1 else x
+    x = pad(x, size, name) if strides > 1 else x
     x = tf.keras.layers.DepthwiseConv2D(size, strides, padding, use_bias=False, depthwise_initializer="he_normal", name=name)(x)
     return _finish(x, name, norm, activation)
 
@@ -53,7 +53,8 @@ def scaled(channels, factor, multiple=1):
     return max(multiple, int(channels * factor / multiple + 0.5) * multiple)
 
 
-def _pad(x, size, name):
+def pad(x, size, name):
+    """Zeros around x [B, h, w, C], as many on each side as keep a `size` wide window centred: sums of strides then do not drift."""
     return tf.keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x) if size > 1 else x
 
 

@@ -22,7 +22,7 @@ def xception(config, norm=None):
     norm = norm or layers.batch_norm(config)
     image = tf.keras.Input([None, None, 3], name="image")
     x = layers.conv(image, layers.scaled(STEM_CHANNELS, config.width), 3, "stem", norm, strides=2)
-    x = tf.keras.layers.MaxPool2D(3, 2, "same", name="stem_pool")(x)
+    x = tf.keras.layers.MaxPool2D(3, 2, name="stem_pool")(layers.pad(x, 3, "stem_pool"))
     maps = {}
     for name, channels, units in STAGES:
         stride = 1 if name == "c5" and config.out_stride == 16 else 2
@@ -41,8 +41,9 @@ def _unit(x, channels, stride, name, norm):
     y = layers.depthwise(y, 3, f"{name}_depthwise", norm, strides=stride, activation=None)
     y = layers.conv(y, new, 1, f"{name}_expand", norm, activation=None)
     if widens:
-        shortcut = tf.keras.layers.AveragePooling2D(3, stride, "same", name=f"{name}_pool")(x) if stride > 1 else x
-        y = tf.keras.layers.Concatenate(name=f"{name}_concat")([shortcut, y])
+        if stride > 1:
+            x = tf.keras.layers.AveragePooling2D(3, stride, name=f"{name}_pool")(layers.pad(x, 3, f"{name}_pool"))
+        y = tf.keras.layers.Concatenate(name=f"{name}_concat")([x, y])
     else:
         y = tf.keras.layers.Add(name=f"{name}_add")([x, y])
     return tf.keras.layers.ReLU(name=f"{name}_relu")(y)

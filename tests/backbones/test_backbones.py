@@ -72,10 +72,11 @@ def test_frozen_stages(make, stages, frozen, trained):
     assert frozen not in names and trained in names
 
 
-def test_stride_two_samples_symmetrically():
+@pytest.mark.parametrize("make", [xception, mobilenet_v2])
+def test_stride_two_samples_symmetrically(make):
     """A picture and its mirror image give mirrored maps: no half-pixel drift from one-sided padding."""
-    model = mobilenet_v2(configs.BackboneConfig(width=0.35)).model
+    model = make(configs.BackboneConfig(width=0.35)).model
     x = tf.random.stateless_normal([1, 65, 65, 3], [3, 4])
-    kernel_mirrored = tf.keras.models.clone_model(model)
-    kernel_mirrored.set_weights([w[:, ::-1] if w.ndim == 4 else w for w in model.get_weights()])
-    np.testing.assert_allclose(model(x)["c4"][:, :, ::-1], kernel_mirrored(x[:, :, ::-1])["c4"], atol=1e-4)
+    mirrored = tf.keras.models.clone_model(model)
+    mirrored.set_weights([w[:, ::-1] if w.ndim == 4 else w for w in model.get_weights()])
+    np.testing.assert_allclose(model(x)["c4"][:, :, ::-1], mirrored(x[:, :, ::-1])["c4"], atol=1e-4)
