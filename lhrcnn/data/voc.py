@@ -89,7 +89,7 @@ def _find_list(devkit, years, part):
     chosen = [year for year in years if not year_name or year.name == year_name or year.resolve().name == year_name]
     if len(chosen) != 1:
         raise DataError(f"{devkit}: split '{part}' fits {len(chosen)} of its folders {', '.join(year.name for year in years)}; "
-                        f"write it as FOLDER/LIST, e.g. {years[0].name}/trainval")
+                        f"write it as FOLDER/LIST, e.g. data.train_split={years[0].name}/trainval")
     sets = chosen[0] / "ImageSets"
     for file in (sets / "Main" / f"{list_name}.txt", sets / f"{list_name}.txt"):
         if file.is_file():
