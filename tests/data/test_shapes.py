@@ -32,14 +32,14 @@ def test_more_pictures_leave_the_first_ones_as_they_are(tmp_path):
 
 @pytest.fixture(scope="module")
 def drawn():
-    return [shapes.draw_picture(np.random.default_rng([5, i])) for i in range(60)]
+    return [shapes.draw_picture(np.random.default_rng([6, i])) for i in range(200)]
 
 
 def test_pictures_and_objects_are_of_the_promised_kinds(drawn):
     sizes = [picture.shape for picture, _ in drawn]
     assert all(128 <= side <= 192 for shape in sizes for side in shape[:2]) and len(set(sizes)) > 40
     counts = [len(objects) for _, objects in drawn]
-    assert min(counts) == 0 and 4 <= max(counts) <= 6
+    assert min(counts) == 0 and 4 <= max(counts) <= 5
     sides = np.array([max(box[2] - box[0], box[3] - box[1]) for _, objects in drawn for _, box in objects])
     assert sides.min() >= 15.9 and sides.min() < 24 and sides.max() > 120
     assert {shape for _, objects in drawn for shape, _ in objects} == {0, 1, 2, 3}
@@ -73,12 +73,12 @@ def test_hidden_objects_are_not_annotated(monkeypatch):
     monkeypatch.setattr(shapes, "_EMPTY_SHARE", 0.0)
     both = 0
     for seed in range(8):
-        places = [(80, 80, 70), (80, 80, 20)]  # taken from the end: the large object covers the small one
+        places = [(64, 64, 56), (64, 64, 16)]  # taken from the end: the large object covers the small one
         monkeypatch.setattr(shapes, "_place", lambda *_: places.pop() if places else None)
         _, objects = shapes.draw_picture(np.random.default_rng(seed))
         (_, box), = objects
         side = max(box[2] - box[0], box[3] - box[1])
-        assert side == pytest.approx(40 if places else 140)
+        assert side == pytest.approx(32 if places else 112)
         both += not places
     assert both >= 4
 
