@@ -7,12 +7,18 @@ import numpy as np
 import tensorflow as tf
 
 
-def cell_anchors(scales, ratios):
+def cell_anchors(scales, ratios, rounding="none"):
     """Anchors [A, 4] float32 (ymin, xmin, ymax, xmax) in px around the origin, A = len(ratios) * len(scales).
 
-    An anchor of scale s and ratio r is s * sqrt(r) high and s / sqrt(r) wide."""
-    sizes = [(scale * ratio ** 0.5, scale / ratio ** 0.5) for ratio in ratios for scale in scales]
-    return np.array([[-h / 2, -w / 2, h / 2, w / 2] for h, w in sizes], np.float32)
+    An anchor of scale s and ratio r is s * sqrt(r) high and s / sqrt(r) wide. `rounding` is that of the library a checkpoint
+    was trained with: "torchvision" rounds the coordinates; "py_faster_rcnn" rounds width and height at scale 16."""
+    if rounding == "py_faster_rcnn":
+        widths = [round(16 / ratio ** 0.5) for ratio in ratios]
+        sizes = [(round(width * ratio) * scale / 16, width * scale / 16) for width, ratio in zip(widths, ratios) for scale in scales]
+    else:
+        sizes = [(scale * ratio ** 0.5, scale / ratio ** 0.5) for ratio in ratios for scale in scales]
+    anchors = np.array([[-h / 2, -w / 2, h / 2, w / 2] for h, w in sizes], np.float32)
+    return np.round(anchors) if rounding == "torchvision" else anchors
 
 
 def grid_anchors(height, width, stride, cell, center_offset=0.5):

@@ -18,12 +18,28 @@ def area(boxes):
     return height * width
 
 
+def center(boxes):
+    """Centres (y, x) [..., 2] in px of boxes [..., 4]."""
+    return (boxes[..., :2] + boxes[..., 2:]) / 2
+
+
+def size(boxes):
+    """Heights and widths [..., 2] in px of boxes [..., 4]; at least 1e-3, so that they can be divided by."""
+    return tf.maximum(boxes[..., 2:] - boxes[..., :2], 1e-3)
+
+
+def at_least(boxes, size_px):
+    """Whether both sides of boxes [..., 4] are above 0 and at least size_px long: [...] bool; False for a box that is not finite."""
+    sides = boxes[..., 2:] - boxes[..., :2]
+    return tf.reduce_all((sides > 0) & (sides >= size_px), -1)
+
+
 def intersection(a, b):
     """Common areas [..., n, m] in px^2 of boxes a [..., n, 4] and b [..., m, 4]."""
     top_left = tf.maximum(a[..., :, None, :2], b[..., None, :, :2])
     bottom_right = tf.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
-    size = tf.maximum(bottom_right - top_left, 0.0)
-    return size[..., 0] * size[..., 1]
+    sides = tf.maximum(bottom_right - top_left, 0.0)
+    return sides[..., 0] * sides[..., 1]
 
 
 def iou(a, b):
@@ -40,44 +56,21 @@ def coverage(a, regions):
 
 def encode(boxes, references, std=(1.0, 1.0, 1.0, 1.0)):
     """Deltas [..., 4] that move `references` onto `boxes` (both [..., 4] px), divided by `std`; finite for empty boxes too."""
-    size, reference_size = _size(boxes), _size(references)
-    offset = (_center(boxes) - _center(references)) / reference_size
-    return tf.concat([offset, tf.math.log(size / reference_size)], -1) / tf.constant(std)
+    reference_size = size(references)
+    offset = (center(boxes) - center(references)) / reference_size
+    return tf.concat([offset, tf.math.log(size(boxes) / reference_size)], -1) / tf.constant(std)
 
 
 def decode(deltas, references, std=(1.0, 1.0, 1.0, 1.0)):
     """Boxes [..., 4] in px: `references` moved by deltas times `std`; size ratios are limited to 1000 / 16."""
     deltas = deltas * tf.constant(std)
-    size = _size(references)
-    center = _center(references) + deltas[..., :2] * size
-    half = size * tf.exp(tf.clip_by_value(deltas[..., 2:], -MAX_LOG_RATIO, MAX_LOG_RATIO)) / 2
-    return tf.concat([center - half, center + half], -1)
+    reference_size = size(references)
+    middle = center(references) + deltas[..., :2] * reference_size
+    half = reference_size * tf.exp(tf.clip_by_value(deltas[..., 2:], -MAX_LOG_RATIO, MAX_LOG_RATIO)) / 2
+    return tf.concat([middle - half, middle + half], -1)
 
 
 def clip(boxes, image_size):
     """Boxes [B, n, 4] limited to pictures of valid height and width image_size [B, 2], px."""
     limit = tf.tile(image_size, [1, 2])[:, None, :]
     return tf.clip_by_value(boxes, 0.0, limit)
-
-
-def giou(a, b):
-    """Generalised IoU [...] in (-1, 1] of box pairs a, b [..., 4] (arXiv 1902.09630, algorithm 1)."""
-    top_left, bottom_right = tf.maximum(a[..., :2], b[..., :2]), tf.minimum(a[..., 2:], b[..., 2:])
-    common = area(tf.concat([top_left, bottom_right], -1))
-    hull = area(tf.concat([tf.minimum(a[..., :2], b[..., :2]), tf.maximum(a[..., 2:], b[..., 2:])], -1))
-    union = area(a) + area(b) - common
-    return tf.math.divide_no_nan(common, union) - tf.math.divide_no_nan(hull - union, hull)
-
-
-def xywh_from_yxyx(boxes):
-    """COCO's (x, y, width, height) [..., 4] of boxes [..., 4], px."""
-    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
-    return tf.stack([xmin, ymin, xmax - xmin, ymax - ymin], -1)
-
-
-def _center(boxes):
-    return (boxes[..., :2] + boxes[..., 2:]) / 2
-
-
-def _size(boxes):
-    return tf.maximum(boxes[..., 2:] - boxes[..., :2], 1e-3)

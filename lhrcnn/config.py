@@ -62,13 +62,28 @@ class DataConfig:
 @dataclasses.dataclass
 class BackboneConfig:
     """The convolutional network under both stages."""
-    name: str = option("xception", "architecture", ["xception", "mobilenet_v2"])
+    name: str = option("xception", "architecture", [
+        "xception", "mobilenet_v2", "vgg16", "resnet50", "resnet101", "resnext101_32x4d", "resnext101_64x4d", "resnext101_32x8d"])
     weights: str = option("", "pretrained weights: imagenet, a file (.npz, torchvision .pth) or a run directory; empty: random")
     frozen_stages: int = option(0, "leading stages that are not trained (1: the stem)", minimum=0)
     batch_norm: str = option("train", "frozen: fixed statistics and affine parameters; train: learned", ["frozen", "train"])
     batch_norm_momentum: float = option(0.97, "share of the old running statistics kept a step")
     width: float = option(1.0, "multiplier of the channels", minimum=0)
     out_stride: int = option(16, "stride of the last map: 16 (its stage keeps the resolution) or 32", [16, 32])
+    last_level: str = option("c5", "deepest map; c4 leaves a ResNet's last stage to the stage5 head", ["c5", "c4"])
+    style: str = option("pytorch", "ResNets: units halve the resolution in their 3x3 (pytorch) or first 1x1 (caffe)", ["pytorch", "caffe"])
+    dilation: int = option(1, "ResNets: dilation of a last stage of stride 16 (2: DC5 and Light-Head L)", minimum=1)
+    stem_pool: str = option("symmetric", "ResNets: padding of the max pool; same: TensorFlow's, of TF-slim's checkpoints", ["symmetric", "same"])
+    pixel_mean: typing.List[float] = option([], "RGB means subtracted from 0-255 pixels; empty: those of the backbone's usual weights")
+    pixel_std: typing.List[float] = option([], "RGB deviations pixels are divided by; empty: those of the backbone's usual weights")
+
+
+@dataclasses.dataclass
+class FPNConfig:
+    """The feature pyramid between backbone and both stages (arXiv 1612.03144)."""
+    channels: int = option(0, "channels of every level; 0: no pyramid", minimum=0)
+    levels: typing.List[str] = option(["c2", "c3", "c4", "c5"], "backbone maps it reads; c3 becomes p3")
+    extra_level: bool = option(True, "one more level, every second cell of the last, for the RPN's largest anchors")
 
 
 @dataclasses.dataclass
@@ -76,38 +91,48 @@ class RPNConfig:
     """Region proposals: anchors, their targets, and the boxes handed on."""
     levels: typing.List[str] = option(["c4"], "backbone maps it reads")
     channels: int = option(256, "channels of its 3x3 convolution", minimum=1)
-    anchor_scales: typing.List[float] = option([32, 64, 128, 256, 512], "square roots of anchor areas in px")
+    anchor_scales: typing.List[float] = option([32, 64, 128, 256, 512], "square roots of anchor areas, in anchor_unit")
+    anchor_unit: str = option("px", "px: the same anchors on every level; stride: scales are multiples of the level's stride", ["px", "stride"])
     anchor_ratios: typing.List[float] = option([0.5, 1.0, 2.0], "anchor height / width")
+    anchor_rounding: str = option("none", "coordinates of a cell's anchors: exact, or rounded as the checkpoint's library does it",
+                                  ["none", "torchvision", "py_faster_rcnn"])
     center_offset: float = option(0.5, "anchor centre inside a cell, in strides: 0.5 the middle, 0 the corner")
     border_px: float = option(0.0, "training uses anchors at most this far outside the picture; negative: all")
     positive_iou: float = option(0.7, "anchors this close to a box are foreground")
+    best_iou: float = option(0.0, "the closest anchors of a box are foreground too, from this IoU on")
     negative_iou: float = option(0.3, "anchors further than this from every box are background")
     batch_per_image: int = option(256, "anchors sampled a picture", minimum=1)
     positive_fraction: float = option(0.5, "largest share of foreground among the sampled")
-    smooth_l1_beta: float = option(1 / 9, "where smooth L1 turns from quadratic to linear (1 / sigma^2)")
-    pre_nms_train: int = option(6000, "best-scored anchors that enter NMS a picture, training", minimum=1)
+    box_loss: str = option("smooth_l1", "loss of foreground anchors", ["smooth_l1", "l1"])
+    smooth_l1_beta: float = option(1 / 9, "where smooth L1 turns from quadratic to linear (1 / sigma^2)", minimum=1e-6)
+    pre_nms_train: int = option(6000, "best-scored anchors of each level that enter its NMS, training", minimum=1)
     post_nms_train: int = option(1000, "proposals kept a picture, training", minimum=1)
-    pre_nms_test: int = option(6000, "best-scored anchors that enter NMS a picture, testing", minimum=1)
+    pre_nms_test: int = option(6000, "best-scored anchors of each level that enter its NMS, testing", minimum=1)
     post_nms_test: int = option(1000, "proposals kept a picture, testing", minimum=1)
     nms_iou: float = option(0.7, "NMS threshold of proposals")
     min_size_px: float = option(0.0, "proposals with a smaller side are dropped", minimum=0)
-    batch_norm: bool = option(False, "batch norm in the thin map and after the FC, for training from random weights")
-    init_std: float = option(0.01, "standard deviation of new weights")
+    init_std: float = option(0.01, "standard deviation of new weights", minimum=0)
 
 
 @dataclasses.dataclass
 class HeadConfig:
-    """The light head: large separable convolution, PSRoIAlign, one FC, scores and boxes."""
-    level: str = option("c5", "backbone map it reads")
-    kernel_size: int = option(15, "long side of the large separable convolution", minimum=1)
-    mid_channels: int = option(64, "channels between its two convolutions (S: 64, L: 256)", minimum=1)
-    group_size: int = option(7, "PSRoIAlign bins a side", minimum=1)
-    thin_channels: int = option(10, "channels a bin", minimum=1)
-    pool: str = option("max", "reduction of a bin's samples", ["max", "avg"])
-    sampling_ratio: int = option(2, "samples a side of each bin", minimum=1)
-    aligned: bool = option(False, "shift boxes by half a pixel of the map, as torchvision's aligned=True")
-    psroi_impl: str = option("auto", "custom: compiled op; tf: stock TensorFlow ops; auto: compiled where it builds", ["auto", "custom", "tf"])
-    fc_channels: int = option(2048, "units of the fully connected layer", minimum=1)
+    """The second stage: features of each proposal, scores and boxes."""
+    kind: str = option("light", "light: Light-Head R-CNN; fc: Faster R-CNN with FCs; stage5: with the ResNet's last stage; rfcn: R-FCN",
+                       ["light", "fc", "stage5", "rfcn"])
+    levels: typing.List[str] = option(["c5"], "maps it reads, finest first; with several, a box goes to the level of its size")
+    finest_scale: float = option(56.0, "several levels: boxes up to twice this side in px go to the first, up to four times to the next, ...",
+                                 minimum=1)
+    pool_size: int = option(7, "bins a side of the RoI features", minimum=1)
+    roi_op: str = option("align", "fc and stage5: RoIAlign or RoIPool", ["align", "pool"])
+    sampling_ratio: int = option(2, "samples a side of each bin; 0: as many as its cells (fc and stage5)", minimum=0)
+    aligned: bool = option(False, "shift boxes by half a cell, so that a cell's value lies at its centre")
+    psroi_impl: str = option("auto", "of the RoI ops; custom: compiled ops; tf: stock TensorFlow ops; auto: compiled where they build", ["auto", "custom", "tf"])
+    kernel_size: int = option(15, "light: long side of the large separable convolution", minimum=1)
+    mid_channels: int = option(64, "light: channels between its two convolutions (S: 64, L: 256)", minimum=1)
+    thin_channels: int = option(10, "light: channels a bin", minimum=1)
+    pool: str = option("max", "light and rfcn: reduction of a bin's samples", ["max", "avg"])
+    fc_channels: int = option(2048, "light and fc: units of a fully connected layer; rfcn: channels before the score maps", minimum=1)
+    fc_layers: int = option(1, "fc: fully connected layers", minimum=1)
     class_agnostic: bool = option(False, "one box for all classes instead of one a class")
     foreground_iou: float = option(0.5, "proposals this close to a box are foreground")
     background_iou_low: float = option(0.0, "proposals below this are left out of the background")
@@ -115,10 +140,10 @@ class HeadConfig:
     batch_per_image: int = option(256, "proposals that carry loss, a picture", minimum=1)
     positive_fraction: float = option(0.25, "random sampler: largest share of foreground")
     target_std: typing.List[float] = option([0.1, 0.1, 0.2, 0.2], "box targets (dy, dx, dh, dw) are divided by these")
-    box_loss: str = option("smooth_l1", "loss of foreground boxes", ["smooth_l1", "l1", "giou"])
-    smooth_l1_beta: float = option(1.0, "where smooth L1 turns from quadratic to linear")
+    box_loss: str = option("smooth_l1", "loss of foreground boxes", ["smooth_l1", "l1", "iou", "bounded_iou", "giou", "ciou"])
+    smooth_l1_beta: float = option(1.0, "where smooth L1 turns from quadratic to linear", minimum=1e-6)
     box_loss_weight: float = option(2.0, "factor of the box loss", minimum=0)
-    batch_norm: bool = option(False, "batch norm in the thin map and after the FC, for training from random weights")
+    batch_norm: bool = option(False, "light: batch norm in the thin map and after the FC, for training from random weights")
     init_std: float = option(0.01, "standard deviation of new kernels; 0: He initialisation, for training from random weights", minimum=0)
     label_smoothing: float = option(0.0, "share of the target spread over all classes", minimum=0)
 
@@ -127,7 +152,9 @@ class HeadConfig:
 class PostprocessConfig:
     """From scored boxes to detections."""
     score_threshold: float = option(0.001, "detections below are dropped", minimum=0)
+    min_size_px: float = option(0.0, "detections with a smaller side are dropped", minimum=0)
     nms_iou: float = option(0.5, "NMS threshold within a class")
+    soft_nms_sigma: float = option(0.0, "Gaussian soft-NMS: overlapping boxes lose score instead of being dropped; 0: hard NMS", minimum=0)
     max_detections: int = option(100, "most detections a picture", minimum=1)
     pre_nms: int = option(1000, "best-scored (box, class) pairs that enter NMS", minimum=1)
 
@@ -136,6 +163,7 @@ class PostprocessConfig:
 class ModelConfig:
     """The detector."""
     backbone: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
+    fpn: FPNConfig = dataclasses.field(default_factory=FPNConfig)
     rpn: RPNConfig = dataclasses.field(default_factory=RPNConfig)
     head: HeadConfig = dataclasses.field(default_factory=HeadConfig)
     postprocess: PostprocessConfig = dataclasses.field(default_factory=PostprocessConfig)
@@ -340,7 +368,7 @@ def _validate(config, prefix=""):
 
 
 def _validate_together(config):
-    data, rpn, head = config.data, config.model.rpn, config.model.head
+    data, backbone, fpn, rpn, head = config.data, config.model.backbone, config.model.fpn, config.model.rpn, config.model.head
     checks = [
         (len(data.short_side) > 0, "'data.short_side': found an empty list, give at least one length in px"),
         (len(data.stretch_size) == 2, f"'data.stretch_size': expected [height, width], found {data.stretch_size}"),
@@ -350,6 +378,17 @@ def _validate_together(config):
         (rpn.negative_iou <= rpn.positive_iou, f"'model.rpn.negative_iou' {rpn.negative_iou} is above 'model.rpn.positive_iou' {rpn.positive_iou}"),
         (len(rpn.anchor_scales) > 0 and len(rpn.anchor_ratios) > 0 and min(rpn.anchor_scales + rpn.anchor_ratios) > 0,
          "'model.rpn.anchor_scales' and 'anchor_ratios': give at least one each, all above 0"),
+        (backbone.last_level == "c5" or (backbone.name.startswith("resn") and not fpn.channels),
+         "'model.backbone.last_level': c4 is for ResNets without a feature pyramid"),
+        ((head.kind == "stage5") == (backbone.last_level == "c4"),
+         f"'model.head.kind' {head.kind} and 'model.backbone.last_level' {backbone.last_level}: a stage5 head takes over the last stage of a "
+         f"backbone that ends at c4, and no other head does"),
+        (head.sampling_ratio > 0 or head.kind in ("fc", "stage5"),
+         f"'model.head.sampling_ratio': PSRoIAlign of a {head.kind} head takes at least 1 sample a side, found 0"),
+        (len(rpn.levels) > 0 and len(head.levels) > 0, "'model.rpn.levels' and 'model.head.levels': name at least one map each"),
+        (head.kind != "rfcn" or len(head.levels) == 1, f"'model.head.levels': an rfcn head reads one map, found {head.levels}"),
+        (len(backbone.pixel_mean) in (0, 3) and len(backbone.pixel_std) in (0, 3) and min(backbone.pixel_std, default=1) > 0,
+         "'model.backbone.pixel_mean' and 'pixel_std': expected 3 numbers (RGB) or none, deviations above 0"),
         (len(head.target_std) == 4 and min(head.target_std) > 0, f"'model.head.target_std': expected 4 numbers above 0, found {head.target_std}"),
         (config.train.ema_decay < 1, f"'train.ema_decay': found {config.train.ema_decay}, allowed from 0 to below 1"),
         (len(config.eval.metrics) > 0, "'eval.metrics': found an empty list, name at least one"),

@@ -7,7 +7,7 @@ import math
 
 import tensorflow as tf
 
-from lhrcnn import nms
+from lhrcnn import boxes as box_ops, nms
 
 
 class TwoStageDetector(tf.keras.Model):
@@ -58,10 +58,11 @@ class TwoStageDetector(tf.keras.Model):
         "num_detections" [B] int32."""
         maps = self.backbone(self.preprocess(image, image_size), training=False)
         proposals = self.rpn.propose(self.rpn(maps), image_size, training=False)
-        boxes, scores = self.head.localise(self.head.extractor.prepare(maps), proposals, image_size)
+        boxes, scores = self.head.localise(self.head.prepare(maps), proposals, image_size)
         config = self.postprocess
+        scores = tf.where(box_ops.at_least(boxes, config.min_size_px), scores, 0.0)
         boxes, scores, classes, number = nms.class_aware_nms(
-            boxes, scores, config.nms_iou, config.score_threshold, config.pre_nms, config.max_detections)
+            boxes, scores, config.nms_iou, config.score_threshold, config.pre_nms, config.max_detections, config.soft_nms_sigma)
         return {"boxes": boxes, "scores": scores, "classes": classes, "num_detections": number}
 
     def call(self, batch, training=False):
@@ -80,7 +81,7 @@ class TwoStageDetector(tf.keras.Model):
         order = self._random_rows(batch, num_anchors + num_candidates, step)
         rpn_losses, rpn_foreground = self.rpn.losses(predictions, batch, order[:, :num_anchors])
         head_losses, head_foreground = self.head.losses(
-            self.head.extractor.prepare(maps, training=training), proposals, batch, order[:, num_anchors:], training)
+            self.head.prepare(maps, training=training), proposals, batch, order[:, num_anchors:], training)
         sums = {**rpn_losses, **head_losses}
         pictures = _over_replicas(tf.cast(tf.shape(batch["image"])[0], tf.float32))
         scalars = {name: loss.total / tf.maximum(_over_replicas(loss.count), 1.0) for name, loss in sums.items()}

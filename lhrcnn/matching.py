@@ -14,12 +14,12 @@ IGNORED_COVERAGE = 0.5  # a candidate this far inside an ignored region is not b
 Match = collections.namedtuple("Match", "labels matched_box iou")
 
 
-def match(candidates, boxes, classes, ignore, foreground_iou, background_iou, background_iou_low=0.0, force_best=False):
+def match(candidates, boxes, classes, ignore, foreground_iou, background_iou, background_iou_low=0.0, best_iou=None):
     """Labels of candidates [B, N, 4] or [N, 4] against truth boxes [B, M, 4] px, classes [B, M] (-1 pads) and ignore [B, M].
 
     Returns Match(labels [B, N] int32 FOREGROUND/BACKGROUND/NEITHER, matched_box [B, N] int32 index of the truth, iou [B, N]).
-    Foreground: IoU >= foreground_iou, and with force_best also the closest candidates of every truth, ties included, that
-    touch it. Background: background_iou_low <= IoU < background_iou and not inside an ignored region. Foreground wins.
+    Foreground: IoU >= foreground_iou, and with a best_iou also the closest candidates of every truth, ties included, that
+    touch it and have that IoU. Background: background_iou_low <= IoU < background_iou and not inside an ignored region. Foreground wins.
     Without any truth every candidate is background; an empty or non-finite candidate is neither.
     (Faster R-CNN, arXiv 1506.01497, section 3.1.2.)"""
     real = ((classes >= 0) & ~ignore & (box_ops.area(boxes) > 0))[:, None, :]
@@ -27,9 +27,9 @@ def match(candidates, boxes, classes, ignore, foreground_iou, background_iou, ba
     matched_box = tf.argmax(iou, -1, output_type=tf.int32)
     best = tf.maximum(tf.reduce_max(iou, -1), 0.0)
     foreground = best >= foreground_iou
-    if force_best:
+    if best_iou is not None:
         best_of_truth = tf.reduce_max(iou, 1, keepdims=True)
-        is_best = (iou == best_of_truth) & (best_of_truth > 0)
+        is_best = (iou == best_of_truth) & (iou > 0) & (iou >= best_iou)
         forced = tf.reduce_any(is_best, -1) & ~foreground
         forced_box = tf.argmax(tf.where(is_best, iou, -1.0), -1, output_type=tf.int32)
         matched_box = tf.where(forced, forced_box, matched_box)

@@ -33,11 +33,12 @@ def class_agnostic_nms(boxes, scores, iou_threshold, max_outputs):
     return boxes, scores, scores > 0
 
 
-def class_aware_nms(boxes, scores, iou_threshold, score_threshold, pre_nms, max_outputs):
+def class_aware_nms(boxes, scores, iou_threshold, score_threshold, pre_nms, max_outputs, soft_sigma=0.0):
     """Detections of each picture after NMS within each class, best first.
 
-    boxes [B, N, K, 4] or, one box for all classes, [B, N, 1, 4]; scores [B, N, K] in 0...1, NaN never survives.
-    Returns boxes [B, max_outputs, 4], scores [B, max_outputs], classes [B, max_outputs] int32 (-1 pads), number [B] int32."""
+    boxes [B, N, K, 4] or, one box for all classes, [B, N, 1, 4]; scores [B, N, K] in 0...1, NaN never survives. With a
+    soft_sigma a box's score is multiplied by exp(-IoU^2 / soft_sigma) for every better box of its class, and it is dropped only
+    below score_threshold (Soft-NMS, arXiv 1704.04503, eq. 3). Returns boxes [B, max_outputs, 4], scores [B, max_outputs], classes [B, max_outputs] int32 (-1 pads), number [B] int32."""
     num_classes = tf.shape(scores)[2]
     flat = tf.reshape(tf.where(scores >= score_threshold, scores, 0.0), [tf.shape(scores)[0], -1])  # [B, N * K]
     best, pair = tf.math.top_k(flat, tf.minimum(pre_nms, tf.shape(flat)[1]))
@@ -48,16 +49,22 @@ def class_aware_nms(boxes, scores, iou_threshold, score_threshold, pre_nms, max_
     span = tf.reduce_max(tf.where(tf.math.is_finite(boxes), tf.abs(boxes), 0.0), [1, 2], keepdims=True) * 2 + 1
     apart = boxes + span * tf.cast(classes, tf.float32)[..., None]
     best = tf.where(tf.reduce_all(tf.math.is_finite(boxes), -1), best, 0.0)
-    kept_boxes, kept_scores, kept_classes = _nms_each_picture(boxes, apart, best, classes, iou_threshold, max_outputs)
+    kept_boxes, kept_scores, kept_classes = _nms_each_picture(
+        boxes, apart, best, classes, iou_threshold, max_outputs, score_threshold, soft_sigma)
     valid = kept_scores > 0
     return kept_boxes, kept_scores, tf.where(valid, kept_classes, -1), tf.reduce_sum(tf.cast(valid, tf.int32), 1)
 
 
-def _nms_each_picture(boxes, compared, scores, classes, iou_threshold, max_outputs):
+def _nms_each_picture(boxes, compared, scores, classes, iou_threshold, max_outputs, score_threshold=0.0, soft_sigma=0.0):
     """The surviving boxes, scores and classes of each picture, padded with 0 to max_outputs; overlaps are judged on `compared`."""
     def one_picture(inputs):
         boxes, compared, scores, classes = inputs
-        index = tf.image.non_max_suppression(compared, scores, max_outputs, iou_threshold, score_threshold=0.0)
+        if soft_sigma:  # TensorFlow's exponent is -IoU^2 / (2 sigma)
+            index, kept_scores = tf.image.non_max_suppression_with_scores(
+                compared, scores, max_outputs, iou_threshold=1.0, score_threshold=score_threshold, soft_nms_sigma=soft_sigma / 2)
+            scores = tf.tensor_scatter_nd_update(scores, index[:, None], kept_scores)
+        else:
+            index = tf.image.non_max_suppression(compared, scores, max_outputs, iou_threshold, score_threshold=0.0)
         missing = max_outputs - tf.shape(index)[0]
         return tuple(tf.ensure_shape(tf.pad(tf.gather(values, index), [[0, missing]] + [[0, 0]] * (len(values.shape) - 1)),
                                      [max_outputs, *values.shape[1:]]) for values in (boxes, scores, classes))

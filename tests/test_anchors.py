@@ -36,3 +36,16 @@ def test_anchor_order_is_that_of_a_reshaped_convolution_output():
 def test_center_offset_zero_puts_the_first_anchor_on_the_corner():
     grid = anchors.grid_anchors(1, 1, 16, anchors.cell_anchors([32], [1.0]), center_offset=0.0)
     np.testing.assert_allclose(grid, [[-16, -16, 16, 16]])
+
+
+def test_rounding_of_py_faster_rcnn_gives_its_well_known_anchors():
+    """Its generator prints inclusive boxes around (7.5, 7.5), such as [-84, -40, 99, 55] for ratio 0.5 and scale 8."""
+    cell = anchors.cell_anchors([128, 256, 512], [0.5, 1, 2], "py_faster_rcnn") + 8 - [0, 0, 1, 1]
+    np.testing.assert_array_equal(cell[:, [1, 0, 3, 2]], [
+        [-84, -40, 99, 55], [-176, -88, 191, 103], [-360, -184, 375, 199],
+        [-56, -56, 71, 71], [-120, -120, 135, 135], [-248, -248, 263, 263],
+        [-36, -80, 51, 95], [-80, -168, 95, 183], [-168, -344, 183, 359]])
+
+
+def test_rounding_of_torchvision_is_of_the_coordinates():
+    np.testing.assert_array_equal(anchors.cell_anchors([32], [0.5, 1, 2], "torchvision"), [[-11, -23, 11, 23], [-16, -16, 16, 16], [-23, -11, 23, 11]])

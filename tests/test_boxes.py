@@ -55,11 +55,7 @@ def test_clip_uses_height_for_y_and_width_for_x():
     np.testing.assert_array_equal(clipped, [[[0, 0, 100, 200]], [[0, 0, 50, 60]]])
 
 
-def test_giou_equals_the_reference(rng):
-    a, b = random_boxes(rng, 40), random_boxes(rng, 40)
-    np.testing.assert_allclose(box_ops.giou(a, b), [reference.giou(x, y) for x, y in zip(a, b)], rtol=1e-4, atol=1e-6)
-    assert box_ops.giou(tf.zeros([1, 4]), tf.zeros([1, 4]))[0] == 0
-
-
-def test_xywh_from_yxyx():
-    np.testing.assert_array_equal(box_ops.xywh_from_yxyx(tf.constant([[1.0, 2, 11, 32]])), [[2, 1, 30, 10]])
+def test_at_least_wants_both_sides_and_refuses_what_is_not_finite():
+    boxes = tf.constant([[0.0, 0, 2, 5], [0, 0, 1.9, 5], [0, 0, 0, 5], [5, 5, 1, 9], [0, 0, float("nan"), 5]])
+    np.testing.assert_array_equal(box_ops.at_least(boxes, 2.0), [True, False, False, False, False])
+    np.testing.assert_array_equal(box_ops.at_least(boxes, 0.0), [True, True, False, False, False])

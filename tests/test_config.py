@@ -49,6 +49,11 @@ def test_saved_config_loads_to_the_same(tmp_path):
     ("train.epochs=[", ["not readable as YAML"]),
     ("train.ema_decay=1", ["below 1"]),
     ("data.classes=[a, a]", ["stands twice"]),
+    ("model.backbone.last_level=c4", ["'model.backbone.last_level'", "ResNets"]),
+    ("model.head.kind=stage5", ["'model.head.kind' stage5", "ends at c4"]),
+    ("model.head.sampling_ratio=0", ["'model.head.sampling_ratio'", "found 0"]),
+    ("model.head.levels=[]", ["'model.head.levels'", "at least one"]),
+    ("model.backbone.pixel_mean=[1]", ["'model.backbone.pixel_mean'", "3 numbers"]),
 ])
 def test_wrong_override(override, words):
     with pytest.raises(config.ConfigError) as error:

@@ -8,15 +8,15 @@ from reference.detection import random_boxes
 from lhrcnn import matching
 
 
-@pytest.mark.parametrize("force_best", [False, True])
-def test_match_equals_the_reference(rng, force_best):
+@pytest.mark.parametrize("best_iou", [None, 0.0, 0.2])
+def test_match_equals_the_reference(rng, best_iou):
     candidates = random_boxes(rng, 3, 60)
     boxes = random_boxes(rng, 3, 7)
     classes = rng.integers(-1, 4, (3, 7)).astype(np.int32)
     ignore = (rng.uniform(size=(3, 7)) < 0.2) & (classes >= 0)
-    found = matching.match(candidates, boxes, classes, ignore, 0.5, 0.3, force_best=force_best)
+    found = matching.match(candidates, boxes, classes, ignore, 0.5, 0.3, best_iou=best_iou)
     for i in range(3):
-        labels, matched = reference.match(candidates[i], boxes[i], classes[i], ignore[i], 0.5, 0.3, force_best=force_best)
+        labels, matched = reference.match(candidates[i], boxes[i], classes[i], ignore[i], 0.5, 0.3, best_iou=best_iou)
         np.testing.assert_array_equal(found.labels[i], labels)
         foreground = labels == 1
         np.testing.assert_array_equal(found.matched_box[i].numpy()[foreground], matched[foreground])
@@ -31,17 +31,17 @@ def one_picture(candidates, boxes, classes, ignore=None, **thresholds):
 
 
 def test_best_anchor_of_a_small_truth_is_foreground_and_not_overwritten_by_background():
-    labels, matched = one_picture([[0, 0, 100, 100], [200, 200, 300, 300]], [[0, 0, 10, 10], [0, 0, 0, 0]], [2, -1], force_best=True)
+    labels, matched = one_picture([[0, 0, 100, 100], [200, 200, 300, 300]], [[0, 0, 10, 10], [0, 0, 0, 0]], [2, -1], best_iou=0.0)
     assert labels == [matching.FOREGROUND, matching.BACKGROUND] and matched[0] == 0
 
 
 def test_a_truth_no_anchor_touches_makes_no_foreground():
-    labels, _ = one_picture([[0, 0, 10, 10], [20, 20, 30, 30]], [[500, 500, 600, 600]], [0], force_best=True)
+    labels, _ = one_picture([[0, 0, 10, 10], [20, 20, 30, 30]], [[500, 500, 600, 600]], [0], best_iou=0.0)
     assert labels == [matching.BACKGROUND] * 2
 
 
 def test_ties_for_the_best_anchor_are_all_foreground():
-    labels, _ = one_picture([[0, 0, 10, 10], [0, 10, 10, 20], [50, 50, 60, 60]], [[0, 5, 10, 15]], [0], force_best=True)
+    labels, _ = one_picture([[0, 0, 10, 10], [0, 10, 10, 20], [50, 50, 60, 60]], [[0, 5, 10, 15]], [0], best_iou=0.0)
     assert labels == [matching.FOREGROUND, matching.FOREGROUND, matching.BACKGROUND]
 
 
@@ -49,12 +49,12 @@ def test_forced_match_points_to_the_truth_that_forced_it():
     """The anchor overlaps truth 1 more, but is the best anchor of truth 0 only."""
     candidates = [[0, 0, 10, 10], [0, 0, 10, 20]]
     boxes = [[0, 0, 3, 3], [0, 0, 10, 20]]
-    labels, matched = one_picture(candidates, boxes, [0, 1], force_best=True)
+    labels, matched = one_picture(candidates, boxes, [0, 1], best_iou=0.0)
     assert labels == [1, 1] and matched == [0, 1]
 
 
 def test_without_truth_all_is_background():
-    labels, _ = one_picture([[0, 0, 10, 10]], [[0, 0, 0, 0]], [-1], force_best=True)
+    labels, _ = one_picture([[0, 0, 10, 10]], [[0, 0, 0, 0]], [-1], best_iou=0.0)
     assert labels == [matching.BACKGROUND]
 
 

@@ -75,3 +75,23 @@ def test_nan_scores_and_boxes_never_survive():
 def test_top_k_is_limited_to_what_there_is():
     scores, index = nms.top_k(tf.constant([[1.0, 3, 2]]), 6000, tf.constant([[10, 30, 20]]))
     assert scores.numpy().tolist() == [[3, 2, 1]] and index.numpy().tolist() == [[30, 20, 10]]
+
+
+def test_soft_nms_equals_the_papers_loop(rng):
+    boxes = random_boxes(rng, 1, 25, 1, size=40.0)
+    scores = rng.uniform(0.1, 1, (1, 25, 2)).astype(np.float32)
+    kept_boxes, kept_scores, classes, number = nms.class_aware_nms(boxes, scores, 0.5, 0.3, 1000, 100, soft_sigma=0.5)
+    expected = []
+    for k in range(2):
+        left = {j: float(scores[0, j, k]) for j in range(25)}
+        while left:
+            best = max(left, key=left.get)
+            score = left.pop(best)
+            if score > 0.3:
+                expected.append((score, k, boxes[0, best, 0]))
+            left = {j: s * np.exp(-reference.iou(boxes[0, best, 0], boxes[0, j, 0]) ** 2 / 0.5) for j, s in left.items()}
+    expected = sorted(expected, key=lambda item: -item[0])
+    assert number[0] == len(expected) < 50
+    np.testing.assert_allclose(kept_scores[0, :len(expected)], [e[0] for e in expected], rtol=1e-4)
+    assert classes[0, :len(expected)].numpy().tolist() == [e[1] for e in expected]
+    np.testing.assert_allclose(kept_boxes[0, :len(expected)], [e[2] for e in expected], atol=1e-5)

@@ -1,12 +1,9 @@
 """Light head: a thin position-sensitive map, PSRoIAlign and one fully connected layer (arXiv 1711.07264, section 3.2)."""
 import tensorflow as tf
 
+from lhrcnn.heads.initializers import initializer
 from lhrcnn.ops.psroi_align import ps_roi_align
-
-
-def initializer(std):
-    """A new initializer of kernels: normal with this standard deviation, or He's where it is 0."""
-    return tf.keras.initializers.RandomNormal(stddev=std) if std else tf.keras.initializers.HeNormal()
+from lhrcnn.ops.roi_levels import pool_levels
 
 
 class LargeSeparableConv(tf.keras.layers.Layer):
@@ -31,28 +28,32 @@ class LargeSeparableConv(tf.keras.layers.Layer):
 
 
 class LightHead(tf.keras.layers.Layer):
-    """RoI features from one backbone map."""
+    """RoI features from thin maps; one large separable convolution serves all levels of a feature pyramid."""
 
     def __init__(self, config, strides, name="light_head"):
         """`config` is a HeadConfig; `strides` maps level names to px."""
         super().__init__(name=name)
         self.config = config
-        self.spatial_scale = 1.0 / strides[config.level]
-        channels = config.group_size ** 2 * config.thin_channels
+        self.scales = {level: 1.0 / strides[level] for level in config.levels}
+        channels = config.pool_size ** 2 * config.thin_channels
         self.thin_map = LargeSeparableConv(config.kernel_size, config.mid_channels, channels, "thin_map", config.init_std, config.batch_norm)
         self.fc = tf.keras.layers.Dense(config.fc_channels, kernel_initializer=initializer(config.init_std), name="fc")
         self.fc_norm = tf.keras.layers.BatchNormalization(name="fc_norm") if config.batch_norm else None
 
     def prepare(self, maps, training=False):
-        """The thin map [B, h, w, G * G * C], bin-major, of a dict of backbone maps: computed once a picture."""
-        return self.thin_map(maps[self.config.level], training=training)
+        """{level: thin map [B, h, w, P * P * C], bin-major} of a dict of backbone maps: computed once a picture."""
+        return {level: self.thin_map(maps[level], training=training) for level in self.scales}
 
-    def call(self, thin_map, boxes, training=False):
-        """Features [B, N, fc_channels] of boxes [B, N, 4] px on the thin map."""
-        config = self.config
-        pooled = ps_roi_align(thin_map, boxes, group_size=config.group_size, spatial_scale=self.spatial_scale,
-                              sampling_ratio=config.sampling_ratio, pool=config.pool, aligned=config.aligned,
-                              implementation=config.psroi_impl)
-        flat = config.group_size ** 2 * config.thin_channels
+    def call(self, thin_maps, boxes, training=False):
+        """Features [B, N, fc_channels] of boxes [B, N, 4] px on the thin maps."""
+        pooled = pool_levels(lambda thin_map, boxes, scale: pool_bins(thin_map, boxes, scale, self.config),
+                             {level: (thin_maps[level], scale) for level, scale in self.scales.items()}, boxes, self.config.finest_scale)
+        flat = self.config.pool_size ** 2 * self.config.thin_channels
         x = self.fc(tf.reshape(pooled, [tf.shape(boxes)[0], tf.shape(boxes)[1], flat]))
         return tf.nn.relu(self.fc_norm(x, training=training) if self.fc_norm else x)
+
+
+def pool_bins(features, boxes, spatial_scale, config):
+    """PSRoIAlign [B, N, P, P, C] of boxes [B, N, 4] px on features [B, h, w, P * P * C] as a HeadConfig says."""
+    return ps_roi_align(features, boxes, group_size=config.pool_size, spatial_scale=spatial_scale, sampling_ratio=config.sampling_ratio,
+                        pool=config.pool, aligned=config.aligned, implementation=config.psroi_impl)

@@ -10,26 +10,21 @@ from lhrcnn.heads.rpn import LossSum
 
 
 class RoIHead(tf.keras.layers.Layer):
-    """Class scores and boxes from the RoI features of an extractor such as LightHead."""
+    """What all second stages share; a kind of its own defines `prepare` and `call`."""
 
-    def __init__(self, config, extractor, num_classes, name="head"):
-        """`config` is a HeadConfig; `extractor` has prepare(maps, training) -> x and (x, boxes [B, N, 4], training) -> features [B, N, F]."""
+    def __init__(self, config, num_classes, name="head"):
+        """`config` is a HeadConfig."""
         super().__init__(name=name)
-        self.config, self.extractor, self.num_classes = config, extractor, num_classes
+        self.config, self.num_classes = config, num_classes
         self.num_boxes = 1 if config.class_agnostic else num_classes
 
-        def dense(units, std, suffix):
-            normal = tf.keras.initializers.RandomNormal(stddev=std)
-            return tf.keras.layers.Dense(units, kernel_initializer=normal, name=suffix, dtype="float32")
-
-        self.class_scores = dense(num_classes + 1, 0.01, "class_scores")
-        self.class_boxes = dense(4 * self.num_boxes, 0.001, "class_boxes")
+    def prepare(self, maps, training=False):
+        """What boxes are pooled from, of a dict of backbone maps: computed once a picture."""
+        raise NotImplementedError
 
     def call(self, prepared, boxes, training=False):
         """Class logits [B, N, K+1] and deltas [B, N, L, 4] of boxes [B, N, 4] px."""
-        features = self.extractor(prepared, boxes, training=training)
-        deltas = self.class_boxes(features)
-        return self.class_scores(features), tf.reshape(deltas, [*tf.unstack(tf.shape(deltas)[:2]), self.num_boxes, 4])
+        raise NotImplementedError
 
     def localise(self, prepared, proposals, image_size):
         """Boxes [B, N, L, 4] px inside pictures of valid size image_size [B, 2], and class scores [B, N, K]; 0 for padding."""
@@ -75,9 +70,35 @@ class RoIHead(tf.keras.layers.Layer):
         own_class = tf.zeros_like(classes) if config.class_agnostic else tf.maximum(classes, 0)
         deltas = tf.gather(deltas, own_class, batch_dims=2)
         truth = tf.gather(batch["boxes"], found.matched_box, batch_dims=1)
-        if config.box_loss == "giou":
-            box = losses.giou_loss(box_ops.decode(deltas, boxes, config.target_std), truth)
+        if config.box_loss in losses.BOX_LOSSES:
+            box = losses.BOX_LOSSES[config.box_loss](box_ops.decode(deltas, boxes, config.target_std), truth)
         else:
-            encoded = box_ops.encode(truth, boxes, config.target_std)
-            box = losses.l1(deltas, encoded) if config.box_loss == "l1" else losses.smooth_l1(deltas, encoded, config.smooth_l1_beta)
+            targets_of_boxes = box_ops.encode(truth, boxes, config.target_std)
+            box = losses.delta_loss(config.box_loss, deltas, targets_of_boxes, config.smooth_l1_beta)
         return losses.cross_entropy(logits, targets, config.label_smoothing), tf.where(foreground, box, 0.0)
+
+
+class BoxHead(RoIHead):
+    """Class scores and boxes by one dense layer each on the RoI features of an extractor such as LightHead."""
+
+    def __init__(self, config, extractor, num_classes):
+        """`config` is a HeadConfig; `extractor` has prepare(maps, training) -> x and (x, boxes [B, N, 4], training) -> features [B, N, F]."""
+        super().__init__(config, num_classes)
+        self.extractor = extractor
+
+        def dense(units, std, suffix):
+            normal = tf.keras.initializers.RandomNormal(stddev=std)
+            return tf.keras.layers.Dense(units, kernel_initializer=normal, name=suffix, dtype="float32")
+
+        self.class_scores = dense(num_classes + 1, 0.01, "class_scores")
+        self.class_boxes = dense(4 * self.num_boxes, 0.001, "class_boxes")
+
+    def prepare(self, maps, training=False):
+        """As the extractor's."""
+        return self.extractor.prepare(maps, training=training)
+
+    def call(self, prepared, boxes, training=False):
+        """Class logits [B, N, K+1] and deltas [B, N, L, 4] of boxes [B, N, 4] px."""
+        features = self.extractor(prepared, boxes, training=training)
+        deltas = self.class_boxes(features)
+        return self.class_scores(features), tf.reshape(deltas, [*tf.unstack(tf.shape(deltas)[:2]), self.num_boxes, 4])

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lhrcnn import anchors, boxes as box_ops, losses, matching, nms
 
-Predictions = collections.namedtuple("Predictions", "logits deltas anchors")  # [B, A], [B, A, 4], [A, 4] px
+Predictions = collections.namedtuple("Predictions", "logits deltas anchors level_sizes")  # [B, A], [B, A, 4], [A, 4] px, [levels]
 LossSum = collections.namedtuple("LossSum", "total count")  # the loss is total / count, both summed over all replicas
 
 
@@ -20,15 +20,17 @@ class RPN(tf.keras.layers.Layer):
         super().__init__(name=name)
         self.config = config
         self.strides = {level: strides[level] for level in config.levels}
-        self.cell = anchors.cell_anchors(config.anchor_scales, config.anchor_ratios)
+        self.cells = {level: anchors.cell_anchors([scale * (strides[level] if config.anchor_unit == "stride" else 1) for scale in config.anchor_scales],
+                                                  config.anchor_ratios, config.anchor_rounding) for level in config.levels}
+        per_cell = len(config.anchor_scales) * len(config.anchor_ratios)
 
         def conv(channels, size, suffix, **dtype):
             normal = tf.keras.initializers.RandomNormal(stddev=config.init_std)
             return tf.keras.layers.Conv2D(channels, size, padding="same", kernel_initializer=normal, name=suffix, **dtype)
 
         self.conv = conv(config.channels, 3, "conv")
-        self.objectness = conv(len(self.cell), 1, "objectness", dtype="float32")
-        self.box = conv(4 * len(self.cell), 1, "box", dtype="float32")
+        self.objectness = conv(per_cell, 1, "objectness", dtype="float32")
+        self.box = conv(4 * per_cell, 1, "box", dtype="float32")
 
     def call(self, maps):
         """Predictions for a dict of maps [B, h, w, C]; anchors go level by level, row by row."""
@@ -36,28 +38,35 @@ class RPN(tf.keras.layers.Layer):
         for level, stride in self.strides.items():
             x = tf.nn.relu(self.conv(maps[level]))
             batch, height, width = tf.unstack(tf.shape(x)[:3])
-            logits.append(tf.reshape(self.objectness(x), [batch, height * width * len(self.cell)]))
-            deltas.append(tf.reshape(self.box(x), [batch, height * width * len(self.cell), 4]))
-            boxes.append(anchors.grid_anchors(height, width, stride, self.cell, self.config.center_offset))
-        return Predictions(tf.concat(logits, 1), tf.concat(deltas, 1), tf.concat(boxes, 0))
+            boxes.append(anchors.grid_anchors(height, width, stride, self.cells[level], self.config.center_offset))
+            number = tf.shape(boxes[-1])[0]
+            logits.append(tf.reshape(self.objectness(x), [batch, number]))
+            deltas.append(tf.reshape(self.box(x), [batch, number, 4]))
+        return Predictions(tf.concat(logits, 1), tf.concat(deltas, 1), tf.concat(boxes, 0), tf.stack([tf.shape(b)[0] for b in boxes]))
 
     def propose(self, predictions, image_size, training):
         """Proposals [B, N, 4] px, best first and padded with zeros, of pictures of valid size image_size [B, 2].
 
-        Gradients stop here. Boxes that are not finite or smaller than min_size_px are dropped."""
+        Each level hands on its best anchors after an NMS of its own, and the best of all levels are kept. Gradients stop here;
+        boxes that are not finite or smaller than min_size_px are dropped."""
         config = self.config
         pre_nms, post_nms = ((config.pre_nms_train, config.post_nms_train) if training else
                              (config.pre_nms_test, config.post_nms_test))
         logits = tf.stop_gradient(predictions.logits)
         logits = tf.where(tf.math.is_finite(logits), logits, logits.dtype.min)
-        all_anchors = tf.broadcast_to(predictions.anchors, tf.shape(predictions.deltas))
-        logits, deltas, references = nms.top_k(logits, pre_nms, tf.stop_gradient(predictions.deltas), all_anchors)
-        boxes = box_ops.clip(box_ops.decode(deltas, references), image_size)
-        size = boxes[..., 2:] - boxes[..., :2]
-        usable = tf.reduce_all((size > 0) & (size >= config.min_size_px), -1)  # also false for NaN
-        boxes = tf.where(usable[..., None], boxes, 0.0)
-        scores = tf.where(usable, tf.maximum(tf.sigmoid(logits), 1e-30), 0.0)
-        return nms.class_agnostic_nms(boxes, scores, config.nms_iou, post_nms)[0]
+        deltas = tf.stop_gradient(predictions.deltas)
+        references = tf.broadcast_to(predictions.anchors, tf.shape(deltas))
+        kept = []
+        for level in zip(*(tf.split(values, predictions.level_sizes, 1) for values in (logits, deltas, references))):
+            level_logits, level_deltas, level_references = nms.top_k(level[0], pre_nms, *level[1:])
+            boxes = box_ops.clip(box_ops.decode(level_deltas, level_references), image_size)
+            usable = box_ops.at_least(boxes, config.min_size_px)
+            scores = tf.where(usable, tf.maximum(tf.sigmoid(level_logits), 1e-30), 0.0)
+            kept.append(nms.class_agnostic_nms(tf.where(usable[..., None], boxes, 0.0), scores, config.nms_iou, post_nms)[:2])
+        if len(kept) == 1:
+            return kept[0][0]
+        boxes, scores = (tf.concat(values, 1) for values in zip(*kept))
+        return nms.top_k(scores, post_nms, boxes)[1]
 
     def losses(self, predictions, batch, order):
         """{"rpn_objectness", "rpn_box"} LossSum over sampled anchors, and the number of foreground ones.
@@ -66,7 +75,7 @@ class RPN(tf.keras.layers.Layer):
         divided by the number of sampled anchors."""
         config = self.config
         found = matching.match(predictions.anchors, batch["boxes"], batch["classes"], batch["ignore"],
-                               config.positive_iou, config.negative_iou, force_best=True)
+                               config.positive_iou, config.negative_iou, best_iou=config.best_iou)
         labels = tf.where(self._inside(predictions.anchors, batch["image_size"]), found.labels, matching.NEITHER)
         index, valid = matching.sample(labels, config.batch_per_image, config.positive_fraction, order)
         foreground = valid & (tf.gather(labels, index, batch_dims=1) == matching.FOREGROUND)
@@ -74,7 +83,7 @@ class RPN(tf.keras.layers.Layer):
         truth = tf.gather(batch["boxes"], tf.gather(found.matched_box, index, batch_dims=1), batch_dims=1)
         targets = box_ops.encode(truth, tf.gather(predictions.anchors, index))
         objectness = losses.binary_cross_entropy(logits, tf.cast(foreground, tf.float32))
-        box = losses.smooth_l1(deltas, targets, config.smooth_l1_beta)
+        box = losses.delta_loss(config.box_loss, deltas, targets, config.smooth_l1_beta)
         count = tf.reduce_sum(tf.cast(valid, tf.float32))
         return {"rpn_objectness": LossSum(tf.reduce_sum(tf.where(valid, objectness, 0.0)), count),
                 "rpn_box": LossSum(tf.reduce_sum(tf.where(foreground, box, 0.0)), count)}, foreground

@@ -35,9 +35,21 @@ def test_fully_connected_layer_has_the_size_of_the_paper():
 
 def test_prepared_map_is_read_at_the_boxes_scale():
     """Boxes are px of the picture; a map of stride 16 that holds its row number gives the row of the box's centre."""
-    head = LightHead(configs.HeadConfig(group_size=1, thin_channels=1, pool="avg", fc_channels=1, psroi_impl="tf"), {"c5": 16})
+    head = LightHead(configs.HeadConfig(pool_size=1, thin_channels=1, pool="avg", fc_channels=1, psroi_impl="tf"), {"c5": 16})
     rows = tf.tile(tf.range(10.0)[None, :, None, None], [1, 1, 10, 1])
     boxes = tf.constant([[[32.0, 16, 96, 64], [16.0, 16, 48, 48]]])
-    head(rows, boxes)
+    head({"c5": rows}, boxes)
     head.fc.kernel.assign([[1.0]])
-    np.testing.assert_allclose(head(rows, boxes)[0, :, 0], [4.0, 2.0], atol=1e-5)
+    np.testing.assert_allclose(head({"c5": rows}, boxes)[0, :, 0], [4.0, 2.0], atol=1e-5)
+
+
+def test_levels_of_a_pyramid_share_the_thin_map_and_boxes_go_to_the_level_of_their_size():
+    config = configs.HeadConfig(pool_size=1, thin_channels=1, pool="avg", fc_channels=1, psroi_impl="tf", levels=["p2", "p3"], finest_scale=16)
+    head = LightHead(config, {"p2": 4, "p3": 8})
+    head.prepare({"p2": tf.zeros([1, 16, 16, 3]), "p3": tf.zeros([1, 8, 8, 3])})
+    assert len(head.thin_map.weights) == 8  # four convolutions with bias, however many levels
+    maps = {"p2": tf.fill([1, 16, 16, 1], 2.0), "p3": tf.fill([1, 8, 8, 1], 3.0)}
+    boxes = tf.constant([[[8.0, 8, 24, 24], [8.0, 8, 48, 48], [8, 8, 39.9, 39.9], [0, 0, 0, 0]]])  # sides 16, 40, 31.9 and none
+    head(maps, boxes)
+    head.fc.kernel.assign([[1.0]])
+    np.testing.assert_allclose(head(maps, boxes)[0, :, 0], [2, 3, 2, 0])

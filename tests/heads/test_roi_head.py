@@ -5,7 +5,7 @@ import tensorflow as tf
 from reference import detection as reference
 
 from lhrcnn import config as configs
-from lhrcnn.heads.roi_head import RoIHead
+from lhrcnn.heads.roi_head import BoxHead
 
 STD = np.array([0.1, 0.1, 0.2, 0.2])
 
@@ -21,7 +21,7 @@ class BoxFeatures(tf.keras.layers.Layer):
 
 
 def make_head(**options):
-    head = RoIHead(configs.HeadConfig(**options), BoxFeatures(), num_classes=3)
+    head = BoxHead(configs.HeadConfig(**options), BoxFeatures(), num_classes=3)
     head(None, tf.zeros([1, 1, 4]))
     rng = np.random.default_rng(0)
     for variable in head.trainable_variables:

@@ -39,7 +39,7 @@ def batch_of(boxes, size=64.0):
 def grid_predictions(rpn, logits=None, deltas=None):
     anchors = tf.constant(reference.anchors(4, 4, 16, [16, 32], [1.0], 0.5), tf.float32)
     logits = tf.zeros([1, 32]) if logits is None else logits
-    return Predictions(logits, tf.zeros([1, 32, 4]) if deltas is None else deltas, anchors)
+    return Predictions(logits, tf.zeros([1, 32, 4]) if deltas is None else deltas, anchors, tf.constant([32]))
 
 
 def test_losses_equal_the_written_out_ones():
@@ -50,7 +50,7 @@ def test_losses_equal_the_written_out_ones():
     predictions = grid_predictions(rpn, tf.constant(logits), tf.constant(deltas))
     losses, foreground = rpn.losses(predictions, batch_of(truth), tf.random.stateless_uniform([1, 32], [1, 1]))
     anchors = predictions.anchors.numpy()
-    labels, matched = reference.match(anchors, truth, [0, 0], [False, False], 0.7, 0.3, force_best=True)
+    labels, matched = reference.match(anchors, truth, [0, 0], [False, False], 0.7, 0.3, best_iou=0.0)
     objectness = sum(np.log1p(np.exp(-x if label == 1 else x)) for x, label in zip(logits[0], labels) if label >= 0)
     box = sum(reference.smooth_l1(d, reference.encode(truth[m], a), 1 / 9)
               for d, a, label, m in zip(deltas[0], anchors, labels, matched) if label == 1)
@@ -111,3 +111,38 @@ def test_small_proposals_are_dropped():
     proposals = rpn.propose(grid_predictions(rpn), tf.constant([[64.0, 64.0]]), training=False)[0].numpy()
     kept = proposals[proposals.any(1)]
     assert len(kept) and (kept[:, 2:] - kept[:, :2] >= 20).all()
+
+
+def test_each_level_has_its_own_cap_and_nms_and_the_best_of_all_are_kept(rng):
+    rpn = make_rpn(levels=["c4", "c5"], pre_nms_test=20, post_nms_test=12, nms_iou=0.5)
+    maps = {"c4": tf.random.stateless_normal([1, 4, 5, 6], [1, 2]), "c5": tf.random.stateless_normal([1, 2, 3, 6], [1, 3])}
+    predictions = rpn(maps)._replace(logits=tf.constant(rng.normal(size=(1, 52)), tf.float32),
+                                     deltas=tf.constant(rng.normal(size=(1, 52, 4)) * 0.2, tf.float32))
+    size = tf.constant([[64.0, 80.0]])
+    proposals = rpn.propose(predictions, size, training=False)[0].numpy()
+    boxes = box_ops.clip(box_ops.decode(predictions.deltas, predictions.anchors[None]), size)[0].numpy()
+    scores = 1 / (1 + np.exp(-predictions.logits[0].numpy()))
+    kept = []
+    for places in (np.arange(40), np.arange(40, 52)):
+        places = places[np.argsort(-scores[places])][:20]
+        kept += [places[i] for i in reference.nms(boxes[places], scores[places], 0.5, 12)]
+    kept = sorted(kept, key=lambda i: -scores[i])[:12]
+    np.testing.assert_allclose(proposals[:len(kept)], boxes[kept], atol=1e-4)
+    assert len({i < 40 for i in kept}) == 2  # both levels had a share
+
+
+def test_anchor_scales_in_strides_grow_with_the_level():
+    rpn = make_rpn(levels=["c4", "c5"], anchor_scales=[8], anchor_unit="stride")
+    boxes = rpn({"c4": tf.zeros([1, 1, 1, 6]), "c5": tf.zeros([1, 1, 1, 6])}).anchors
+    np.testing.assert_allclose(box_ops.size(boxes), [[128, 128], [256, 256]])
+
+
+def test_l1_loss_of_boxes():
+    rpn = make_rpn(batch_per_image=1000, positive_fraction=1.0, border_px=-1.0, box_loss="l1")
+    deltas = tf.fill([1, 32, 4], 0.5)
+    losses, foreground = rpn.losses(grid_predictions(rpn, deltas=deltas), batch_of([[8, 8, 24, 24]]), tf.zeros([1, 32]))
+    anchors = reference.anchors(4, 4, 16, [16, 32], [1.0], 0.5)
+    labels, _ = reference.match(anchors, [[8, 8, 24, 24]], [0], [False], 0.7, 0.3, best_iou=0.0)
+    expected = sum(np.abs(0.5 - np.array(reference.encode([8, 8, 24, 24], anchor))).sum() for anchor, label in zip(anchors, labels) if label == 1)
+    np.testing.assert_allclose(losses["rpn_box"].total, expected, rtol=1e-5)
+    assert expected > 0

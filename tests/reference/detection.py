@@ -24,10 +24,35 @@ def iou(a, b):
     return common / union if union > 0 else 0.0
 
 
-def giou(a, b):
+def iou_loss(a, b):
+    return -math.log(max(iou(a, b), 1e-6))
+
+
+def giou_loss(a, b):
     hull = area([min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])])
     union = area(a) + area(b) - intersection(a, b)
-    return iou(a, b) - ((hull - union) / hull if hull > 0 else 0.0)
+    return 1 - iou(a, b) + ((hull - union) / hull if hull > 0 else 0.0)
+
+
+def ciou_loss(a, b):
+    """Distance of centres over the hull's diagonal, and difference of the aspect angles."""
+    hull_height, hull_width = max(a[2], b[2]) - min(a[0], b[0]), max(a[3], b[3]) - min(a[1], b[1])
+    distance = ((a[0] + a[2] - b[0] - b[2]) ** 2 + (a[1] + a[3] - b[1] - b[3]) ** 2) / 4
+    angle = math.atan2(b[3] - b[1], b[2] - b[0]) - math.atan2(a[3] - a[1], a[2] - a[0])
+    shape, overlap = 4 / math.pi ** 2 * angle ** 2, iou(a, b)
+    share = shape / (1 - overlap + shape) if overlap > 0.5 else 0.0
+    return 1 - overlap + distance / (hull_height ** 2 + hull_width ** 2) + share * shape
+
+
+def bounded_iou_loss(a, b):
+    """For each axis: the IoU of two intervals if only their centres differed, and if only their lengths did."""
+    total = 0.0
+    for start, end in ((0, 2), (1, 3)):
+        length, target = a[end] - a[start], b[end] - b[start]
+        shift = abs(a[start] + a[end] - b[start] - b[end]) / 2
+        for bound in (max(0.0, (target - 2 * shift) / (target + 2 * shift)), min(length / target, target / length)):
+            total += smooth_l1([1 - bound], [0.0], 0.2)
+    return total
 
 
 def encode(box, reference):
@@ -50,7 +75,7 @@ def anchors(map_height, map_width, stride, scales, ratios, center_offset):
     return np.array(boxes)
 
 
-def match(candidates, boxes, classes, ignore, foreground_iou, background_iou, background_iou_low=0.0, force_best=False):
+def match(candidates, boxes, classes, ignore, foreground_iou, background_iou, background_iou_low=0.0, best_iou=None):
     """Labels (1, 0, -1) and matched truth of each candidate of one picture."""
     real = [m for m in range(len(boxes)) if classes[m] >= 0 and not ignore[m] and area(boxes[m]) > 0]
     labels, matched = [], []
@@ -64,10 +89,10 @@ def match(candidates, boxes, classes, ignore, foreground_iou, background_iou, ba
             label = 1
         else:
             label = 0 if background_iou_low <= best < background_iou else -1
-            if force_best:
+            if best_iou is not None:
                 for m in real:
                     highest = max(iou(c, boxes[m]) for c in candidates)
-                    if highest > 0 and overlaps[m] == highest and (label != 1 or overlaps[m] > overlaps[closest]):
+                    if highest > 0 and highest >= best_iou and overlaps[m] == highest and (label != 1 or overlaps[m] > overlaps[closest]):
                         label, closest = 1, m
             if label == 0 and any(ignore[m] and classes[m] >= 0 and intersection(candidate, boxes[m]) >= 0.5 * area(candidate)
                                   for m in range(len(boxes))):

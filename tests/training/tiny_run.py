@@ -41,7 +41,7 @@ def make_coco(folder, num_train=9, num_val=3):
 OPTIONS = [
     "data.format=coco", "data.short_side=[64]", "data.long_side=96", "data.workers=1",
     "model.backbone.width=0.25", "model.rpn.channels=16", "model.rpn.anchor_scales=[16, 32]", "model.rpn.pre_nms_train=64", "model.rpn.post_nms_train=16",
-    "model.rpn.pre_nms_test=64", "model.rpn.post_nms_test=16", "model.head.kernel_size=3", "model.head.mid_channels=8", "model.head.group_size=3",
+    "model.rpn.pre_nms_test=64", "model.rpn.post_nms_test=16", "model.head.kernel_size=3", "model.head.mid_channels=8", "model.head.pool_size=3",
     "model.head.thin_channels=4", "model.head.fc_channels=16", "model.head.psroi_impl=tf", "model.head.batch_per_image=16", "train.batch_size=2",
     "train.epochs=2", "train.warmup_steps=4", "train.learning_rate=0.01", "train.log_every=1", "train.checkpoint_every=3", "train.num_pictures=2",
     "train.ema_decay=0.9", "eval.batch_size=2"]

@@ -1,0 +1,69 @@
+"""RoI features of the Faster R-CNN family: pooled boxes through fully connected layers or a ResNet's last stage.
+
+Shape letters: B pictures, N boxes, P bins a side (config.pool_size), C channels, F features.
+"""
+import tensorflow as tf
+
+from lhrcnn.heads.initializers import initializer
+from lhrcnn.ops.roi_align import roi_align
+from lhrcnn.ops.roi_levels import pool_levels
+from lhrcnn.ops.roi_pool import roi_pool
+
+
+class RoIPooling(tf.keras.layers.Layer):
+    """What both extractors share: boxes pooled from the maps of their levels."""
+
+    def __init__(self, config, strides, name):
+        """`config` is a HeadConfig; `strides` maps level names to px."""
+        super().__init__(name=name)
+        self.config = config
+        self.scales = {level: 1.0 / strides[level] for level in config.levels}
+
+    def prepare(self, maps, training=False):
+        """The maps {level: [B, h, w, C]} it reads of all the backbone's."""
+        return {level: maps[level] for level in self.scales}
+
+    def pool(self, maps, boxes):
+        """RoI features [B * N, P, P, C] of boxes [B, N, 4] px."""
+        config = self.config
+
+        def op(features, boxes, spatial_scale):
+            shared = dict(size=config.pool_size, spatial_scale=spatial_scale, implementation=config.psroi_impl)
+            if config.roi_op == "pool":
+                return roi_pool(features, boxes, **shared)
+            return roi_align(features, boxes, sampling_ratio=config.sampling_ratio, aligned=config.aligned, **shared)
+
+        leveled = {level: (maps[level], scale) for level, scale in self.scales.items()}
+        pooled = pool_levels(op, leveled, boxes, config.finest_scale)
+        return tf.reshape(pooled, tf.concat([[-1], tf.shape(pooled)[2:]], 0))
+
+
+class FCHead(RoIPooling):
+    """Fully connected layers with ReLU: VGG16's fc6 and fc7 (arXiv 1506.01497), or the two of a feature pyramid (arXiv 1612.03144)."""
+
+    def __init__(self, config, strides, name="fc_head"):
+        super().__init__(config, strides, name)
+        self.fcs = [tf.keras.layers.Dense(config.fc_channels, "relu", kernel_initializer=initializer(config.init_std), name=f"fc{index + 1}")
+                    for index in range(config.fc_layers)]
+
+    def call(self, maps, boxes, training=False):
+        """Features [B, N, config.fc_channels] of boxes [B, N, 4] px; bins enter row by row, channels last."""
+        x = self.pool(maps, boxes)
+        x = tf.reshape(x, [tf.shape(x)[0], x.shape[1] * x.shape[2] * x.shape[3]])
+        for fc in self.fcs:
+            x = fc(x)
+        return tf.reshape(x, [*tf.unstack(tf.shape(boxes)[:2]), self.config.fc_channels])
+
+
+class Stage5Head(RoIPooling):
+    """The last stage of a ResNet on each box, averaged (arXiv 1512.03385, appendix A)."""
+
+    def __init__(self, config, strides, stage5, name="stage5_head"):
+        """`stage5` is a model [n, P, P, C] -> [n, P / 2, P / 2, F]."""
+        super().__init__(config, strides, name)
+        self.stage5 = stage5
+
+    def call(self, maps, boxes, training=False):
+        """Features [B, N, F] of boxes [B, N, 4] px."""
+        x = tf.reduce_mean(self.stage5(self.pool(maps, boxes), training=training), [1, 2])
+        return tf.reshape(x, [*tf.unstack(tf.shape(boxes)[:2]), x.shape[-1]])
