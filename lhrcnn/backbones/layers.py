@@ -4,6 +4,11 @@ import typing
 
 import tensorflow as tf
 
+from lhrcnn.backbones.grouped_convolution import GroupedConv2D
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)  # of ImageNet, RGB, 0-255: torchvision's and most others' normalisation
+PIXEL_STD = (58.395, 57.12, 57.375)
+
 
 @dataclasses.dataclass
 class Backbone:
@@ -33,10 +38,13 @@ def batch_norm(config, epsilon=1e-5):
         momentum=config.batch_norm_momentum, epsilon=epsilon, trainable=trainable, name=name)
 
 
-def conv(x, channels, size, name, norm, strides=1, activation="relu"):
+def conv(x, channels, size, name, norm, strides=1, activation="relu", dilation=1, groups=1):
     """Convolution without bias, normalisation and activation; padding is symmetric, see `pad`."""
-    x = pad(x, size, name)
-    x = tf.keras.layers.Conv2D(channels, size, strides, "valid", use_bias=False, kernel_initializer="he_normal", name=name)(x)
+    padding = "same" if strides == 1 else "valid"
+    x = pad(x, size, name) if strides > 1 else x
+    kind = GroupedConv2D if groups > 1 else tf.keras.layers.Conv2D
+    x = kind(channels, size, strides, padding, dilation_rate=dilation, groups=groups, use_bias=False, kernel_initializer="he_normal",
+             name=name)(x)
     return _finish(x, name, norm, activation)
 
 

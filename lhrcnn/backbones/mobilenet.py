@@ -3,8 +3,6 @@ import tensorflow as tf
 
 from lhrcnn.backbones import layers
 
-PIXEL_MEAN = (123.675, 116.28, 103.53)  # RGB, 0-255
-PIXEL_STD = (58.395, 57.12, 57.375)
 BLOCKS = (  # expansion, channels, repeats, stride
     (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 MAP_AFTER = {3: "c2", 6: "c3", 13: "c4", 17: "c5"}  # index of the block that ends each map
@@ -26,7 +24,7 @@ def mobilenet_v2(config, norm=None):
             x = _inverted_residual(x, _channels(channels, config), expansion, first_stride if repeat == 0 else 1, f"block{index}", norm)
             if index in MAP_AFTER:
                 maps[MAP_AFTER[index]] = x
-    return layers.Backbone(image, maps, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}, PIXEL_MEAN, PIXEL_STD,
+    return layers.Backbone(image, maps, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}, layers.PIXEL_MEAN, layers.PIXEL_STD,
                            stages=tuple(f"block{i}" for i in range(18)))
 
 

@@ -8,8 +8,6 @@ import tensorflow as tf
 
 from lhrcnn.backbones import layers
 
-PIXEL_MEAN = (123.675, 116.28, 103.53)  # RGB, 0-255
-PIXEL_STD = (58.395, 57.12, 57.375)
 STEM_CHANNELS = 24
 STAGES = (("c3", 144, 4), ("c4", 288, 8), ("c5", 576, 4))  # name, channels, units
 
@@ -29,7 +27,7 @@ def xception(config, norm=None):
         for index in range(units):
             x = _unit(x, layers.scaled(channels, config.width), stride if index == 0 else 1, f"{name}_{index + 1}", norm)
         maps[name] = x
-    return layers.Backbone(image, maps, {"c3": 8, "c4": 16, "c5": config.out_stride}, PIXEL_MEAN, PIXEL_STD,
+    return layers.Backbone(image, maps, {"c3": 8, "c4": 16, "c5": config.out_stride}, layers.PIXEL_MEAN, layers.PIXEL_STD,
                            stages=("stem", "c3", "c4", "c5"))
 
 

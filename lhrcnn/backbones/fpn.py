@@ -1,0 +1,38 @@
+"""Feature pyramid network (arXiv 1612.03144, section 3)."""
+import tensorflow as tf
+
+from lhrcnn.backbones import layers
+
+
+def with_fpn(backbone, config):
+    """A backbone whose maps are a pyramid on another's: {"p2", ...} [B, h, w, config.channels], where p2 has the stride of c2.
+
+    `config` is an FPNConfig; its levels go from fine to coarse. The extra level has twice the last one's stride."""
+    maps, strides, above = {}, {}, None
+    for level in reversed(config.levels):
+        name = level.replace("c", "p")
+        x = _conv(config.channels, 1, f"fpn_lateral_{level}")(backbone.model.output[level])
+        if above is not None:
+            x = tf.keras.layers.Add(name=f"fpn_add_{name}")([x, NearestUpSampling(name=f"fpn_upsample_{name}")([above, x])])
+        above, strides[name] = x, backbone.strides[level]
+        maps[name] = _conv(config.channels, 3, f"fpn_output_{name}")(x)
+    if config.extra_level:
+        last = config.levels[-1].replace("c", "p")
+        extra = f"p{int(last[1:]) + 1}"
+        maps[extra] = tf.keras.layers.MaxPool2D(1, 2, name=f"fpn_output_{extra}")(maps[last])
+        strides[extra] = 2 * strides[last]
+    names = sorted(maps)
+    return layers.Backbone(backbone.model.input, {name: maps[name] for name in names}, {name: strides[name] for name in names},
+                           backbone.pixel_mean, backbone.pixel_std, backbone.stages)
+
+
+class NearestUpSampling(tf.keras.layers.Layer):
+    """A map [B, h, w, C] at the height and width of another [B, H, W, C]: row i repeats row floor(i h / H), columns likewise."""
+
+    def call(self, inputs):
+        coarse, fine = inputs
+        return tf.raw_ops.ResizeNearestNeighbor(images=coarse, size=tf.shape(fine)[1:3], align_corners=False, half_pixel_centers=False)
+
+
+def _conv(channels, size, name):
+    return tf.keras.layers.Conv2D(channels, size, padding="same", kernel_initializer="glorot_uniform", name=name)
