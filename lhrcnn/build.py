@@ -2,29 +2,54 @@
 import tensorflow as tf
 
 from lhrcnn import weights
+from lhrcnn.backbones.fpn import with_fpn
 from lhrcnn.backbones.mobilenet import mobilenet_v2
+from lhrcnn.backbones.resnet import resnet, stage5
+from lhrcnn.backbones.vgg import vgg16
 from lhrcnn.backbones.xception import xception
 from lhrcnn.detector import TwoStageDetector
+from lhrcnn.heads.fast_rcnn import FCHead, Stage5Head
 from lhrcnn.heads.light_head import LightHead
-from lhrcnn.heads.roi_head import RoIHead
+from lhrcnn.heads.rfcn import RFCNHead
+from lhrcnn.heads.roi_head import BoxHead
 from lhrcnn.heads.rpn import RPN
 
-BACKBONES = {"xception": xception, "mobilenet_v2": mobilenet_v2}
+BACKBONES = {"xception": xception, "mobilenet_v2": mobilenet_v2, "vgg16": vgg16, "resnet50": resnet, "resnet101": resnet,
+             "resnext101_32x4d": resnet, "resnext101_64x4d": resnet, "resnext101_32x8d": resnet}
 
 
 def build_detector(config, num_classes):
     """The TwoStageDetector of a Config for `num_classes` foreground classes, with its variables created.
 
-    Call it inside a distribution strategy's scope. Raises ValueError for a level the backbone does not have."""
+    Call it inside a distribution strategy's scope. Raises ValueError for a level that the backbone does not have."""
     model = config.model
     backbone = BACKBONES[model.backbone.name](model.backbone)
-    for level, key in [(level, "model.rpn.levels") for level in model.rpn.levels] + [(model.head.level, "model.head.level")]:
-        if level not in backbone.strides:
-            raise ValueError(f"'{key}': backbone {model.backbone.name} has no map '{level}', only {', '.join(backbone.strides)}")
+    backbone.pixel_mean = model.backbone.pixel_mean or backbone.pixel_mean
+    backbone.pixel_std = model.backbone.pixel_std or backbone.pixel_std
+    if model.fpn.channels:
+        _check_levels(model.fpn.levels, "model.fpn.levels", backbone)
+        backbone = with_fpn(backbone, model.fpn)
+    _check_levels(model.rpn.levels, "model.rpn.levels", backbone)
+    _check_levels(model.head.levels, "model.head.levels", backbone)
     backbone.freeze(model.backbone.frozen_stages)
-    head = RoIHead(model.head, LightHead(model.head, backbone.strides), num_classes)
-    detector = TwoStageDetector(backbone, RPN(model.rpn, backbone.strides), head, model.postprocess)
+    rpn = RPN(model.rpn, backbone.strides)
+    detector = TwoStageDetector(backbone, rpn, _head(model, backbone.strides, num_classes), model.postprocess)
     detector.detect(tf.zeros([1, 64, 64, 3], tf.uint8), tf.constant([[64.0, 64.0]]))  # creates the variables of the heads
     if model.backbone.weights:
-        weights.load_backbone(detector, model.backbone.name, model.backbone.weights)
+        weights.load_backbone(detector, model)
     return detector
+
+
+def _head(model, strides, num_classes):
+    config = model.head
+    if config.kind == "rfcn":
+        return RFCNHead(config, strides, num_classes)
+    if config.kind == "stage5":
+        return BoxHead(config, Stage5Head(config, strides, stage5(model.backbone)), num_classes)
+    return BoxHead(config, {"light": LightHead, "fc": FCHead}[config.kind](config, strides), num_classes)
+
+
+def _check_levels(levels, option, backbone):
+    for level in levels:
+        if level not in backbone.strides:
+            raise ValueError(f"'{option}': there is no map '{level}', only {', '.join(backbone.strides)}")

@@ -40,7 +40,8 @@ def test_new_layers_do_not_share_their_random_numbers(tiny_config):
 @pytest.mark.parametrize("options", [
     ["model.backbone.name=mobilenet_v2"], ["model.head.sampler=random"], ["model.head.class_agnostic=true"],
     ["model.head.box_loss=giou"], ["model.head.pool=avg"], ["model.backbone.batch_norm=frozen", "model.backbone.frozen_stages=2"],
-    ["model.backbone.out_stride=32"], ["model.head.label_smoothing=0.1"], ["model.head.psroi_impl=tf"]])
+    ["model.backbone.out_stride=32"], ["model.head.label_smoothing=0.1"], ["model.head.psroi_impl=tf"],
+    ["model.rpn.box_loss=l1", "model.rpn.best_iou=0.3"], ["model.postprocess.soft_nms_sigma=0.5"], ["model.postprocess.min_size_px=5"]])
 def test_options_train_and_detect(tiny_config, random_batch, options):
     detector, batch = make(tiny_config(*options)), random_batch(2)
     before = [v.numpy() for v in detector.trainable_variables]
@@ -51,6 +52,39 @@ def test_options_train_and_detect(tiny_config, random_batch, options):
     found = detector.detect(batch["image"], batch["image_size"])
     assert found["boxes"].shape == (2, 10, 4) and found["classes"].dtype == tf.int32
     assert np.isfinite(found["boxes"]).all() and (found["scores"].numpy() >= 0).all()
+
+
+def resnet(*options):
+    return ["model.backbone.name=resnet50", "model.backbone.width=0.125", "model.head.sampler=random", *options]
+
+
+PYRAMID = ["model.backbone.out_stride=32", "model.fpn.channels=16", "model.rpn.levels=[p2, p3, p4, p5, p6]", "model.rpn.anchor_scales=[8]",
+           "model.rpn.anchor_unit=stride", "model.rpn.border_px=-1", "model.rpn.batch_per_image=2000",  # every anchor has a loss
+           "model.head.levels=[p2, p3, p4, p5]"]
+FAMILY = {
+    "VGG16": ["model.backbone.name=vgg16", "model.backbone.width=0.125", "model.head.kind=fc", "model.head.roi_op=pool", "model.head.fc_layers=2"],
+    "C4": resnet("model.backbone.last_level=c4", "model.head.kind=stage5", "model.head.levels=[c4]", "model.head.pool_size=6"),
+    "DC5": resnet("model.backbone.dilation=2", "model.rpn.levels=[c5]", "model.head.kind=fc", "model.head.sampling_ratio=0", "model.head.aligned=true"),
+    "FPN": resnet(*PYRAMID, "model.head.kind=fc", "model.head.sampling_ratio=0", "model.head.aligned=true"),
+    "ResNeXt FPN": resnet(*PYRAMID, "model.head.kind=fc", "model.backbone.name=resnext101_32x4d", "model.backbone.frozen_stages=4"),
+    "R-FCN": resnet("model.backbone.dilation=2", "model.head.kind=rfcn", "model.head.pool=avg", "model.head.class_agnostic=true"),
+    "Light-Head L": resnet("model.backbone.dilation=2", "model.backbone.stem_pool=same"),
+    "Light-Head FPN": resnet(*PYRAMID),
+}
+
+
+@pytest.mark.parametrize("model", FAMILY)
+def test_the_family_trains_and_detects(tiny_config, random_batch, model):
+    detector, batch = make(tiny_config(*FAMILY[model])), random_batch(2)
+    before = {name: variable.numpy() for name, variable in detector.named_variables().items()}
+    trainable = {variable.ref() for variable in detector.trainable_variables}
+    scalars = detector.train_step(batch)
+    assert all(np.isfinite(value) for value in scalars.values())
+    for name, variable in detector.named_variables().items():
+        if "kernel" in name:
+            assert (before[name] != variable.numpy()).any() == (variable.ref() in trainable), name
+    found = detector.detect(batch["image"], batch["image_size"])
+    assert np.isfinite(found["boxes"]).all() and found["num_detections"].shape == (2,)
 
 
 def test_two_replicas_make_the_step_of_one(two_cpus, tiny_config, random_batch):
@@ -145,5 +179,5 @@ def test_detect_is_traced_once_for_many_sizes(tiny_config):
 
 
 def test_level_the_backbone_does_not_have(tiny_config):
-    with pytest.raises(ValueError, match="'model.rpn.levels': backbone xception has no map 'p3', only c3, c4, c5"):
+    with pytest.raises(ValueError, match="'model.rpn.levels': there is no map 'p3', only c3, c4, c5"):
         build_detector(tiny_config("model.rpn.levels=[p3]"), 3)

@@ -1,4 +1,4 @@
-"""Builds the compiled PS-RoIAlign op on this machine; `python -m lhrcnn.ops.build` does it now.
+"""Builds the compiled RoI ops on this machine; `python -m lhrcnn.ops.build` does it now.
 
 The C++ interface of TensorFlow changes from release to release, so the library is
 built here, for the installed TensorFlow, and kept in a cache. Its file name and a
@@ -11,6 +11,7 @@ kernels whatever is found), LHRCNN_NO_CUSTOM_OP=1 (use no compiled op), CXX.
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import fcntl
 import hashlib
@@ -63,15 +64,15 @@ def cache_dir() -> Path:
 
 
 def source_dir() -> Path:
-    """The folder of the C++ and CUDA sources, in an installed package or a checkout."""
+    """The folder with the C++ and CUDA sources of all ops, in an installed package or a checkout."""
     here = Path(__file__).resolve().parent
-    folders = [here / "csrc", here.parents[1] / "custom_ops" / "psroi_align"]
+    folders = [here / "csrc", here.parents[1] / "custom_ops"]
     for folder in folders:
-        if (folder / "psroi_align_op.cc").is_file():
+        if _sources(folder, ".cc"):
             return folder
     raise OpBuildError(
-        "The sources of the compiled op are missing: looked for psroi_align_op.cc in "
-        f"{folders[0]} and {folders[1]}. Reinstall lhrcnn, or run from a full checkout.")
+        f"The sources of the compiled ops are missing: looked for *.cc in {folders[0]} and "
+        f"{folders[1]}. Reinstall lhrcnn, or run from a full checkout.")
 
 
 def read_stamp(library: Path) -> Optional[str]:
@@ -93,17 +94,16 @@ def plan_build() -> BuildPlan:
     nvcc = _find_nvcc()
     architectures = _architectures() if nvcc else []
     digest = hashlib.sha256()
-    for source in sorted(sources.iterdir()):
-        if source.suffix in (".h", ".cc", ".cu"):
-            digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    for source in _sources(sources, ".h", ".cc", ".cu"):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     # Include and library folders say where TensorFlow lies, not what it is.
     flags = [f for f in tf.sysconfig.get_compile_flags() + tf.sysconfig.get_link_flags()
-             if not f.startswith(("-I", "-L"))]
+             if not f.startswith(("-I", "-L"))] + _processor_flags()
     digest.update(repr((flags, tf.version.GIT_VERSION, _CXX_FLAGS, _NVCC_FLAGS)).encode())
     kernels = "+".join(["cpu"] + architectures)
     stamp = (f"tensorflow={tf.__version__} machine={platform.machine()} kernels={kernels} "
              f"sources={digest.hexdigest()[:16]}")
-    name = f"psroi_align-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.so"
+    name = f"roi_ops-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.so"
     return BuildPlan(sources, nvcc, architectures, stamp, cache_dir() / name)
 
 
@@ -134,6 +134,19 @@ def build_op(force: bool = False, verbose: bool = False) -> Path:
             f"The cache folder {plan.library.parent} cannot be used ({error}). Set LHRCNN_CACHE "
             "to a folder that can be written.") from error
     return plan.library
+
+
+def _sources(folder: Path, *endings: str) -> List[Path]:
+    return sorted(path for path in folder.rglob("*") if path.name.endswith(endings))
+
+
+def _processor_flags() -> List[str]:
+    """Instructions of this processor that the compiler does not use unasked: 8 numbers at once, and conversion of halves."""
+    try:
+        known = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return []
+    return [f"-m{name}" for name in ("avx2", "f16c") if name in known]
 
 
 def _find_nvcc() -> Optional[str]:
@@ -175,22 +188,24 @@ def _find_compiler() -> str:
 
 def _build(plan: BuildPlan, verbose: bool) -> None:
     compiler = _find_compiler()
-    logging.info("Building the PS-RoIAlign op for %s; this happens once.", plan.stamp)
+    logging.info("Building the RoI ops for %s; this happens once.", plan.stamp)
     # In the cache's own file system, so that the last step is one atomic rename.
     with tempfile.TemporaryDirectory(dir=plan.library.parent) as folder:
-        objects = [os.path.join(folder, "op.o")]
-        cuda = ["-DGOOGLE_CUDA=1"] if plan.nvcc else []
-        _run([compiler, *_CXX_FLAGS, *tf.sysconfig.get_compile_flags(), *cuda,
-              f'-DLHRCNN_BUILD_STAMP="<lhrcnn-op {plan.stamp}>"',
-              "-c", str(plan.sources / "psroi_align_op.cc"), "-o", objects[0]], verbose)
         linker = [compiler]
+        compile_cc = [compiler, *_CXX_FLAGS, *_processor_flags(), *tf.sysconfig.get_compile_flags(),
+                      f'-DLHRCNN_BUILD_STAMP="<lhrcnn-op {plan.stamp}>"']
+        commands = {source: compile_cc for source in _sources(plan.sources, ".cc")}
         if plan.nvcc:
             linker = [plan.nvcc, "-ccbin", compiler]  # nvcc knows where its runtime lies
-            objects.append(os.path.join(folder, "cuda.o"))
+            compile_cc.append("-DGOOGLE_CUDA=1")
             targets = [f"-gencode=arch={a.replace('sm_', 'compute_')},code={a}"
                        for a in plan.architectures]
-            _run([*linker, *_NVCC_FLAGS, *targets, "-c", str(plan.sources / "psroi_align.cu"),
-                  "-o", objects[1]], verbose)
+            compile_cu = [*linker, *_NVCC_FLAGS, *targets]
+            commands.update((source, compile_cu) for source in _sources(plan.sources, ".cu"))
+        objects = [os.path.join(folder, source.name + ".o") for source in commands]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda source, built: _run(
+                [*commands[source], "-c", str(source), "-o", built], verbose), commands, objects))
         built = os.path.join(folder, "built.so")
         _run([*linker, "-shared", *objects, *tf.sysconfig.get_link_flags(), "-o", built], verbose)
         os.replace(built, plan.library)
