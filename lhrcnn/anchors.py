@@ -22,11 +22,12 @@ def cell_anchors(scales, ratios, rounding="none"):
 
 
 def grid_anchors(height, width, stride, cell, center_offset=0.5):
-    """Anchors [height * width * A, 4] in px of a map of height x width cells `stride` px apart.
+    """Anchors [height * width * A, 4] in px of a map of height x width cells `stride` px, or (down, across) px, apart.
 
     `cell` is [A, 4] from `cell_anchors`; a cell's anchors are centred `center_offset` strides from its top left corner."""
-    y = (tf.cast(tf.range(height), tf.float32) + center_offset) * stride
-    x = (tf.cast(tf.range(width), tf.float32) + center_offset) * stride
+    down, across = tf.unstack(tf.broadcast_to(tf.cast(stride, tf.float32), [2]))
+    y = (tf.cast(tf.range(height), tf.float32) + center_offset) * down
+    x = (tf.cast(tf.range(width), tf.float32) + center_offset) * across
     y, x = tf.meshgrid(y, x, indexing="ij")
     centers = tf.stack([y, x, y, x], -1)  # [height, width, 4]
     return tf.reshape(centers[:, :, None, :] + tf.constant(cell), [-1, 4])

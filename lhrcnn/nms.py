@@ -46,7 +46,8 @@ def class_aware_nms(boxes, scores, iou_threshold, score_threshold, pre_nms, max_
     shared = boxes.shape[2] == 1
     boxes = tf.reshape(boxes, [tf.shape(boxes)[0], -1, 4])
     boxes = tf.gather(boxes, pair // num_classes if shared else pair, batch_dims=1)
-    span = tf.reduce_max(tf.where(tf.math.is_finite(boxes), tf.abs(boxes), 0.0), [1, 2], keepdims=True) * 2 + 1
+    finite = tf.where(tf.math.is_finite(boxes), boxes, 0.0)  # the least span that keeps classes apart costs the least precision
+    span = tf.reduce_max(finite, [1, 2], keepdims=True) - tf.reduce_min(finite, [1, 2], keepdims=True) + 1
     apart = boxes + span * tf.cast(classes, tf.float32)[..., None]
     best = tf.where(tf.reduce_all(tf.math.is_finite(boxes), -1), best, 0.0)
     kept_boxes, kept_scores, kept_classes = _nms_each_picture(

@@ -49,3 +49,8 @@ def test_rounding_of_py_faster_rcnn_gives_its_well_known_anchors():
 
 def test_rounding_of_torchvision_is_of_the_coordinates():
     np.testing.assert_array_equal(anchors.cell_anchors([32], [0.5, 1, 2], "torchvision"), [[-11, -23, 11, 23], [-16, -16, 16, 16], [-23, -11, 23, 11]])
+
+
+def test_cells_may_be_farther_apart_down_than_across():
+    grid = anchors.grid_anchors(2, 3, (20, 10), anchors.cell_anchors([32], [1.0]), 0.0).numpy()
+    np.testing.assert_allclose((grid[:, :2] + grid[:, 2:]) / 2, [[y, x] for y in (0, 20) for x in (0, 10, 20)])

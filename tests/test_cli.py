@@ -165,7 +165,7 @@ def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
     from lhrcnn.training import trainer
     seen = []
 
-    def train(experiment, run_dir, resume="auto"):
+    def train(experiment, run_dir, resume="auto", init_from=""):
         seen.append((experiment, str(run_dir), resume))
         return {"steps": 3, "total_steps": 3, "interrupted": False, "best_score": None, "best_step": None, "run_dir": str(run_dir),
                 "checkpoint": "c", "best_checkpoint": "c"}

@@ -52,7 +52,7 @@ def _score_files(values, options):
 def _evaluate_run(values, overrides):
     run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
 
-    from lhrcnn.data import open_dataset
+    from lhrcnn.data import align_classes, open_dataset
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation.evaluate import evaluate
     from lhrcnn.evaluation.report import format_tables, to_json
@@ -61,11 +61,11 @@ def _evaluate_run(values, overrides):
     with strategy.scope():
         trained = load_run(run_dir, values.checkpoint, overrides=overrides)
     experiment = commands.with_data_dir(trained.config, values)
-    experiment.data.classes = trained.class_names
+    experiment.data.classes = []  # the run's, whether or not the data set has them all
     split = values.split or experiment.data.test_split
     output = pathlib.Path(values.output or run_dir / "eval" / f"{_file_name(split)}.json")
     commands.check_writable(output.parent)
-    dataset = open_dataset(experiment.data, split)
+    dataset = align_classes(open_dataset(experiment.data, split), trained.class_names, trained.category_ids)
 
     metrics, detections = evaluate(trained.model, dataset, experiment, strategy)
     print(format_tables(metrics))

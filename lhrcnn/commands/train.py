@@ -13,6 +13,8 @@ def define(values):
                         flag_values=values)
     flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "a run directory with checkpoints: auto goes on from "
                       "them, never refuses, must fails where there are none", flag_values=values)
+    flags.DEFINE_string("init_from", "", "run directory whose weights a new run starts from; those of classes of equal name too",
+                        flag_values=values)
     flags.DEFINE_integer("seed", None, "of weights, order and augmentation, in place of the config's train.seed", lower_bound=0,
                          flag_values=values)
 
@@ -27,7 +29,7 @@ def run(values, arguments):
     run_dir = pathlib.Path(values.run_dir or pathlib.Path("runs", path.stem))
 
     from lhrcnn.training.trainer import train
-    print(format_summary(train(experiment, run_dir, values.resume)))
+    print(format_summary(train(experiment, run_dir, values.resume, init_from=values.init_from)))
 
 
 def format_summary(summary):

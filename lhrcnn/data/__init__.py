@@ -64,6 +64,25 @@ def restrict_classes(dataset, names):
                                class_names=list(names), category_ids=[dataset.category_ids[k] for k in old])
 
 
+def align_classes(dataset, names, category_ids):
+    """The `Dataset` with the classes of a model, in the model's order, for its evaluation.
+
+    A class that the data set does not have is warned of and has no objects; its category id is the model's, or else a free one.
+    Raises DataError where none is shared."""
+    known = [name for name in names if name in dataset.class_names]
+    if not known:
+        raise DataError(f"{dataset.name}: has none of the model's classes ({', '.join(names[:20])}); it has {', '.join(dataset.class_names[:20])}")
+    if len(known) < len(names):
+        logging.warning("%s has no class %s", dataset.name, ", ".join(name for name in names if name not in known))
+    dataset = restrict_classes(dataset, known)
+    ids = dict(zip(known, dataset.category_ids))
+    for name, category_id in zip(names, category_ids):
+        ids.setdefault(name, category_id if category_id not in ids.values() else max(*ids.values(), *category_ids) + 1)
+    new_of = np.array([names.index(name) for name in known], np.int32)
+    return dataclasses.replace(dataset, records=[_with_classes(record, new_of) for record in dataset.records],
+                               class_names=list(names), category_ids=[ids[name] for name in names])
+
+
 def _with_classes(record, new_of):
     classes = new_of[record.classes]
     keep = classes >= 0

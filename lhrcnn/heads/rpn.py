@@ -35,9 +35,12 @@ class RPN(tf.keras.layers.Layer):
     def call(self, maps):
         """Predictions for a dict of maps [B, h, w, C]; anchors go level by level, row by row."""
         logits, deltas, boxes = [], [], []
+        finest, finest_stride = next(iter(self.strides.items()))
         for level, stride in self.strides.items():
             x = tf.nn.relu(self.conv(maps[level]))
             batch, height, width = tf.unstack(tf.shape(x)[:3])
+            if self.config.anchor_rounding == "torchvision":  # how many cells go into the padded picture, without a remainder
+                stride = finest_stride * tf.shape(maps[finest])[1:3] // [height, width]
             boxes.append(anchors.grid_anchors(height, width, stride, self.cells[level], self.config.center_offset))
             number = tf.shape(boxes[-1])[0]
             logits.append(tf.reshape(self.objectness(x), [batch, number]))
@@ -56,6 +59,9 @@ class RPN(tf.keras.layers.Layer):
         logits = tf.where(tf.math.is_finite(logits), logits, logits.dtype.min)
         deltas = tf.stop_gradient(predictions.deltas)
         references = tf.broadcast_to(predictions.anchors, tf.shape(deltas))
+        if config.min_size_px:  # small ones do not count among the best, as in py-faster-rcnn; empty ones do, as in torchvision
+            boxes = box_ops.clip(box_ops.decode(deltas, references), image_size)
+            logits = tf.where(box_ops.at_least(boxes, config.min_size_px), logits, logits.dtype.min)
         kept = []
         for level in zip(*(tf.split(values, predictions.level_sizes, 1) for values in (logits, deltas, references))):
             level_logits, level_deltas, level_references = nms.top_k(level[0], pre_nms, *level[1:])

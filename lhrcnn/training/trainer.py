@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn import checkpoints
+from lhrcnn import checkpoints, weights
 from lhrcnn import config as configs
 from lhrcnn.build import build_detector
 from lhrcnn.data import open_dataset
@@ -28,11 +28,12 @@ from lhrcnn.training.schedules import learning_rate
 BATCHES_TO_SEARCH = 8
 
 
-def train(config, run_dir, resume="auto", strategy=None):
+def train(config, run_dir, resume="auto", strategy=None, init_from=""):
     """Trains the Config's detector into run_dir and returns a summary dict.
 
     resume: "auto" goes on from the newest checkpoint where there is one, "must" demands one, "never" refuses a run_dir that has some.
     strategy: a tf.distribute strategy; None: MirroredStrategy over all GPUs, or over one CPU.
+    init_from: run directory whose weights a new run starts from; a run that goes on has its own.
     The summary has steps, total_steps, interrupted (by a signal, after saving), best_score and best_step (None without validation),
     and the paths run_dir, checkpoint and best_checkpoint (None when stopped before the first step).
     Raises ConfigError, DataError, CheckpointError and ValueError before any work, TrainingError and CheckpointError later."""
@@ -52,14 +53,15 @@ def train(config, run_dir, resume="auto", strategy=None):
         resuming.check_same_data(training, meta, run_dir)
     configs.save(config, run_dir / "config.yaml")
     _write_json(run_dir / "classes.json", {"names": training.class_names, "category_ids": training.category_ids})
-    run = Run(config, run_dir, store, strategy, training, held_out)
+    run = Run(config, run_dir, store, strategy, training, held_out, init_from)
     return run.train(arrays, meta["step"])
 
 
 class Run:
     """A detector in training, with all that belongs to it."""
 
-    def __init__(self, config, run_dir, store, strategy, training, held_out):
+    def __init__(self, config, run_dir, store, strategy, training, held_out, init_from=""):
+        self.init_from = init_from
         self.config, self.run_dir, self.store, self.strategy = config, run_dir, store, strategy
         self.training, self.held_out = training, held_out
         self.plan = BatchPlan(training, config.data, config.train.batch_size, config.train.seed)
@@ -118,7 +120,7 @@ class Run:
 
     def _build(self, arrays):
         config, train = self.config, self.config.train
-        if arrays:  # pretrained weights are in the checkpoint; their file may be gone
+        if arrays or self.init_from:  # pretrained weights are in the checkpoint; their file may be gone
             backbone = dataclasses.replace(config.model.backbone, weights="")
             config = dataclasses.replace(config, model=dataclasses.replace(config.model, backbone=backbone))
         tf.keras.utils.set_random_seed(train.seed)
@@ -127,6 +129,8 @@ class Run:
         try:
             with self.strategy.scope():
                 self.detector = detector = build_detector(config, self.training.num_classes)
+                if self.init_from and not arrays:
+                    print("\n".join(weights.init_from(detector, self.training.class_names, self.init_from)), flush=True)
                 variables = detector.trainable_variables
                 loss_scale = checkpoints.saved_loss_scale(arrays or {})
                 optimizer = build_optimizer(train, self.steps_per_epoch, self.total_steps, variables, loss_scale)

@@ -1,33 +1,40 @@
-"""Pretrained weights: one module for each foreign format, and the accounting of what was used."""
+"""Weights from elsewhere: ImageNet backbones, foreign checkpoints and other runs, with an account of what was used."""
 import os
 import pathlib
 
 from absl import logging
 import numpy as np
 
-from lhrcnn.weights import keras_applications, torchvision
+from lhrcnn.weights import chenyuntc, keras_applications, mmdet, tf_slim, torchvision
+from lhrcnn.weights.files import read_arrays
+from lhrcnn.weights.fine_tuning import init_from
+from lhrcnn.weights.translate import translate
 
-PREFIX = "backbone/"
+__all__ = ["SOURCES", "init_from", "load_backbone"]
+
+SOURCES = {"mmdet": mmdet.describe, "torchvision": torchvision.describe, "chenyuntc": chenyuntc.describe, "tf-slim": tf_slim.describe,
+           "keras": keras_applications.describe}
+BACKBONE_SOURCES = (torchvision.describe, keras_applications.describe, tf_slim.describe)
+PARTS = ("backbone/", "head/stage5_head/", "c5_", "head/fc_head/")  # where the layers of a classifier are in a detector
 FOLDERS = ("weights", "../shared/weights")  # searched for imagenet weights after $LHRCNN_WEIGHTS, relative to the working directory
 
 
-def load_backbone(detector, name, source):
-    """Sets the variables of the backbone `name` and logs what was used.
+def load_backbone(detector, model):
+    """Sets the variables of the backbone of a ModelConfig from its option backbone.weights, and logs what was used.
 
-    `source` is a file (.npz or torchvision .pth), a run directory, or "imagenet": the file NAME_imagenet.npz of a weights folder,
-    else what tf.keras.applications downloads. Arrays carry this library's names (`backbone/...`) or torchvision's.
-    Returns (restored names, missing names). Raises FileNotFoundError, and ValueError if no array fits or a shape differs."""
-    if source == "imagenet":
-        source, arrays = _imagenet(name)
-    else:
-        arrays = read_arrays(source)
-    if "features.0.0.weight" in arrays:
-        arrays = torchvision.mobilenet_v2(arrays)
-    variables = {name: variable for name, variable in detector.named_variables().items() if name.startswith(PREFIX)}
-    restored, missing = assign(variables, arrays, source)
-    logging.info(
-        "%s: %d of %d backbone variables restored%s", source, len(restored), len(variables),
-        f"; not in the file: {', '.join(missing)}" if missing else "")
+    That is a weights file (arrays under this library's names, or those of torchvision, tf.keras.applications or TF-slim), a run
+    directory, or "imagenet": a file NAME_imagenet of a weights folder, else what tf.keras.applications downloads. A last stage that
+    runs in the head, and VGG16's fully connected layers, are set too. Returns (restored names, missing names).
+    Raises FileNotFoundError, and ValueError if no array fits or a shape differs."""
+    source = model.backbone.weights
+    path, arrays = _imagenet(model.backbone.name) if source == "imagenet" else (source, _read(source))
+    variables = {name: variable for name, variable in detector.named_variables().items() if name.startswith(PARTS)}
+    if not any(name.startswith(PARTS) for name in arrays):
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        arrays = translate(_describe_backbone(arrays, model, path), shapes, detector.pixel_mean, detector.pixel_std, path).arrays
+    restored, missing = assign(variables, arrays, path)
+    logging.info("%s: %d of %d backbone variables restored%s", path, len(restored), len(variables),
+                 f"; not in the file: {', '.join(missing)}" if missing else "")
     return restored, missing
 
 
@@ -48,36 +55,34 @@ def assign(variables, arrays, source):
     return restored, [name for name in variables if name not in arrays]
 
 
-def read_arrays(source):
-    """{name: array} of an .npz file, a torch state dict (.pth, .pt; needs torch), or a run directory's best checkpoint.
-
-    Raises FileNotFoundError, and ValueError for another kind of file."""
-    path = pathlib.Path(source)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such weights file or run directory (option model.backbone.weights)")
-    if path.is_dir():
-        from lhrcnn.checkpoints import CheckpointStore
-        arrays, _ = CheckpointStore(path).load("best")
-        return {name.split("/", 1)[1]: array for kind in ("model/", "ema/") for name, array in arrays.items() if name.startswith(kind)}
-    if path.suffix == ".npz":
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path}: not readable as .npz: {error}") from None
-    if path.suffix in (".pth", ".pt"):
-        return torchvision.read_state_dict(path)
-    raise ValueError(f"{path}: weights come as .npz, .pth, .pt or a run directory, found '{path.suffix}'")
+def _read(source):
+    """{name: array} of a weights file, or the best weights of a run directory."""
+    if pathlib.Path(source).is_dir():
+        from lhrcnn.weights.fine_tuning import read_run
+        return read_run(source)
+    return read_arrays(source)
 
 
 def _imagenet(name):
     """(where they come from, arrays) of the ImageNet weights of a backbone."""
     folders = [os.environ["LHRCNN_WEIGHTS"]] if "LHRCNN_WEIGHTS" in os.environ else []
     for folder in [*folders, *FOLDERS]:
-        path = pathlib.Path(folder, f"{name}_imagenet.npz")
-        if path.is_file():
-            return path, read_arrays(path)
-    if name != "mobilenet_v2":
-        raise FileNotFoundError(f"'model.backbone.weights': there are no public ImageNet weights for {name}; set it to a file, a run "
-                                f"directory, or '' to start from random weights")
-    return "tf.keras.applications", keras_applications.mobilenet_v2()
+        found = sorted(path for path in pathlib.Path(folder).glob(f"{name}_imagenet*") if ".data-" not in path.name)
+        if found:
+            return found[0], read_arrays(found[0])
+    if name not in keras_applications.MODELS:
+        raise FileNotFoundError(f"'model.backbone.weights': there are no public ImageNet weights for {name} to be had by name; set it to "
+                                "a file, a run directory, or '' to start from random weights")
+    return "tf.keras.applications", keras_applications.download(name)
+
+
+def _describe_backbone(arrays, model, path):
+    """The Source of a classifier's arrays."""
+    reasons = []
+    for describe in BACKBONE_SOURCES:
+        try:
+            return describe(arrays, model)
+        except ValueError as error:
+            reasons.append(str(error))
+    raise ValueError(f"{path}: none of its {len(arrays)} arrays fits this model; it holds {', '.join(sorted(arrays)[:3])} ...:\n  "
+                     + "\n  ".join(reasons))

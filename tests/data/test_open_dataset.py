@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from data.samples import coco_content, options, write_coco
-from lhrcnn.data import open_dataset
+from lhrcnn.data import align_classes, open_dataset
 from lhrcnn.data.check import find_problems, find_unreadable
 from lhrcnn.data.schema import DataError
 
@@ -30,6 +30,17 @@ def test_training_without_any_object_is_refused(tmp_path):
     write_coco(tmp_path)
     with pytest.raises(DataError, match="none of the 2 pictures shows an object to learn .classes: owl"):
         open_dataset(options(tmp_path, "format=coco", "classes=[owl]"), "train", training=True)
+
+
+def test_a_model_may_know_classes_the_data_set_does_not_have(tmp_path):
+    dataset = open_dataset(options(write_coco(tmp_path), "format=coco"), "train")
+    aligned = align_classes(dataset, ["owl", "bat", "dog", "cow"], [1, 11, 2, 7])
+    assert aligned.class_names == ["owl", "bat", "dog", "cow"]
+    assert aligned.category_ids == [11, 91, 90, 7], "those of the data set, and for others the model's where they are free"
+    expected = open_dataset(options(tmp_path, "format=coco", "classes=[owl, dog]"), "train")
+    assert [record.classes.tolist() for record in aligned.records] == [[2 * k for k in record.classes] for record in expected.records]
+    with pytest.raises(DataError, match="has none of the model's classes .bat."):
+        align_classes(dataset, ["bat"], [1])
 
 
 def truncate(path):

@@ -146,3 +146,20 @@ def test_l1_loss_of_boxes():
     expected = sum(np.abs(0.5 - np.array(reference.encode([8, 8, 24, 24], anchor))).sum() for anchor, label in zip(anchors, labels) if label == 1)
     np.testing.assert_allclose(losses["rpn_box"].total, expected, rtol=1e-5)
     assert expected > 0
+
+
+def test_torchvisions_strides_are_quotients_of_the_padded_picture():
+    """A map of 7 rows and a coarser one of 4: 7 * 16 px over 4 rows are 28 px each, not 32."""
+    rpn = make_rpn(levels=["c4", "c5"], anchor_scales=[32], anchor_rounding="torchvision", center_offset=0.0)
+    anchors = rpn({"c4": tf.zeros([1, 7, 10, 6]), "c5": tf.zeros([1, 4, 5, 6])}).anchors.numpy()[70:]
+    np.testing.assert_allclose((anchors[:, :2] + anchors[:, 2:]) / 2, [[28 * i, 32 * j] for i in range(4) for j in range(5)])
+
+
+def test_proposals_that_are_too_small_make_room_among_the_best():
+    rpn = make_rpn(min_size_px=20, pre_nms_test=1, post_nms_test=4)
+    logits = np.zeros([1, 32], np.float32)
+    logits[0, 12], logits[0, 15] = 2.0, 1.0  # an anchor of 16 px, and one of 32
+    predictions = grid_predictions(rpn, tf.constant(logits))
+    proposals = rpn.propose(predictions, tf.constant([[64.0, 64.0]]), training=False).numpy()[0]
+    np.testing.assert_allclose(proposals[0], predictions.anchors[15].numpy().clip(0, 64))
+    assert not proposals[1:].any()

@@ -1,0 +1,108 @@
+"""Files of named arrays: NumPy, PyTorch, safetensors, HDF5 and TensorFlow 1 checkpoints, as {name: array}."""
+import json
+import pathlib
+
+import numpy as np
+
+ALLOWED = ".npz, .pth, .pt, .safetensors, .h5 or the prefix of a TensorFlow checkpoint (model.ckpt with model.ckpt.index beside it)"
+SAFETENSORS_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1",
+                     "BOOL": "?"}
+
+
+def read_arrays(path):
+    """{name: array} of a weights file. Raises FileNotFoundError, and ValueError for a file that cannot be read or is of another kind."""
+    return read_checkpoint(path)[0]
+
+
+def read_checkpoint(path):
+    """({name: array}, class names) of a weights file; class names are [] where the file holds none. Errors as of `read_arrays`."""
+    path = pathlib.Path(path)
+    if path.suffix == ".index":
+        path = path.with_suffix("")
+    if path.with_name(f"{path.name}.index").is_file():
+        return _tensorflow(path), []
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such weights file")
+    if path.suffix in (".pth", ".pt"):
+        return _torch(path)
+    readers = {".npz": _npz, ".safetensors": _safetensors, ".h5": _hdf5, ".hdf5": _hdf5, ".ckpt": _tensorflow}
+    if path.suffix not in readers:
+        raise ValueError(f"{path}: weights come as {ALLOWED}, found '{path.suffix}'")
+    return readers[path.suffix](path), []
+
+
+def _npz(path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: not readable as .npz: {error}") from None
+
+
+def _torch(path):
+    """Arrays and class names of a state dict, which mmdetection saves as `state_dict`, simple-faster-rcnn-pytorch as `model` of a dict."""
+    try:
+        import torch
+    except ImportError:
+        raise ValueError(f"{path}: reading .pth files needs torch (pip install torch), or save the state dict's arrays as .npz") from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch has no error class of its own for a damaged or unsafe file
+        raise ValueError(f"{path}: not readable as tensors alone, and nothing else is unpickled: {error}\n"
+                         "Save its state dict by itself: torch.save(checkpoint['state_dict'], 'weights.pth')") from None
+    meta = content.get("meta") or {}
+    names = (meta.get("dataset_meta") or {}).get("classes") or (meta.get("dataset_meta") or {}).get("CLASSES") or meta.get("CLASSES") or []
+    for key in ("state_dict", "model"):
+        content = content[key] if isinstance(content.get(key), dict) else content
+    other = [name for name, value in content.items() if not torch.is_tensor(value)]
+    if other:
+        raise ValueError(f"{path}: expected a state dict, names and tensors; '{other[0]}' is a {type(content[other[0]]).__name__}")
+    arrays = {name[len("module."):] if name.startswith("module.") else name:
+              (tensor.float() if tensor.is_floating_point() else tensor).numpy() for name, tensor in content.items()}
+    return arrays, [names] if isinstance(names, str) else list(names)
+
+
+def _safetensors(path):
+    """https://github.com/huggingface/safetensors: the header's length, a JSON header, then the bytes of all tensors."""
+    data = path.read_bytes()
+    try:
+        end = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:end])
+        header.pop("__metadata__", None)
+        arrays = {}
+        for name, tensor in header.items():
+            content = data[end + tensor["data_offsets"][0]:end + tensor["data_offsets"][1]]
+            if tensor["dtype"] == "BF16":
+                flat = (np.frombuffer(content, "<u2").astype("<u4") << 16).view("<f4")
+            else:
+                flat = np.frombuffer(content, SAFETENSORS_TYPES[tensor["dtype"]])
+            arrays[name] = flat.reshape(tensor["shape"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not readable as .safetensors: {error!r}") from None
+    return arrays
+
+
+def _hdf5(path):
+    """Weights saved by Keras: `layer/.../layer/kernel:0` as `layer/kernel`."""
+    import h5py
+    arrays = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer_weights"):
+            arrays["/".join(name.split(":")[0].split("/")[-2:])] = item[()]
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+    except OSError as error:
+        raise ValueError(f"{path}: not readable as .h5: {error}") from None
+    return arrays
+
+
+def _tensorflow(path):
+    import tensorflow as tf
+    try:
+        reader = tf.train.load_checkpoint(str(path))
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    except (tf.errors.OpError, ValueError) as error:
+        raise ValueError(f"{path}: not readable as a TensorFlow checkpoint: {error}") from None

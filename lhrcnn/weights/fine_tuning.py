@@ -1,0 +1,67 @@
+"""Starting a training from the weights of another run."""
+import json
+import pathlib
+
+from lhrcnn.checkpoints import CheckpointStore
+
+CLASS_LAYERS = ("class_scores", "class_boxes", "class_map", "box_map")
+
+
+def init_from(detector, class_names, source):
+    """Sets the weights of a detector of `class_names` from a run directory: its best checkpoint, averaged weights where it has them.
+
+    Variables of equal name and shape are reused. The outputs of the class layers are copied class by class, by name, and the
+    background's too; those of other classes stay new. Returns lines that tell what became of the variables.
+    Raises FileNotFoundError, CheckpointError, and ValueError where nothing fits."""
+    old_names, arrays = _read_class_names(source), read_run(source)
+    reused, by_class, new = [], [], []
+    for name, variable in detector.named_variables().items():
+        array, layer = arrays.get(name), name.split("/")[-2]
+        per_class = layer in CLASS_LAYERS and not ("box" in layer and detector.head.config.class_agnostic)
+        if per_class and array is not None:
+            array = _by_class(array, variable.numpy(), old_names, class_names, background="box" not in layer)
+        if array is None or array.shape != tuple(variable.shape):
+            new.append(name)
+            continue
+        variable.assign(array)
+        (by_class if per_class else reused).append(name)
+    if not reused:
+        raise ValueError(f"{source}: none of its {len(arrays)} weights fits this model; was the run made with another model?")
+    known = [name for name in class_names if name in old_names]
+    details = [("copied by class", by_class), ("classes known", known),
+               ("classes new", [name for name in class_names if name not in known]), ("variables new", new)]
+    return [f"weights of {source}: {len(reused)} variables reused, {len(by_class)} copied by class, {len(new)} new",
+            *(f"  {title}: {', '.join(names)}" for title, names in details if names)]
+
+
+def read_run(run_dir):
+    """{name: array} of a run's best checkpoint; averaged weights, where present, win. Raises CheckpointError."""
+    arrays, _ = CheckpointStore(run_dir).load("best")
+    return {name.split("/", 1)[1]: array for kind in ("model/", "ema/") for name, array in arrays.items() if name.startswith(kind)}
+
+
+def _read_class_names(run_dir):
+    path = pathlib.Path(run_dir, "classes.json")
+    if not path.is_file():
+        raise FileNotFoundError(f"{run_dir}: not a run directory: no classes.json in it; give the --run_dir of a training")
+    return json.loads(path.read_text(encoding="utf-8"))["names"]
+
+
+def _by_class(array, fresh, old_names, new_names, background):
+    """`fresh` with the outputs of the classes that `array` knows too; None where the layers are of another kind.
+
+    The last axis holds the outputs: bin by bin in position-sensitive maps, then class by class, then score or 4 deltas of a class;
+    `background` is whether there is one, behind the classes."""
+    numbers = 1 if background else 4
+    old, new = (numbers * (len(names) + background) for names in (old_names, new_names))
+    bins = fresh.shape[-1] // new
+    if array.shape != (*fresh.shape[:-1], bins * old):
+        return None
+    known = array.reshape(*fresh.shape[:-1], bins, -1, numbers)
+    result = fresh.reshape(*fresh.shape[:-1], bins, -1, numbers).copy()
+    for index, name in enumerate(new_names):
+        if name in old_names:
+            result[..., index, :] = known[..., old_names.index(name), :]
+    if background:
+        result[..., -1, :] = known[..., -1, :]
+    return result.reshape(fresh.shape)
