@@ -53,6 +53,9 @@ def check_same_experiment(config, run_dir):
 
 def check_same_data(dataset, meta, run_dir):
     """Compares the training Dataset with what a checkpoint's `meta` and classes.json tell."""
+    if "converted_from" in meta:
+        raise TrainingError(f"{run_dir}: holds weights converted from {meta['converted_from']}, not a training to go on with; start one from "
+                            f"them with --init_from {run_dir} and another --run_dir")
     path = run_dir / "classes.json"
     names = json.loads(path.read_text(encoding="utf-8"))["names"] if path.exists() else dataset.class_names
     if names != dataset.class_names:
