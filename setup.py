@@ -7,14 +7,14 @@ import setuptools
 from setuptools.command.build_py import build_py
 
 ROOT = pathlib.Path(__file__).resolve().parent
-COPIED = {"custom_ops/psroi_align": ("ops/csrc", (".h", ".cc", ".cu")), "configs": ("configs", (".yaml",))}
+COPIED = {"custom_ops": ("ops/csrc", (".h", ".cc", ".cu")), "configs": ("configs", (".yaml",))}
 
 FIRST_STACK = 'python_version < "3.12"'   # TensorFlow 2.15, the newest that tensorflow-addons runs on
 SECOND_STACK = 'python_version >= "3.12"'
 
 
 class BuildWithSources(build_py):
-    """Puts the op's sources and the configs into the built package; the op is compiled later, against the TensorFlow it meets."""
+    """Puts the ops' sources and the configs into the built package; the ops are compiled later, against the TensorFlow they meet."""
 
     def run(self):
         super().run()
@@ -23,7 +23,7 @@ class BuildWithSources(build_py):
         for folder, (target, suffixes) in COPIED.items():
             destination = pathlib.Path(self.build_lib, "lhrcnn", target)
             destination.mkdir(parents=True, exist_ok=True)
-            for path in sorted((ROOT / folder).iterdir()):
+            for path in sorted((ROOT / folder).rglob("*")):
                 if path.suffix in suffixes:
                     shutil.copyfile(path, destination / path.name)
 
@@ -35,7 +35,7 @@ def text(name):
 setuptools.setup(
     name="lhrcnn",
     version=re.search(r'__version__ = "(.+)"', text("lhrcnn/__init__.py")).group(1),
-    description="Two-stage object detection in TensorFlow 2: Light-Head R-CNN with Xception*",
+    description="Two-stage object detection in TensorFlow 2: Light-Head R-CNN and the Faster R-CNN family",
     long_description=text("README.md"),
     long_description_content_type="text/markdown",
     packages=setuptools.find_packages(include=["lhrcnn", "lhrcnn.*"]),
