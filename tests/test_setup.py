@@ -77,7 +77,7 @@ def test_wheel_holds_package_op_sources_and_configs(wheel):
         names = set(file.namelist())
         points = file.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "lhrcnn").rglob("*.py")}
-    sources = {f"lhrcnn/ops/csrc/{path.name}" for path in (ROOT / "custom_ops/psroi_align").glob("*.[hc]*")}
+    sources = {f"lhrcnn/ops/csrc/{path.name}" for path in (ROOT / "custom_ops").rglob("*.[hc]*")}
     configs = {f"lhrcnn/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
     assert sources and configs and modules | sources | configs == {name for name in names if ".dist-info/" not in name}
     assert "lhrcnn = lhrcnn.cli:main" in points

@@ -112,19 +112,15 @@ def num_aspect_groups(data_config):
 
 
 def aspect_group(height, width, data_config):
-    """Index of the canvas of pictures: integers or NumPy arrays in px give NumPy int64, tensors give int32.
+    """Index of the canvas of pictures of height and width px, integers or NumPy arrays: NumPy int64 of the same shape.
 
     Even: at least as wide as high; odd: higher. Pairs are sorted by the long/short ratio they hold; the last holds any."""
-    ratios = [] if data_config.resize == "stretch" else sorted(data_config.aspect_groups)
-    if tf.is_tensor(height) or tf.is_tensor(width):
-        height, width = tf.cast(height, tf.float64), tf.cast(width, tf.float64)
-        ratio = tf.maximum(height, width) / tf.minimum(height, width)
-        index = sum((tf.cast(ratio > limit, tf.int32) for limit in ratios), tf.zeros_like(ratio, tf.int32))
-        return index if not ratios else 2 * index + tf.cast(height > width, tf.int32)
     height, width = np.asarray(height, np.float64), np.asarray(width, np.float64)
+    if data_config.resize == "stretch":
+        return np.zeros(height.shape, np.int64)
     ratio = np.maximum(height, width) / np.minimum(height, width)
-    index = sum(((ratio > limit).astype(np.int64) for limit in ratios), np.zeros(ratio.shape, np.int64))
-    return index if not ratios else 2 * index + (height > width)
+    index = sum(((ratio > limit).astype(np.int64) for limit in data_config.aspect_groups), np.zeros(ratio.shape, np.int64))
+    return 2 * index + (height > width)
 
 
 def canvases(short_side, data_config):
@@ -141,15 +137,9 @@ def canvases(short_side, data_config):
     return np.array([pair for short, long in pairs for pair in ((short, long), (long, short))], np.int32)
 
 
-def canvas_size(height, width, short_side, data_config):
-    """Height and width in px of the padded picture: of a picture of height x width px resized to short_side (None: for testing).
-
-    Integers give a tuple of integers, tensors an int32 tensor [2]; the two agree."""
-    table = canvases(evaluation_short_side(data_config) if short_side is None else short_side, data_config)
-    group = aspect_group(height, width, data_config)
-    if tf.is_tensor(group):
-        return tf.gather(tf.constant(table), group)
-    return tuple(int(side) for side in table[group])
+def own_canvas(size, data_config):
+    """Height and width in px, int32 [2], of the canvas of a picture alone: its `size` [2] after the resize, padded no more than it must be."""
+    return size if data_config.resize == "stretch" else -(-size // data_config.pad_multiple) * data_config.pad_multiple
 
 
 def pad_image(image, canvas):

@@ -90,11 +90,11 @@ class Detector:
         return predictions
 
     def _predict_together(self, arrays):
-        canvases = [pictures.canvas_size(*array.shape[:2], None, self.config.data) for array in arrays]
+        prepared = [self._prepare(array) for array in arrays]
         predictions = [None] * len(arrays)
-        for canvas in sorted(set(canvases)):
-            members = [k for k, other in enumerate(canvases) if other == canvas]
-            padded, image_sizes = zip(*(self._prepare(arrays[k]) for k in members))
+        for canvas in sorted({tuple(padded.shape) for padded, _ in prepared}):
+            members = [k for k, (padded, _) in enumerate(prepared) if tuple(padded.shape) == canvas]
+            padded, image_sizes = zip(*(prepared[k] for k in members))
             sizes = np.asarray([arrays[k].shape[:2] for k in members], np.float32)
             results = {name: value.numpy() for name, value in self._detect(tf.stack(padded), tf.stack(image_sizes), sizes).items()}
             for row, k in enumerate(members):
@@ -161,8 +161,8 @@ def load_run(run_dir, checkpoint="best", overrides=()):
 def prepare(picture, data_config):
     """(uint8 [h, w, 3] on its padded canvas, [2] float32 height and width it covers there) of a picture uint8 [H, W, 3]."""
     resized, _ = pictures.resize_image(picture, data_config)
-    canvas = pictures.canvas_size(tf.shape(picture)[0], tf.shape(picture)[1], None, data_config)
-    return pictures.pad_image(resized, canvas), tf.cast(tf.shape(resized)[:2], tf.float32)
+    size = tf.shape(resized)[:2]
+    return pictures.pad_image(resized, pictures.own_canvas(size, data_config)), tf.cast(size, tf.float32)
 
 
 def detect_in_pictures(detect, canvas, image_size, size):

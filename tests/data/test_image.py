@@ -133,7 +133,7 @@ def test_stretch_goes_to_its_size_with_a_static_shape(tmp_path):
     assert function.get_concrete_function().structured_outputs[0].shape == (20, 30, 3)
     _, scale = function(tf.zeros([40, 40, 3], tf.uint8))
     np.testing.assert_array_equal(scale, [0.5, 0.75])
-    assert pictures.canvas_size(40, 40, None, data) == (20, 30)
+    assert tuple(pictures.own_canvas(tf.constant([20, 30]), data).numpy()) == (20, 30)
 
 
 def test_testing_uses_its_own_short_side(tmp_path):
@@ -148,9 +148,9 @@ def test_canvases_hold_their_pictures_and_are_few(overrides, tmp_path):
     data = options(tmp_path, *overrides)
     rng = np.random.default_rng(3)
     sizes = [(int(h), int(w)) for h, w in np.exp(rng.uniform(0, 7, (300, 2)))] + [(1, 5000), (5000, 1), (480, 640), (375, 500)]
-    found = set()
+    table, found = pictures.canvases(pictures.evaluation_short_side(data), data), set()
     for height, width in sizes:
-        canvas = pictures.canvas_size(height, width, None, data)
+        canvas = tuple(table[pictures.aspect_group(height, width, data)])
         resized = pictures.resized_size(height, width, data)
         assert canvas[0] >= resized[0] and canvas[1] >= resized[1]
         assert canvas[0] % data.pad_multiple == canvas[1] % data.pad_multiple == 0
@@ -158,20 +158,15 @@ def test_canvases_hold_their_pictures_and_are_few(overrides, tmp_path):
     assert len(found) <= pictures.num_aspect_groups(data)
 
 
-def test_canvas_in_a_graph_agrees_with_the_plan(tmp_path):
-    data = options(tmp_path, "short_side=[120]", "long_side=200")
-    function = tf.function(lambda h, w: pictures.canvas_size(h, w, None, data), input_signature=[tf.TensorSpec([], tf.int32)] * 2)
-    rng = np.random.default_rng(4)
-    for height, width in [(100, 134), (134, 100), (100, 100), (50, 67), (300, 501), *rng.integers(1, 400, (100, 2)).tolist()]:
-        assert tuple(function(height, width).numpy()) == pictures.canvas_size(height, width, None, data)
-    stretch = options(tmp_path, "resize=stretch")
-    assert tuple(pictures.canvas_size(tf.constant(3), tf.constant(4), None, stretch).numpy()) == (144, 144)
+@pytest.mark.parametrize("height, width, canvas", [(480, 640, (800, 1088)), (640, 480, (1088, 800)), (500, 500, (800, 800))])
+def test_a_common_canvas_wastes_little(tmp_path, height, width, canvas):
+    data = options(tmp_path)
+    assert tuple(pictures.canvases(800, data)[pictures.aspect_group(height, width, data)]) == canvas
 
 
-def test_a_common_canvas_wastes_little(tmp_path):
-    assert pictures.canvas_size(480, 640, 800, options(tmp_path)) == (800, 1088)
-    assert pictures.canvas_size(640, 480, 800, options(tmp_path)) == (1088, 800)
-    assert pictures.canvas_size(500, 500, 800, options(tmp_path)) == (800, 800)
+def test_a_picture_alone_is_padded_no_more_than_it_must_be(tmp_path):
+    assert tuple(pictures.own_canvas(tf.constant([800, 1066]), options(tmp_path)).numpy()) == (800, 1088)
+    assert tuple(pictures.own_canvas(tf.constant([33, 7]), options(tmp_path, "pad_multiple=1")).numpy()) == (33, 7)
 
 
 def test_padding_adds_zeros_below_and_right():
@@ -184,9 +179,8 @@ def test_the_whole_path_runs_in_a_saved_model(tmp_path):
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
     def serve(contents):
-        image = pictures.decode_image(contents)
-        canvas = pictures.canvas_size(tf.shape(image)[0], tf.shape(image)[1], None, data)
-        return pictures.pad_image(pictures.resize_image(image, data)[0], canvas)
+        resized = pictures.resize_image(pictures.decode_image(contents), data)[0]
+        return pictures.pad_image(resized, pictures.own_canvas(tf.shape(resized)[:2], data))
 
     module = tf.Module()
     module.serve = serve
