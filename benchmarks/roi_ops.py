@@ -58,7 +58,7 @@ def random_case(rng):
 
 
 def pooled_and_gradients(data, implementation):
-    """tf.functions () -> pooled and () -> (pooled, *gradients of the maps)."""
+    """(pooled, *gradients of the maps), and functions () -> ms of pooling without and with the gradients."""
     settings = json.loads(str(data["settings"]))
     maps = [tf.constant(data[f"map{level}"]) for level in range(len(settings["scales"]))]
     boxes, upstream = tf.constant(data["boxes"]), tf.constant(data["upstream"])
@@ -72,20 +72,16 @@ def pooled_and_gradients(data, implementation):
     def pool(*maps):
         return pool_levels(op, {level: (features, scale) for level, (features, scale) in enumerate(zip(maps, settings["scales"]))}, boxes, 56)
 
-    @tf.function
-    def forward(*maps):
-        return pool(*maps)
-
-    @tf.function
     def both(*maps):
         with tf.GradientTape() as tape:
             tape.watch(maps)
             pooled = pool(*maps)
         return (pooled, *tape.gradient(pooled, maps, upstream))
 
-    # A value of each result: to fetch all would time a copy.
-    return both(*maps), {"forward": measure.timed(tf.function(lambda: forward(*maps)[0, 0, 0, 0, 0])),
-                         "both": measure.timed(tf.function(lambda: tf.add_n([result[0, 0, 0, 0] for result in both(*maps)[1:]])))}
+    def timed(function):  # a value of each result: to fetch all would time a copy
+        return measure.timed(tf.function(lambda *maps: [tf.reshape(result, [-1])[0] for result in function(*maps)]), *maps)
+
+    return both(*maps), {"forward": timed(lambda *maps: [pool(*maps)]), "both": timed(both)}
 
 
 def difference(results, file):

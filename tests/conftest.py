@@ -67,3 +67,12 @@ def random_batch(rng):
                 "ignore": tf.tile(tf.constant([[False, False, False, True, False]]), [pictures, 1]),
                 "image_id": tf.range(pictures, dtype=tf.int64)}
     return make
+
+
+@pytest.fixture(params=["custom", "tf"])
+def implementation(request):
+    """Each implementation of a RoI op that can be had here."""
+    from lhrcnn.ops.psroi_align import custom_op_available, custom_op_status
+    if request.param == "custom" and not custom_op_available():
+        pytest.skip(custom_op_status())
+    return request.param
