@@ -8,7 +8,7 @@ from PIL import Image
 
 from data.samples import options, write_sized
 from lhrcnn.data import open_dataset
-from lhrcnn.data.image import aspect_group, canvas_size, resize_image
+from lhrcnn.data.image import aspect_group, canvases, resize_image
 from lhrcnn.data.pipeline import BatchPlan, evaluation_batches, max_boxes, training_batches
 
 SIZES = [(30, 30), (30, 40), (40, 30), (30, 48), (48, 30), (20, 70), (70, 20), (33, 41), (41, 33), (36, 40), (31, 40)] * 2
@@ -70,7 +70,7 @@ def test_pictures_of_one_group_share_batches(folder):
     assert len(mixed) <= odd
     for step in range(plan.steps_per_epoch):
         batch = plan.batch(step)
-        sizes = [canvas_size(dataset.records[i].height, dataset.records[i].width, batch.short_side, data) for i in batch.indices]
+        sizes = canvases(batch.short_side, data)[groups[batch.indices]]
         assert batch.canvas == tuple(np.max(sizes, axis=0))
 
 
@@ -176,7 +176,7 @@ def test_evaluation_shows_every_record_once_in_full_batches(folder):
                 assert (batch["classes"][slot] == -1).all() and not batch["boxes"][slot].any()
                 continue
             record = by_id[image_id]
-            assert batch["image"].shape[1:3] == canvas_size(record.height, record.width, None, data)
+            assert batch["image"].shape[1:3] == tuple(canvases(20, data)[aspect_group(record.height, record.width, data)])
             assert min(batch["image_size"][slot]) == 20 or max(batch["image_size"][slot]) == 64
             np.testing.assert_allclose(batch["boxes"][slot] / np.tile(batch["scale"][slot], 2), record.boxes, rtol=1e-5)
 
