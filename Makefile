@@ -59,6 +59,6 @@ $(INSTALLED): $(LOCKED) setup.py pyproject.toml
 	@$(PIP) --no-deps --no-build-isolation --editable . $(QUIETLY)
 	@touch "$@"
 
-$(BUILT): $(INSTALLED) $(wildcard custom_ops/psroi_align/*.h custom_ops/psroi_align/*.cc custom_ops/psroi_align/*.cu)
+$(BUILT): $(INSTALLED) $(wildcard custom_ops/*/*.h custom_ops/*/*.cc custom_ops/*/*.cu)
 	@"$(BIN)/lhrcnn" build-ops || echo "The custom op was not built; stock TensorFlow ops take its place (same results, slower)" >&2
 	@touch "$@"

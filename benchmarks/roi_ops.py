@@ -1,6 +1,6 @@
 """RoIAlign, RoIPool and pooling from a pyramid on CPU against torchvision's, on the same numbers: values, gradients and times.
 
-    python benchmarks/roi_ops.py [--rounds 15] [--random_cases 60] [--peer_python .venv-peers/bin/python]
+    python benchmarks/roi_ops.py [--rounds 9] [--random_cases 60] [--peer_python .venv-peers/bin/python]
 
 First many small random cases are compared, then four of real size are compared and timed by turns. torchvision's ops pool a
 [C, H, W] map on one thread, ours an [H, W, C] map on all of them. "Twin" is the implementation in stock TensorFlow ops.
@@ -70,7 +70,7 @@ def pooled_and_gradients(data, implementation):
         return roi_align(features, boxes, sampling_ratio=settings["sampling_ratio"], aligned=settings["aligned"], **shared)
 
     def pool(*maps):
-        return pool_levels(op, {level: (features, scale) for level, (features, scale) in enumerate(zip(maps, settings["scales"]))}, boxes, 56)
+        return pool_levels(op, dict(enumerate(zip(maps, settings["scales"]))), boxes, 56)
 
     def both(*maps):
         with tf.GradientTape() as tape:
@@ -93,7 +93,7 @@ def difference(results, file):
 
 
 def main():
-    arguments = measure.parse(__doc__, rounds=15, random_cases=60)
+    arguments = measure.parse(__doc__, rounds=9, random_cases=60)
     report = measure.Report("RoIAlign and RoIPool on CPU", arguments)
     print(f"{custom_op_status()}\n")
     rng = np.random.default_rng(0)

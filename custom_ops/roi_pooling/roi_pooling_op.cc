@@ -49,6 +49,7 @@ REGISTER_OP("LhrcnnRoiAlign")
     .Attr("aligned: bool = true")
     .SetShapeFn(PooledShape);
 
+// The features give their shape alone.
 REGISTER_OP("LhrcnnRoiAlignGrad")
     .Input("features: T")
     .Input("boxes: float")

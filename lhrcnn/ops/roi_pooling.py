@@ -63,70 +63,64 @@ def pool_in_chunks(features, boxes, size, spans, pool):
     shape, num_boxes = tf.shape(features), tf.shape(boxes)[1]
     map_size, channels, dtype = shape[1:3], shape[3], features.dtype
     work_dtype = tf.float64 if dtype == tf.float64 else tf.float32
-    boxes = tf.stop_gradient(boxes)
-    flat = tf.reshape(boxes, [-1, 4])
-    poolable = tf.reduce_all(tf.math.is_finite(flat), 1) & tf.reduce_all(flat[:, 2:] > flat[:, :2], 1)
-    order = tf.cast(tf.where(poolable)[:, 0], tf.int32)
-    first, cells = spans(tf.gather(flat, order), map_size)
+    pooled_shape = [features.shape[0] or boxes.shape[0], boxes.shape[1], size, size, features.shape[3]]
+    boxes = tf.reshape(tf.stop_gradient(boxes), [-1, 4])
+    poolable = tf.reduce_all(tf.math.is_finite(boxes), 1) & tf.reduce_all(boxes[:, 2:] > boxes[:, :2], 1)
+    positions = tf.cast(tf.where(poolable)[:, 0], tf.int32)
+    first, cells = spans(tf.gather(boxes, positions), map_size)
     by_size = tf.argsort(cells[:, 0] * (map_size[1] + 1) + cells[:, 1])
-    order, first, cells = (tf.gather(values, by_size) for values in (order, first, cells))
+    positions, first, cells = (tf.gather(values, by_size) for values in (positions, first, cells))
 
     def for_chunks(body, start, most_elements):
-        """Repeats body(value, chunk's positions in flat boxes [n], its first [n, 2], its map cells [n, h, w]) -> value."""
+        """Repeats body(value, positions [n] of a chunk's boxes, first [n, 2], indices of the cells in the map [n, h, w]) -> value."""
         def step(begin, value):
             count, crop_size = _chunk(cells[begin:begin + _CHUNK_BOXES], most_elements // tf.maximum(channels, 1))
             chunk = slice(begin, begin + count)
             rows, columns = (first[chunk, axis, None] + tf.minimum(tf.range(crop_size[axis]), cells[chunk, axis, None] - 1)
                              for axis in (0, 1))
-            rows += (order[chunk] // num_boxes * map_size[0])[:, None]
-            return begin + count, body(value, order[chunk], first[chunk], rows[:, :, None] * map_size[1] + columns[:, None])
+            rows += (positions[chunk] // num_boxes * map_size[0])[:, None]
+            return begin + count, body(value, positions[chunk], first[chunk], rows[:, :, None] * map_size[1] + columns[:, None])
 
-        return tf.while_loop(lambda begin, _: begin < tf.size(order), step, [0, start], parallel_iterations=1)[1]
+        return tf.while_loop(lambda begin, _: begin < tf.size(positions), step, [0, start], parallel_iterations=1)[1]
 
     @tf.custom_gradient
     def pooled(features):
         table = tf.reshape(features, [-1, channels])
 
-        def crops_of(positions, first, map_cells):
-            crops = tf.cast(tf.gather(table, map_cells), work_dtype)
-            return crops, lambda: pool(crops, tf.gather(flat, positions), first, map_size)
+        def forward(results, positions, first, indices):
+            crops = tf.cast(tf.gather(table, indices), work_dtype)
+            return results.write(results.size(), pool(crops, tf.gather(boxes, positions), first, map_size))
 
-        def forward(results, positions, first, map_cells):
-            _, pool_crops = crops_of(positions, first, map_cells)
-            return results.write(results.size(), pool_crops())
+        def backward(total, upstream, positions, first, indices):
+            crops = tf.cast(tf.gather(table, indices), work_dtype)
+            with tf.GradientTape() as tape:
+                tape.watch(crops)
+                results = pool(crops, tf.gather(boxes, positions), first, map_size)
+            spread = tape.gradient(results, crops, tf.cast(tf.gather(upstream, positions), work_dtype))
+            return tf.tensor_scatter_nd_add(total, indices[..., None], spread)
 
         def gradient(upstream):
             upstream = tf.reshape(upstream, [-1, size, size, channels])
-
-            def backward(total, positions, first, map_cells):
-                with tf.GradientTape() as tape:
-                    crops, pool_crops = crops_of(positions, first, map_cells)
-                    tape.watch(crops)
-                    result = pool_crops()
-                spread = tape.gradient(result, crops, tf.cast(tf.gather(upstream, positions), work_dtype))
-                return tf.tensor_scatter_nd_add(total, map_cells[..., None], spread)
-
             # Every addition copies the map: crops of its size make that a small part of the work.
             most_elements = tf.clip_by_value(tf.size(features), _LEAST_ELEMENTS, _MOST_ELEMENTS)
-            total = for_chunks(backward, tf.zeros(tf.shape(table), work_dtype), most_elements)
+            total = for_chunks(lambda total, *chunk: backward(total, upstream, *chunk), tf.zeros(tf.shape(table), work_dtype),
+                               most_elements)
             return tf.cast(tf.reshape(total, shape), dtype)
 
-        empty = tf.zeros([0, size, size, channels], work_dtype)
         results = tf.TensorArray(work_dtype, size=1, dynamic_size=True, infer_shape=False,
-                                 element_shape=[None, size, size, features.shape[3]]).write(0, empty)
-        results = for_chunks(forward, results, _LEAST_ELEMENTS).concat()
-        results = tf.scatter_nd(order[:, None], tf.cast(results, dtype), [shape[0] * num_boxes, size, size, channels])
+                                 element_shape=[None, size, size, features.shape[3]])
+        results = results.write(0, tf.zeros([0, size, size, channels], work_dtype))  # there may be no chunk
+        results = tf.cast(for_chunks(forward, results, _LEAST_ELEMENTS).concat(), dtype)
+        results = tf.scatter_nd(positions[:, None], results, [shape[0] * num_boxes, size, size, channels])
         return tf.reshape(results, [shape[0], num_boxes, size, size, channels]), gradient
 
-    result = pooled(features)
-    result.set_shape([features.shape[0] or boxes.shape[0], boxes.shape[1], size, size, features.shape[3]])
-    return result
+    return tf.ensure_shape(pooled(features), pooled_shape)
 
 
 def _chunk(cells, most_cells):
     """How many of the boxes that read cells [n, 2], ascending by rows, to crop at once, and the size [2] of these crops."""
     number = tf.shape(cells)[0]
     most_columns = tf.reduce_max(tf.linalg.band_part(tf.repeat(cells[None, :, 1], number, 0), -1, 0), 1)
-    total = cells[:, 0] * most_columns * tf.range(1, number + 1)
-    count = tf.maximum(tf.math.count_nonzero(total <= most_cells, dtype=tf.int32), 1)
+    total = tf.cast(cells[:, 0] * most_columns, tf.int64) * tf.range(1, tf.cast(number, tf.int64) + 1)
+    count = tf.maximum(tf.math.count_nonzero(total <= tf.cast(most_cells, tf.int64), dtype=tf.int32), 1)
     return count, tf.stack([cells[count - 1, 0], most_columns[count - 1]])

@@ -8,7 +8,8 @@ from reference.roi_pooling import EMPTY_BOXES, ODD_BOXES, random_inputs, roi_ali
 
 
 @pytest.mark.parametrize("aligned", [False, True])
-@pytest.mark.parametrize("size, spatial_scale, sampling_ratio", [(1, 0.25, 0), (3, 0.25, 0), (7, 1.0, 0), (2, 0.4, 1), (7, 0.25, 2), (3, 1.0, 3)])
+@pytest.mark.parametrize("size, spatial_scale, sampling_ratio", [
+    (1, 0.25, 0), (3, 0.25, 0), (7, 1.0, 0), (2, 0.4, 1), (7, 0.25, 2), (3, 1.0, 3)])
 def test_equals_the_loops(implementation, rng, size, spatial_scale, sampling_ratio, aligned):
     arguments = dict(size=size, spatial_scale=spatial_scale, sampling_ratio=sampling_ratio, aligned=aligned)
     for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-12)):
@@ -41,8 +42,7 @@ def test_huge_boxes_cost_no_more_than_the_map(implementation, rng, spatial_scale
             assert np.abs(pooled).max() < 1e-6
 
 
-@pytest.mark.parametrize("sampling_ratio", [0, 1, 2])
-@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("sampling_ratio, aligned", [(0, True), (2, False)])
 def test_gradient(implementation, rng, sampling_ratio, aligned):
     features, boxes = random_inputs(rng, np.float64, height=4, width=3, num_boxes=3, channels=2)
     boxes = np.concatenate([boxes, [[[0, 0, 0, 9], [-9, -9, 40, 40]]] * 2], 1).astype(np.float32)

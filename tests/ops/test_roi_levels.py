@@ -33,6 +33,23 @@ def test_boxes_without_area_or_numbers_give_zeros():
     assert not np.any(pool_levels(align, constant_maps(3), boxes, 56))
 
 
+def test_each_image_has_its_own_numbers_of_boxes(rng):
+    sides = np.array([[60, 300, 20, 150, 0], [130, 0, 140, 170, 100]])
+    boxes = tf.constant([[square(side) for side in image] for image in sides], tf.float32)
+    maps = {f"p{2 + k}": (tf.constant(rng.normal(size=(2, 24 >> k, 24 >> k, 3)), tf.float32), 1 / (4 << k)) for k in range(3)}
+    alone = [align(features, boxes, scale).numpy() for features, scale in maps.values()]
+    expected = np.choose(np.digitize(sides, [112, 224])[..., None, None, None], alone)
+    pool = tf.function(lambda boxes: pool_levels(align, maps, boxes, 56), input_signature=[tf.TensorSpec([None, None, 4])])
+    assert pool.get_concrete_function().output_shapes.as_list() == [None, None, 2, 2, 3]
+    np.testing.assert_allclose(pool(boxes), expected, rtol=0, atol=1e-5)
+    assert pool(boxes[:, :0]).shape == (2, 0, 2, 2, 3)
+
+
+def test_no_images():
+    maps = {name: (features[:0], scale) for name, (features, scale) in constant_maps(2).items()}
+    assert pool_levels(align, maps, tf.zeros([0, 5, 4]), 56).shape == (0, 5, 2, 2, 1)
+
+
 def test_one_level_pools_every_box():
     boxes = tf.constant([[square(20), square(300)]])
     maps = constant_maps(1)

@@ -77,11 +77,11 @@ def test_empty_boxes_give_nothing_and_change_nothing(op, rng):
 def test_custom_and_twin_agree_where_chunks_are_small(rng, monkeypatch):
     if not custom_op_available():
         pytest.skip(custom_op_status())
-    monkeypatch.setattr(roi_pooling, "_CHUNK_BOXES", 7)
-    monkeypatch.setattr(roi_pooling, "_LEAST_ELEMENTS", 1000)
-    monkeypatch.setattr(roi_pooling, "_MOST_ELEMENTS", 2000)
-    features, boxes = (tf.constant(values) for values in random_inputs(rng, height=30, width=20, num_boxes=30, channels=5))
-    upstream = tf.constant(rng.normal(size=(2, 30, 3, 3, 5)), tf.float32)
+    monkeypatch.setattr(roi_pooling, "_CHUNK_BOXES", 4)
+    monkeypatch.setattr(roi_pooling, "_LEAST_ELEMENTS", 500)
+    monkeypatch.setattr(roi_pooling, "_MOST_ELEMENTS", 1000)
+    features, boxes = (tf.constant(values) for values in random_inputs(rng, num_boxes=8, channels=5))
+    upstream = tf.constant(rng.normal(size=(2, 8, 3, 3, 5)), tf.float32)
     for function in (roi_align, roi_pool):
         results = []
         for implementation in ("custom", "tf"):
@@ -119,7 +119,8 @@ def test_static_shapes(op, batch, num_boxes, channels):
 @pytest.mark.parametrize("change, message", [
     (dict(features=tf.zeros([8, 9, 2])), "B, H, W, C"), (dict(boxes=tf.zeros([5, 4])), "B, N, 4"),
     (dict(boxes=tf.zeros([2, 5, 5])), "B, N, 4"), (dict(boxes=tf.zeros([3, 5, 4])), "B, N, 4"),
-    (dict(boxes=tf.zeros([2, 5, 4], tf.float16)), "must be float32"), (dict(features=tf.zeros([2, 8, 9, 2], tf.int32)), "they must be float32"),
+    (dict(boxes=tf.zeros([2, 5, 4], tf.float16)), "must be float32"),
+    (dict(features=tf.zeros([2, 8, 9, 2], tf.int32)), "they must be float32"),
     (dict(features=tf.zeros([2, 0, 9, 2])), "at least one pixel"), (dict(size=0), "size"), (dict(size=1.5), "an integer"),
     (dict(spatial_scale=0), "spatial_scale"), (dict(spatial_scale=np.nan), "finite"), (dict(implementation="cuda"), "implementation")])
 def test_wrong_arguments(op, change, message):
