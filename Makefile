@@ -10,6 +10,7 @@ LOCKED := $(VENV)/.locked-$(VERSION)
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
 RUN := runs/shapes
+PEERS := .venv-peers
 # Arguments of pytest: make test TESTS="tests/ops -k gradient"
 TESTS ?=
 
@@ -24,7 +25,7 @@ endef
 PIP = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 QUIETLY = >"$(VENV)/pip.log" 2>&1 || { cat "$(VENV)/pip.log" >&2; exit 1; }
 
-.PHONY: help venv test demo clean
+.PHONY: help venv test demo peers clean
 
 help:  ## list the targets
 	@echo "make TARGET [PYTHON=python3.13]"
@@ -43,9 +44,16 @@ demo: $(BUILT)  ## the same, then train on the embedded data set, evaluate, expo
 	"$(BIN)/lhrcnn" predict --run_dir $(RUN) --output $(RUN)/pictures --score_threshold 0.5 datasets/shapes/val/00000*.jpg
 	@echo "Trained model: $(RUN)   SavedModel: $(RUN)/export   pictures: $(RUN)/pictures   curves: $(BIN)/tensorboard --logdir $(RUN)"
 
+peers: $(PEERS)/.installed  ## make .venv-peers with PyTorch and torchvision, which the benchmarks compare with (Python 3.8 to 3.11)
+
 clean:  ## remove environments and build outputs; runs/ and datasets/ stay
-	rm -rf .venv .venv-3.* build dist *.egg-info .pytest_cache
+	rm -rf .venv .venv-3.* $(PEERS) build dist *.egg-info .pytest_cache
 	find lhrcnn tests benchmarks custom_ops -name __pycache__ -prune -exec rm -rf {} +
+
+$(PEERS)/.installed:
+	@"$(PYTHON)" -m venv --clear "$(PEERS)"
+	@"$(PEERS)/bin/python" -m pip install --quiet --disable-pip-version-check torch==2.1.2 torchvision==0.16.2 "numpy<2"
+	@touch "$@"
 
 $(LOCKED): $(LOCK)
 	$(if $(LOCK),,$(error $(WRONG_PYTHON)))
