@@ -97,8 +97,10 @@ def test_a_real_detector_gives_the_same_table_on_two_replicas(dataset, two_cpus)
     (metrics, found), (expected_metrics, expected) = (evaluate.evaluate(detector, dataset, settings(*overrides), strategy)
                                                       for strategy in (two_cpus, None))
     assert len(found) == len(expected) > 0
-    order, expected_order = (np.lexsort((each.scores.round(4), each.image_ids)) for each in (found, expected))
-    np.testing.assert_allclose(found.boxes[order], expected.boxes[expected_order], atol=1e-3)
+    table, expected_table = (np.column_stack([1e4 * each.image_ids, 1e4 * each.classes, 1e2 * each.scores, each.boxes])
+                             for each in (found, expected))
+    distance = np.abs(table[:, None] - expected_table[None]).max(axis=2)  # equal scores come in any order
+    assert max(distance.min(axis=0).max(), distance.min(axis=1).max()) < 1e-2
     assert metrics["coco"]["AP"] == pytest.approx(expected_metrics["coco"]["AP"], abs=1e-6)
 
 
