@@ -66,7 +66,7 @@ class BackboneConfig:
         "xception", "mobilenet_v2", "vgg16", "resnet50", "resnet101", "resnext101_32x4d", "resnext101_64x4d", "resnext101_32x8d"])
     weights: str = option("", "pretrained weights: imagenet, a file (.npz, torchvision .pth) or a run directory; empty: random")
     frozen_stages: int = option(0, "leading stages that are not trained (1: the stem)", minimum=0)
-    batch_norm: str = option("train", "frozen: fixed statistics and affine parameters; train: learned", ["frozen", "train"])
+    batch_norm: str = option("train", "train: all of it; affine: fixed statistics, as mmdetection; frozen: fixed", ["train", "affine", "frozen"])
     batch_norm_momentum: float = option(0.97, "share of the old running statistics kept a step")
     width: float = option(1.0, "multiplier of the channels", minimum=0)
     out_stride: int = option(16, "stride of the last map: 16 (its stage keeps the resolution) or 32", [16, 32])

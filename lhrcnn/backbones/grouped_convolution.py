@@ -15,8 +15,11 @@ class GroupedConv2D(tf.keras.layers.Conv2D):
 
     Keras itself compiles grouped convolutions with XLA, whose gradients take seconds on a CPU."""
 
+    def convolution_op(self, inputs, kernel):
+        return grouped_convolution(inputs, kernel, self.groups, self.strides, self.padding.upper(), self.dilation_rate)
+
     def call(self, inputs):
-        outputs = grouped_convolution(inputs, self.kernel, self.groups, self.strides, self.padding.upper(), self.dilation_rate)
+        outputs = self.convolution_op(inputs, self.kernel)
         outputs = tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
         return self.activation(outputs)
 

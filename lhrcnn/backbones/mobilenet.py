@@ -8,12 +8,12 @@ BLOCKS = (  # expansion, channels, repeats, stride
 MAP_AFTER = {3: "c2", 6: "c3", 13: "c4", 17: "c5"}  # index of the block that ends each map
 
 
-def mobilenet_v2(config, norm=None):
+def mobilenet_v2(config):
     """The backbone: float32 pictures [B, H, W, 3], normalised -> {"c2", "c3", "c4", "c5"} maps [B, h, w, C] of strides 4, 8, 16
     and config.out_stride (16 keeps the resolution of the last stage, without dilation).
 
     `config` is a BackboneConfig. The last 1x1 convolution (1280 channels) belongs to the classifier and is left out."""
-    norm = norm or layers.batch_norm(config, epsilon=1e-5)
+    norm = layers.batch_norm(config)
     image = tf.keras.Input([None, None, 3], name="image")
     x = layers.conv(image, _channels(32, config), 3, "block0", norm, strides=2, activation="relu6")
     maps, index = {}, 0

@@ -12,12 +12,12 @@ STEM_CHANNELS = 24
 STAGES = (("c3", 144, 4), ("c4", 288, 8), ("c5", 576, 4))  # name, channels, units
 
 
-def xception(config, norm=None):
+def xception(config):
     """The backbone as a Keras model: float32 pictures [B, H, W, 3], normalised -> {"c3", "c4", "c5"} maps [B, h, w, C].
 
     `config` is a BackboneConfig; c3 and c4 have strides 8 and 16, c5 has config.out_stride (without dilation, as the paper's
-    small model). `norm(name)` makes the batch norm layers."""
-    norm = norm or layers.batch_norm(config)
+    small model)."""
+    norm = layers.batch_norm(config)
     image = tf.keras.Input([None, None, 3], name="image")
     x = layers.conv(image, layers.scaled(STEM_CHANNELS, config.width), 3, "stem", norm, strides=2)
     x = tf.keras.layers.MaxPool2D(3, 2, name="stem_pool")(layers.pad(x, 3, "stem_pool"))

@@ -34,7 +34,7 @@ def randomise(model):
 
 def strided_or_dilated(model):
     """{name: (strides, dilation)} of the convolutions where they are not both 1."""
-    layers = {layer.name: (layer.strides[0], layer.dilation_rate[0]) for layer in model.layers if isinstance(layer, tf.keras.layers.Conv2D)}
+    layers = {layer.name: (layer.strides[0], layer.dilation_rate[0]) for layer in model.submodules if isinstance(layer, tf.keras.layers.Conv2D)}
     return {name: values for name, values in layers.items() if values != (1, 1)}
 
 
@@ -51,10 +51,10 @@ def test_as_many_parameters_as_torchvision_has_without_its_classifier(monkeypatc
 def test_channels_of_the_first_unit(monkeypatch, name, channels):
     monkeypatch.setitem(module.ARCHITECTURES, name, dataclasses.replace(module.ARCHITECTURES[name], units=(1, 1, 1, 1)))
     model = resnet(configs.BackboneConfig(name=name)).model
-    kernels = [model.get_layer(layer).kernel for layer in ("stem", "c2_1_reduce", "c2_1_conv", "c2_1_expand", "c2_1_shortcut")]
+    kernels = [model.get_layer(layer).weights[0] for layer in ("stem", "c2_1_reduce", "c2_1_conv", "c2_1_expand", "c2_1_shortcut")]
     assert [kernel.shape[-1] for kernel in kernels] == channels
     assert kernels[2].shape[2] == channels[2] // module.ARCHITECTURES[name].groups
-    assert model.get_layer("c5_1_conv").kernel.shape[-1] == 8 * channels[2]
+    assert model.get_layer("c5_1_conv").weights[0].shape[-1] == 8 * channels[2]
 
 
 @pytest.mark.parametrize("name, style, out_stride, dilation", [
@@ -104,7 +104,7 @@ def test_a_unit_adds_its_input(small, picture):
     for variable in model.weights:
         if "expand_norm/gamma" in variable.name:
             variable.assign(tf.zeros_like(variable))
-    projected, c2 = tf.keras.Model(model.input, [model.get_layer("c2_1_shortcut_norm").output, model.output["c2"]])(picture)
+    projected, c2 = tf.keras.Model(model.input, [model.get_layer("c2_1_shortcut").output, model.output["c2"]])(picture)
     np.testing.assert_array_equal(c2, np.maximum(projected, 0))  # the second unit has no projection
 
 
