@@ -1,45 +1,57 @@
 """Random changes to training pictures and their boxes.
 
-The changes to single pictures are functions of (seed, step, slot in the batch). keras-cv's layers, applied to whole batches,
-draw from their own state: with them a run is not reproducible to the bit.
-Shape letters: h w height and width of a resized picture in px, M padded boxes. Boxes are (ymin, xmin, ymax, xmax) px.
+Every picture of a step has NUM_DRAWS random numbers (see `pipeline.BatchPlan`) that say what is done to it: whether it is mirrored,
+three for the zoom, four for the colours. keras-cv's layers, applied to whole batches, draw from their own state: with them a run is not
+reproducible to the bit.
+Shape letters: B pictures, h w height and width of a resized picture in px, M padded boxes. Boxes are (ymin, xmin, ymax, xmax) px.
 """
 import math
 
 import tensorflow as tf
 
-_NUM_DRAWS = 8
+NUM_DRAWS = 8
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
 _MIN_SIDE_PX = 1.0             # smaller remains of boxes are dropped
 
 
-def random_numbers(seed, step, slot):
-    """float32 [8] in [0, 1) for one picture; seed, step and slot are integers or scalar int64 tensors."""
-    seed, step, slot = (tf.cast(value, tf.int64) for value in (seed, step, slot))
-    key = tf.random.experimental.stateless_fold_in(tf.stack([seed, step]), slot)
-    return tf.random.stateless_uniform([_NUM_DRAWS], key)
+def mirrored(numbers, data_config):
+    """Which pictures are mirrored left-right: bool [...] by their `numbers` [..., 8]."""
+    return (numbers[..., 0] < 0.5) & data_config.flip
 
 
-def augment(example, numbers, data_config):
-    """The unpadded example (see `pipeline`) after zoom, flip and colour changes as the options ask, driven by `numbers` [8]."""
-    example = dict(example)
-    if data_config.min_crop < 1 or data_config.max_expand > 1:
-        example = zoom(example, numbers[1:4], data_config.min_crop, data_config.max_expand)
+def augment_picture(image, numbers, data_config):
+    """The picture [h, w, 3] mirrored, zoomed and with other colours as the options ask, by `numbers` [8]."""
     if data_config.flip:
-        example["image"], example["boxes"] = tf.cond(
-            numbers[0] < 0.5, lambda: flip(example["image"], example["boxes"], example["classes"]),
-            lambda: (example["image"], example["boxes"]))
+        image = tf.cond(mirrored(numbers, data_config), lambda: tf.reverse(image, [1]), lambda: image)
+    if _zooms(data_config):
+        image = zoom_picture(image, *window(numbers[1:4], tf.cast(tf.shape(image)[:2], tf.float32), data_config))
     if data_config.photometric:
-        example["image"] = photometric(example["image"], numbers[4:8], data_config.photometric)
-    return example
+        image = photometric(image, numbers[4:8], data_config.photometric)
+    return image
 
 
-def flip(image, boxes, classes):
-    """The picture [h, w, 3] and its boxes [M, 4] mirrored left-right; padded boxes (class -1) stay zero."""
-    width = tf.cast(tf.shape(image)[1], tf.float32)
+def augment_objects(batch, numbers, data_config):
+    """The same for what a batch (see `schema`) says of its pictures, before any change: boxes are mirrored and zoomed. numbers [B, 8]."""
+    batch = dict(batch)
+    if data_config.flip:
+        flipped = flip_boxes(batch["boxes"], batch["classes"], batch["image_size"][:, 1])
+        batch["boxes"] = tf.where(mirrored(numbers, data_config)[:, None, None], flipped, batch["boxes"])
+    if _zooms(data_config):
+        share, offset = window(numbers[:, 1:4], batch["image_size"], data_config)
+        batch.update(zoom_boxes(batch["boxes"], batch["classes"], batch["ignore"], batch["image_size"], share, offset))
+        batch["scale"] /= share[:, None]
+    return batch
+
+
+def _zooms(data_config):
+    return data_config.min_crop < 1 or data_config.max_expand > 1
+
+
+def flip_boxes(boxes, classes, width):
+    """Boxes [B, M, 4] of pictures mirrored left-right, `width` [B] px wide; padded boxes (class -1) stay zero."""
     ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
-    mirrored = tf.stack([ymin, width - xmax, ymax, width - xmin], axis=-1)
-    return tf.reverse(image, [1]), tf.where((classes >= 0)[:, tf.newaxis], mirrored, 0.0)
+    mirror = tf.stack([ymin, width[:, None] - xmax, ymax, width[:, None] - xmin], axis=-1)
+    return tf.where((classes >= 0)[..., None], mirror, 0.0)
 
 
 def photometric(image, numbers, strength):
@@ -60,30 +72,33 @@ def photometric(image, numbers, strength):
     return tf.cast(tf.clip_by_value(tf.round(changed), 0, 255), tf.uint8)
 
 
-def zoom(example, numbers, min_crop, max_expand):
-    """The example with a random window of the picture enlarged (crop) or the picture shrunk on its mean colour (expand).
+def window(numbers, size, data_config):
+    """(share [...], offset [..., 2] px) of the part of a picture of `size` [..., 2] that is shown, by numbers [..., 3] in [0, 1).
 
-    The window has `share` times the picture's sides, log-uniform from min_crop to max_expand, and lies anywhere inside the
-    picture (or around it); it is resampled to the picture's size h x w. Objects whose centre leaves the window become `ignore`
-    as far as they are still seen; boxes of which nothing remains are padding. numbers [3] in [0, 1)."""
-    image, boxes, classes = example["image"], example["boxes"], example["classes"]
-    size = tf.cast(tf.shape(image)[:2], tf.float32)
-    low, high = math.log(min_crop), math.log(max_expand)
-    share = tf.exp(low + numbers[0] * (high - low))
-    offset = numbers[1:3] * (1 - share) * size
-    corner = tf.tile(size, [2])
-    moved = (boxes - tf.tile(offset, [2])) / share
-    clipped = tf.clip_by_value(moved, 0.0, corner)
-    centre = (moved[:, :2] + moved[:, 2:]) / 2
-    centred = tf.reduce_all((centre >= 0) & (centre < size), axis=1)
-    seen = (classes >= 0) & tf.reduce_all(clipped[:, 2:] - clipped[:, :2] >= _MIN_SIDE_PX, axis=1)
-    return {**example, "image": _window(image, share, offset), "scale": example["scale"] / share,
-            "boxes": tf.where(seen[:, tf.newaxis], clipped, 0.0), "classes": tf.where(seen, classes, -1),
-            "ignore": seen & (example["ignore"] | ~centred)}
+    It has `share` times the picture's sides, log-uniform from min_crop to max_expand, and lies anywhere inside the picture (or around
+    it)."""
+    low, high = math.log(data_config.min_crop), math.log(data_config.max_expand)
+    share = tf.exp(low + numbers[..., 0] * (high - low))
+    return share, numbers[..., 1:3] * (1 - share)[..., None] * size
 
 
-def _window(image, share, offset):
-    """The window of `share` of the picture's sides at `offset` [2] px as a picture of the same size [h, w, 3]."""
+def zoom_boxes(boxes, classes, ignore, size, share, offset):
+    """{"boxes" [B, M, 4], "classes", "ignore" [B, M]} in the windows of pictures of `size` [B, 2], enlarged to that size.
+
+    Objects whose centre leaves the window become `ignore` as far as they are still seen; boxes of which nothing remains are padding."""
+    size = size[:, None]
+    moved = (boxes - tf.tile(offset, [1, 2])[:, None]) / share[:, None, None]
+    clipped = tf.clip_by_value(moved, 0.0, tf.tile(size, [1, 1, 2]))
+    centre = (moved[..., :2] + moved[..., 2:]) / 2
+    centred = tf.reduce_all((centre >= 0) & (centre < size), axis=-1)
+    seen = (classes >= 0) & tf.reduce_all(clipped[..., 2:] - clipped[..., :2] >= _MIN_SIDE_PX, axis=-1)
+    return {"boxes": tf.where(seen[..., None], clipped, 0.0), "classes": tf.where(seen, classes, -1), "ignore": seen & (ignore | ~centred)}
+
+
+def zoom_picture(image, share, offset):
+    """The window of `share` of the sides of a picture uint8 [h, w, 3] at `offset` [2] px, resampled to [h, w, 3].
+
+    What lies outside the picture gets its mean colour."""
     pixels = tf.cast(image, tf.float32)
     shape = tf.shape(image)[:2]
     resampled = tf.raw_ops.ScaleAndTranslate(images=pixels[tf.newaxis], size=shape, scale=tf.fill([2], 1 / share),

@@ -1,12 +1,12 @@
 """From encoded bytes to a padded picture: the one path of training, evaluation, prediction and exported models.
 
-Everything here is plain TensorFlow, so that it can be part of a SavedModel. Shape letters: H W of the picture as shown,
+What is not for tf.data alone is plain TensorFlow, so that it can be part of a SavedModel. Shape letters: H W of the picture as shown,
 h w of the resized one, px.
 """
 import numpy as np
 import tensorflow as tf
 
-_HEADER_BYTES = 4096  # cameras and editors write EXIF first
+HEADER_BYTES = 4096  # cameras and editors write EXIF first
 _EXIF = b"Exif\x00\x00"
 _ORIENTATION_TAG = 0x0112
 
@@ -16,14 +16,26 @@ def decode_image(contents):
 
     Grey pictures are repeated, CMYK is converted, alpha is dropped, 16 bits become 8, a GIF gives its first frame, a JPEG is
     turned as its EXIF orientation says. Raises InvalidArgumentError (TensorFlow's, without a file name) for anything else."""
+    image = decode_stored(contents)
+    has_exif, has_palette = exif_and_palette(contents)
+    image = tf.cond(has_palette, lambda: _palette_colours(contents, image), lambda: image)
+    return tf.cond(has_exif, lambda: orient(image, exif_orientation(tf.strings.substr(contents, 0, HEADER_BYTES))), lambda: image)
+
+
+def decode_stored(contents):
+    """`decode_image` but for EXIF orientations and palettes of BMP files, which few files have."""
     image = tf.io.decode_image(contents, channels=3, expand_animations=False)
     image.set_shape([None, None, 3])
-    header = tf.strings.substr(contents, 0, _HEADER_BYTES)
-    has_palette = tf.strings.regex_full_match(header, r"BM\C{26}\x08\x00\C*")  # BITMAPFILEHEADER, then 8 bits a pixel at byte 28
-    image = tf.cond(has_palette, lambda: _palette_colours(contents, image), lambda: image)
-    is_jpeg = tf.equal(tf.strings.substr(header, 0, 2), b"\xff\xd8")
-    has_exif = tf.strings.regex_full_match(header, r"\C*Exif\x00\x00\C*")
-    return tf.cond(is_jpeg & has_exif, lambda: orient(image, exif_orientation(header)), lambda: image)
+    return image
+
+
+def exif_and_palette(contents):
+    """Which files are JPEG with EXIF, and which BMP with a palette: two bool [...] for the HEADER_BYTES or all [...] of each."""
+    is_jpeg = tf.equal(tf.strings.substr(contents, 0, 2), b"\xff\xd8")
+    parts = tf.strings.split(tf.reshape(tf.strings.substr(contents, 0, HEADER_BYTES), [-1]), _EXIF, maxsplit=1)
+    # BITMAPFILEHEADER, then 8 bits a pixel at byte 28
+    has_palette = tf.strings.regex_full_match(tf.strings.substr(contents, 0, 30), r"BM\C{26}\x08\x00")
+    return is_jpeg & tf.reshape(parts.row_lengths() > 1, tf.shape(is_jpeg)), has_palette
 
 
 def _palette_colours(contents, image):
@@ -38,21 +50,21 @@ def exif_orientation(header):
 
     EXIF 2.3, 4.5.4 (APP1) and 4.6.2 (TIFF header, little or big endian)."""
     data = tf.cast(tf.io.decode_raw(header, tf.uint8), tf.int32)
-    data = tf.pad(data, [[0, _HEADER_BYTES - tf.size(data)]])
-    count = _HEADER_BYTES - len(_EXIF)
+    data = tf.pad(data, [[0, HEADER_BYTES - tf.size(data)]])
+    count = HEADER_BYTES - len(_EXIF)
     match = tf.reduce_all(tf.stack([data[i:i + count] == byte for i, byte in enumerate(_EXIF)]), axis=0)
     tiff = tf.argmax(match, output_type=tf.int32) + len(_EXIF)
     little = tf.equal(tf.gather(data, tiff), ord("I"))
 
     def number(start, length):
         at = tf.expand_dims(start, -1) + tf.range(length)
-        powers = tf.cond(little, lambda: tf.range(length), lambda: tf.range(length - 1, -1, -1))
-        values = tf.gather(data, tf.clip_by_value(at, 0, _HEADER_BYTES - 1))
+        powers = tf.where(little, tf.range(length), tf.range(length - 1, -1, -1))
+        values = tf.gather(data, tf.clip_by_value(at, 0, HEADER_BYTES - 1))
         return tf.reduce_sum(tf.bitwise.left_shift(values, 8 * powers), axis=-1)
 
-    directory = tiff + tf.clip_by_value(number(tiff + 4, 4), 0, _HEADER_BYTES)
-    entries = directory + 2 + 12 * tf.range(tf.minimum(number(directory, 2), _HEADER_BYTES // 12))
-    is_orientation = tf.logical_and(number(entries, 2) == _ORIENTATION_TAG, entries + 12 <= _HEADER_BYTES)
+    directory = tiff + tf.clip_by_value(number(tiff + 4, 4), 0, HEADER_BYTES)
+    entries = directory + 2 + 12 * tf.range(tf.minimum(number(directory, 2), HEADER_BYTES // 12))
+    is_orientation = tf.logical_and(number(entries, 2) == _ORIENTATION_TAG, entries + 12 <= HEADER_BYTES)
     value = tf.reduce_max(tf.where(is_orientation, number(entries + 8, 2), 0))
     known = tf.reduce_any(match) & (value >= 1) & (value <= 8)
     return tf.where(known, value, 1)
@@ -60,15 +72,10 @@ def exif_orientation(header):
 
 def orient(image, orientation):
     """The picture [H, W, 3] stored with an EXIF orientation 1...8 (scalar int32), as it is to be shown."""
-    def swapped():
-        return tf.transpose(image, [1, 0, 2])
-
-    def among(*values):
-        return tf.reduce_any(tf.equal(orientation, values))
-
-    turned = tf.cond(orientation >= 5, swapped, lambda: image)
-    turned = tf.cond(among(3, 4, 7, 8), lambda: tf.reverse(turned, [0]), lambda: turned)
-    turned = tf.cond(among(2, 3, 6, 7), lambda: tf.reverse(turned, [1]), lambda: turned)
+    swaps_axes = orientation >= 5
+    turned = tf.transpose(image, tf.where(swaps_axes, [1, 0, 2], [0, 1, 2]))
+    mirrored = tf.stack([tf.reduce_any(tf.equal(orientation, axis)) for axis in ((3, 4, 7, 8), (2, 3, 6, 7))])
+    turned = tf.reverse(turned, tf.boolean_mask([0, 1], mirrored))
     turned.set_shape([None, None, 3])
     return turned
 
@@ -79,7 +86,7 @@ def evaluation_short_side(data_config):
 
 
 def resized_size(height, width, data_config, short_side=None):
-    """Height and width (int32 scalars) of a picture after its resize; short_side in px: None is the one for testing."""
+    """Height and width (int32, of the same shape) of pictures after their resize; short_side in px: None is the one for testing."""
     if data_config.resize == "stretch":
         return tuple(data_config.stretch_size)
     short_side = evaluation_short_side(data_config) if short_side is None else short_side
@@ -92,18 +99,27 @@ def resize_image(image, data_config, short_side=None):
     """(uint8 [h, w, 3], scale [2] float32) of a picture uint8 [H, W, 3]; scale = (h / H, w / W), the factors really applied.
 
     short_side in px: an integer or scalar tensor, None: the one for testing. It is not used by a stretch resize."""
-    height, width = tf.shape(image)[0], tf.shape(image)[1]
-    new_height, new_width = resized_size(height, width, data_config, short_side)
-    size = tf.stack([new_height, new_width])
-    if data_config.antialias:  # the filter changes nothing in an enlarged picture, and costs several times as much
-        shrunk = tf.logical_or(new_height < height, new_width < width)
-        resized = tf.cond(shrunk, lambda: tf.image.resize(image, size, antialias=True), lambda: tf.image.resize(image, size))
-    else:
-        resized = tf.image.resize(image, size)
-    resized = tf.cast(tf.round(resized), tf.uint8)  # bilinear weights are positive and sum to 1: it stays within 0...255
+    before = tf.shape(image)[:2]
+    size = tf.stack(resized_size(before[0], before[1], data_config, short_side))
+    resized = resize(image, size, data_config.antialias)
     if data_config.resize == "stretch":
         resized.set_shape([*data_config.stretch_size, 3])
-    return resized, tf.cast(tf.cast(size, tf.float64) / tf.cast(tf.stack([height, width]), tf.float64), tf.float32)
+    return resized, scale_of(size, before)
+
+
+def resize(image, size, antialias):
+    """The picture uint8 [H, W, 3] at `size` [2] int32 px by bilinear interpolation, uint8."""
+    if antialias:  # the filter changes nothing in an enlarged picture, and costs several times as much
+        shrinks = tf.reduce_any(size < tf.shape(image)[:2])
+        resized = tf.cond(shrinks, lambda: tf.image.resize(image, size, antialias=True), lambda: tf.image.resize(image, size))
+    else:
+        resized = tf.image.resize(image, size)
+    return tf.cast(tf.round(resized), tf.uint8)  # bilinear weights are positive and sum to 1: it stays within 0...255
+
+
+def scale_of(size, before):
+    """Network px per px of the picture on disk, float32 [..., 2], of heights and widths [..., 2] after and before the resize."""
+    return tf.cast(tf.cast(size, tf.float64) / tf.cast(before, tf.float64), tf.float32)
 
 
 def num_aspect_groups(data_config):

@@ -8,7 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from lhrcnn.data import augment, cache
-from lhrcnn.data.image import aspect_group, canvases, decode_image, evaluation_short_side, num_aspect_groups, pad_image, resize_image
+from lhrcnn.data.image import (HEADER_BYTES, aspect_group, canvases, decode_image, decode_stored, evaluation_short_side, exif_and_palette,
+                               num_aspect_groups, pad_image, resize, resized_size, scale_of)
+
+_LARGEST_CHUNK = 8
 
 
 class PlannedBatch(typing.NamedTuple):
@@ -16,6 +19,7 @@ class PlannedBatch(typing.NamedTuple):
     indices: np.ndarray               # [B] int64, of dataset.records
     canvas: typing.Tuple[int, int]    # height and width of the padded pictures, px
     short_side: int                   # px
+    numbers: np.ndarray               # [B, augment.NUM_DRAWS] float32 in [0, 1), of the augmentation
 
 
 class _Epoch(typing.NamedTuple):
@@ -23,10 +27,11 @@ class _Epoch(typing.NamedTuple):
     indices: np.ndarray      # [S, B] int64
     canvases: np.ndarray     # [S, 2] int32
     short_sides: np.ndarray  # [S] int32
+    numbers: np.ndarray      # [S, B, augment.NUM_DRAWS] float32
 
 
 class BatchPlan:
-    """Which pictures, canvas and short side every training step has; random by (seed, epoch), the same on every machine.
+    """Which pictures, canvas, short side and random numbers every training step has; drawn by (seed, epoch), the same on every machine.
 
     An epoch shows each picture once. Pictures of one aspect group share a batch; the few left over of each group share batches
     on a canvas that holds them all, and the very last batch is filled from the start of the epoch's order."""
@@ -43,13 +48,8 @@ class BatchPlan:
     def batch(self, step):
         """The `PlannedBatch` of a step counted from 0."""
         epoch, row = self._epoch_of(step)
-        return PlannedBatch(epoch.indices[row], tuple(int(side) for side in epoch.canvases[row]), int(epoch.short_sides[row]))
-
-    def steps(self, start_step, stop_step):
-        """(indices [T, B] int64, canvases [T, 2] int32, short sides [T] int32) of the steps from start up to stop."""
-        batches = [self.batch(step) for step in range(start_step, stop_step)]
-        return (np.array([b.indices for b in batches], np.int64).reshape(-1, self.batch_size),
-                np.array([b.canvas for b in batches], np.int32).reshape(-1, 2), np.array([b.short_side for b in batches], np.int32))
+        canvas = tuple(int(side) for side in epoch.canvases[row])
+        return PlannedBatch(epoch.indices[row], canvas, int(epoch.short_sides[row]), epoch.numbers[row])
 
     def _epoch_of(self, step):
         number, row = divmod(int(step), self.steps_per_epoch)
@@ -69,10 +69,12 @@ class BatchPlan:
         leftovers.extend(np.resize(order, -len(leftovers) % size))
         batches.extend(np.array(leftovers, np.int64).reshape(-1, size))
         indices = np.stack(batches)[_permutation(self.steps_per_epoch, 2 * self.seed + 1, number)]
-        drawn = tf.random.stateless_uniform([self.steps_per_epoch], _key(self.seed, number), 0, len(sides), tf.int32).numpy()
+        key = _key(self.seed, number)
+        drawn = tf.random.stateless_uniform([self.steps_per_epoch], key, 0, len(sides), tf.int32).numpy()
+        numbers = tf.random.stateless_uniform([self.steps_per_epoch, size, augment.NUM_DRAWS], tf.random.experimental.stateless_fold_in(key, 1))
         short_sides = np.array(sides, np.int32)[drawn]
         per_picture = np.stack([self._canvases[side][groups] for side, groups in zip(short_sides, self._groups[indices])])
-        return _Epoch(number, indices, per_picture.max(axis=1), short_sides)
+        return _Epoch(number, indices, per_picture.max(axis=1), short_sides, numbers.numpy())
 
 
 def max_boxes(dataset, data_config):
@@ -83,19 +85,19 @@ def max_boxes(dataset, data_config):
 
 def training_batches(plan, data_config, start_step, stop_step):
     """tf.data.Dataset of the augmented batches of the steps from start up to stop; any start gives the same stream from there on."""
-    indices, sizes, short_sides = plan.steps(start_step, stop_step)
-    batch_size = plan.batch_size
-    load = _loader(plan.dataset, data_config, data_config.short_side)
-    every = {"index": indices.reshape(-1), "canvas": np.repeat(sizes, batch_size, axis=0), "short_side": np.repeat(short_sides, batch_size),
-             "step": np.repeat(np.arange(start_step, stop_step, dtype=np.int64), batch_size),
-             "slot": np.tile(np.arange(batch_size, dtype=np.int64), len(indices))}
+    steps = [plan.batch(step) for step in range(start_step, stop_step)]
+    each = {**_pictures(plan.dataset, data_config, np.concatenate([step.indices for step in steps]),
+                        np.repeat([step.short_side for step in steps], plan.batch_size), data_config.short_side),
+            "canvas": np.repeat(np.array([step.canvas for step in steps], np.int32), plan.batch_size, axis=0),
+            "numbers": np.concatenate([step.numbers for step in steps])}
 
-    def example(item):
-        loaded = load(item["index"], item["short_side"])
-        numbers = augment.random_numbers(plan.seed, item["step"], item["slot"])
-        return _padded(augment.augment(loaded, numbers, data_config), item["canvas"], data_config)
+    def changed(image, item):
+        return augment.augment_picture(image, item["numbers"], data_config)
 
-    batches = _batched(every, example, batch_size, data_config)
+    def finished(batch, rows):
+        return augment.augment_objects(batch, rows["numbers"], data_config)
+
+    batches = _batched(each, changed, finished, plan.dataset, data_config, plan.batch_size)
     if data_config.keras_cv_augment:
         batches = batches.map(augment.keras_cv_augmenter(data_config.keras_cv_augment))
     return batches.prefetch(tf.data.AUTOTUNE)
@@ -104,25 +106,23 @@ def training_batches(plan, data_config, start_step, stop_step):
 def evaluation_batches(dataset, data_config, batch_size):
     """tf.data.Dataset of full batches with every record once, grouped by canvas; filling pictures have image_id -1 and no boxes."""
     groups, side = _groups(dataset, data_config), evaluation_short_side(data_config)
-    chunks, canvas_of = [], canvases(side, data_config)
-    for group in range(num_aspect_groups(data_config)):
+    chunks, sizes = [], []
+    for group, canvas in enumerate(canvases(side, data_config)):
         members = np.flatnonzero(groups == group)
         members = np.concatenate([members, np.full(-len(members) % batch_size, -1)]).reshape(-1, batch_size)
-        chunks.extend((chunk, canvas_of[group]) for chunk in members)
-    load = _loader(dataset, data_config, [side])
-    index = np.array([chunk for chunk, _ in chunks], np.int64)
-    every = {"index": np.where(index < 0, index[:, :1], index).reshape(-1), "real": (index >= 0).reshape(-1),
-             "canvas": np.repeat([size for _, size in chunks], batch_size, axis=0).astype(np.int32)}
+        chunks.extend(members)
+        sizes.extend([canvas] * members.size)
+    index = np.array(chunks, np.int64).reshape(-1, batch_size)
+    real = (index >= 0).reshape(-1)
+    index = np.where(index < 0, index[:, :1], index).reshape(-1)
+    each = {**_pictures(dataset, data_config, index, np.full(len(index), side), [side]), "canvas": np.array(sizes, np.int32), "real": real}
 
-    def example(item):
-        loaded = load(item["index"], side)
-        loaded["classes"] = tf.where(item["real"], loaded["classes"], -1)
-        loaded["boxes"] = tf.where(item["real"], loaded["boxes"], 0.0)
-        loaded["ignore"] = tf.logical_and(item["real"], loaded["ignore"])
-        loaded["image_id"] = tf.where(item["real"], loaded["image_id"], -1)
-        return _padded(loaded, item["canvas"], data_config)
+    def without_fillers(batch, rows):
+        keep = rows["real"][:, None]
+        return {**batch, "classes": tf.where(keep, batch["classes"], -1), "boxes": tf.where(keep[..., None], batch["boxes"], 0.0),
+                "ignore": keep & batch["ignore"], "image_id": tf.where(rows["real"], batch["image_id"], -1)}
 
-    return _batched(every, example, batch_size, data_config).prefetch(tf.data.AUTOTUNE)
+    return _batched(each, lambda image, row: image, without_fillers, dataset, data_config, batch_size).prefetch(tf.data.AUTOTUNE)
 
 
 def _groups(dataset, data_config):
@@ -144,58 +144,62 @@ def _key(seed, number):
     return tf.constant([seed, number], tf.int64)
 
 
-def _loader(dataset, data_config, short_sides):
-    """A graph function (record index, short side out of short_sides) -> one unpadded example with M boxes."""
+def _pictures(dataset, data_config, indices, short_sides, all_short_sides):
+    """What there is to know of pictures before any is read, a row each: dict of arrays. `indices` [n] are of dataset.records.
+
+    Fills data.cache_dir where there is one, for any of all_short_sides."""
+    records = [dataset.records[index] for index in indices]
+    before = np.array([(record.height, record.width) for record in records], np.int32).reshape(-1, 2)
+    size = np.stack(resized_size(before[:, 0], before[:, 1], data_config, short_sides), axis=-1).astype(np.int32)
+    paths = np.array([record.path for record in records])
+    if data_config.cache_dir:
+        cached = cache.fill(dataset.records, data_config, all_short_sides)
+        column = np.argmax(np.equal.outer(short_sides, all_short_sides), axis=1) if data_config.resize == "keep_ratio" else 0
+        paths = cached[indices, column].astype(str)
+    return {"index": indices, "path": paths, "before": before, "size": np.broadcast_to(size, before.shape)}
+
+
+def _decoded(item, data_config):
+    """A list of the pictures of a chunk of items of `_pictures`, decoded and resized."""
+    contents = [tf.io.read_file(path) for path in tf.unstack(item["path"])]
+    images = [decode_stored(one) for one in contents]
+    special = tf.stack(exif_and_palette(tf.stack([tf.strings.substr(one, 0, HEADER_BYTES) for one in contents])))
+    usual = ~tf.reduce_any(special) & tf.reduce_all(tf.stack([tf.shape(image)[:2] for image in images]) == item["before"])
+    images = tf.cond(usual, lambda: images, lambda: tf.numpy_function(
+        _decoded_with_care, [contents, item["path"], item["before"]], [tf.uint8] * len(images)))
+    return [resize(tf.ensure_shape(image, [None, None, 3]), size, data_config.antialias)
+            for image, size in zip(tf.nest.flatten(images), tf.unstack(item["size"]))]
+
+
+def _decoded_with_care(contents, paths, before):
+    """Pictures as they are to be shown; outside the graph, so that what few files need costs the others nothing.
+
+    Raises ValueError for one whose height and width are not those of its annotation."""
+    images = [decode_image(one).numpy() for one in contents]
+    for image, path, size in zip(images, paths, before):
+        if image.shape[:2] != tuple(size):
+            raise ValueError(f"picture {path.decode()} has height and width {list(image.shape[:2])}, its annotation says {size.tolist()}; "
+                             "correct the annotation, or set data.on_error=skip to leave such pictures out")
+    return images
+
+
+def _objects(dataset, data_config):
+    """A graph function (record indices [B]) -> {"boxes" [B, M, 4] px of the pictures on disk, "classes", "ignore" [B, M], "image_id" [B]}."""
     records, most = dataset.records, max_boxes(dataset, data_config)
     kept = [_kept_boxes(record, most) for record in records]
-    ends = np.cumsum([len(keep) for keep in kept], dtype=np.int64)
-    flat = {name: tf.constant(np.concatenate([getattr(record, name)[keep] for record, keep in zip(records, kept)]))
-            for name in ("boxes", "classes", "ignore")}
-    starts, ends = tf.constant(np.concatenate([[0], ends[:-1]])), tf.constant(ends)
+    counts = np.array([len(keep) for keep in kept])
+    padding = {"boxes": np.zeros([1, 4], np.float32), "classes": np.array([-1], np.int32), "ignore": np.array([False])}
+    flat = {name: tf.constant(np.concatenate([getattr(record, name)[keep] for record, keep in zip(records, kept)] + [last]))
+            for name, last in padding.items()}
+    starts, counts, padding_row = tf.constant(np.cumsum(counts) - counts), tf.constant(counts), tf.constant(counts.sum())
     image_ids = tf.constant([record.image_id for record in records], tf.int64)
-    picture = (_cached_picture if data_config.cache_dir else _decoded_picture)(records, data_config, short_sides)
 
-    def load(index, short_side):
-        image, scale = picture(index, short_side)
-        span, room = slice(starts[index], ends[index]), most - (ends[index] - starts[index])
-        boxes = tf.pad(flat["boxes"][span] * tf.tile(scale, [2]), [[0, room], [0, 0]])
-        return {"image": image, "scale": scale, "boxes": tf.ensure_shape(boxes, [most, 4]),
-                "classes": tf.ensure_shape(tf.pad(flat["classes"][span], [[0, room]], constant_values=-1), [most]),
-                "ignore": tf.ensure_shape(tf.pad(flat["ignore"][span], [[0, room]]), [most]), "image_id": image_ids[index]}
+    def objects(index):
+        row = tf.range(most, dtype=tf.int64)[None]
+        at = tf.where(row < tf.gather(counts, index)[:, None], tf.gather(starts, index)[:, None] + row, padding_row)
+        return {**{name: tf.gather(values, at) for name, values in flat.items()}, "image_id": tf.gather(image_ids, index)}
 
-    return load
-
-
-def _decoded_picture(records, data_config, _):
-    """A graph function (record index, short side) -> (resized picture, scale) that reads and decodes the file."""
-    paths = tf.constant([record.path for record in records])
-    sizes = tf.constant([[record.height, record.width] for record in records], tf.int32)
-
-    def picture(index, short_side):
-        image = decode_image(tf.io.read_file(paths[index]))
-        size = tf.shape(image)[:2]
-        check = tf.debugging.Assert(tf.reduce_all(size == sizes[index]), [
-            tf.strings.join(["picture ", paths[index], " has height and width"]), size, "its annotation says", sizes[index],
-            "correct the annotation, or set data.on_error=skip to leave such pictures out"])
-        with tf.control_dependencies([check]):
-            return resize_image(image, data_config, short_side)
-
-    return picture
-
-
-def _cached_picture(records, data_config, short_sides):
-    """A graph function like that of `_decoded_picture`, which fills data.cache_dir first and then reads from it."""
-    paths = tf.constant(cache.fill(records, data_config, short_sides))
-    sizes = tf.constant([[record.height, record.width] for record in records], tf.float64)
-
-    def picture(index, short_side):
-        column = tf.argmax(tf.equal(short_sides, short_side)) if data_config.resize == "keep_ratio" else 0
-        image = cache.read(paths[index, column])
-        if data_config.resize == "stretch":
-            image = tf.ensure_shape(image, [*data_config.stretch_size, 3])
-        return image, tf.cast(tf.cast(tf.shape(image)[:2], tf.float64) / sizes[index], tf.float32)
-
-    return picture
+    return objects
 
 
 def _kept_boxes(record, most):
@@ -206,19 +210,36 @@ def _kept_boxes(record, most):
     return np.sort(np.lexsort((-extent, record.ignore))[:most])
 
 
-def _padded(example, canvas, data_config):
-    image = example["image"]
-    example["image_size"] = tf.cast(tf.shape(image)[:2], tf.float32)
-    if data_config.resize == "keep_ratio":
-        example["image"] = tf.ensure_shape(pad_image(image, canvas), [None, None, 3])
-    return example
+def _batched(each, changed, finished, dataset, data_config, batch_size):
+    """tf.data.Dataset of the batches that rows `each` make: finished(batch, rows) of changed(picture, row) of each, then padded.
 
+    tf.data calls its functions for chunks of pictures, since a call costs a good part of what decoding a small picture does."""
+    chunk = max(size for size in range(1, _LARGEST_CHUNK + 1) if batch_size % size == 0)
+    objects, parallel = _objects(dataset, data_config), data_config.workers or tf.data.AUTOTUNE
 
-def _batched(every, example, batch_size, data_config):
-    parallel = data_config.workers or tf.data.AUTOTUNE
-    batches = tf.data.Dataset.from_tensor_slices(every).map(example, num_parallel_calls=parallel, deterministic=True)
-    batches = batches.batch(batch_size, drop_remainder=True)
+    def pictures(item):
+        rows = [dict(zip(item, row)) for row in zip(*map(tf.unstack, item.values()))]
+        images = [cache.read(path) for path in tf.unstack(item["path"])] if data_config.cache_dir else _decoded(item, data_config)
+        if data_config.resize == "stretch":
+            images = [tf.ensure_shape(image, [*data_config.stretch_size, 3]) for image in images]
+        images = [changed(image, row) for image, row in zip(images, rows)]
+        if data_config.resize == "keep_ratio":
+            images = [tf.ensure_shape(pad_image(image, row["canvas"]), [None, None, 3]) for image, row in zip(images, rows)]
+        return tf.stack(images), item
+
+    def merged(*values):
+        return tf.nest.map_structure(lambda x: tf.reshape(x, tf.concat([[batch_size], tf.shape(x)[2:]], 0)), values)
+
+    def batch(images, rows):
+        scale, found = scale_of(rows["size"], rows["before"]), objects(rows["index"])
+        found["boxes"] *= tf.tile(scale, [1, 2])[:, None]
+        return finished({"image": images, "image_size": tf.cast(rows["size"], tf.float32), "scale": scale, **found}, rows)
+
     options = tf.data.Options()
     # Every replica gets its slice of each batch; sharding by file or element would give it other pictures.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return batches.with_options(options)
+    batches = tf.data.Dataset.from_tensor_slices({name: rows.reshape(-1, chunk, *rows.shape[1:]) for name, rows in each.items()})
+    batches = batches.map(pictures, num_parallel_calls=parallel, deterministic=True)
+    if chunk < batch_size:
+        batches = batches.batch(batch_size // chunk, drop_remainder=True).map(merged)
+    return batches.map(batch).with_options(options)

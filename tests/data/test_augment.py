@@ -28,33 +28,37 @@ def assert_boxes_lie_on_paint(example, slack):
             np.testing.assert_allclose(box, (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1), atol=slack)
 
 
-def test_numbers_are_functions_of_seed_step_and_slot():
-    numbers = {(seed, step, slot): tuple(augment.random_numbers(seed, step, slot).numpy())
-               for seed in (0, 1) for step in (0, 1, 2 ** 40) for slot in (0, 1)}
-    assert len(set(numbers.values())) == len(numbers)
-    assert numbers[1, 2 ** 40, 1] == tuple(augment.random_numbers(1, tf.constant(2 ** 40, tf.int64), tf.constant(1, tf.int64)).numpy())
-    many = np.stack([augment.random_numbers(0, step, 0) for step in range(300)])
-    assert many.min() >= 0 and many.max() < 1 and np.all(np.abs(many.mean(axis=0) - 0.5) < 0.08)
+def augmented(example, data, numbers):
+    """The example after what the pipeline does to a picture and to a batch of one."""
+    numbers = tf.constant(numbers, tf.float32)
+    batch = {name: value[tf.newaxis] for name, value in example.items()}
+    batch["image_size"] = tf.cast(tf.shape(example["image"])[:2], tf.float32)[tf.newaxis]
+    changed = {name: value[0] for name, value in augment.augment_objects(batch, numbers[tf.newaxis], data).items()}
+    return {**changed, "image": augment.augment_picture(example["image"], numbers, data)}
 
 
-def test_flip_moves_paint_and_boxes_alike():
+def zoomed_by(example, numbers, min_crop, max_expand, folder="."):
+    """The example zoomed by three numbers, not mirrored."""
+    return augmented(example, options(folder, f"min_crop={min_crop}", f"max_expand={max_expand}"), [1, *numbers, 0, 0, 0, 0])
+
+
+def test_flip_moves_paint_and_boxes_alike(tmp_path):
     example = painted()
-    image, boxes = augment.flip(example["image"], example["boxes"], example["classes"])
-    assert_boxes_lie_on_paint({**example, "image": image, "boxes": boxes}, slack=0)
-    np.testing.assert_array_equal(boxes[:2], [(10, 40, 30, 70), (40, 75, 55, 85)])
-    np.testing.assert_array_equal(boxes[2:], np.zeros((2, 4)))
-    back, boxes = augment.flip(image, boxes, example["classes"])
-    np.testing.assert_array_equal(back, example["image"])
-    np.testing.assert_array_equal(boxes, example["boxes"])
+    flipped = augmented(example, options(tmp_path), [0.4] + 7 * [0])
+    assert_boxes_lie_on_paint(flipped, slack=0)
+    np.testing.assert_array_equal(flipped["boxes"][:2], [(10, 40, 30, 70), (40, 75, 55, 85)])
+    np.testing.assert_array_equal(flipped["boxes"][2:], np.zeros((2, 4)))
+    back = augmented(flipped, options(tmp_path), [0.4] + 7 * [0])
+    for name in example:
+        np.testing.assert_array_equal(back[name], example[name])
 
 
 def test_half_of_the_pictures_are_flipped(tmp_path):
-    example, data = painted(), options(tmp_path)
-    flipped = [not np.array_equal(augment.augment(example, augment.random_numbers(0, step, 0), data)["boxes"], example["boxes"])
-               for step in range(200)]
-    assert 70 < sum(flipped) < 130
-    still = augment.augment(example, tf.zeros([8]), options(tmp_path, "flip=false"))
-    assert all(np.array_equal(still[name], example[name]) for name in example)
+    numbers = np.random.default_rng(0).random((400, augment.NUM_DRAWS), np.float32)
+    assert 150 < augment.mirrored(numbers, options(tmp_path)).sum() < 250
+    assert not augment.mirrored(numbers, options(tmp_path, "flip=false")).any()
+    still = augmented(painted(), options(tmp_path, "flip=false"), [0.4] + 7 * [0])
+    assert all(np.array_equal(still[name], painted()[name]) for name in painted())
 
 
 @pytest.mark.parametrize("numbers", [(0.5, 0.5, 0.5, 0.5), (1, 0.5, 0.5, 0.5), (0.5, 0, 0.5, 0.5), (0.5, 0.5, 0, 0.5), (0.5, 0.5, 0.5, 1),
@@ -73,7 +77,7 @@ def test_photometric_agrees_with_four_plain_steps(numbers, strength):
                                                 (0.6, 0.5, 0.5)])
 def test_zoom_moves_boxes_as_the_plain_version_does(share_number, y, x):
     example = painted()
-    zoomed = augment.zoom(example, tf.constant([share_number, y, x]), 0.5, 2.0)
+    zoomed = zoomed_by(example, [share_number, y, x], 0.5, 2.0)
     share = 0.5 * 4 ** share_number
     plain = zoom_boxes(example["boxes"].numpy()[:2], share, (y * (1 - share) * 60, x * (1 - share) * 90), 60, 90)
     np.testing.assert_allclose(zoomed["scale"], [0.5 / share] * 2, rtol=1e-5)
@@ -88,21 +92,21 @@ def test_zoom_moves_boxes_as_the_plain_version_does(share_number, y, x):
 @pytest.mark.parametrize("share_number, y, x", [(0.0, 0.25, 0.4), (1.0, 0.5, 0.25), (0.5, 0.1, 0.1)])
 def test_zoom_moves_paint_and_boxes_alike(share_number, y, x):
     example = painted(boxes=((15, 35, 30, 50), (32, 40, 40, 52)))
-    zoomed = augment.zoom(example, tf.constant([share_number, y, x]), 0.6, 1.8)
+    zoomed = zoomed_by(example, [share_number, y, x], 0.6, 1.8)
     assert (zoomed["classes"].numpy()[:2] == [0, 1]).all() and not zoomed["ignore"].numpy().any()
     assert_boxes_lie_on_paint(zoomed, slack=1.01)
 
 
 def test_expansion_is_filled_with_the_mean_colour():
     example = {**painted(), "image": tf.fill([60, 90, 3], tf.constant(70, tf.uint8))}
-    assert (augment.zoom(example, tf.constant([1.0, 0.5, 0.5]), 1.0, 3.0)["image"].numpy() == 70).all()
+    assert (zoomed_by(example, [1.0, 0.5, 0.5], 1.0, 3.0)["image"].numpy() == 70).all()
 
 
 def test_a_crop_may_lose_every_box_and_one_pixel_pictures_survive():
-    corner = augment.zoom(painted(boxes=((0, 0, 5, 5), (1, 1, 4, 4))), tf.constant([0.0, 1.0, 1.0]), 0.3, 1.0)
+    corner = zoomed_by(painted(boxes=((0, 0, 5, 5), (1, 1, 4, 4))), [0.0, 1.0, 1.0], 0.3, 1.0)
     assert (corner["classes"].numpy() == -1).all() and not corner["ignore"].numpy().any()
     tiny = {**painted(), "image": tf.zeros([1, 1, 3], tf.uint8)}
-    assert augment.zoom(tiny, tf.constant([0.0, 0.5, 0.5]), 0.3, 1.0)["image"].shape == (1, 1, 3)
+    assert zoomed_by(tiny, [0.0, 0.5, 0.5], 0.3, 1.0)["image"].shape == (1, 1, 3)
 
 
 @pytest.fixture(scope="module")

@@ -55,10 +55,18 @@ def test_a_step_is_a_pure_function_of_seed_and_step(folder):
     backwards = [again.batch(step) for step in reversed(range(30))][::-1]
     for first, second in zip(forwards, backwards):
         assert (first.indices.tolist(), first.canvas, first.short_side) == (second.indices.tolist(), second.canvas, second.short_side)
+        np.testing.assert_array_equal(first.numbers, second.numbers)
     assert any(a.indices.tolist() != other.batch(step).indices.tolist() for step, a in enumerate(forwards))
     size = plan.steps_per_epoch
     assert [b.indices.tolist() for b in forwards[:size]] != [b.indices.tolist() for b in forwards[size:2 * size]]
     assert {batch.short_side for batch in forwards} == {24, 32}
+
+
+def test_random_numbers_differ_by_seed_step_and_slot(folder):
+    data, dataset = opened(folder)
+    numbers = np.stack([BatchPlan(dataset, data, 4, seed).batch(step).numbers for seed in range(20) for step in range(15)])
+    assert numbers.shape == (300, 4, 8) and len(np.unique(numbers)) > 0.99 * numbers.size
+    assert numbers.min() >= 0 and numbers.max() < 1 and np.all(np.abs(numbers.mean(axis=(0, 1)) - 0.5) < 0.05)
 
 
 def test_pictures_of_one_group_share_batches(folder):
@@ -139,6 +147,22 @@ def test_slots_and_steps_are_augmented_differently(tmp_path):
     assert len(set(pictures)) == 6
 
 
+@pytest.mark.parametrize("changes", [(), ("min_crop=0.7", "max_expand=1.4")])
+def test_boxes_stay_on_their_objects(changes, tmp_path):
+    data, dataset = opened(write_sized(tmp_path, [(60, 40), (40, 70)], boxes=[(8, 12, 20, 16)]), "short_side=[64]", "long_side=128", *changes)
+    for number, (height, width) in enumerate([(60, 40), (40, 70)], start=1):
+        picture = np.zeros((height, width, 3), np.uint8)
+        picture[12:28, 8:28] = 255
+        Image.fromarray(picture).save(tmp_path / "train" / f"{number}.png")
+    mirrored = set()
+    for batch in stream(BatchPlan(dataset, data, 2, 0), data, 0, 12):
+        for image, (box,), size in zip(batch["image"], batch["boxes"], batch["image_size"]):
+            rows, columns = np.nonzero(image[..., 0] > 127)
+            np.testing.assert_allclose(box, (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1), atol=1.5)
+            mirrored.add(bool(box[[1, 3]].mean() > size[1] / 2))
+    assert mirrored == {False, True}
+
+
 @pytest.mark.parametrize("resize", ["keep_ratio", "stretch"])
 def test_element_specs_never_change(folder, resize):
     data, dataset = opened(folder, f"resize={resize}", "stretch_size=[16, 24]", *ALL_AUGMENTATIONS)
@@ -184,7 +208,7 @@ def test_evaluation_shows_every_record_once_in_full_batches(folder):
 def test_a_picture_of_another_size_than_annotated_is_named(tmp_path):
     data, dataset = opened(write_sized(tmp_path, [(20, 30), (20, 30)]))
     Image.new("RGB", (31, 20)).save(tmp_path / "train" / "2.png")
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"picture .*2.png has height and width"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"picture .*2.png has height and width \[20, 31\]"):
         stream(BatchPlan(dataset, data, 2, 0), data, 0, 1)
 
 
