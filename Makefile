@@ -25,7 +25,7 @@ endef
 PIP = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 QUIETLY = >"$(VENV)/pip.log" 2>&1 || { cat "$(VENV)/pip.log" >&2; exit 1; }
 
-.PHONY: help venv test demo peers clean
+.PHONY: help venv test demo peers benchmarks clean
 
 help:  ## list the targets
 	@echo "make TARGET [PYTHON=python3.13]"
@@ -35,7 +35,7 @@ venv: $(BUILT)  ## make .venv (or .venv-X.Y for PYTHON=pythonX.Y), install lhrcn
 	@echo "$(VENV) is ready: $(BIN)/lhrcnn"
 
 test: $(BUILT)  ## the same, then all tests; TESTS="tests/ops -x" chooses
-	"$(BIN)/python" -m pytest $(TESTS)
+	"$(BIN)/python" -m pytest -n auto --dist loadfile $(TESTS)
 
 demo: $(BUILT)  ## the same, then train on the embedded data set, evaluate, export and draw detections
 	"$(BIN)/lhrcnn" train --config configs/light_head_xception_shapes.yaml --run_dir $(RUN)
@@ -45,6 +45,9 @@ demo: $(BUILT)  ## the same, then train on the embedded data set, evaluate, expo
 	@echo "Trained model: $(RUN)   SavedModel: $(RUN)/export   pictures: $(RUN)/pictures   curves: $(BIN)/tensorboard --logdir $(RUN)"
 
 peers: $(PEERS)/.installed  ## make .venv-peers with PyTorch and torchvision, which the benchmarks compare with (Python 3.8 to 3.11)
+
+benchmarks: $(BUILT) $(PEERS)/.installed  ## measure speed against the peers and write docs/speed.md: half an hour on an idle machine
+	"$(BIN)/python" benchmarks/run_all.py
 
 clean:  ## remove environments and build outputs; runs/ and datasets/ stay
 	rm -rf .venv .venv-3.* $(PEERS) build dist *.egg-info .pytest_cache

@@ -58,7 +58,7 @@ setuptools.setup(
         "matplotlib>=3.7,<4",
     ],
     extras_require={
-        "test": ["pytest>=7.4,<10"],
+        "test": ["pytest>=7.4,<10", "pytest-xdist>=3.5,<4"],
         "cuda": ["tensorflow[and-cuda]"],  # NVIDIA's libraries for a GPU, Linux only
     },
     entry_points={"console_scripts": ["lhrcnn = lhrcnn.cli:main"]},

@@ -144,7 +144,7 @@ def fake_python(folder, version, has_ensurepip=True):
 def test_make_alone_lists_the_targets(make):
     result = make()
     assert result.returncode == 0
-    assert {"help", "venv", "test", "demo", "peers", "clean"} == set(re.findall(r"make (\w+)\t", result.stdout))
+    assert {"help", "venv", "test", "demo", "peers", "benchmarks", "clean"} == set(re.findall(r"make (\w+)\t", result.stdout))
 
 
 @pytest.mark.parametrize("version", ["2.7", "3.8", "3.14"])

@@ -1,0 +1,60 @@
+"""Runs the benchmarks one after the other and writes what they print into docs/speed.md, a section each.
+
+    python benchmarks/run_all.py [NAME...] [--data_dir ../shared/data/voc2007_192/VOCdevkit]
+
+With names, e.g. `psroi_align detector`, only those run, and only their sections are replaced. Nothing else should run meanwhile.
+"""
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+PAGE = FOLDER.parent / "docs" / "speed.md"
+NAMES = ["psroi_align", "roi_ops", "grouped_convolution", "detector", "faster_rcnn", "input", "training", "train_step", "scaling", "coco_eval"]
+WITH_DATA = ("input", "training")
+HEAD = """# Speed
+
+Written by `make benchmarks`: medians of runs by turns with the peer or the limit they are compared with, on the machine that each
+section names. A verdict says which limit a figure was meant to keep.
+
+"""
+
+
+def sections(text):
+    """{name: section} of the page; a section begins with `<!-- name -->`."""
+    parts = re.split(r"^<!-- (\w+) -->\n", text, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="which; all without a name")
+    parser.add_argument("--data_dir", default="../shared/data/voc2007_192/VOCdevkit", help="VOC devkit for the input pipeline")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in NAMES]
+    if unknown:
+        parser.error(f"{unknown[0]}: no such benchmark; there are {', '.join(NAMES)}")
+    known = sections(PAGE.read_text(encoding="utf-8")) if PAGE.is_file() else {}
+    failed = []
+    for name in arguments.names or NAMES:
+        data = ["--data_dir", arguments.data_dir] if name in WITH_DATA else []
+        process = subprocess.Popen([sys.executable, f"benchmarks/{name}.py", *data], cwd=FOLDER.parent, stdout=subprocess.PIPE, text=True,
+                                   env={**os.environ, "PYTHONPATH": str(FOLDER.parent)})
+        lines = []
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+        if process.wait():
+            failed.append(name)
+            continue
+        known[name] = "".join(lines).strip() + "\n\n"
+        PAGE.write_text(HEAD + "".join(f"<!-- {name} -->\n{known[name]}" for name in NAMES if name in known), encoding="utf-8")
+    if failed:
+        sys.exit(f"no result from: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
