@@ -1,6 +1,6 @@
 """Runs the benchmarks one after the other and writes what they print into docs/speed.md, a section each.
 
-    python benchmarks/run_all.py [NAME...] [--data_dir ../shared/data/voc2007_192/VOCdevkit]
+    python benchmarks/run_all.py [NAME...]
 
 With names, e.g. `psroi_align detector`, only those run, and only their sections are replaced. Nothing else should run meanwhile.
 """
@@ -13,8 +13,12 @@ import sys
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs" / "speed.md"
-NAMES = ["psroi_align", "roi_ops", "grouped_convolution", "detector", "faster_rcnn", "input", "training", "train_step", "scaling", "coco_eval"]
-WITH_DATA = ("input", "training")
+DATA = "../shared/data/voc2007_192/VOCdevkit"
+BENCHMARKS = {  # section: script and arguments
+    "psroi_align": ["psroi_align"], "roi_ops": ["roi_ops"], "grouped_convolution": ["grouped_convolution"], "detector": ["detector"],
+    "faster_rcnn": ["faster_rcnn"], "resnext": ["faster_rcnn", "--case", "resnext"], "faster_rcnn_training": ["faster_rcnn", "--case", "training"],
+    "input": ["input", "--data_dir", DATA], "training": ["training", "--data_dir", DATA], "train_step": ["train_step"], "scaling": ["scaling"],
+    "coco_eval": ["coco_eval"]}
 HEAD = """# Speed
 
 Written by `make benchmarks`: medians of runs by turns with the peer or the limit they are compared with, on the machine that each
@@ -32,16 +36,15 @@ def sections(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="which; all without a name")
-    parser.add_argument("--data_dir", default="../shared/data/voc2007_192/VOCdevkit", help="VOC devkit for the input pipeline")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.names if name not in NAMES]
+    unknown = [name for name in arguments.names if name not in BENCHMARKS]
     if unknown:
-        parser.error(f"{unknown[0]}: no such benchmark; there are {', '.join(NAMES)}")
+        parser.error(f"{unknown[0]}: no such benchmark; there are {', '.join(BENCHMARKS)}")
     known = sections(PAGE.read_text(encoding="utf-8")) if PAGE.is_file() else {}
     failed = []
-    for name in arguments.names or NAMES:
-        data = ["--data_dir", arguments.data_dir] if name in WITH_DATA else []
-        process = subprocess.Popen([sys.executable, f"benchmarks/{name}.py", *data], cwd=FOLDER.parent, stdout=subprocess.PIPE, text=True,
+    for name in arguments.names or BENCHMARKS:
+        script, *options = BENCHMARKS[name]
+        process = subprocess.Popen([sys.executable, f"benchmarks/{script}.py", *options], cwd=FOLDER.parent, stdout=subprocess.PIPE, text=True,
                                    env={**os.environ, "PYTHONPATH": str(FOLDER.parent)})
         lines = []
         for line in process.stdout:
@@ -51,7 +54,7 @@ def main():
             failed.append(name)
             continue
         known[name] = "".join(lines).strip() + "\n\n"
-        PAGE.write_text(HEAD + "".join(f"<!-- {name} -->\n{known[name]}" for name in NAMES if name in known), encoding="utf-8")
+        PAGE.write_text(HEAD + "".join(f"<!-- {name} -->\n{known[name]}" for name in BENCHMARKS if name in known), encoding="utf-8")
     if failed:
         sys.exit(f"no result from: {', '.join(failed)}")
 
