@@ -32,13 +32,14 @@ def main():
     """Prints a table with a row for each shape, and checks that no grouped convolution costs more than the dense one."""
     arguments = measure.parse(__doc__, rounds=5, groups=64)
     import tensorflow as tf
-    from lhrcnn.backbones.grouped_convolution import GroupedConv2D
+    from lhrcnn.backbones.layers import ConvNorm
+    from lhrcnn.config import BackboneConfig
     report = measure.Report(f"3 x 3 convolution in {arguments.groups} groups", arguments)
     rows = []
     for height, width, channels, strides in SHAPES:
         x, turns = tf.random.normal([1, height, width, channels]), {}
-        for name, layer in (("grouped", GroupedConv2D(channels, 3, strides, "same", groups=arguments.groups, use_bias=False)),
-                            ("dense", tf.keras.layers.Conv2D(channels, 3, strides, "same", use_bias=False))):
+        for name, groups in (("grouped", arguments.groups), ("dense", 1)):
+            layer = ConvNorm(BackboneConfig(batch_norm="frozen"), channels, 3, name, strides=strides, groups=groups)
             turns[name], turns[f"{name} both"] = cases(layer, x)
         times = measure.by_turns(turns, arguments.rounds, warm_up=1)
         medians = {name: measure.median(values) for name, values in times.items()}

@@ -10,28 +10,15 @@ from lhrcnn.nms import on_gpu
 MERGED_CHANNELS = 32  # wide enough for an efficient matrix product, narrow enough to waste little on the zeros between groups
 
 
-class GroupedConv2D(tf.keras.layers.Conv2D):
-    """Keras's Conv2D with `groups`, kernel [h, w, C / groups, filters] included, computed by `grouped_convolution`.
-
-    Keras itself compiles grouped convolutions with XLA, whose gradients take seconds on a CPU."""
-
-    def convolution_op(self, inputs, kernel):
-        return grouped_convolution(inputs, kernel, self.groups, self.strides, self.padding.upper(), self.dilation_rate)
-
-    def call(self, inputs):
-        outputs = self.convolution_op(inputs, self.kernel)
-        outputs = tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
-        return self.activation(outputs)
-
-
 def grouped_convolution(x, kernel, groups, strides=1, padding="SAME", dilations=1):
     """Convolution of x [B, h, w, C] in `groups` runs of consecutive channels, each with its share of kernel [kh, kw, C / groups, D];
-    returns [B, h', w', D].
+    returns [B, h', w', D]. `padding` is SAME or VALID, or, without dilation, tf.nn.conv2d's list.
 
     cuDNN does it on GPUs. TensorFlow has no gradient of it for CPUs: there, neighbouring groups merge into dense convolutions of
     MERGED_CHANNELS, with zeros where a kernel would cross from one group to another."""
-    convolve = functools.partial(tf.nn.convolution, strides=strides, padding=padding, dilations=dilations)
-    if on_gpu():
+    convolution = tf.nn.convolution if dilations > 1 else tf.nn.conv2d  # the second has no dilated gradients on CPUs, but takes explicit padding
+    convolve = functools.partial(convolution, strides=strides, padding=padding, dilations=dilations)
+    if groups == 1 or on_gpu():
         return convolve(x, kernel)
     inputs, outputs = kernel.shape[2], kernel.shape[3] // groups  # channels of a group
     merged = math.gcd(groups, max(1, MERGED_CHANNELS // inputs))

@@ -4,7 +4,7 @@ import typing
 
 import tensorflow as tf
 
-from lhrcnn.backbones.grouped_convolution import GroupedConv2D
+from lhrcnn.backbones.grouped_convolution import grouped_convolution
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)  # of ImageNet, RGB, 0-255: torchvision's and most others' normalisation
 PIXEL_STD = (58.395, 57.12, 57.375)
@@ -32,72 +32,64 @@ class Backbone:
 
 
 class ConvNorm(tf.keras.layers.Layer):
-    """A convolution without bias and its batch norm: [B, h, w, C] -> [B, h', w', D], one convolution with a bias wherever the statistics
-    are fixed. The variables are those of the two layers, under their names."""
+    """A convolution and its batch norm: [B, h, w, C] -> [B, h / strides, w / strides, D]; one convolution with a bias wherever the
+    statistics are fixed.
 
-    def __init__(self, convolution, norm, learns_statistics):
-        """`convolution` is a Conv2D or DepthwiseConv2D, `norm` a BatchNormalization; `learns_statistics`: training uses the batch's."""
-        super().__init__(name=convolution.name)
-        self.convolution, self.norm, self.learns_statistics = convolution, norm, learns_statistics
+    Zeros around the map keep the window centred, as many on each side: sums of strides then do not drift."""
+
+    def __init__(self, config, channels, size, name, strides=1, dilation=1, groups=1, epsilon=1e-5):
+        """`config` is a BackboneConfig; `channels` is D, or None for a depthwise convolution, which keeps C."""
+        super().__init__(name=name)
+        self.channels, self.size, self.strides, self.dilation, self.groups = channels, size, strides, dilation, groups
+        self.learns_statistics = config.batch_norm == "train"
+        self.norm = tf.keras.layers.BatchNormalization(momentum=config.batch_norm_momentum, epsilon=epsilon, name=f"{name}_norm",
+                                                       trainable=config.batch_norm != "frozen")
 
     def build(self, input_shape):
-        self.convolution.build(input_shape)
+        depthwise, inputs = self.channels is None, input_shape[-1]
+        shape = [self.size, self.size, *((inputs, 1) if depthwise else (inputs // self.groups, self.channels))]
+        self.kernel = self.add_weight("depthwise_kernel" if depthwise else "kernel", shape, initializer="he_normal")
         with tf.name_scope(f"{self.norm.name}/"):
-            self.norm.build(self.convolution.compute_output_shape(input_shape))
+            self.norm.build([None, None, None, inputs if depthwise else self.channels])
         super().build(input_shape)
 
     def call(self, x, training=False):
         if training and self.learns_statistics and self.norm.trainable:
-            return self.norm(self.convolution(x), training=True)
-        norm, depthwise = self.norm, isinstance(self.convolution, tf.keras.layers.DepthwiseConv2D)
+            return self.norm(self._convolve(x, self.kernel), training=True)
+        norm = self.norm
         factor = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
         bias = tf.cast(norm.beta - norm.moving_mean * factor, self.compute_dtype)
-        if depthwise:
-            kernel = self.convolution.depthwise_kernel * tf.cast(factor[:, None], self.compute_dtype)
-            x = tf.nn.depthwise_conv2d(x, kernel, (1, *self.convolution.strides, 1), self.convolution.padding.upper())
-        else:
-            x = self.convolution.convolution_op(x, self.convolution.kernel * tf.cast(factor, self.compute_dtype))
-        return tf.nn.bias_add(x, bias)
+        factor = tf.cast(factor if self.channels else factor[:, None], self.compute_dtype)
+        return tf.nn.bias_add(self._convolve(x, self.kernel * factor), bias)
+
+    def _convolve(self, x, kernel):
+        around = [self.size // 2] * 2
+        padding = "SAME" if self.strides == 1 else [[0, 0], around, around, [0, 0]]
+        if self.channels is None:
+            return tf.nn.depthwise_conv2d(x, kernel, [1, self.strides, self.strides, 1], padding)
+        return grouped_convolution(x, kernel, self.groups, self.strides, padding, self.dilation)
 
 
-def batch_norm(config, epsilon=1e-5):
-    """A function convolution -> `ConvNorm` with batch norm frozen or learned as the BackboneConfig says."""
-    def norm(convolution):
-        layer = tf.keras.layers.BatchNormalization(momentum=config.batch_norm_momentum, epsilon=epsilon, name=f"{convolution.name}_norm",
-                                                   trainable=config.batch_norm != "frozen")
-        return ConvNorm(convolution, layer, learns_statistics=config.batch_norm == "train")
-    return norm
+class MaxPool(tf.keras.layers.Layer):
+    """Maxima of 3 x 3 cells with stride 2, [B, h, w, C] -> [B, h / 2, w / 2, C], the windows centred like those of `ConvNorm`."""
+
+    def call(self, x):
+        return tf.nn.max_pool2d(x, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
 
 
-def conv(x, channels, size, name, norm, strides=1, activation="relu", dilation=1, groups=1):
-    """Convolution without bias, normalisation and activation; padding is symmetric, see `pad`."""
-    padding = "same" if strides == 1 else "valid"
-    x = pad(x, size, name) if strides > 1 else x
-    kind = GroupedConv2D if groups > 1 else tf.keras.layers.Conv2D
-    x = norm(kind(channels, size, strides, padding, dilation_rate=dilation, groups=groups, use_bias=False, kernel_initializer="he_normal",
-                  name=name))(x)
-    return _activated(x, name, activation)
+def conv(x, channels, size, name, config, activation="relu", **options):
+    """Convolution, batch norm and activation of x [B, h, w, C]; `options` as of `ConvNorm`."""
+    x = ConvNorm(config, channels, size, name, **options)(x)
+    if activation is None:
+        return x
+    return tf.keras.layers.ReLU(6.0 if activation == "relu6" else None, name=f"{name}_{activation}")(x)
 
 
-def depthwise(x, size, name, norm, strides=1, activation="relu"):
-    """Depthwise convolution without bias, normalisation and activation, padded like `conv`."""
-    padding = "same" if strides == 1 else "valid"
-    x = pad(x, size, name) if strides > 1 else x
-    x = norm(tf.keras.layers.DepthwiseConv2D(size, strides, padding, use_bias=False, depthwise_initializer="he_normal", name=name))(x)
-    return _activated(x, name, activation)
+def depthwise(x, size, name, config, **options):
+    """The same with a depthwise convolution."""
+    return conv(x, None, size, name, config, **options)
 
 
 def scaled(channels, factor, multiple=1):
     """`channels` times `factor`, rounded to a multiple, at least one multiple."""
     return max(multiple, int(channels * factor / multiple + 0.5) * multiple)
-
-
-def pad(x, size, name):
-    """Zeros around x [B, h, w, C], as many on each side as keep a `size` wide window centred: sums of strides then do not drift."""
-    return tf.keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x) if size > 1 else x
-
-
-def _activated(x, name, activation):
-    if activation is None:
-        return x
-    return tf.keras.layers.ReLU(6.0 if activation == "relu6" else None, name=f"{name}_{activation}")(x)

@@ -13,15 +13,14 @@ def mobilenet_v2(config):
     and config.out_stride (16 keeps the resolution of the last stage, without dilation).
 
     `config` is a BackboneConfig. The last 1x1 convolution (1280 channels) belongs to the classifier and is left out."""
-    norm = layers.batch_norm(config)
     image = tf.keras.Input([None, None, 3], name="image")
-    x = layers.conv(image, _channels(32, config), 3, "block0", norm, strides=2, activation="relu6")
+    x = layers.conv(image, _channels(32, config), 3, "block0", config, strides=2, activation="relu6")
     maps, index = {}, 0
     for expansion, channels, repeats, stride in BLOCKS:
         for repeat in range(repeats):
             index += 1
             first_stride = 1 if channels == 160 and config.out_stride == 16 else stride
-            x = _inverted_residual(x, _channels(channels, config), expansion, first_stride if repeat == 0 else 1, f"block{index}", norm)
+            x = _inverted_residual(x, _channels(channels, config), expansion, first_stride if repeat == 0 else 1, f"block{index}", config)
             if index in MAP_AFTER:
                 maps[MAP_AFTER[index]] = x
     return layers.Backbone(image, maps, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}, layers.PIXEL_MEAN, layers.PIXEL_STD,
@@ -32,12 +31,12 @@ def _channels(channels, config):
     return layers.scaled(channels, config.width, multiple=8)
 
 
-def _inverted_residual(x, channels, expansion, stride, name, norm):
+def _inverted_residual(x, channels, expansion, stride, name, config):
     y = x
     if expansion > 1:
-        y = layers.conv(y, expansion * x.shape[-1], 1, f"{name}_expand", norm, activation="relu6")
-    y = layers.depthwise(y, 3, f"{name}_depthwise", norm, strides=stride, activation="relu6")
-    y = layers.conv(y, channels, 1, f"{name}_project", norm, activation=None)
+        y = layers.conv(y, expansion * x.shape[-1], 1, f"{name}_expand", config, activation="relu6")
+    y = layers.depthwise(y, 3, f"{name}_depthwise", config, strides=stride, activation="relu6")
+    y = layers.conv(y, channels, 1, f"{name}_project", config, activation=None)
     if stride == 1 and x.shape[-1] == channels:
         y = tf.keras.layers.Add(name=f"{name}_add")([x, y])
     return y

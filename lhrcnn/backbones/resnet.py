@@ -30,16 +30,15 @@ def resnet(config):
     config.out_stride; c5 at stride 16 has config.dilation in all its units.
 
     `config` is a BackboneConfig; with last_level c4 there is no c5, see `stage5`."""
-    norm = layers.batch_norm(config)
     image = tf.keras.Input([None, None, 3], name="image")
-    x = layers.conv(image, layers.scaled(64, config.width), 7, "stem", norm, strides=2)
-    same = config.stem_pool == "same"
-    x = tf.keras.layers.MaxPool2D(3, 2, "same" if same else "valid", name="stem_pool")(x if same else layers.pad(x, 3, "stem_pool"))
+    x = layers.conv(image, layers.scaled(64, config.width), 7, "stem", config, strides=2)
+    pool = tf.keras.layers.MaxPool2D(3, 2, "same", name="stem_pool") if config.stem_pool == "same" else layers.MaxPool(name="stem_pool")
+    x = pool(x)
     maps, strides = {}, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}
     levels = LEVELS[:LEVELS.index(config.last_level) + 1]
     for level in levels:
         dilated = level == "c5" and config.out_stride == 16
-        x = _stage(x, level, config, norm, strides=1 if level == "c2" or dilated else 2, dilation=config.dilation if dilated else 1)
+        x = _stage(x, level, config, strides=1 if level == "c2" or dilated else 2, dilation=config.dilation if dilated else 1)
         maps[level] = x
     return layers.Backbone(image, maps, {level: strides[level] for level in levels}, layers.PIXEL_MEAN, layers.PIXEL_STD,
                            stages=("stem", *levels))
@@ -48,26 +47,26 @@ def resnet(config):
 def stage5(config):
     """The last stage as a model of its own, for boxes pooled from c4: [N, 14, 14, C] -> [N, 7, 7, 2 C]."""
     pooled = tf.keras.Input([None, None, layers.scaled(1024, config.width)], name="pooled")
-    return tf.keras.Model(pooled, _stage(pooled, "c5", config, layers.batch_norm(config), strides=2), name="stage5")
+    return tf.keras.Model(pooled, _stage(pooled, "c5", config, strides=2), name="stage5")
 
 
-def _stage(x, level, config, norm, strides, dilation=1):
+def _stage(x, level, config, strides, dilation=1):
     architecture, index = ARCHITECTURES[config.name], LEVELS.index(level)
     for unit in range(architecture.units[index]):
-        x = _unit(x, index, architecture, config, f"{level}_{unit + 1}", norm, strides if unit == 0 else 1, dilation, widens=unit == 0)
+        x = _unit(x, index, architecture, config, f"{level}_{unit + 1}", strides if unit == 0 else 1, dilation, widens=unit == 0)
     return x
 
 
-def _unit(x, stage, architecture, config, name, norm, strides, dilation, widens):
+def _unit(x, stage, architecture, config, name, strides, dilation, widens):
     """A bottleneck: 1x1 to the inner channels, 3x3 in groups, 1x1 to the stage's channels; the input, projected if it widens, is added."""
     groups = architecture.groups
     inner = layers.scaled(groups * architecture.group_channels * 2 ** stage, config.width, multiple=groups)
     channels = layers.scaled(256 * 2 ** stage, config.width)
     first, second = (strides, 1) if config.style == "caffe" else (1, strides)
-    y = layers.conv(x, inner, 1, f"{name}_reduce", norm, strides=first)
-    y = layers.conv(y, inner, 3, f"{name}_conv", norm, strides=second, dilation=dilation, groups=groups)
-    y = layers.conv(y, channels, 1, f"{name}_expand", norm, activation=None)
+    y = layers.conv(x, inner, 1, f"{name}_reduce", config, strides=first)
+    y = layers.conv(y, inner, 3, f"{name}_conv", config, strides=second, dilation=dilation, groups=groups)
+    y = layers.conv(y, channels, 1, f"{name}_expand", config, activation=None)
     if widens:
-        x = layers.conv(x, channels, 1, f"{name}_shortcut", norm, strides=strides, activation=None)
+        x = layers.conv(x, channels, 1, f"{name}_shortcut", config, strides=strides, activation=None)
     y = tf.keras.layers.Add(name=f"{name}_add")([x, y])
     return tf.keras.layers.ReLU(name=f"{name}_relu")(y)

@@ -17,30 +17,29 @@ def xception(config):
 
     `config` is a BackboneConfig; c3 and c4 have strides 8 and 16, c5 has config.out_stride (without dilation, as the paper's
     small model)."""
-    norm = layers.batch_norm(config)
     image = tf.keras.Input([None, None, 3], name="image")
-    x = layers.conv(image, layers.scaled(STEM_CHANNELS, config.width), 3, "stem", norm, strides=2)
-    x = tf.keras.layers.MaxPool2D(3, 2, name="stem_pool")(layers.pad(x, 3, "stem_pool"))
+    x = layers.conv(image, layers.scaled(STEM_CHANNELS, config.width), 3, "stem", config, strides=2)
+    x = layers.MaxPool(name="stem_pool")(x)
     maps = {}
     for name, channels, units in STAGES:
         stride = 1 if name == "c5" and config.out_stride == 16 else 2
         for index in range(units):
-            x = _unit(x, layers.scaled(channels, config.width), stride if index == 0 else 1, f"{name}_{index + 1}", norm)
+            x = _unit(x, layers.scaled(channels, config.width), stride if index == 0 else 1, f"{name}_{index + 1}", config)
         maps[name] = x
     return layers.Backbone(image, maps, {"c3": 8, "c4": 16, "c5": config.out_stride}, layers.PIXEL_MEAN, layers.PIXEL_STD,
                            stages=("stem", "c3", "c4", "c5"))
 
 
-def _unit(x, channels, stride, name, norm):
+def _unit(x, channels, stride, name, config):
     """One unit; where width changes the shortcut is concatenated (pooled with stride 2), elsewhere it is added."""
     widens = x.shape[-1] != channels
     new = channels - x.shape[-1] if widens else channels
-    y = layers.conv(x, layers.scaled(channels, 0.25), 1, f"{name}_reduce", norm)
-    y = layers.depthwise(y, 3, f"{name}_depthwise", norm, strides=stride, activation=None)
-    y = layers.conv(y, new, 1, f"{name}_expand", norm, activation=None)
+    y = layers.conv(x, layers.scaled(channels, 0.25), 1, f"{name}_reduce", config)
+    y = layers.depthwise(y, 3, f"{name}_depthwise", config, strides=stride, activation=None)
+    y = layers.conv(y, new, 1, f"{name}_expand", config, activation=None)
     if widens:
         if stride > 1:
-            x = tf.keras.layers.AveragePooling2D(3, stride, name=f"{name}_pool")(layers.pad(x, 3, f"{name}_pool"))
+            x = tf.keras.layers.AveragePooling2D(3, stride, name=f"{name}_pool")(tf.keras.layers.ZeroPadding2D(1, name=f"{name}_pool_pad")(x))
         y = tf.keras.layers.Concatenate(name=f"{name}_concat")([x, y])
     else:
         y = tf.keras.layers.Add(name=f"{name}_add")([x, y])

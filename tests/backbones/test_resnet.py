@@ -8,6 +8,7 @@ import tensorflow as tf
 from lhrcnn import config as configs
 from lhrcnn.backbones import grouped_convolution
 from lhrcnn.backbones import resnet as module
+from lhrcnn.backbones.layers import ConvNorm
 from lhrcnn.backbones.resnet import resnet, stage5
 
 
@@ -34,7 +35,7 @@ def randomise(model):
 
 def strided_or_dilated(model):
     """{name: (strides, dilation)} of the convolutions where they are not both 1."""
-    layers = {layer.name: (layer.strides[0], layer.dilation_rate[0]) for layer in model.submodules if isinstance(layer, tf.keras.layers.Conv2D)}
+    layers = {layer.name: (layer.strides, layer.dilation) for layer in model.layers if isinstance(layer, ConvNorm)}
     return {name: values for name, values in layers.items() if values != (1, 1)}
 
 
