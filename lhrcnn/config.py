@@ -41,7 +41,7 @@ class DataConfig:
     test_short_side: int = option(0, "short side in px for evaluation and prediction; 0: the last of short_side", minimum=0)
     long_side: int = option(1333, "longest side in px after a keep_ratio resize", minimum=1)
     stretch_size: typing.List[int] = option([144, 144], "height and width in px of a stretch resize", minimum=1)
-    antialias: bool = option(True, "low-pass filter when a resize shrinks pictures")
+    antialias: bool = option(False, "low-pass filter when a resize shrinks pictures; takes longer than decoding them")
     pad_multiple: int = option(32, "padded height and width are multiples of this many px", minimum=1)
     aspect_groups: typing.List[float] = option([1.0, 1.34, 1.67], "long/short ratios of the padded canvases; pictures share a batch within one canvas")
     flip: bool = option(True, "mirror half of the training pictures left-right")

@@ -94,17 +94,17 @@ class TwoStageDetector(tf.keras.Model):
 
     def train_step(self, batch):
         """One update; returns this replica's part of the losses and counts, which Keras `fit` sums up."""
-        variables = self.trainable_variables
+        variables, l2 = self.trainable_variables, self._l2()
         with tf.GradientTape() as tape:
             scalars = self.losses_of(batch, training=True, step=self.optimizer.iterations)
-            scalars["l2"] = self._l2() / tf.distribute.get_replica_context().num_replicas_in_sync
             loss = _total(scalars)
-        gradients = self.optimizer.compute_gradients(loss, variables, tape)
+        gradients = [(self._decayed(gradient, variable), variable)
+                     for gradient, variable in self.optimizer.compute_gradients(loss, variables, tape)]
         self.optimizer.apply_gradients([(gradient if factor == 1 else gradient * factor, variable)
                                         for (gradient, variable), factor in zip(gradients, self.gradient_factors)])
         if self.ema is not None:
             self.ema.update()
-        return {"loss": loss, **scalars}
+        return {"loss": loss + l2, **scalars, "l2": l2}
 
     def test_step(self, batch):
         """Like `train_step`, without an update."""
@@ -119,9 +119,24 @@ class TwoStageDetector(tf.keras.Model):
         return rows[local * context.replica_id_in_sync_group:][:local]
 
     def _l2(self):
-        """Half the squared norm of the decayed variables, times weight_decay; kernels only, not batch norm or biases."""
-        kernels = [variable for variable in self.trainable_variables if "kernel" in variable.name]
-        return self.weight_decay * tf.add_n([tf.nn.l2_loss(tf.cast(kernel, tf.float32)) for kernel in kernels])
+        """This replica's share of half the squared norm of the decayed variables, times weight_decay."""
+        kernels = [variable for variable in self.trainable_variables if _decays(variable)]
+        return self._decay_share() * tf.add_n([tf.nn.l2_loss(tf.cast(kernel, tf.float32)) for kernel in kernels])
+
+    def _decayed(self, gradient, variable):
+        """The gradient with that of `_l2` added: only once it is there, or products with all kernels would wait for it in memory."""
+        if not _decays(variable) or not self.weight_decay:
+            return gradient
+        with tf.control_dependencies([gradient]):
+            return gradient + self._decay_share() * tf.cast(variable, gradient.dtype)
+
+    def _decay_share(self):
+        return self.weight_decay / tf.distribute.get_replica_context().num_replicas_in_sync
+
+
+def _decays(variable):
+    """Kernels decay, not batch norm or biases."""
+    return "kernel" in variable.name
 
 
 def _total(scalars):

@@ -45,7 +45,7 @@ def test_what_is_there_is_not_made_again(opened):
 def test_changed_pictures_and_options_have_files_of_their_own(opened, tmp_path):
     data, records = opened
     names = {str(cache.fill(records, data, [10])[0, 0])}
-    for change in ("antialias=false", "long_side=12", "resize=stretch"):
+    for change in ("antialias=true", "long_side=12", "resize=stretch"):
         changed = options(tmp_path, "format=coco", f"cache_dir={data.cache_dir}", change)
         names.add(str(cache.fill(records, changed, [10])[0, 0]))
     Image.new("RGB", (30, 20), "red").save(records[0].path)
