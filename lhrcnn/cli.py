@@ -19,7 +19,8 @@ from lhrcnn.config import ConfigError
 
 COMMANDS = {"train": train.COMMAND, "eval": evaluate.COMMAND, "predict": predict.COMMAND, "export": export.COMMAND,
             "benchmark": benchmark.COMMAND, "convert": convert.COMMAND, "data check": data.CHECK, "data browse": data.BROWSE,
-            "data make-shapes": data.MAKE_SHAPES, "build-ops": build_ops.COMMAND, "env": env.COMMAND}
+            "data make-shapes": data.MAKE_SHAPES, "data imagenet-split": data.IMAGENET_SPLIT, "data voc-to-det": data.VOC_TO_DET,
+            "build-ops": build_ops.COMMAND, "env": env.COMMAND}
 HELP = ("-h", "-help", "--help", "help")
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 WIDTH = 100
@@ -110,7 +111,7 @@ def _parse(name, command, values, arguments):
 
 def _overview(prefix=""):
     names = [name for name in COMMANDS if name.startswith(prefix)]
-    lines = [f"  {name:<18}{COMMANDS[name].summary}" for name in names]
+    lines = [f"  {name:<21}{COMMANDS[name].summary}" for name in names]
     return "\n".join([f"usage: lhrcnn {prefix}COMMAND [FLAGS]", "", *lines, "", "`lhrcnn COMMAND --help` lists the flags of a command."])
 
 

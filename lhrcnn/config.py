@@ -29,9 +29,9 @@ def option(default, meaning, choices=None, minimum=None):
 @dataclasses.dataclass
 class DataConfig:
     """Where the pictures are and what happens to them before the network."""
-    format: str = option("shapes", "layout of the data set; shapes is generated when missing", ["shapes", "coco", "voc"])
+    format: str = option("shapes", "layout of the data set; shapes is generated when missing", ["shapes", "coco", "voc", "imagenet_det"])
     dir: str = option("datasets/shapes", "folder of the data set; --data_dir overrides it")
-    train_split: str = option("train", "training pictures: VOC list (VOC2007/trainval, + joins lists), COCO split name or .json file")
+    train_split: str = option("train", "training pictures: VOC or DET list (VOC2007/trainval, + joins lists), COCO split name or .json file")
     val_split: str = option("val", "pictures evaluated during training, named the same way; empty: none")
     test_split: str = option("val", "pictures eval_main.py scores by default")
     image_dir: str = option("", "COCO only: folder of the pictures, relative to dir; empty: found by the split's name")
@@ -54,6 +54,7 @@ class DataConfig:
     max_boxes: int = option(100, "most ground-truth boxes kept a picture; the largest ones stay", minimum=1)
     keep_empty: bool = option(False, "train on pictures without boxes too")
     use_difficult: bool = option(True, "train on VOC boxes marked difficult (they never count in evaluation)")
+    max_aspect: float = option(0.0, "train on pictures with a long/short ratio up to this; 0: all", minimum=0)
     on_error: str = option("fail", "unreadable or wrong pictures and boxes: fail, or skip and count them", ["fail", "skip"])
     cache_dir: str = option("", "folder for decoded, resized pictures; empty: decode every time")
     workers: int = option(0, "parallel reads and decodes; 0: as many as tf.data finds best", minimum=0)
@@ -204,7 +205,8 @@ class TrainConfig:
 class EvalConfig:
     """Evaluation of detections."""
     batch_size: int = option(8, "pictures a step over all devices", minimum=1)
-    metrics: typing.List[str] = option(["coco"], "coco: 12 numbers; voc07: 11-point; voc: area under the curve", ["coco", "voc07", "voc"])
+    metrics: typing.List[str] = option(["coco"], "coco: 12 numbers; voc07: 11-point; voc: area under the curve; ilsvrc: ImageNet DET's",
+                                         ["coco", "voc07", "voc", "ilsvrc"])
     backend: str = option("fast", "fast: faster-coco-eval; reference: pycocotools", ["fast", "reference"])
 
 

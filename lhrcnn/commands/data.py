@@ -1,4 +1,4 @@
-"""`lhrcnn data check`, `lhrcnn data browse` and `lhrcnn data make-shapes`."""
+"""`lhrcnn data check`, `browse`, `make-shapes`, `imagenet-split` and `voc-to-det`."""
 import pathlib
 
 from absl import flags
@@ -111,6 +111,59 @@ def make_shapes(values, arguments):
           f"COCO data set  {values.output}")
 
 
+def define_imagenet_split(values):
+    """The flags of `lhrcnn data imagenet-split`."""
+    commands.define_data_dir_flag(values)
+    flags.DEFINE_string("val2", "", "list of the pictures of val2, a name or a .txt file; none: halves of the same class balance",
+                        flag_values=values)
+    flags.DEFINE_integer("per_class", 0, "most training pictures a class; 0: all", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer("seed", 0, "of the halves and of the training pictures that stay", lower_bound=0, flag_values=values)
+
+
+def imagenet_split(values, arguments):
+    """Writes the lists train, val1 and val2, and prints how well the halves are balanced."""
+    del arguments
+    import numpy as np
+    from lhrcnn.data import imagenet_det, imagenet_split as split
+    root = imagenet_det.find_root(pathlib.Path(commands.require(values, "data_dir", "datasets/ILSVRC2015")))
+    lists = {}
+    lists["val1"], lists["val2"], imbalance = split.split_validation(root, values.seed, values.val2)
+    lists["train"] = split.training_pictures(root, values.per_class, values.seed)
+    for name, pictures in lists.items():
+        if pictures:
+            print(f"{len(pictures):7} pictures  {split.write_list(root, name, pictures)}")
+    print(f"imbalance |a - b| / (a + b) of a class between val1 and val2: median {np.median(imbalance):.3f}, largest {imbalance.max():.3f}\n"
+          "next     lhrcnn train --set data.format=imagenet_det --set data.train_split=train+val1 --set data.val_split=val2")
+
+
+def define_voc_to_det(values):
+    """The flags of `lhrcnn data voc-to-det`."""
+    commands.define_config_flags(values)
+    flags.DEFINE_multi_string("split", [], "LIST=SPLIT: a list of the new data set and the split that fills it, such as "
+                              "train=VOC2007/trainval; pictures of lists named train... lie in train/, others in val/; may be repeated",
+                              flag_values=values)
+    flags.DEFINE_string("output", "", "new folder of the data set", flag_values=values)
+
+
+def voc_to_det(values, arguments):
+    """Writes splits of a VOC or COCO data set in the layout of ImageNet DET."""
+    del arguments
+    output = commands.require(values, "output", "datasets/voc_as_det")
+    parts = [part.partition("=") for part in commands.require(values, "split", "train=VOC2007/trainval")]
+    if not all(split for _, _, split in parts):
+        raise commands.UsageError(f"--split {' '.join(values.split)}: expected LIST=SPLIT, such as train=VOC2007/trainval")
+    data = commands.load_config(values).data
+
+    from lhrcnn.data import imagenet_det, open_dataset
+    datasets = {name: open_dataset(data, split) for name, _, split in parts}
+    imagenet_det.write(datasets, output)
+    for name, dataset in datasets.items():
+        print(f"{len(dataset.records):7} pictures  {name}  of {dataset.name}")
+    print(f"DET data set  {output}")
+
+
 CHECK = commands.Command("list every problem of a data set; exit status 1 if there is one", define_check, check)
 BROWSE = commands.Command("draw pictures and their boxes on PNG sheets", define_browse, browse)
 MAKE_SHAPES = commands.Command("draw the embedded data set of shapes", define_make_shapes, make_shapes)
+IMAGENET_SPLIT = commands.Command("write the lists train, val1 and val2 of ImageNet DET", define_imagenet_split, imagenet_split)
+VOC_TO_DET = commands.Command("write a VOC or COCO data set in the layout of ImageNet DET", define_voc_to_det, voc_to_det)

@@ -12,7 +12,7 @@ def define(values):
     commands.define_run_flags(values)
     commands.define_data_dir_flag(values)
     flags.DEFINE_string("split", "", "pictures to evaluate on, named as in the config; none: its data.test_split", flag_values=values)
-    flags.DEFINE_list("metrics", [], "of coco, voc07, voc, separated by commas; none: the config's eval.metrics", flag_values=values)
+    flags.DEFINE_list("metrics", [], "of coco, voc07, voc, ilsvrc, separated by commas; none: the config's eval.metrics", flag_values=values)
     flags.DEFINE_string("output", "", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json", flag_values=values)
     flags.DEFINE_string("detections", "", "COCO result file to score in place of a run; needs --annotations", flag_values=values)
     flags.DEFINE_string("annotations", "", "COCO annotation file that --detections is scored against", flag_values=values)

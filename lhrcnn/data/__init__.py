@@ -5,19 +5,20 @@ import difflib
 import numpy as np
 from absl import logging
 
-from lhrcnn.data import coco, shapes, voc
-from lhrcnn.data.records import drop_missing
+from lhrcnn.data import coco, imagenet_det, shapes, voc
+from lhrcnn.data.records import drop_missing, without_background
 from lhrcnn.data.schema import DataError
 
-_READERS = {"coco": coco.read, "shapes": coco.read, "voc": voc.read}
+_READERS = {"coco": coco.read, "shapes": coco.read, "voc": voc.read, "imagenet_det": imagenet_det.read}
 _SHOWN_PROBLEMS = 10
 
 
 def open_dataset(data_config, split, training=False):
     """The `Dataset` of a split, ready for use: missing pictures, wrong boxes and the like raise or are left out by data.on_error.
 
-    data.classes picks and orders the classes; `training` leaves out pictures without an object that counts, unless
-    data.keep_empty. Under `skip` every picture is decoded once, and `problems` tells what was left out. Raises DataError."""
+    data.classes picks and orders the classes; `training` leaves out pictures beyond data.max_aspect, and those without an object
+    that counts, unless data.keep_empty; pictures that may show unlabelled objects of a class get no background (R-CNN, arXiv
+    1311.2524, section 4.2). Under `skip` every picture is decoded once, and `problems` tells what was left out. Raises DataError."""
     dataset = read_dataset(data_config, split, training)
     if data_config.on_error == "skip":
         _drop_unreadable(dataset)
@@ -30,13 +31,23 @@ def open_dataset(data_config, split, training=False):
     dataset = restrict_classes(dataset, data_config.classes)
     if not dataset.records:
         raise DataError(f"{dataset.name}: no usable picture ({len(dataset.problems)} problems); check data.dir and the split")
-    if training and not data_config.keep_empty:
-        num_read = len(dataset.records)
-        dataset.records = [record for record in dataset.records if not np.all(record.ignore)]
-        if not dataset.records:
-            raise DataError(f"{dataset.name}: none of the {num_read} pictures shows an object to learn "
-                            f"(classes: {', '.join(dataset.class_names)})")
+    if training:
+        _restrict_training(dataset, data_config)
     return dataset
+
+
+def _restrict_training(dataset, data_config):
+    """Leaves out pictures that are not to be trained on, and takes the background from those that are not labelled in full."""
+    num_read = len(dataset.records)
+    if data_config.max_aspect:
+        dataset.records = [record for record in dataset.records
+                           if max(record.height, record.width) <= data_config.max_aspect * min(record.height, record.width)]
+    if not data_config.keep_empty:
+        dataset.records = [record for record in dataset.records if not np.all(record.ignore)]
+    if not dataset.records:
+        raise DataError(f"{dataset.name}: none of the {num_read} pictures shows an object to learn "
+                        f"(classes: {', '.join(dataset.class_names)})")
+    dataset.records = [without_background(record) if record.unlabelled else record for record in dataset.records]
 
 
 def read_dataset(data_config, split, training=False):
@@ -86,8 +97,9 @@ def align_classes(dataset, names, category_ids):
 def _with_classes(record, new_of):
     classes = new_of[record.classes]
     keep = classes >= 0
+    unlabelled = new_of[np.asarray(record.unlabelled, np.int32)]
     return dataclasses.replace(record, boxes=record.boxes[keep], classes=classes[keep], ignore=record.ignore[keep],
-                               areas=record.areas[keep])
+                               areas=record.areas[keep], unlabelled=tuple(k for k in unlabelled.tolist() if k >= 0))
 
 
 def _drop_unreadable(dataset):

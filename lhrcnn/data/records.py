@@ -2,6 +2,7 @@
 
 Faults are lines of text appended to a list; what is faulty is left out, and the caller decides whether that is an error.
 """
+import dataclasses
 import os
 
 import numpy as np
@@ -15,11 +16,11 @@ EXIF_ORIENTATION = 0x0112
 OVERHANG_PX, OVERHANG_SHARE = 2.0, 0.01
 
 
-def make_record(image_id, path, size, objects, where, problems):
+def make_record(image_id, path, size, objects, where, problems, unlabelled=()):
     """A `Record` of the sound objects of a picture; a line for each other one is appended to `problems`.
 
     size: (height, width) px; objects: dict of parallel lists `boxes` (ymin, xmin, ymax, xmax), `classes`, `ignore`, `names`
-    and `areas` (px^2, None: the box's); where: text that leads a message. Boxes further outside the picture than rounding
+    and `areas` (px^2, None: the box's); where: text that leads a message; unlabelled: as in `Record`. Boxes further outside the picture than rounding
     explains are clipped and reported; reversed, empty, non-finite and wholly outside ones are dropped and reported."""
     height, width = size
     boxes = np.asarray(objects["boxes"], np.float64).reshape(-1, 4)
@@ -37,7 +38,14 @@ def make_record(image_id, path, size, objects, where, problems):
     areas = [own_areas[i] if objects["areas"][k] is None else objects["areas"][k] for i, k in enumerate(keep)]
     return Record(image_id=image_id, path=path, height=height, width=width, boxes=clipped,
                   classes=np.asarray(objects["classes"], np.int32)[keep], ignore=np.asarray(objects["ignore"], bool)[keep],
-                  areas=np.asarray(areas, np.float32))
+                  areas=np.asarray(areas, np.float32), unlabelled=unlabelled)
+
+
+def without_background(record):
+    """The `Record` with an ignored box over the whole picture, so that no part of it can be background, in either stage."""
+    box = np.array([[0, 0, record.height, record.width]], np.float32)
+    return dataclasses.replace(record, boxes=np.concatenate([record.boxes, box]), classes=np.append(record.classes, np.int32(0)),
+                               ignore=np.append(record.ignore, True), areas=np.append(record.areas, box[0, 2] * box[0, 3]))
 
 
 def _box_fault(box, height, width):

@@ -29,6 +29,7 @@ class Record:
     classes: np.ndarray  # [n] int32, 0...K-1
     ignore: np.ndarray   # [n] bool, COCO crowd or VOC difficult
     areas: np.ndarray    # [n] float32, px^2: COCO's `area`, else the box's
+    unlabelled: typing.Tuple[int, ...] = ()  # classes whose objects may be there without a box
 
 
 @dataclasses.dataclass

@@ -35,7 +35,7 @@ def read(data_config, split, training=False):
                 entries[year, name] = pictures.get(name)
     records = []
     for image_id, ((year, name), picture) in zip(_image_ids([name for _, name in entries]), entries.items()):
-        parsed = _parse(year / "Annotations" / f"{name}.xml", image_id, picture or year / "JPEGImages" / f"{name}.jpg", problems)
+        parsed = parse(year / "Annotations" / f"{name}.xml", image_id, picture or year / "JPEGImages" / f"{name}.jpg", problems)
         if parsed:
             size, objects, path, where = parsed
             if training and data_config.use_difficult:
@@ -114,8 +114,10 @@ def _image_ids(names):
     return list(range(1, len(names) + 1))
 
 
-def _parse(file, image_id, picture, problems):
-    """(size, objects for `make_record`, picture path, message lead) of an annotation file; None with a line in `problems`."""
+def parse(file, image_id, picture, problems, first_px=1, name=None):
+    """(size, objects for `make_record`, picture path, message lead) of an annotation file; None with a line in `problems`.
+
+    `first_px` is the coordinate of the first pixel; where `name` is given, the file must be of that picture if it names one."""
     where = f"{file}: image id {image_id}"
     try:
         root = ElementTree.parse(file).getroot()
@@ -133,10 +135,14 @@ def _parse(file, image_id, picture, problems):
     except ValueError as error:
         problems.append(f"{where}: size: {error}")
         return None
+    found = _text(root, "filename")
+    if name and found and name not in (found, found.rpartition(".")[0]):
+        problems.append(f"{where}: is of another picture, '{found}'")
+        return None
     objects = {"boxes": [], "ignore": [], "names": [], "areas": []}
     for number, element in enumerate(root.iterfind("object"), start=1):
         try:
-            box = _box(element)
+            box = _box(element, first_px)
         except ValueError as error:
             problems.append(f"{where}: object {number} '{_text(element, 'name')}': {error}")
             continue
@@ -147,14 +153,14 @@ def _parse(file, image_id, picture, problems):
     return size, objects, str(picture), where
 
 
-def _box(element):
+def _box(element, first_px):
     """Half-open (ymin, xmin, ymax, xmax) px of an object element."""
     if not _text(element, "name"):
         raise ValueError("it has no name")
     xmin, ymin, xmax, ymax = (_number(element, f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax"))
     if ymax == ymin and xmax == xmin:
         return ymin, xmin, ymin, xmin
-    return ymin - 1, xmin - 1, ymax, xmax
+    return ymin - first_px, xmin - first_px, ymax + 1 - first_px, xmax + 1 - first_px
 
 
 def _text(element, tag):

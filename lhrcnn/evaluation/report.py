@@ -2,7 +2,7 @@
 import json
 import math
 
-_VOC_TITLES = {"voc07": "VOC 2007 AP (11 points)", "voc": "VOC AP (area)"}
+_TITLES = {"voc07": "VOC 2007 mAP (11 points)", "voc": "VOC mAP (area)", "ilsvrc": "ILSVRC mAP"}
 _COCO_ROWS = [  # key, what, IoU, area, detections a picture: the rows and words that cocoapi prints
     ("AP", "Average Precision  (AP)", "0.50:0.95", "all", 100), ("AP50", "Average Precision  (AP)", "0.50", "all", 100),
     ("AP75", "Average Precision  (AP)", "0.75", "all", 100), ("APs", "Average Precision  (AP)", "0.50:0.95", "small", 100),
@@ -26,7 +26,7 @@ def format_tables(metrics, width=100):
 def summary(metrics):
     """One line with the headline numbers, such as `AP 0.505  AP50 0.697  AP75 0.573`."""
     words = [f"{key} {_number(metrics['coco'][key])}" for key in ("AP", "AP50", "AP75") if "coco" in metrics]
-    words += [f"{title.replace(' AP', ' mAP')} {_number(metrics[key]['mAP'])}" for key, title in _VOC_TITLES.items() if key in metrics]
+    words += [f"{title} {_number(metrics[key]['mAP'])}" for key, title in _TITLES.items() if key in metrics]
     return "  ".join(words)
 
 
@@ -51,7 +51,7 @@ def _number(value):
 
 def _class_table(metrics, width):
     """A row a class with its AP by every metric, in as many columns of rows as fit."""
-    columns = {"coco": "AP", "voc07": "VOC07", "voc": "VOC"}
+    columns = {"coco": "AP", "voc07": "VOC07", "voc": "VOC", "ilsvrc": "DET"}
     columns = {key: (title, metrics[key]["per_class"]) for key, title in columns.items() if key in metrics}
     _, leading = next(iter(columns.values()))
     names = sorted(leading, key=lambda name: (math.isnan(leading[name]), -leading[name], name))

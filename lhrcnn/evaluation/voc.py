@@ -18,7 +18,7 @@ def voc_metrics(dataset, detections, eleven_point):
 
     `eleven_point` is VOC 2007's mean of 11 precisions, else the area under the curve of VOC 2010 on. A class without an
     object that is not difficult has AP NaN and stays out of the mean."""
-    truth = _Truth(dataset)
+    truth = Truth(dataset)
     order = np.argsort(-detections.scores, kind="stable")
     classes = detections.classes[order]
     best_iou, best_truth = truth.best_match(detections.image_ids[order], classes, np.asarray(detections.boxes, np.float64)[order])
@@ -46,7 +46,7 @@ def average_precision(true, num_objects, eleven_point):
     return float(np.sum(np.diff(recall, prepend=0.0) * envelope[:-1]))
 
 
-class _Truth:
+class Truth:
     """All objects, sorted by picture and class so that a detection's rivals are one slice."""
 
     def __init__(self, dataset):
@@ -56,14 +56,18 @@ class _Truth:
         self.image_ids = np.sort(np.asarray([record.image_id for record in records], np.int64))
         image_ids = np.repeat(np.asarray([record.image_id for record in records], np.int64), counts)
         classes = np.concatenate([record.classes for record in records] + [np.zeros([0], np.int32)])
-        keys = self._keys(image_ids, classes)
+        keys = self.keys_of(image_ids, classes)
         order = np.argsort(keys, kind="stable")
         self.keys, self.classes = keys[order], classes[order]
         self.boxes = np.concatenate([record.boxes for record in records] + [np.zeros([0, 4])]).astype(np.float64)[order]
         # One entry more, for the index of detections that meet no truth at all.
         self.difficult = np.append(np.concatenate([record.ignore for record in records] + [np.zeros([0], bool)])[order], False)
 
-    def _keys(self, image_ids, classes):
+    def keys_of(self, image_ids, classes):
+        """A number for each pair of a picture and a class. Raises ValueError for a picture that the data set does not have."""
+        unknown = ~np.isin(image_ids, self.image_ids)
+        if unknown.any():
+            raise ValueError(f"a detection is of picture {image_ids[unknown][0]}, which the data set does not have")
         return np.searchsorted(self.image_ids, image_ids) * self.num_classes + classes
 
     def num_objects(self, k):
@@ -71,24 +75,23 @@ class _Truth:
 
     def best_match(self, image_ids, classes, boxes):
         """(IoU [D], index [D]) of the closest truth of each detection's picture and class; 0 and one past the last without any."""
-        unknown = ~np.isin(image_ids, self.image_ids)
-        if unknown.any():
-            raise ValueError(f"a detection is of picture {image_ids[unknown][0]}, which the data set does not have")
-        keys = self._keys(image_ids, classes)
+        best_iou, best_truth = np.zeros(len(boxes)), np.full(len(boxes), len(self.keys))
+        detection, rivals, overlaps = self.pairs(image_ids, classes, boxes)
+        if len(detection):
+            some, first_pair = np.unique(detection, return_index=True)
+            best_iou[some] = np.maximum.reduceat(overlaps, first_pair)
+            is_best = overlaps == best_iou[detection]
+            best_truth[some] = rivals[np.minimum.reduceat(np.where(is_best, np.arange(len(rivals)), len(rivals)), first_pair)]
+        return best_iou, best_truth
+
+    def pairs(self, image_ids, classes, boxes):
+        """(detection [P], truth [P], IoU [P]) of every detection with every truth of its picture and class, detection by detection."""
+        keys = self.keys_of(image_ids, classes)
         start = np.searchsorted(self.keys, keys, side="left")
         counts = np.searchsorted(self.keys, keys, side="right") - start
-        best_iou, best_truth = np.zeros(len(keys)), np.full(len(keys), len(self.keys))
-        some = np.flatnonzero(counts)
-        if not len(some):
-            return best_iou, best_truth
-        counts = counts[some]
-        first_pair = np.cumsum(counts) - counts
-        rivals = np.repeat(start[some] - first_pair, counts) + np.arange(counts.sum())
-        overlaps = _iou(np.repeat(boxes[some], counts, axis=0), self.boxes[rivals])
-        best_iou[some] = np.maximum.reduceat(overlaps, first_pair)
-        is_best = overlaps == np.repeat(best_iou[some], counts)
-        best_truth[some] = rivals[np.minimum.reduceat(np.where(is_best, np.arange(len(rivals)), len(rivals)), first_pair)]
-        return best_iou, best_truth
+        detection = np.repeat(np.arange(len(keys)), counts)
+        rivals = np.repeat(start - (np.cumsum(counts) - counts), counts) + np.arange(len(detection))
+        return detection, rivals, _iou(boxes[detection], self.boxes[rivals])
 
 
 def _iou(first, second):

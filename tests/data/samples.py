@@ -67,3 +67,22 @@ def write_voc(folder, pictures, lists, with_size=True):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("\n".join(lines) + "\n")
     return folder
+
+
+def write_det(folder, pictures, lists, classes=None):
+    """The DET layout: {name such as val/ILSVRC2012_val_00000001: (height, width, [(wnid, difficult, xmin, ymin, xmax, ymax), ...])}."""
+    for number, (name, (height, width, objects)) in enumerate(pictures.items()):
+        save_picture(folder / "Data" / "DET" / f"{name}.JPEG", height, width, number)
+        file = folder / "Annotations" / "DET" / f"{name}.xml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        size = f"<size><width>{width}</width><height>{height}</height></size>"
+        file.write_text(f"<annotation><filename>{name.rpartition('/')[2]}</filename>{size}"
+                        f"{''.join(_OBJECT.format(*item) for item in objects)}</annotation>")
+    for name, lines in lists.items():
+        file = folder / "ImageSets" / "DET" / f"{name}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"{line}\n" for line in lines))
+    if classes:
+        (folder / "devkit" / "data").mkdir(parents=True)
+        (folder / "devkit" / "data" / "map_det.txt").write_text("".join(f"{wnid} {k + 1} {name}\n" for k, (wnid, name) in enumerate(classes)))
+    return folder
