@@ -16,7 +16,7 @@ import numpy as np
 NUM_CLASSES, DETECTIONS, OBJECTS = 80, 100, 7
 
 
-def synthetic(num_pictures):
+def synthetic(num_pictures, num_classes=NUM_CLASSES):
     """A Dataset of about 7 objects a picture, COCO's mean, and Detections that are noisy objects or noise."""
     from lhrcnn.data.schema import Dataset, Record
     from lhrcnn.evaluation.detections import Detections
@@ -25,16 +25,16 @@ def synthetic(num_pictures):
     for image_id in range(1, num_pictures + 1):
         count = rng.poisson(OBJECTS)
         corner, sides = rng.uniform(0, 400, [count, 2]), np.exp(rng.uniform(2, 5.5, [count, 2]))
-        truth, kinds = np.concatenate([corner, corner + sides], 1).astype(np.float32), rng.integers(0, NUM_CLASSES, count).astype(np.int32)
+        truth, kinds = np.concatenate([corner, corner + sides], 1).astype(np.float32), rng.integers(0, num_classes, count).astype(np.int32)
         records.append(Record(image_id, f"{image_id}.jpg", 640, 640, truth, kinds, rng.random(count) < 0.02, sides.prod(1).astype(np.float32)))
-        noise, kind = rng.uniform(0, 400, [DETECTIONS, 2]), rng.integers(0, NUM_CLASSES, DETECTIONS)
+        noise, kind = rng.uniform(0, 400, [DETECTIONS, 2]), rng.integers(0, num_classes, DETECTIONS)
         found = np.concatenate([noise, noise + rng.uniform(10, 200, noise.shape)], 1)
         found[:4 * count] = (np.repeat(truth, 4, 0) + rng.normal(0, 8, [4 * count, 4]))[:DETECTIONS]
         found[:, 2:] = np.maximum(found[:, 2:], found[:, :2] + 1)
         kind[:4 * count] = np.repeat(kinds, 4)[:DETECTIONS]
         boxes.append(found)
         classes.append(kind)
-    dataset = Dataset("synthetic", records, [f"class {k}" for k in range(NUM_CLASSES)], list(range(1, NUM_CLASSES + 1)))
+    dataset = Dataset("synthetic", records, [f"class {k}" for k in range(num_classes)], list(range(1, num_classes + 1)))
     image_ids = np.repeat(np.arange(1, num_pictures + 1), DETECTIONS)
     return dataset, Detections(image_ids, np.concatenate(boxes).astype(np.float32), rng.random(len(image_ids)).astype(np.float32),
                                np.concatenate(classes).astype(np.int32))
