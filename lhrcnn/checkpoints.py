@@ -166,6 +166,15 @@ def model_arrays(detector):
     return {f"model/{name}": variable.numpy() for name, variable in detector.named_variables().items()}
 
 
+def digest_of(variables):
+    """Hexadecimal sha256 of the names and values of variables {name: variable}."""
+    digest = hashlib.sha256()
+    for name, variable in variables.items():
+        value = variable.numpy()
+        digest.update(f"{name} {value.dtype} {value.shape}".encode() + value.tobytes())
+    return digest.hexdigest()
+
+
 def restore_model(detector, arrays, prefer_ema=True):
     """Sets all weights of a detector from a checkpoint's arrays; averaged ones, where present, win unless `prefer_ema` is False.
 

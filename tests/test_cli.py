@@ -84,6 +84,8 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
     ("eval --run_dir x --metrics=coco,map", "allowed: coco, voc07, voc"),
     ("eval --detections found.json", "--annotations is missing"),
     ("eval --annotations truth.json", "--detections is missing"),
+    ("eval --run_dir x --shard 3/2", "expected i/n with i from 1 to n"),
+    ("eval --run_dir x --shard 1/2 --merge 2", "give one of them"),
     ("eval --detections a --annotations b --run_dir c", "--run_dir has no meaning beside --detections"),
     ("predict --run_dir x", "name pictures or folders"),
     ("predict photo.jpg", "--run_dir is missing"),
@@ -253,6 +255,15 @@ def test_evaluation_of_a_run(call, experiment, monkeypatch):
     status, again, _ = call("eval --detections run/eval/train_detections.json --annotations shapes/annotations/instances_train.json")
     table = [line for line in out.splitlines() if "@[" in line]
     assert status == 0 and [line for line in again.splitlines() if "@[" in line] == table
+    for part in ("1/3", "3/3", "2/3"):
+        status, shown, _ = call(f"eval --run_dir run --metrics=coco,voc07,voc --split train --shard {part}")
+        assert status == 0 and f"train_shard_{part[0]}_of_3.npz" in shown
+        if part == "3/3":
+            status, _, err = call("eval --run_dir run --split train --merge 3")
+            assert status == 1 and "train_shard_2_of_3.npz" in err
+    status, merged, _ = call("eval --run_dir run --metrics=coco,voc07,voc --split train --merge 3")
+    assert status == 0 and merged == out
+    assert json.loads(pathlib.Path("run/eval/train.json").read_text()) == metrics
     status, _, err = call("eval --run_dir run --checkpoint=none.npz")
     assert status == 1 and "none.npz: no such checkpoint" in err
 

@@ -1,6 +1,7 @@
 """`lhrcnn eval`."""
 import json
 import pathlib
+import re
 
 from absl import flags
 
@@ -14,6 +15,8 @@ def define(values):
     flags.DEFINE_string("split", "", "pictures to evaluate on, named as in the config; none: its data.test_split", flag_values=values)
     flags.DEFINE_list("metrics", [], "of coco, voc07, voc, ilsvrc, separated by commas; none: the config's eval.metrics", flag_values=values)
     flags.DEFINE_string("output", "", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json", flag_values=values)
+    flags.DEFINE_string("shard", "", "i/n: detect in the i-th of n shares of the pictures only, from 1 on; then --merge", flag_values=values)
+    flags.DEFINE_integer("merge", 0, "score the n shares that --shard i/n left, once all are there", lower_bound=0, flag_values=values)
     flags.DEFINE_string("detections", "", "COCO result file to score in place of a run; needs --annotations", flag_values=values)
     flags.DEFINE_string("annotations", "", "COCO annotation file that --detections is scored against", flag_values=values)
     commands.define_set_flag(values)
@@ -31,7 +34,7 @@ def run(values, arguments):
 
 
 def _score_files(values, options):
-    unused = [name for name in ("run_dir", "data_dir", "split") if values[name].value]
+    unused = [name for name in ("run_dir", "data_dir", "split", "shard", "merge") if values[name].value]
     if unused:
         raise commands.UsageError(f"--{unused[0]} has no meaning beside --detections and --annotations; give one or the other")
     truth = commands.require(values, "annotations", "instances_val.json")
@@ -52,9 +55,12 @@ def _score_files(values, options):
 def _evaluate_run(values, overrides):
     run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
 
+    shard = _shard(values)
+
     from lhrcnn.data import align_classes, open_dataset
     from lhrcnn.distribution import strategy_for
-    from lhrcnn.evaluation.evaluate import evaluate
+    from lhrcnn.evaluation import shards
+    from lhrcnn.evaluation.evaluate import detect_dataset, score
     from lhrcnn.evaluation.report import format_tables, to_json
     from lhrcnn.inference.predictor import load_run
     strategy = strategy_for()
@@ -67,7 +73,23 @@ def _evaluate_run(values, overrides):
     commands.check_writable(output.parent)
     dataset = align_classes(open_dataset(experiment.data, split), trained.class_names, trained.category_ids)
 
-    metrics, detections = evaluate(trained.model, dataset, experiment, strategy)
+    def share(index, number):
+        return output.with_name(f"{output.stem}_shard_{index}_of_{number}.npz")
+
+    identity = shards.fingerprint(trained.model.named_variables(), experiment, dataset) if shard or values.merge else None
+    if shard:
+        part = shards.share_of(dataset, *shard)
+        if not part.records:
+            raise commands.UsageError(f"--shard={values.shard}: there are only {len(dataset.records)} pictures to share")
+        shards.save(share(*shard), detect_dataset(trained.model, part, experiment, strategy), part, identity)
+        print(f"{len(part.records)} of {len(dataset.records)} pictures  {share(*shard)}\n"
+              f"next     lhrcnn eval with --merge {shard[1]} in place of --shard, once all shares are there")
+        return
+    if values.merge:
+        detections = shards.merge([share(index, values.merge) for index in range(1, values.merge + 1)], dataset, identity)
+    else:
+        detections = detect_dataset(trained.model, dataset, experiment, strategy)
+    metrics = score(dataset, detections, experiment.eval.metrics, experiment.eval.backend)
     print(format_tables(metrics))
     about = {"run_dir": str(run_dir), "step": trained.meta["step"], "data": dataset.name, "pictures": len(dataset.records)}
     output.write_text(to_json({**about, **metrics}), encoding="utf-8")
@@ -75,6 +97,18 @@ def _evaluate_run(values, overrides):
     beside.write_text(json.dumps(detections.to_coco(dataset)), encoding="utf-8")
     print(f"\nstep {about['step']} of {run_dir}: {len(dataset.records)} pictures, {len(detections)} detections\n"
           f"metrics     {output}\ndetections  {beside}")
+
+
+def _shard(values):
+    """(i, n) of --shard, None without. Raises UsageError."""
+    if not values.shard:
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", values.shard)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise commands.UsageError(f"--shard={values.shard}: expected i/n with i from 1 to n, such as 2/4")
+    if values.merge:
+        raise commands.UsageError("--shard and --merge: run each share first, then merge; give one of them")
+    return int(match[1]), int(match[2])
 
 
 def _file_name(split):

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclasses.dataclass
 class Detections:
-    """D scored boxes in no particular order; a picture without any does not occur."""
+    """D scored boxes; a picture without any does not occur."""
     image_ids: np.ndarray  # [D] int64
     boxes: np.ndarray      # [D, 4] (ymin, xmin, ymax, xmax), half-open, px of the picture on disk
     scores: np.ndarray     # [D]
@@ -50,3 +50,10 @@ def from_coco(results, category_ids):
                       boxes=np.stack([y, x, y + height, x + width], axis=1),
                       scores=np.asarray([result["score"] for result in results], np.float64),
                       classes=np.asarray([class_of[result["category_id"]] for result in results], np.int32))
+
+
+def in_order_of(dataset, detections):
+    """The `Detections` picture by picture as in a `Dataset`, so that equal scores rank alike however they were made."""
+    position = {record.image_id: i for i, record in enumerate(dataset.records)}
+    order = np.argsort([position[image_id] for image_id in detections.image_ids.tolist()], kind="stable")
+    return Detections(*(getattr(detections, field.name)[order] for field in dataclasses.fields(Detections)))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lhrcnn.data import check, pipeline
 from lhrcnn.data.schema import DataError
-from lhrcnn.evaluation.detections import Detections, concatenate
+from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
 from lhrcnn.evaluation.scoring import score, score_files
 
 __all__ = ["detect_dataset", "evaluate", "score", "score_files"]
@@ -28,7 +28,7 @@ def evaluate(detector, dataset, config, strategy=None, metrics=None):
 
 
 def detect_dataset(detector, dataset, config, strategy=None, progress=True):
-    """All `Detections` on the pictures of a `Dataset`, boxes in px of the pictures on disk and clipped to them.
+    """All `Detections` on the pictures of a `Dataset`, in its order, boxes in px of the pictures on disk and clipped to them.
 
     detector: anything with TwoStageDetector's `detect`; strategy: a tf.distribute strategy whose replicas share each batch of
     config.eval.batch_size pictures (rounded up to a multiple of them). Results do not depend on batch size or strategy.
@@ -48,7 +48,7 @@ def detect_dataset(detector, dataset, config, strategy=None, progress=True):
             _raise_naming_pictures(error, [record for record in dataset.records if record.image_id not in seen])
             raise
         if batch is None:
-            return concatenate(parts)
+            return in_order_of(dataset, concatenate(parts))
         results = {name: np.concatenate([part.numpy() for part in strategy.experimental_local_results(value)])
                    for name, value in detect(batch).items()}
         parts.append(_on_disk(results, records))
