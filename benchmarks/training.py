@@ -55,7 +55,7 @@ def targets(report, arguments):
         maps = bare.backbone(bare.preprocess(batch["image"], batch["image_size"]), training=training)
         predictions = bare.rpn(maps)
         proposals = bare.rpn.propose(predictions, batch["image_size"], training=True)[:, :config.model.head.batch_per_image]
-        logits, deltas = bare.head(bare.head.prepare(maps, training=training), proposals, training=training)
+        logits, deltas = bare.head(bare.head.prepare(maps, batch["image_size"], training=training), proposals, training=training)
         return {f"mean_{k}": tf.reduce_mean(x) for k, x in enumerate((predictions.logits, predictions.deltas, logits, deltas))}
 
     bare.losses_of = mean_of_predictions

@@ -146,6 +146,7 @@ class HeadConfig:
     box_loss_weight: float = option(2.0, "factor of the box loss", minimum=0)
     batch_norm: bool = option(False, "light: batch norm in the thin map and after the FC, for training from random weights")
     init_std: float = option(0.01, "standard deviation of new kernels; 0: He initialisation, for training from random weights", minimum=0)
+    global_context: bool = option(False, "light, fc and stage5: features of the whole picture go beside those of each box")
     label_smoothing: float = option(0.0, "share of the target spread over all classes", minimum=0)
 
 
@@ -211,12 +212,23 @@ class EvalConfig:
 
 
 @dataclasses.dataclass
+class TestConfig:
+    """Testing each picture more than once: in evaluation after training, prediction and export."""
+    scales: typing.List[float] = option([1.0], "sizes at which a picture is looked at, as shares of its usual one")
+    merge: str = option("maxout", "several scales; maxout: a box's features of two adjacent ones, merged by maximum; detections: those of all",
+                        ["maxout", "detections"])
+    roi_side: float = option(224.0, "maxout: a box goes to the two adjacent scales at which its side is closest to this many px", minimum=1)
+    flip: bool = option(False, "detect in the mirrored picture too, and merge the detections")
+
+
+@dataclasses.dataclass
 class Config:
     """A whole experiment."""
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     eval: EvalConfig = dataclasses.field(default_factory=EvalConfig)
+    test: TestConfig = dataclasses.field(default_factory=TestConfig)
 
 
 def load(path=None, overrides=()):
@@ -392,6 +404,9 @@ def _validate_together(config):
         (len(backbone.pixel_mean) in (0, 3) and len(backbone.pixel_std) in (0, 3) and min(backbone.pixel_std, default=1) > 0,
          "'model.backbone.pixel_mean' and 'pixel_std': expected 3 numbers (RGB) or none, deviations above 0"),
         (len(head.target_std) == 4 and min(head.target_std) > 0, f"'model.head.target_std': expected 4 numbers above 0, found {head.target_std}"),
+        (head.kind != "rfcn" or not (head.global_context or len(config.test.scales) > 1 and config.test.merge == "maxout"),
+         "'model.head.global_context' and 'test.merge: maxout': an rfcn head has no features of a box to put beside others"),
+        (len(config.test.scales) > 0 and min(config.test.scales) > 0, f"'test.scales': give at least one, all above 0; found {config.test.scales}"),
         (config.train.ema_decay < 1, f"'train.ema_decay': found {config.train.ema_decay}, allowed from 0 to below 1"),
         (len(config.eval.metrics) > 0, "'eval.metrics': found an empty list, name at least one"),
     ]

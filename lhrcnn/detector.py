@@ -59,9 +59,25 @@ class TwoStageDetector(tf.keras.Model):
 
         Returns "boxes" [B, D, 4] px of the network input, "scores" [B, D], "classes" [B, D] int32 (-1 pads) and
         "num_detections" [B] int32."""
+        return self.select(*self.candidates(image, image_size))
+
+    def candidates(self, image, image_size):
+        """Boxes [B, N, L, 4] px and class scores [B, N, K] of all proposals, before NMS; arguments as of `detect`."""
+        prepared, proposals = self.regions(image, image_size)
+        return self.localise(prepared, proposals, image_size)
+
+    def regions(self, image, image_size):
+        """What `localise` pools from, computed once a picture, and proposals [B, N, 4] px; arguments as of `detect`."""
         maps = self.backbone(self.preprocess(image, image_size), training=False)
         proposals = self.rpn.propose(self.rpn(maps), image_size, training=False)
-        boxes, scores = self.head.localise(self.head.prepare(maps), proposals, image_size)
+        return self.head.prepare(maps, image_size), proposals
+
+    def localise(self, prepared, boxes, image_size):
+        """Boxes [B, N, L, 4] px and class scores [B, N, K] of boxes [B, N, 4] px; `prepared` is what `regions` gave."""
+        return self.head.localise(prepared, boxes, image_size)
+
+    def select(self, boxes, scores):
+        """The detections, as of `detect`, among candidates: boxes [B, N, L, 4] px and scores [B, N, K]."""
         config = self.postprocess
         scores = tf.where(box_ops.at_least(boxes, config.min_size_px), scores, 0.0)
         boxes, scores, classes, number = nms.class_aware_nms(
@@ -84,7 +100,7 @@ class TwoStageDetector(tf.keras.Model):
         order = self._random_rows(batch, num_anchors + num_candidates, step)
         rpn_losses, rpn_foreground = self.rpn.losses(predictions, batch, order[:, :num_anchors])
         head_losses, head_foreground = self.head.losses(
-            self.head.prepare(maps, training=training), proposals, batch, order[:, num_anchors:], training)
+            self.head.prepare(maps, batch["image_size"], training=training), proposals, batch, order[:, num_anchors:], training)
         sums = {**rpn_losses, **head_losses}
         pictures = _over_replicas(tf.cast(tf.shape(batch["image"])[0], tf.float32))
         scalars = {name: loss.total / tf.maximum(_over_replicas(loss.count), 1.0) for name, loss in sums.items()}

@@ -58,7 +58,7 @@ def run(detector, model, golden, image):
     shapes = [(*maps[level].shape[1:3], len(model.rpn.anchor_scales) * len(model.rpn.anchor_ratios)) for level in model.rpn.levels]
     parts = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
     given = golden["proposals_yxyx"] if "proposals_yxyx" in golden else golden["proposals_xyxy"][:, [1, 0, 3, 2]]
-    roi_logits, roi_deltas = detector.head(detector.head.prepare(maps), tf.constant(given[None]))
+    roi_logits, roi_deltas = detector.head(detector.head.prepare(maps, size), tf.constant(given[None]))
     return System(
         golden, {level: array.numpy()[0] for level, array in maps.items()},
         [part.reshape(shape) for part, shape in zip(np.split(predictions.logits.numpy()[0], parts), shapes)],

@@ -68,6 +68,12 @@ def define_run_flags(values):
     flags.DEFINE_string("checkpoint", "best", "best, last, or the path of a checkpoint file of this run", flag_values=values)
 
 
+def define_ensemble_flag(values):
+    """--ensemble."""
+    flags.DEFINE_multi_string("ensemble", [], "run directory of another model that detects together with the first: their proposals are "
+                              "united, their scores and boxes averaged; may be repeated", flag_values=values)
+
+
 def load_config(values, path=None):
     """The Config of --config (or `path` in its place), --set and --data_dir. Raises ConfigError."""
     loaded = config.load(path or find_config(values.config or DEFAULT_CONFIG), values["set"].value)

@@ -11,6 +11,7 @@ from lhrcnn import commands, config
 def define(values):
     """The flags of `lhrcnn eval`."""
     commands.define_run_flags(values)
+    commands.define_ensemble_flag(values)
     commands.define_data_dir_flag(values)
     flags.DEFINE_string("split", "", "pictures to evaluate on, named as in the config; none: its data.test_split", flag_values=values)
     flags.DEFINE_list("metrics", [], "of coco, voc07, voc, ilsvrc, separated by commas; none: the config's eval.metrics", flag_values=values)
@@ -34,7 +35,7 @@ def run(values, arguments):
 
 
 def _score_files(values, options):
-    unused = [name for name in ("run_dir", "data_dir", "split", "shard", "merge") if values[name].value]
+    unused = [name for name in ("run_dir", "ensemble", "data_dir", "split", "shard", "merge") if values[name].value]
     if unused:
         raise commands.UsageError(f"--{unused[0]} has no meaning beside --detections and --annotations; give one or the other")
     truth = commands.require(values, "annotations", "instances_val.json")
@@ -65,7 +66,7 @@ def _evaluate_run(values, overrides):
     from lhrcnn.inference.predictor import load_run
     strategy = strategy_for()
     with strategy.scope():
-        trained = load_run(run_dir, values.checkpoint, overrides=overrides)
+        trained = load_run(run_dir, values.checkpoint, overrides, values.ensemble)
     experiment = commands.with_data_dir(trained.config, values)
     experiment.data.classes = []  # the run's, whether or not the data set has them all
     split = values.split or experiment.data.test_split
@@ -91,7 +92,7 @@ def _evaluate_run(values, overrides):
         detections = detect_dataset(trained.model, dataset, experiment, strategy)
     metrics = score(dataset, detections, experiment.eval.metrics, experiment.eval.backend)
     print(format_tables(metrics))
-    about = {"run_dir": str(run_dir), "step": trained.meta["step"], "data": dataset.name, "pictures": len(dataset.records)}
+    about = {"run_dir": str(run_dir), "ensemble": values.ensemble, "step": trained.meta["step"], "data": dataset.name, "pictures": len(dataset.records)}
     output.write_text(to_json({**about, **metrics}), encoding="utf-8")
     beside = output.with_name(f"{output.stem}_detections.json")
     beside.write_text(json.dumps(detections.to_coco(dataset)), encoding="utf-8")

@@ -12,6 +12,7 @@ def define(values):
     flags.DEFINE_string("output", "", "folder of the SavedModel; none: RUN_DIR/export", flag_values=values)
     flags.DEFINE_enum("psroi_impl", "tf", ["tf", "custom"], "tf: stock TensorFlow loads the model; custom: only with lhrcnn's compiled op",
                       flag_values=values)
+    commands.define_set_flag(values)
     flags.DEFINE_boolean("overwrite", False, "replace a SavedModel that is there already", flag_values=values)
 
 
@@ -22,7 +23,7 @@ def run(values, arguments):
     output = pathlib.Path(values.output or pathlib.Path(run_dir, "export"))
 
     from lhrcnn.inference.export import export_saved_model
-    export_saved_model(run_dir, output, values.psroi_impl, values.checkpoint, values.overwrite)
+    export_saved_model(run_dir, output, values.psroi_impl, values.checkpoint, values.overwrite, values["set"].value)
     megabytes = sum(path.stat().st_size for path in output.rglob("*") if path.is_file()) / 1e6
     print(f"signature serving_default: image_bytes [pictures] string, encoded pictures\n"
           f"signature image_tensor: image_tensor [pictures, height, width, 3] uint8 RGB\n"

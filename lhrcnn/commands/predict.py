@@ -13,6 +13,7 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 def define(values):
     """The flags of `lhrcnn predict`."""
     commands.define_run_flags(values)
+    commands.define_ensemble_flag(values)
     flags.DEFINE_string("output", "predictions", "folder for the annotated pictures and detections.json", flag_values=values)
     flags.DEFINE_float("score_threshold", 0.5, "detections below are neither drawn nor written", lower_bound=0, upper_bound=1,
                        flag_values=values)
@@ -31,7 +32,7 @@ def run(values, arguments):
 
     from lhrcnn.inference.predictor import Detector, load_run, read_picture
     from lhrcnn.inference.visualize import draw_detections
-    detector = Detector(load_run(run_dir, values.checkpoint, overrides=values["set"].value))
+    detector = Detector(load_run(run_dir, values.checkpoint, values["set"].value, values.ensemble))
     categories = [{"id": i, "name": name} for i, name in zip(detector.category_ids, detector.class_names)]
     content = {"images": [], "categories": categories, "annotations": []}
     for path in paths:

@@ -24,7 +24,7 @@ class RFCNHead(RoIHead):
         self.class_map = conv(config.pool_size ** 2 * (num_classes + 1), "class_map")
         self.box_map = conv(config.pool_size ** 2 * 4 * self.num_boxes, "box_map")
 
-    def prepare(self, maps, training=False):
+    def prepare(self, maps, image_size, training=False):
         """Score map [B, h, w, P * P * (K+1)] and box map [B, h, w, P * P * 4L], bin-major."""
         x = self.conv(maps[self.config.levels[0]])
         return self.class_map(x), self.box_map(x)

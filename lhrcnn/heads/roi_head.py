@@ -18,8 +18,8 @@ class RoIHead(tf.keras.layers.Layer):
         self.config, self.num_classes = config, num_classes
         self.num_boxes = 1 if config.class_agnostic else num_classes
 
-    def prepare(self, maps, training=False):
-        """What boxes are pooled from, of a dict of backbone maps: computed once a picture."""
+    def prepare(self, maps, image_size, training=False):
+        """What boxes are pooled from, of a dict of backbone maps of pictures of valid size image_size [B, 2]: computed once a picture."""
         raise NotImplementedError
 
     def call(self, prepared, boxes, training=False):
@@ -28,7 +28,10 @@ class RoIHead(tf.keras.layers.Layer):
 
     def localise(self, prepared, proposals, image_size):
         """Boxes [B, N, L, 4] px inside pictures of valid size image_size [B, 2], and class scores [B, N, K]; 0 for padding."""
-        logits, deltas = self(prepared, proposals)
+        return self.decode(*self(prepared, proposals), proposals, image_size)
+
+    def decode(self, logits, deltas, proposals, image_size):
+        """What `localise` gives, of the logits [B, N, K+1] and deltas [B, N, L, 4] of proposals [B, N, 4] px."""
         boxes = box_ops.decode(deltas, proposals[:, :, None, :], self.config.target_std)
         shape = tf.shape(boxes)
         boxes = tf.reshape(box_ops.clip(tf.reshape(boxes, [shape[0], -1, 4]), image_size), shape)
@@ -93,12 +96,28 @@ class BoxHead(RoIHead):
         self.class_scores = dense(num_classes + 1, 0.01, "class_scores")
         self.class_boxes = dense(4 * self.num_boxes, 0.001, "class_boxes")
 
-    def prepare(self, maps, training=False):
-        """As the extractor's."""
-        return self.extractor.prepare(maps, training=training)
+    def prepare(self, maps, image_size, training=False):
+        """As the extractor's; with global context, beside the features [B, 1, F] of the whole pictures."""
+        prepared = self.extractor.prepare(maps, training=training)
+        if not self.config.global_context:
+            return prepared
+        whole = tf.concat([tf.zeros_like(image_size), image_size], -1)[:, None]
+        return prepared, self.extractor(prepared, whole, training=training)
+
+    def features(self, prepared, boxes, training=False):
+        """RoI features [B, N, F] of boxes [B, N, 4] px; with global context [B, N, 2 F], those of the whole picture behind each
+        (arXiv 1512.03385, appendix B)."""
+        if not self.config.global_context:
+            return self.extractor(prepared, boxes, training=training)
+        prepared, context = prepared
+        own = self.extractor(prepared, boxes, training=training)
+        return tf.concat([own, context + tf.zeros_like(own)], -1)
 
     def call(self, prepared, boxes, training=False):
         """Class logits [B, N, K+1] and deltas [B, N, L, 4] of boxes [B, N, 4] px."""
-        features = self.extractor(prepared, boxes, training=training)
+        return self.outputs(self.features(prepared, boxes, training=training))
+
+    def outputs(self, features):
+        """Class logits [B, N, K+1] and deltas [B, N, L, 4] of RoI features."""
         deltas = self.class_boxes(features)
         return self.class_scores(features), tf.reshape(deltas, [*tf.unstack(tf.shape(deltas)[:2]), self.num_boxes, 4])

@@ -7,6 +7,7 @@ Both give boxes [B, D, 4] float32 (ymin, xmin, ymax, xmax) in px of the pictures
 (-1 pads) and num_detections [B] int32: scored, NMS applied, best first. The loaded object also has class_names() -> [K] string;
 the names are in assets/classes.txt too, and what was exported in assets.extra/export.json.
 """
+import dataclasses
 import json
 import os
 import pathlib
@@ -20,17 +21,18 @@ from lhrcnn.data.image import canvases, decode_image, evaluation_short_side, pad
 from lhrcnn.inference.predictor import detect_in_pictures, load_run, prepare
 
 
-def export_saved_model(run_dir, output, psroi_impl="tf", checkpoint="best", overwrite=False):
+def export_saved_model(run_dir, output, psroi_impl="tf", checkpoint="best", overwrite=False, overrides=()):
     """Writes the detector of a run directory as a SavedModel into the folder `output`, whole or not at all; returns its path.
 
     psroi_impl "tf": stock TensorFlow loads it; "custom": only where the compiled op was loaded before, which is logged.
-    A folder with content is replaced only if it is a SavedModel and `overwrite` is set. Raises FileExistsError for such a folder,
-    ValueError for another psroi_impl, OSError when it cannot be written, and what `load_run` raises."""
+    overrides: `section.key=value` on the run's config, such as `test.flip=true`. A folder with content is replaced only if it is a
+    SavedModel and `overwrite` is set. Raises FileExistsError for such a folder, ValueError for another psroi_impl, OSError when it cannot
+    be written, and what `load_run` raises."""
     output = pathlib.Path(os.path.abspath(output))
     if psroi_impl not in ("tf", "custom"):
         raise ValueError(f"psroi_impl: found {psroi_impl!r}, allowed: tf (stock TensorFlow ops), custom (the compiled op)")
     _check_output(output, overwrite)
-    run = load_run(run_dir, checkpoint, [f"model.head.psroi_impl={psroi_impl}"])
+    run = load_run(run_dir, checkpoint, [*overrides, f"model.head.psroi_impl={psroi_impl}"])
     staging = None
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +110,8 @@ def _description(run, run_dir, psroi_impl):
     postprocess = run.config.model.postprocess
     return {"run": pathlib.Path(run_dir).name, "step": run.meta.get("step"), "psroi_impl": psroi_impl, "tensorflow": tf.__version__,
             "boxes": "ymin, xmin, ymax, xmax in px of the input picture", "class_names": run.class_names, "category_ids": run.category_ids,
-            "score_threshold": postprocess.score_threshold, "nms_iou": postprocess.nms_iou, "max_detections": postprocess.max_detections}
+            "score_threshold": postprocess.score_threshold, "nms_iou": postprocess.nms_iou, "max_detections": postprocess.max_detections,
+            "test": dataclasses.asdict(run.config.test)}
 
 
 def _check_output(output, overwrite):

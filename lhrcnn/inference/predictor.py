@@ -15,11 +15,15 @@ import tensorflow as tf
 from lhrcnn import checkpoints, config as configuration
 from lhrcnn.build import build_detector
 from lhrcnn.data import image as pictures
+from lhrcnn.inference import tta
+
+
+PREPARATION = ("resize", "short_side", "test_short_side", "long_side", "stretch_size", "antialias", "pad_multiple")
 
 
 class Run(typing.NamedTuple):
     """What a run directory holds: the trained model and what it needs to be used."""
-    model: tf.keras.Model          # a TwoStageDetector
+    model: typing.Any              # a TwoStageDetector, or what tta.for_testing makes of it
     config: configuration.Config
     class_names: typing.List[str]
     category_ids: typing.List[int]
@@ -138,12 +142,30 @@ def read_picture(path):
                          "allowed are whole JPEG, PNG, BMP and GIF files") from None
 
 
-def load_run(run_dir, checkpoint="best", overrides=()):
-    """The `Run` of a run directory; call it inside a strategy's scope where there is one.
+def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
+    """The `Run` of a run directory, made to test as its config's `test` section asks; call it inside a strategy's scope where there is one.
 
-    checkpoint: "best", "last" or the path of a file; overrides: `section.key=value`, on the run's config. Raises
-    FileNotFoundError when it is no run directory, CheckpointError when the checkpoint is missing or does not fit, ConfigError for
-    wrong options, ValueError for unreadable class names."""
+    checkpoint: "best", "last" or the path of a file; overrides: `section.key=value`, on the run's config; ensemble: more run
+    directories, whose models detect together with this one. Raises FileNotFoundError when it is no run directory, CheckpointError when
+    the checkpoint is missing or does not fit, ConfigError for wrong options, ValueError for unreadable class names and for models of an
+    ensemble with other classes or pictures."""
+    run = _load_one(run_dir, checkpoint, overrides)
+    others = [_load_one(other, "last" if checkpoint == "last" else "best", overrides) for other in ensemble]
+    for folder, other in zip(ensemble, others):
+        if other.class_names != run.class_names:
+            raise ValueError(f"{folder}: its classes are {', '.join(other.class_names)}, those of {run_dir} {', '.join(run.class_names)}; "
+                             "models of an ensemble learn the same classes in the same order")
+        for field in PREPARATION:
+            mine, theirs = getattr(run.config.data, field), getattr(other.config.data, field)
+            if mine != theirs:
+                raise ValueError(f"{folder}: 'data.{field}' is {theirs}, {mine} in {run_dir}; models of an ensemble take the same pictures: "
+                                 f"--set data.{field}=... changes it for all")
+    model, data = tta.for_testing([run.model, *(other.model for other in others)], run.config)
+    return run._replace(model=model, config=dataclasses.replace(run.config, data=data))
+
+
+def _load_one(run_dir, checkpoint, overrides):
+    """The `Run` of one directory, with its TwoStageDetector."""
     run_dir = pathlib.Path(run_dir)
     missing = [name for name in ("config.yaml", "classes.json") if not (run_dir / name).is_file()]
     if missing:

@@ -5,8 +5,6 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn import boxes as box_ops, nms
-
 _GEMM_SIZE = 1536
 _POOLING_OPS = ("LhrcnnPsRoiAlign", "LhrcnnRoiAlign", "LhrcnnRoiPool")
 
@@ -99,28 +97,22 @@ def stages_of(detector, image, image_size):
     maps = detector.backbone(normalised, training=False)
     predictions = detector.rpn(maps)
     proposals = detector.rpn.propose(predictions, image_size, training=False)
-    prepared = detector.head.prepare(maps)
+    prepared = detector.head.prepare(maps, image_size)
     boxes, scores = detector.head.localise(prepared, proposals, image_size)
 
     def pooling(*inputs):
         boxes, _ = detector.head.localise(*inputs)
         return [op.outputs[0] for op in boxes.graph.get_operations() if op.type in _POOLING_OPS]
 
-    def final_nms(boxes, scores):
-        options = detector.postprocess
-        scores = tf.where(box_ops.at_least(boxes, options.min_size_px), scores, 0.0)
-        return nms.class_aware_nms(boxes, scores, options.nms_iou, options.score_threshold, options.pre_nms, options.max_detections,
-                                   options.soft_nms_sigma)
-
     stages = {
         "preprocessing": Stage(detector.preprocess, image, image_size),
         "backbone": Stage(lambda x: detector.backbone(x, training=False), normalised),
         "RPN": Stage(detector.rpn, maps),
         "proposals": Stage(lambda *inputs: detector.rpn.propose(*inputs, training=False), predictions, image_size),
-        "RoI preparation": Stage(detector.head.prepare, maps),
+        "RoI preparation": Stage(detector.head.prepare, maps, image_size),
         "RoI pooling": Stage(pooling, prepared, proposals, image_size),
         "head": Stage(detector.head.localise, prepared, proposals, image_size),
-        "final NMS": Stage(final_nms, boxes, scores)}
+        "final NMS": Stage(detector.select, boxes, scores)}
     if not stages["RoI pooling"].graph.outputs:
         del stages["RoI pooling"]
     return stages

@@ -10,7 +10,7 @@ RESUME = ("auto", "never", "must")
 # Options that do not change what a step computes (the length does under a cosine); a resumed run may have other values of them.
 FREE = ("data.dir", "data.image_dir", "data.cache_dir", "data.workers", "data.val_split", "data.test_split", "data.test_short_side",
         "model.backbone.weights", "model.head.psroi_impl", "model.postprocess.", "train.log_every", "train.checkpoint_every",
-        "train.keep_checkpoints", "train.eval_every", "train.num_pictures", "eval.")
+        "train.keep_checkpoints", "train.eval_every", "train.num_pictures", "eval.", "test.")
 LENGTH = ("train.epochs", "train.max_steps")
 
 

@@ -26,7 +26,7 @@ def test_variables_are_three_convolutions_and_every_one_learns(rng):
     x = tf.constant(rng.normal(size=(2, 8, 8, 5)), tf.float32)
     boxes = tf.constant([[[0.0, 0, 64, 64]], [[10.0, 20, 100, 120]]])
     with tf.GradientTape() as tape:
-        logits, deltas = head(head.prepare({"c5": x}), boxes)
+        logits, deltas = head(head.prepare({"c5": x}, tf.fill([2, 2], 128.0)), boxes)
         loss = tf.reduce_sum(logits ** 2) + tf.reduce_sum((deltas - 1) ** 2)
     assert logits.shape == (2, 1, 4) and deltas.shape == (2, 1, 1, 4)
     assert [v.shape for v in head.trainable_variables[::2]] == [(1, 1, 5, 6), (1, 1, 6, 16), (1, 1, 6, 16)]

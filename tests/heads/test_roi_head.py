@@ -121,3 +121,26 @@ def test_localise_decodes_each_class_and_clips(agnostic):
     for variable in zero.class_boxes.trainable_variables:
         variable.assign(tf.zeros_like(variable))
     np.testing.assert_allclose(zero.localise(None, proposals, tf.constant([[64.0, 64.0]]))[0][0, :4, 0], PROPOSALS[:4], atol=1e-4)
+
+
+class MeanFeatures(BoxFeatures):
+    """An extractor whose features depend on the maps and the boxes."""
+
+    def call(self, prepared, boxes, training=False):
+        return tf.reduce_mean(prepared["c5"], [1, 2])[:, None] * boxes / 64.0
+
+
+def test_global_context_puts_the_features_of_the_whole_picture_behind_those_of_each_box():
+    head = BoxHead(configs.HeadConfig(global_context=True), MeanFeatures(), num_classes=3)
+    sizes = tf.constant([[64.0, 64.0], [32.0, 48.0]])
+    boxes = tf.constant([PROPOSALS[:2], PROPOSALS[2:4]], tf.float32)
+    maps = {"c5": tf.Variable(tf.ones([2, 4, 4, 4]))}
+    with tf.GradientTape() as tape:
+        prepared = head.prepare(maps, sizes)
+        features = head.features(prepared, boxes)
+        logits, deltas = head(prepared, boxes)
+        context_alone = tf.reduce_sum(features[..., 4:])
+    np.testing.assert_allclose(features[..., :4], boxes / 64)
+    np.testing.assert_allclose(features[..., 4:], [[[0, 0, 1, 1]] * 2, [[0, 0, 0.5, 0.75]] * 2])
+    assert logits.shape == (2, 2, 4) and deltas.shape == (2, 2, 3, 4) and head.class_scores.kernel.shape[0] == 8
+    assert np.abs(tape.gradient(context_alone, maps["c5"])).sum() > 0, "the context is trained end to end"

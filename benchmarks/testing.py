@@ -1,0 +1,46 @@
+"""What testing a picture more than once costs: global context, several scales, mirrored pictures and an ensemble, against once.
+
+    python benchmarks/testing.py [--rounds 15]
+
+A picture of 192 x 256 px, MobileNetV2 and the head of light_head_mobilenet_v2_voc07_144, random weights, 20 classes. The limits are the
+arithmetic: pixels for backbones and RPN, boxes for heads, plus a quarter.
+"""
+import measure
+
+CONFIG = "configs/light_head_mobilenet_v2_voc07_144.yaml"
+PLAIN = ["model.backbone.weights=", "data.resize=keep_ratio", "data.short_side=[192]"]
+SCALES = [0.5, 0.75, 1.0]
+
+
+def main():
+    arguments = measure.parse(__doc__, rounds=15)
+    import tensorflow as tf
+
+    from lhrcnn import config as configs
+    from lhrcnn.build import build_detector
+    from lhrcnn.inference.tta import for_testing
+
+    image = tf.cast(tf.random.stateless_uniform([1, 192, 256, 3], [0, 0], 0, 256, tf.int32), tf.uint8)
+    size = tf.constant([[192.0, 256.0]])
+
+    def detect(*overrides, models=1):
+        config = configs.load(CONFIG, [*PLAIN, *overrides])
+        detector, _ = for_testing([build_detector(config, 20) for _ in range(models)], config)
+        function = tf.function(lambda: detector.detect(image, size))
+        return measure.timed(function)
+
+    pixels = sum(scale ** 2 for scale in SCALES)
+    scales = f"test.scales={SCALES}"
+    cases = {"once": (detect(), 1), "global context": (detect("model.head.global_context=true"), 1.1), "mirrored too": (detect("test.flip=true"), 2),
+             f"detections of scales {SCALES}": (detect(scales, "test.merge=detections"), max(pixels, len(SCALES))),
+             f"maxout of scales {SCALES}": (detect(scales, "test.roi_side=64"), 2), "ensemble of 2": (detect(models=2), 4)}
+    times = measure.by_turns({name: case for name, (case, _) in cases.items()}, arguments.rounds)
+    report = measure.Report("Testing a picture more than once", arguments)
+    report.table(("", "ms", "of once"), [(name, measure.median(times[name]), measure.ratio(times, name, "once")) for name in cases])
+    for name, (_, limit) in cases.items():
+        report.check(f"{name}, of once", measure.ratio(times, name, "once"), limit * 1.25)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
