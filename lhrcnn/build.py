@@ -10,6 +10,7 @@ from lhrcnn.backbones.xception import xception
 from lhrcnn.detector import TwoStageDetector
 from lhrcnn.heads.fast_rcnn import FCHead, Stage5Head
 from lhrcnn.heads.light_head import LightHead
+from lhrcnn.heads.locnet import LocNetHead
 from lhrcnn.heads.rfcn import RFCNHead
 from lhrcnn.heads.roi_head import BoxHead
 from lhrcnn.heads.rpn import RPN
@@ -41,6 +42,11 @@ def build_detector(config, num_classes):
 
 
 def _head(model, strides, num_classes):
+    head = _scoring_head(model, strides, num_classes)
+    return head if model.head.localisation == "box" else LocNetHead(model.locnet, head, strides)
+
+
+def _scoring_head(model, strides, num_classes):
     config = model.head
     if config.kind == "rfcn":
         return RFCNHead(config, strides, num_classes)

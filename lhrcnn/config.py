@@ -135,6 +135,8 @@ class HeadConfig:
     fc_channels: int = option(2048, "light and fc: units of a fully connected layer; rfcn: channels before the score maps", minimum=1)
     fc_layers: int = option(1, "fc: fully connected layers", minimum=1)
     class_agnostic: bool = option(False, "one box for all classes instead of one a class")
+    localisation: str = option("box", "box regression, or LocNet's model of where the borders are (see locnet)",
+                               ["box", "in_out", "borders", "combined"])
     foreground_iou: float = option(0.5, "proposals this close to a box are foreground")
     background_iou_low: float = option(0.0, "proposals below this are left out of the background")
     sampler: str = option("ohem", "ohem: the hardest proposals of each picture; random: sampled by foreground share", ["ohem", "random"])
@@ -148,6 +150,23 @@ class HeadConfig:
     init_std: float = option(0.01, "standard deviation of new kernels; 0: He initialisation, for training from random weights", minimum=0)
     global_context: bool = option(False, "light, fc and stage5: features of the whole picture go beside those of each box")
     label_smoothing: float = option(0.0, "share of the target spread over all classes", minimum=0)
+
+
+@dataclasses.dataclass
+class LocNetConfig:
+    """Localisation by probabilities of rows and columns (arXiv 1511.07763), where head.localisation is not box."""
+    search_scale: float = option(1.8, "side of the search region over the box's", minimum=1)
+    clip_search: bool = option(False, "end search regions at the border of the picture")
+    roi_op: str = option("pool", "RoIPool or RoIAlign of the search region", ["align", "pool"])
+    pool_size: int = option(14, "bins a side of the pooled region", minimum=1)
+    channels: int = option(512, "channels of its two 3x3 convolutions", minimum=1)
+    cells: int = option(28, "rows and columns a region is cut into", minimum=2)
+    foreground_iou: float = option(0.4, "proposals this close to a box are trained to find it")
+    batch_per_image: int = option(64, "most proposals trained a picture", minimum=1)
+    loss_weight: float = option(1.0, "factor of its loss", minimum=0)
+    decoding: str = option("likelihood", "boxes of the highest likelihood, or from the first to the last cell above threshold (in_out)",
+                           ["likelihood", "threshold"])
+    threshold: float = option(0.5, "probability of a cell that is inside, for threshold decoding", minimum=0)
 
 
 @dataclasses.dataclass
@@ -168,6 +187,7 @@ class ModelConfig:
     fpn: FPNConfig = dataclasses.field(default_factory=FPNConfig)
     rpn: RPNConfig = dataclasses.field(default_factory=RPNConfig)
     head: HeadConfig = dataclasses.field(default_factory=HeadConfig)
+    locnet: LocNetConfig = dataclasses.field(default_factory=LocNetConfig)
     postprocess: PostprocessConfig = dataclasses.field(default_factory=PostprocessConfig)
 
 
@@ -407,6 +427,8 @@ def _validate_together(config):
         (head.kind != "rfcn" or not (head.global_context or len(config.test.scales) > 1 and config.test.merge == "maxout"),
          "'model.head.global_context' and 'test.merge: maxout': an rfcn head has no features of a box to put beside others"),
         (len(config.test.scales) > 0 and min(config.test.scales) > 0, f"'test.scales': give at least one, all above 0; found {config.test.scales}"),
+        (config.model.locnet.decoding == "likelihood" or head.localisation in ("box", "in_out"),
+         f"'model.locnet.decoding': threshold reads In-Out's probabilities, found 'model.head.localisation' {head.localisation}"),
         (config.train.ema_decay < 1, f"'train.ema_decay': found {config.train.ema_decay}, allowed from 0 to below 1"),
         (len(config.eval.metrics) > 0, "'eval.metrics': found an empty list, name at least one"),
     ]

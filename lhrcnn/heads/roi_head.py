@@ -33,11 +33,7 @@ class RoIHead(tf.keras.layers.Layer):
     def decode(self, logits, deltas, proposals, image_size):
         """What `localise` gives, of the logits [B, N, K+1] and deltas [B, N, L, 4] of proposals [B, N, 4] px."""
         boxes = box_ops.decode(deltas, proposals[:, :, None, :], self.config.target_std)
-        shape = tf.shape(boxes)
-        boxes = tf.reshape(box_ops.clip(tf.reshape(boxes, [shape[0], -1, 4]), image_size), shape)
-        boxes = tf.ensure_shape(boxes, [None, None, self.num_boxes, 4])
-        real = box_ops.area(proposals) > 0
-        return boxes, tf.where(real[..., None], tf.nn.softmax(logits)[..., :-1], 0.0)
+        return clip_each(boxes, image_size), scores_of(logits, proposals)
 
     def losses(self, prepared, proposals, batch, order, training):
         """{"head_class", "head_box"} LossSum over chosen proposals, and which of those [B, S] are foreground.
@@ -45,8 +41,7 @@ class RoIHead(tf.keras.layers.Layer):
         proposals [B, N, 4] px; the truth is appended to them. order [B, >= N + M] in [0, 1) are the random sampler's numbers.
         Both losses are divided by the number of chosen proposals (Light-Head R-CNN's code; the paper does not say)."""
         config = self.config
-        truth = tf.where((batch["classes"] >= 0)[..., None] & ~batch["ignore"][..., None], batch["boxes"], 0.0)
-        candidates = tf.concat([proposals, truth], 1)
+        candidates = with_truth(proposals, batch)
         found = matching.match(candidates, batch["boxes"], batch["classes"], batch["ignore"],
                                config.foreground_iou, config.foreground_iou, config.background_iou_low)
         if config.sampler == "random":
@@ -121,3 +116,21 @@ class BoxHead(RoIHead):
         """Class logits [B, N, K+1] and deltas [B, N, L, 4] of RoI features."""
         deltas = self.class_boxes(features)
         return self.class_scores(features), tf.reshape(deltas, [*tf.unstack(tf.shape(deltas)[:2]), self.num_boxes, 4])
+
+
+def with_truth(proposals, batch):
+    """Proposals [B, N, 4] and behind them the truth of a batch that counts: [B, N + M, 4], empty boxes where there is none."""
+    counts = (batch["classes"] >= 0) & ~batch["ignore"]
+    return tf.concat([proposals, tf.where(counts[..., None], batch["boxes"], 0.0)], 1)
+
+
+def clip_each(boxes, image_size):
+    """Boxes [B, N, L, 4] limited to pictures of valid height and width image_size [B, 2], px."""
+    shape = tf.shape(boxes)
+    clipped = tf.reshape(box_ops.clip(tf.reshape(boxes, [shape[0], -1, 4]), image_size), shape)
+    return tf.ensure_shape(clipped, [None, None, *boxes.shape[2:]])
+
+
+def scores_of(logits, proposals):
+    """Class scores [B, N, K] of logits [B, N, K+1]; 0 for proposals [B, N, 4] without area."""
+    return tf.where(box_ops.area(proposals)[..., None] > 0, tf.nn.softmax(logits)[..., :-1], 0.0)

@@ -4,7 +4,7 @@ import pathlib
 
 from lhrcnn.checkpoints import CheckpointStore
 
-CLASS_LAYERS = ("class_scores", "class_boxes", "class_map", "box_map")
+SCORE_LAYERS, BOX_LAYERS = ("class_scores", "class_map"), ("class_boxes", "box_map", "locnet_rows", "locnet_columns")
 
 
 def init_from(detector, class_names, source):
@@ -17,9 +17,10 @@ def init_from(detector, class_names, source):
     reused, by_class, new = [], [], []
     for name, variable in detector.named_variables().items():
         array, layer = arrays.get(name), name.split("/")[-2]
-        per_class = layer in CLASS_LAYERS and not ("box" in layer and detector.head.config.class_agnostic)
+        per_class = layer in SCORE_LAYERS or layer in BOX_LAYERS and not detector.head.config.class_agnostic
         if per_class and array is not None:
-            array = _by_class(array, variable.numpy(), old_names, class_names, background="box" not in layer)
+            bins = detector.head.config.pool_size ** 2 if layer.endswith("_map") else 1
+            array = _by_class(array, variable.numpy(), old_names, class_names, bins, background=layer in SCORE_LAYERS)
         if array is None or array.shape != tuple(variable.shape):
             new.append(name)
             continue
@@ -47,15 +48,13 @@ def _read_class_names(run_dir):
     return json.loads(path.read_text(encoding="utf-8"))["names"]
 
 
-def _by_class(array, fresh, old_names, new_names, background):
+def _by_class(array, fresh, old_names, new_names, bins, background):
     """`fresh` with the outputs of the classes that `array` knows too; None where the layers are of another kind.
 
-    The last axis holds the outputs: bin by bin in position-sensitive maps, then class by class, then score or 4 deltas of a class;
-    `background` is whether there is one, behind the classes."""
-    numbers = 1 if background else 4
-    old, new = (numbers * (len(names) + background) for names in (old_names, new_names))
-    bins = fresh.shape[-1] // new
-    if array.shape != (*fresh.shape[:-1], bins * old):
+    The last axis holds the outputs: bin by bin in position-sensitive maps, then class by class, then the numbers of a class (a score,
+    4 deltas, or LocNet's cells); `background` is whether there is one, behind the classes."""
+    numbers = fresh.shape[-1] // bins // (len(new_names) + background)
+    if array.shape != (*fresh.shape[:-1], bins * numbers * (len(old_names) + background)):
         return None
     known = array.reshape(*fresh.shape[:-1], bins, -1, numbers)
     result = fresh.reshape(*fresh.shape[:-1], bins, -1, numbers).copy()

@@ -65,6 +65,12 @@ def test_one_box_for_all_classes_is_copied_whole(start):
     np.testing.assert_array_equal(after["head/class_boxes/kernel"], old["head/class_boxes/kernel"])
 
 
+def test_cells_of_locnet_are_copied_by_class(start):
+    options = ["model.head.localisation=in_out", "model.locnet.channels=4", "model.locnet.pool_size=2"]
+    old, _, after, _ = start(["dog", "fish"], options, options)
+    np.testing.assert_array_equal(after["locnet/locnet_rows/bias"][:28], old["locnet/locnet_rows/bias"][28 * OLD.index("dog"):][:28])
+
+
 def test_position_sensitive_maps_hold_the_classes_of_every_bin(start):
     rfcn = ["model.head.kind=rfcn"]
     old, before, after, _ = start(["fish", "dog"], rfcn, rfcn)
