@@ -178,6 +178,11 @@ class PostprocessConfig:
     soft_nms_sigma: float = option(0.0, "Gaussian soft-NMS: overlapping boxes lose score instead of being dropped; 0: hard NMS", minimum=0)
     max_detections: int = option(100, "most detections a picture", minimum=1)
     pre_nms: int = option(1000, "best-scored (box, class) pairs that enter NMS", minimum=1)
+    rounds: int = option(1, "times that boxes are pooled, scored and localised; the candidates of all rounds count", minimum=1)
+    candidates: int = option(300, "several rounds: most (box, class) pairs that go into the second", minimum=1)
+    prune_iou: float = option(0.95, "several rounds: NMS threshold of those pairs, within a class", minimum=0)
+    vote_iou: float = option(0.0, "box voting: a detection becomes the mean of its class's candidates this close; 0: none", minimum=0)
+    vote_offset: float = option(0.0, "box voting: candidates weigh max(0, score + this)")
 
 
 @dataclasses.dataclass

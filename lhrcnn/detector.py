@@ -7,19 +7,19 @@ import math
 
 import tensorflow as tf
 
-from lhrcnn import boxes as box_ops, nms
+from lhrcnn import postprocess
 
 
 class TwoStageDetector(tf.keras.Model):
     """A detector composed of the parts it is given; trained by Keras `fit` on batch dicts."""
 
-    def __init__(self, backbone, rpn, head, postprocess):
-        """`backbone` is a backbones.layers.Backbone, `rpn` a heads.rpn.RPN, `head` a heads.roi_head.RoIHead, `postprocess` a
+    def __init__(self, backbone, rpn, head, options):
+        """`backbone` is a backbones.layers.Backbone, `rpn` a heads.rpn.RPN, `head` a heads.roi_head.RoIHead, `options` a
         PostprocessConfig."""
         super().__init__(name="detector")
         self.pixel_mean, self.pixel_std = backbone.pixel_mean, backbone.pixel_std
         self.backbone, self.rpn, self.head = backbone.model, rpn, head
-        self.postprocess = postprocess
+        self.postprocess = options
 
     def compile(self, optimizer, weight_decay=0.0, gradient_multipliers=None, ema=None, seed=0):
         """Sets up training: coupled L2 of kernels, {name prefix: factor} on gradients, an average to update, and the seed."""
@@ -59,12 +59,17 @@ class TwoStageDetector(tf.keras.Model):
 
         Returns "boxes" [B, D, 4] px of the network input, "scores" [B, D], "classes" [B, D] int32 (-1 pads) and
         "num_detections" [B] int32."""
-        return self.select(*self.candidates(image, image_size))
+        found = self.select(self.candidates(image, image_size))
+        return {**found._asdict(), "num_detections": tf.reduce_sum(tf.cast(found.classes >= 0, tf.int32), 1)}
 
     def candidates(self, image, image_size):
-        """Boxes [B, N, L, 4] px and class scores [B, N, K] of all proposals, before NMS; arguments as of `detect`."""
+        """What `select` chooses from, nms.Candidates of shape [B, C]; arguments as of `detect`."""
         prepared, proposals = self.regions(image, image_size)
-        return self.localise(prepared, proposals, image_size)
+
+        def localise(boxes):
+            return self.localise(prepared, boxes, image_size)
+
+        return postprocess.candidates(*localise(proposals), localise, self.postprocess)
 
     def regions(self, image, image_size):
         """What `localise` pools from, computed once a picture, and proposals [B, N, 4] px; arguments as of `detect`."""
@@ -76,13 +81,9 @@ class TwoStageDetector(tf.keras.Model):
         """Boxes [B, N, L, 4] px and class scores [B, N, K] of boxes [B, N, 4] px; `prepared` is what `regions` gave."""
         return self.head.localise(prepared, boxes, image_size)
 
-    def select(self, boxes, scores):
-        """The detections, as of `detect`, among candidates: boxes [B, N, L, 4] px and scores [B, N, K]."""
-        config = self.postprocess
-        scores = tf.where(box_ops.at_least(boxes, config.min_size_px), scores, 0.0)
-        boxes, scores, classes, number = nms.class_aware_nms(
-            boxes, scores, config.nms_iou, config.score_threshold, config.pre_nms, config.max_detections, config.soft_nms_sigma)
-        return {"boxes": boxes, "scores": scores, "classes": classes, "num_detections": number}
+    def select(self, candidates):
+        """The detections, nms.Candidates of shape [B, D], among Candidates."""
+        return postprocess.select(candidates, self.postprocess)
 
     def call(self, batch, training=False):
         """Detections of a batch dict; see `detect`."""

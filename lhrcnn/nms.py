@@ -1,11 +1,15 @@
 """Non-maximum suppression through `tf.image`, by the implementation that is quickest on the device.
 
-Shape letters: B pictures, N boxes, K classes. Boxes are (ymin, xmin, ymax, xmax) px.
+Shape letters: B pictures, N boxes, K classes, C candidates. Boxes are (ymin, xmin, ymax, xmax) px.
 On CPU `combined_non_max_suppression` is several times quicker for the thousands of boxes of one class that the first stage has;
 the final stage, and GPUs, take `non_max_suppression` after a top-k, classes kept apart by shifting each class's boxes to a place
 of its own.
 """
+import collections
+
 import tensorflow as tf
+
+Candidates = collections.namedtuple("Candidates", "boxes scores classes")  # [B, C, 4] px, [B, C], [B, C] int32
 
 
 def on_gpu():
@@ -33,27 +37,32 @@ def class_agnostic_nms(boxes, scores, iou_threshold, max_outputs):
     return boxes, scores, scores > 0
 
 
-def class_aware_nms(boxes, scores, iou_threshold, score_threshold, pre_nms, max_outputs, soft_sigma=0.0):
-    """Detections of each picture after NMS within each class, best first.
+def best_pairs(boxes, scores, score_threshold, most):
+    """The Candidates [B, C], C = min(most, N * K), of the best-scored pairs of a box and a class, best first.
 
-    boxes [B, N, K, 4] or, one box for all classes, [B, N, 1, 4]; scores [B, N, K] in 0...1, NaN never survives. With a
-    soft_sigma a box's score is multiplied by exp(-IoU^2 / soft_sigma) for every better box of its class, and it is dropped only
-    below score_threshold (Soft-NMS, arXiv 1704.04503, eq. 3). Returns boxes [B, max_outputs, 4], scores [B, max_outputs], classes [B, max_outputs] int32 (-1 pads), number [B] int32."""
+    boxes [B, N, K, 4] or, one box for all classes, [B, N, 1, 4]; scores [B, N, K] in 0...1. Scores below the threshold and those of
+    boxes that are not finite become 0; so do those boxes, and NaN scores."""
     num_classes = tf.shape(scores)[2]
     flat = tf.reshape(tf.where(scores >= score_threshold, scores, 0.0), [tf.shape(scores)[0], -1])  # [B, N * K]
-    best, pair = tf.math.top_k(flat, tf.minimum(pre_nms, tf.shape(flat)[1]))
-    classes = pair % num_classes
+    scores, pair = tf.math.top_k(flat, tf.minimum(most, tf.shape(flat)[1]))
     shared = boxes.shape[2] == 1
     boxes = tf.reshape(boxes, [tf.shape(boxes)[0], -1, 4])
     boxes = tf.gather(boxes, pair // num_classes if shared else pair, batch_dims=1)
-    finite = tf.where(tf.math.is_finite(boxes), boxes, 0.0)  # the least span that keeps classes apart costs the least precision
-    span = tf.reduce_max(finite, [1, 2], keepdims=True) - tf.reduce_min(finite, [1, 2], keepdims=True) + 1
+    finite = tf.reduce_all(tf.math.is_finite(boxes), -1)
+    return Candidates(tf.where(finite[..., None], boxes, 0.0), tf.where(finite, scores, 0.0), pair % num_classes)
+
+
+def within_classes(candidates, iou_threshold, max_outputs, score_threshold=0.0, soft_sigma=0.0):
+    """The Candidates [B, max_outputs] that survive NMS within each class, best first; unused places have score 0 and class -1.
+
+    Those of score 0 never survive. With a soft_sigma a box's score is multiplied by exp(-IoU^2 / soft_sigma) for every better box of
+    its class, and it is dropped only below score_threshold (Soft-NMS, arXiv 1704.04503, eq. 3)."""
+    boxes, scores, classes = candidates
+    # The least span that keeps classes apart costs the least precision.
+    span = tf.reduce_max(boxes, [1, 2], keepdims=True) - tf.reduce_min(boxes, [1, 2], keepdims=True) + 1
     apart = boxes + span * tf.cast(classes, tf.float32)[..., None]
-    best = tf.where(tf.reduce_all(tf.math.is_finite(boxes), -1), best, 0.0)
-    kept_boxes, kept_scores, kept_classes = _nms_each_picture(
-        boxes, apart, best, classes, iou_threshold, max_outputs, score_threshold, soft_sigma)
-    valid = kept_scores > 0
-    return kept_boxes, kept_scores, tf.where(valid, kept_classes, -1), tf.reduce_sum(tf.cast(valid, tf.int32), 1)
+    kept = Candidates(*_nms_each_picture(boxes, apart, scores, classes, iou_threshold, max_outputs, score_threshold, soft_sigma))
+    return kept._replace(classes=tf.where(kept.scores > 0, kept.classes, -1))
 
 
 def _nms_each_picture(boxes, compared, scores, classes, iou_threshold, max_outputs, score_threshold=0.0, soft_sigma=0.0):

@@ -8,6 +8,13 @@ from reference.detection import random_boxes
 from lhrcnn import nms
 
 
+def detect(boxes, scores, iou_threshold, score_threshold, pre_nms, max_outputs, soft_sigma=0.0):
+    """Boxes, scores, classes and numbers of the best pairs after NMS."""
+    pairs = nms.best_pairs(tf.convert_to_tensor(boxes), scores, score_threshold, pre_nms)
+    kept = nms.within_classes(pairs, iou_threshold, max_outputs, score_threshold, soft_sigma)
+    return (*kept, tf.reduce_sum(tf.cast(kept.classes >= 0, tf.int32), 1))
+
+
 @pytest.fixture(params=["cpu", "gpu"])
 def device_path(request, monkeypatch):
     monkeypatch.setattr(nms, "on_gpu", lambda: request.param == "gpu")
@@ -36,7 +43,7 @@ def test_proposals_drop_zero_and_nan_scores(device_path):
 def test_detections_equal_nms_within_each_class(rng, shared):
     boxes = random_boxes(rng, 2, 40, 1 if shared else 3)
     scores = rng.uniform(0, 1, (2, 40, 3)).astype(np.float32)
-    kept_boxes, kept_scores, classes, number = nms.class_aware_nms(boxes, scores, 0.5, 0.3, 1000, 50)
+    kept_boxes, kept_scores, classes, number = detect(boxes, scores, 0.5, 0.3, 1000, 50)
     for i in range(2):
         expected = []
         for k in range(3):
@@ -53,20 +60,20 @@ def test_detections_equal_nms_within_each_class(rng, shared):
 
 def test_detections_with_fewer_pairs_than_any_limit():
     boxes, scores = tf.constant([[[[0.0, 0, 5, 5]]]]), tf.constant([[[0.9]]])
-    kept, _, classes, number = nms.class_aware_nms(boxes, scores, 0.5, 0.05, 1000, 100)
+    kept, _, classes, number = detect(boxes, scores, 0.5, 0.05, 1000, 100)
     assert kept.shape == (1, 100, 4) and number[0] == 1 and classes[0, 0] == 0
 
 
 def test_detections_of_no_proposals_and_of_no_pictures():
-    assert nms.class_aware_nms(tf.zeros([2, 0, 1, 4]), tf.zeros([2, 0, 3]), 0.5, 0.05, 10, 5)[3].numpy().tolist() == [0, 0]
-    assert nms.class_aware_nms(tf.zeros([0, 4, 1, 4]), tf.zeros([0, 4, 3]), 0.5, 0.05, 10, 5)[0].shape == (0, 5, 4)
+    assert detect(tf.zeros([2, 0, 1, 4]), tf.zeros([2, 0, 3]), 0.5, 0.05, 10, 5)[3].numpy().tolist() == [0, 0]
+    assert detect(tf.zeros([0, 4, 1, 4]), tf.zeros([0, 4, 3]), 0.5, 0.05, 10, 5)[0].shape == (0, 5, 4)
 
 
 def test_nan_scores_and_boxes_never_survive():
     nan = float("nan")
     boxes = tf.constant([[[[0.0, 0, 5, 5]], [[nan, 0, 5, 5]], [[20.0, 20, 30, 30]]]])
     scores = tf.constant([[[nan, 0.2], [0.9, 0.9], [0.8, nan]]])
-    kept, kept_scores, classes, number = nms.class_aware_nms(boxes, scores, 0.5, 0.05, 10, 5)
+    kept, kept_scores, classes, number = detect(boxes, scores, 0.5, 0.05, 10, 5)
     assert number[0] == 2 and np.isfinite(kept).all()
     np.testing.assert_allclose(kept_scores[0, :2], [0.8, 0.2])
     assert classes[0, :2].numpy().tolist() == [0, 1]
@@ -80,7 +87,7 @@ def test_top_k_is_limited_to_what_there_is():
 def test_soft_nms_equals_the_papers_loop(rng):
     boxes = random_boxes(rng, 1, 25, 1, size=40.0)
     scores = rng.uniform(0.1, 1, (1, 25, 2)).astype(np.float32)
-    kept_boxes, kept_scores, classes, number = nms.class_aware_nms(boxes, scores, 0.5, 0.3, 1000, 100, soft_sigma=0.5)
+    kept_boxes, kept_scores, classes, number = detect(boxes, scores, 0.5, 0.3, 1000, 100, soft_sigma=0.5)
     expected = []
     for k in range(2):
         left = {j: float(scores[0, j, k]) for j in range(25)}

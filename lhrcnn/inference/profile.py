@@ -5,6 +5,8 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn import postprocess
+
 _GEMM_SIZE = 1536
 _POOLING_OPS = ("LhrcnnPsRoiAlign", "LhrcnnRoiAlign", "LhrcnnRoiPool")
 
@@ -104,6 +106,10 @@ def stages_of(detector, image, image_size):
         boxes, _ = detector.head.localise(*inputs)
         return [op.outputs[0] for op in boxes.graph.get_operations() if op.type in _POOLING_OPS]
 
+    def select(prepared, boxes, scores):
+        candidates = postprocess.candidates(boxes, scores, lambda boxes: detector.localise(prepared, boxes, image_size), detector.postprocess)
+        return detector.select(candidates)
+
     stages = {
         "preprocessing": Stage(detector.preprocess, image, image_size),
         "backbone": Stage(lambda x: detector.backbone(x, training=False), normalised),
@@ -112,7 +118,7 @@ def stages_of(detector, image, image_size):
         "RoI preparation": Stage(detector.head.prepare, maps, image_size),
         "RoI pooling": Stage(pooling, prepared, proposals, image_size),
         "head": Stage(detector.head.localise, prepared, proposals, image_size),
-        "final NMS": Stage(detector.select, boxes, scores)}
+        "postprocessing": Stage(select, prepared, boxes, scores)}
     if not stages["RoI pooling"].graph.outputs:
         del stages["RoI pooling"]
     return stages

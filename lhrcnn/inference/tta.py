@@ -11,6 +11,7 @@ import tensorflow as tf
 from lhrcnn import boxes as box_ops
 from lhrcnn.data.image import evaluation_short_side
 from lhrcnn.detector import TwoStageDetector
+from lhrcnn.nms import Candidates
 
 
 class _Combination(tf.Module):
@@ -79,16 +80,16 @@ class MergedViews(_Combination):
         self.scales, self.flip, self.pad_multiple = scales, flip, pad_multiple
 
     def candidates(self, image, image_size):
-        """As of TwoStageDetector, with S N boxes a picture, twice as many with mirrored pictures."""
-        parts = []
+        """As of TwoStageDetector, with those of all views."""
+        views = []
         for flipped in (False, True) if self.flip else (False,):
             view = _mirrored(image, image_size) if flipped else image
             for scale in self.scales:
                 scaled, size, factor = _rescaled(view, image_size, scale / max(self.scales), self.pad_multiple)
-                boxes, scores = self.detector.candidates(scaled, size)
-                boxes = boxes / factor
-                parts.append((_mirrored_boxes(boxes, image_size) if flipped else boxes, scores))
-        return tuple(tf.concat(values, 1) for values in zip(*parts))
+                found = self.detector.candidates(scaled, size)
+                boxes = found.boxes / factor
+                views.append(found._replace(boxes=_mirrored_boxes(boxes, image_size) if flipped else boxes))
+        return Candidates(*(tf.concat(values, 1) for values in zip(*views)))
 
 
 class Ensemble(_Combination):
@@ -152,7 +153,7 @@ def _mirrored(image, image_size):
 
 
 def _mirrored_boxes(boxes, image_size):
-    """Boxes [B, N, L, 4] px of pictures mirrored so, for those of the other side."""
-    width = image_size[:, 1, None, None]
+    """Boxes [B, N, 4] px of pictures mirrored so, for those of the other side."""
+    width = image_size[:, 1, None]
     ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
     return tf.stack([ymin, width - xmax, ymax, width - xmin], -1)
