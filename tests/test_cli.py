@@ -264,6 +264,9 @@ def test_evaluation_of_a_run(call, experiment, monkeypatch):
     status, merged, _ = call("eval --run_dir run --metrics=coco,voc07,voc --split train --merge 3")
     assert status == 0 and merged == out
     assert json.loads(pathlib.Path("run/eval/train.json").read_text()) == metrics
+    status, out, _ = call("localisation --run_dir run --checkpoint=last --split train")
+    table = json.loads(pathlib.Path("run/eval/train_localisation.json").read_text())["localisation"]
+    assert status == 0 and "input IoU   boxes  mean IoU" in out and table["0.5"]["boxes"] > 0 and 0 <= table["0.5"]["AR"] <= 1
     status, _, err = call("eval --run_dir run --checkpoint=none.npz")
     assert status == 1 and "none.npz: no such checkpoint" in err
 

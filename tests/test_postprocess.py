@@ -18,7 +18,6 @@ def detections(boxes, scores, localise, options):
     return postprocess.select(postprocess.candidates(boxes, scores, localise, options), options)
 
 
-
 def localise(boxes, agnostic=False):
     """A localiser [B, C, 4] -> boxes [B, C, L, 4], scores [B, C, K]: each class moves boxes half the way to its target, and scores by distance."""
     targets = tf.constant(TARGETS[:1] if agnostic else TARGETS)

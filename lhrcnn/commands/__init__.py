@@ -87,6 +87,16 @@ def with_data_dir(loaded, values):
     return loaded
 
 
+def dataset_of_run(trained, values):
+    """(Dataset of --split and --data_dir with the classes of a predictor.Run, its Config, the split's name for files)."""
+    from lhrcnn.data import align_classes, open_dataset
+    experiment = with_data_dir(trained.config, values)
+    experiment.data.classes = []  # the run's, whether or not the data set has them all
+    split = values.split or experiment.data.test_split
+    dataset = align_classes(open_dataset(experiment.data, split), trained.class_names, trained.category_ids)
+    return dataset, experiment, pathlib.Path(split).stem if split.endswith(".json") else split.replace("/", "_")
+
+
 def require(values, name, example):
     """The value of a flag. Raises UsageError where it was not given."""
     if not values[name].value:

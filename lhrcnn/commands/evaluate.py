@@ -58,7 +58,6 @@ def _evaluate_run(values, overrides):
 
     shard = _shard(values)
 
-    from lhrcnn.data import align_classes, open_dataset
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import shards
     from lhrcnn.evaluation.evaluate import detect_dataset, score
@@ -67,12 +66,9 @@ def _evaluate_run(values, overrides):
     strategy = strategy_for()
     with strategy.scope():
         trained = load_run(run_dir, values.checkpoint, overrides, values.ensemble)
-    experiment = commands.with_data_dir(trained.config, values)
-    experiment.data.classes = []  # the run's, whether or not the data set has them all
-    split = values.split or experiment.data.test_split
-    output = pathlib.Path(values.output or run_dir / "eval" / f"{_file_name(split)}.json")
+    dataset, experiment, split = commands.dataset_of_run(trained, values)
+    output = pathlib.Path(values.output or run_dir / "eval" / f"{split}.json")
     commands.check_writable(output.parent)
-    dataset = align_classes(open_dataset(experiment.data, split), trained.class_names, trained.category_ids)
 
     def share(index, number):
         return output.with_name(f"{output.stem}_shard_{index}_of_{number}.npz")
@@ -110,10 +106,6 @@ def _shard(values):
     if values.merge:
         raise commands.UsageError("--shard and --merge: run each share first, then merge; give one of them")
     return int(match[1]), int(match[2])
-
-
-def _file_name(split):
-    return pathlib.Path(split).stem if split.endswith(".json") else split.replace("/", "_")
 
 
 COMMAND = commands.Command("evaluate a run, or detections made elsewhere, once", define, run)

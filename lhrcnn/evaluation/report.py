@@ -26,7 +26,11 @@ def format_tables(metrics, width=100):
 def summary(metrics):
     """One line with the headline numbers, such as `AP 0.505  AP50 0.697  AP75 0.573`."""
     words = [f"{key} {_number(metrics['coco'][key])}" for key in ("AP", "AP50", "AP75") if "coco" in metrics]
-    words += [f"{title} {_number(metrics[key]['mAP'])}" for key, title in _TITLES.items() if key in metrics]
+    for key, title in _TITLES.items():
+        if key in metrics:
+            more = {"0.7": "mAP70", "0.5:0.95": "mAP50_95"} if "mAP70" in metrics[key] else {}
+            at = ", ".join(f"IoU {iou}: {_number(metrics[key][name])}" for iou, name in more.items())
+            words.append(f"{title} {_number(metrics[key]['mAP'])}" + (f" ({at})" if at else ""))
     return "  ".join(words)
 
 

@@ -1,6 +1,6 @@
-"""PASCAL VOC average precision at IoU 0.5, counted as the VOC development kit does.
+"""PASCAL VOC average precision, counted as the VOC development kit does, and at higher IoUs than its 0.5 too.
 
-A detection belongs to the truth of its class and picture that it overlaps most. From 0.5 up: the first such detection by
+A detection belongs to the truth of its class and picture that it overlaps most. From that IoU up: the first such detection by
 score is true, later ones are false, and one whose truth is difficult counts neither way. Difficult objects need not be found.
 The kit's inclusive corners with +1 sides are our half-open boxes, so plain IoU gives its overlaps.
 """
@@ -8,30 +8,35 @@ import math
 
 import numpy as np
 
-MIN_IOU = 0.5
+IOUS = np.arange(50, 100, 5) / 100
 # The kit's 0:0.1:1 in MATLAB, which counts from both ends; as there the fourth value lies a rounding above 0.3.
 RECALL_POINTS = np.concatenate([np.arange(6) * 0.1, 1 - np.arange(4, -1, -1) * 0.1])
 
 
 def voc_metrics(dataset, detections, eleven_point):
-    """{"mAP": ..., "per_class": {class name: AP}} of `Detections` on a `Dataset` whose `ignore` marks difficult objects.
+    """{"mAP", "mAP70", "mAP50_95", "per_class": {class name: AP}} of `Detections` on a `Dataset` whose `ignore` marks difficult objects.
 
-    `eleven_point` is VOC 2007's mean of 11 precisions, else the area under the curve of VOC 2010 on. A class without an
-    object that is not difficult has AP NaN and stays out of the mean."""
+    mAP and the classes' AP are at IoU 0.5, mAP70 at 0.7, mAP50_95 is the mean over 0.5, 0.55 ... 0.95. `eleven_point` is VOC 2007's
+    mean of 11 precisions, else the area under the curve of VOC 2010 on. A class without an object that is not difficult has AP NaN
+    and stays out of the means."""
     truth = Truth(dataset)
     order = np.argsort(-detections.scores, kind="stable")
     classes = detections.classes[order]
     best_iou, best_truth = truth.best_match(detections.image_ids[order], classes, np.asarray(detections.boxes, np.float64)[order])
-    matched = best_iou >= MIN_IOU
-    neutral = matched & truth.difficult[best_truth]
-    true = np.zeros(len(order), bool)
-    candidates = np.flatnonzero(matched & ~neutral)
-    true[candidates[np.unique(best_truth[candidates], return_index=True)[1]]] = True
-    per_class = {}
-    for k, name in enumerate(dataset.class_names):
-        per_class[name] = average_precision(true[(classes == k) & ~neutral], truth.num_objects(k), eleven_point)
-    known = [value for value in per_class.values() if not math.isnan(value)]
-    return {"mAP": float(np.mean(known)) if known else math.nan, "per_class": per_class}
+    num_objects = [truth.num_objects(k) for k in range(dataset.num_classes)]
+    table = np.full([len(IOUS), dataset.num_classes], np.nan)
+    for row, iou in enumerate(IOUS):
+        matched = best_iou >= iou
+        neutral = matched & truth.difficult[best_truth]
+        true = np.zeros(len(order), bool)
+        candidates = np.flatnonzero(matched & ~neutral)
+        true[candidates[np.unique(best_truth[candidates], return_index=True)[1]]] = True
+        for k, number in enumerate(num_objects):
+            table[row, k] = average_precision(true[(classes == k) & ~neutral], number, eleven_point)
+    known = table[:, np.array(num_objects, int) > 0]
+    means = known.mean(axis=1) if known.size else np.full(len(IOUS), np.nan)
+    return {"mAP": float(means[0]), "mAP70": float(means[4]), "mAP50_95": float(means.mean()),
+            "per_class": dict(zip(dataset.class_names, table[0].tolist()))}
 
 
 def average_precision(true, num_objects, eleven_point):

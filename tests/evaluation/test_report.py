@@ -6,6 +6,8 @@ import numpy as np
 
 from lhrcnn.evaluation import coco, report
 
+VOC = {"mAP": 0.5, "mAP70": 0.4, "mAP50_95": 0.3}
+
 
 def metrics(num_classes=3):
     statistics = dict(zip(coco.STATISTICS, np.linspace(0.1, 0.65, 12)))
@@ -36,17 +38,19 @@ def test_many_classes_stand_side_by_side():
 
 
 def test_voc_columns_join_the_class_table():
-    both = {**metrics(1), "voc07": {"mAP": 0.5, "per_class": {"class 0": 0.5, "absent": math.nan}},
-            "voc": {"mAP": math.nan, "per_class": {"class 0": 0.25, "absent": math.nan}}}
+    both = {**metrics(1), "voc07": {**VOC, "per_class": {"class 0": 0.5, "absent": math.nan}},
+            "voc": {**dict.fromkeys(VOC, math.nan), "per_class": {"class 0": 0.25, "absent": math.nan}}}
     table = report.format_tables(both)
     assert "class       AP  VOC07    VOC" in table
     assert "class 0  0.000  0.500  0.250" in table
-    assert table.splitlines()[-1].endswith("VOC 2007 mAP (11 points) 0.500  VOC mAP (area) n/a")
+    assert table.splitlines()[-1].endswith("VOC 2007 mAP (11 points) 0.500 (IoU 0.7: 0.400, 0.5:0.95: 0.300)  "
+                                           "VOC mAP (area) n/a (IoU 0.7: n/a, 0.5:0.95: n/a)")
 
 
 def test_voc_alone():
-    assert report.summary({"voc07": {"mAP": 0.5, "per_class": {"a": 0.5}}}) == "VOC 2007 mAP (11 points) 0.500"
-    assert "a      0.500" in report.format_tables({"voc07": {"mAP": 0.5, "per_class": {"a": 0.5}}})
+    only = {"voc07": {**VOC, "per_class": {"a": 0.5}}}
+    assert report.summary(only) == "VOC 2007 mAP (11 points) 0.500 (IoU 0.7: 0.400, 0.5:0.95: 0.300)"
+    assert "a      0.500" in report.format_tables(only)
 
 
 def test_json_holds_null_where_there_is_no_number():

@@ -13,7 +13,7 @@ def iou(first, second):
     return height * width / (sum(areas) - height * width)
 
 
-def class_ap(records, detections, k, eleven_point):
+def class_ap(records, detections, k, eleven_point, min_iou=0.5):
     """AP of class k; `records` have image_id, boxes, classes and ignore; `detections` is a list of (image_id, box, score, class)."""
     objects = {record.image_id: [{"box": np.float64(box), "difficult": bool(ignore), "taken": False}
                                  for box, c, ignore in zip(record.boxes, record.classes, record.ignore) if c == k] for record in records}
@@ -26,9 +26,9 @@ def class_ap(records, detections, k, eleven_point):
         for each in objects[image_id]:
             if iou(box, each["box"]) > best_iou:
                 best, best_iou = each, iou(box, each["box"])
-        if best_iou >= 0.5 and best["difficult"]:
+        if best_iou >= min_iou and best["difficult"]:
             continue
-        if best_iou >= 0.5 and not best["taken"]:
+        if best_iou >= min_iou and not best["taken"]:
             best["taken"] = True
             true_count += 1
         else:

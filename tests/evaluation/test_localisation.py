@@ -1,0 +1,77 @@
+"""Recall of the localisation alone: the input boxes, the numbers, and detectors that move boxes in a known way."""
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from evaluation.test_evaluate import SIZES, dataset, settings  # noqa: F401  `dataset` is a fixture
+from lhrcnn.evaluation import localisation
+from reference.detection import iou, random_boxes
+
+
+class FakeDetector:
+    """Has no network; its head returns what a function makes of the boxes."""
+
+    def __init__(self, move):
+        self.head, self.move = self, move
+
+    def preprocess(self, image, image_size):
+        return image
+
+    def backbone(self, image, training):
+        return image
+
+    def prepare(self, maps):
+        return maps
+
+    def localise(self, prepared, boxes, image_size):
+        return self.move(boxes, image_size), tf.zeros([1])
+
+
+def test_input_boxes_have_the_iou_asked_for(rng):
+    boxes = np.clip(random_boxes(rng, 30), 0, [80, 90, 80, 90])
+    boxes = boxes[(boxes[:, 2:] > boxes[:, :2] + 1).all(1)]
+    whole = localisation.moved_boxes(np.array([[0.0, 0, 80, 90]]), np.array([80.0, 90]), (0.5,), np.random.default_rng(3))
+    assert whole.shape == (1, 1, 4) and whole.min() >= 0
+    moved = localisation.moved_boxes(boxes, np.array([80.0, 90]), localisation.LEVELS, np.random.default_rng(1))
+    assert moved.min() >= 0 and moved[..., 2].max() <= 80 and moved[..., 3].max() <= 90
+    for box, row in zip(boxes, moved):
+        reached = np.abs([iou(box, other) - level for other, level in zip(row, localisation.LEVELS)]) < 2e-3
+        assert reached.all() or box.min() == 0 or (box[2:] == [80, 90]).any()
+    again = localisation.moved_boxes(boxes, np.array([80.0, 90]), localisation.LEVELS, np.random.default_rng(1))
+    np.testing.assert_array_equal(moved, again)
+
+
+def test_a_detector_that_leaves_boxes_where_they_are(dataset):  # noqa: F811
+    detector = FakeDetector(lambda boxes, size: boxes[:, :, None])
+    table = localisation.localisation_recall(detector, dataset, settings(), levels=(0.4, 0.6, 0.9))
+    for level, row in table.items():
+        assert row["boxes"] == len(SIZES) and row["mean_iou"] == pytest.approx(level, abs=5e-3)
+        assert (row["recall50"], row["recall70"]) == (float(level > 0.5), float(level > 0.7))
+        assert row["AR"] == pytest.approx(2 * max(level - 0.5, 0), abs=1e-2)
+
+
+def test_the_own_class_decides(dataset):  # noqa: F811
+    """Class 1 of three finds the object, the others find nothing; a third of the objects is of class 1."""
+    share = np.array([0.1, 0.2, 0.6, 0.7], np.float32)
+
+    def move(boxes, size):
+        exact = tf.tile(size, [1, 2])[:, None] * share + 0 * boxes
+        return tf.stack([0 * boxes, exact, 0 * boxes], 2)
+    table = localisation.localisation_recall(FakeDetector(move), dataset, settings(), levels=(0.5,))
+    expected = sum(i % 3 == 1 for i in range(len(SIZES))) / len(SIZES)
+    np.testing.assert_allclose([table[0.5][name] for name in ("mean_iou", "recall50", "recall70", "AR")], expected, atol=1e-3)
+
+
+def test_recall_is_the_integral_over_thresholds(rng):
+    ious = rng.uniform(0, 1, 50)
+    thresholds = np.linspace(0.5, 1, 20001)
+    integral = np.mean([(ious >= t).mean() for t in thresholds]) * 0.5
+    assert localisation.recall(ious)["AR"] == pytest.approx(2 * integral, abs=1e-3)
+    assert math.isnan(localisation.recall(ious[:0])["AR"])
+
+
+def test_table_as_text():
+    text = localisation.format_table({0.5: localisation.recall(np.array([0.5, 0.75, 0.9]))})
+    assert text.splitlines()[1].split() == ["0.50", "3", "0.717", "1.000", "0.667", "0.433"]
