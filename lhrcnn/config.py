@@ -29,9 +29,9 @@ def option(default, meaning, choices=None, minimum=None):
 @dataclasses.dataclass
 class DataConfig:
     """Where the pictures are and what happens to them before the network."""
-    format: str = option("shapes", "layout of the data set; shapes is generated when missing", ["shapes", "coco", "voc", "imagenet_det"])
+    format: str = option("shapes", "layout of the data set; shapes is generated when missing", ["shapes", "coco", "voc", "imagenet_det", "icdar"])
     dir: str = option("datasets/shapes", "folder of the data set; --data_dir overrides it")
-    train_split: str = option("train", "training pictures: VOC or DET list (VOC2007/trainval, + joins lists), COCO split name or .json file")
+    train_split: str = option("train", "training pictures: VOC or DET lists (VOC2007/trainval, + joins), COCO split or .json file, ICDAR folder")
     val_split: str = option("val", "pictures evaluated during training, named the same way; empty: none")
     test_split: str = option("val", "pictures eval_main.py scores by default")
     image_dir: str = option("", "COCO only: folder of the pictures, relative to dir; empty: found by the split's name")
@@ -231,8 +231,9 @@ class TrainConfig:
 class EvalConfig:
     """Evaluation of detections."""
     batch_size: int = option(8, "pictures a step over all devices", minimum=1)
-    metrics: typing.List[str] = option(["coco"], "coco: 12 numbers; voc07: 11-point; voc: area under the curve; ilsvrc: ImageNet DET's",
-                                         ["coco", "voc07", "voc", "ilsvrc"])
+    metrics: typing.List[str] = option(["coco"], "coco: 12 numbers; voc07: 11-point; voc: area under the curve; ilsvrc: ImageNet DET's; "
+                                       "deteval, icdar_iou: text", ["coco", "voc07", "voc", "ilsvrc", "deteval", "icdar_iou"])
+    text_score: float = option(0.5, "least score of the detections that deteval and icdar_iou count", minimum=0)
     backend: str = option("fast", "fast: faster-coco-eval; reference: pycocotools", ["fast", "reference"])
 
 

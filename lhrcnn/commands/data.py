@@ -1,4 +1,4 @@
-"""`lhrcnn data check`, `browse`, `make-shapes`, `imagenet-split` and `voc-to-det`."""
+"""`lhrcnn data check`, `browse`, `make-shapes`, `make-text`, `imagenet-split` and `voc-to-det`."""
 import pathlib
 
 from absl import flags
@@ -111,6 +111,25 @@ def make_shapes(values, arguments):
           f"COCO data set  {values.output}")
 
 
+def define_make_text(values):
+    """The flags of `lhrcnn data make-text`."""
+    flags.DEFINE_string("output", "datasets/text", "folder of the data set", flag_values=values)
+    flags.DEFINE_string("pictures", "", "folder of pictures that words are written on", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "pictures are the same for the same seed, pictures and fonts", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer("num_train", 2000, "pictures of the split `train`", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("num_val", 500, "pictures of the split `val`", lower_bound=1, flag_values=values)
+
+
+def make_text(values, arguments):
+    """Writes words on pictures."""
+    del arguments
+    pictures = commands.require(values, "pictures", "photos")
+    from lhrcnn.data import words
+    words.make_text(values.output, pictures, values.seed, values.num_train, values.num_val)
+    print(f"{values.num_train} pictures for training, {values.num_val} for validation, {len(words.usable_fonts())} fonts\n"
+          f"ICDAR data set  {values.output}")
+
+
 def define_imagenet_split(values):
     """The flags of `lhrcnn data imagenet-split`."""
     commands.define_data_dir_flag(values)
@@ -167,3 +186,4 @@ BROWSE = commands.Command("draw pictures and their boxes on PNG sheets", define_
 MAKE_SHAPES = commands.Command("draw the embedded data set of shapes", define_make_shapes, make_shapes)
 IMAGENET_SPLIT = commands.Command("write the lists train, val1 and val2 of ImageNet DET", define_imagenet_split, imagenet_split)
 VOC_TO_DET = commands.Command("write a VOC or COCO data set in the layout of ImageNet DET", define_voc_to_det, voc_to_det)
+MAKE_TEXT = commands.Command("write words on pictures: a scene-text data set in ICDAR's layout", define_make_text, make_text)

@@ -14,7 +14,8 @@ def define(values):
     commands.define_ensemble_flag(values)
     commands.define_data_dir_flag(values)
     flags.DEFINE_string("split", "", "pictures to evaluate on, named as in the config; none: its data.test_split", flag_values=values)
-    flags.DEFINE_list("metrics", [], "of coco, voc07, voc, ilsvrc, separated by commas; none: the config's eval.metrics", flag_values=values)
+    flags.DEFINE_list("metrics", [], "of coco, voc07, voc, ilsvrc, deteval, icdar_iou, separated by commas; none: the config's eval.metrics",
+                      flag_values=values)
     flags.DEFINE_string("output", "", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json", flag_values=values)
     flags.DEFINE_string("shard", "", "i/n: detect in the i-th of n shares of the pictures only, from 1 on; then --merge", flag_values=values)
     flags.DEFINE_integer("merge", 0, "score the n shares that --shard i/n left, once all are there", lower_bound=0, flag_values=values)
@@ -46,7 +47,7 @@ def _score_files(values, options):
 
     from lhrcnn.evaluation.report import format_tables, to_json
     from lhrcnn.evaluation.scoring import score_files
-    metrics = score_files(truth, detections, options.metrics, options.backend)
+    metrics = score_files(truth, detections, options.metrics, options.backend, options.text_score)
     print(format_tables(metrics))
     if output:
         output.write_text(to_json({"annotations": truth, "detections": detections, **metrics}), encoding="utf-8")
@@ -86,7 +87,7 @@ def _evaluate_run(values, overrides):
         detections = shards.merge([share(index, values.merge) for index in range(1, values.merge + 1)], dataset, identity)
     else:
         detections = detect_dataset(trained.model, dataset, experiment, strategy)
-    metrics = score(dataset, detections, experiment.eval.metrics, experiment.eval.backend)
+    metrics = score(dataset, detections, experiment.eval.metrics, experiment.eval.backend, experiment.eval.text_score)
     print(format_tables(metrics))
     about = {"run_dir": str(run_dir), "ensemble": values.ensemble, "step": trained.meta["step"], "data": dataset.name, "pictures": len(dataset.records)}
     output.write_text(to_json({**about, **metrics}), encoding="utf-8")

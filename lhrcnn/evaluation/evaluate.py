@@ -24,7 +24,7 @@ def evaluate(detector, dataset, config, strategy=None, metrics=None):
 
     See `detect_dataset` for the other arguments and errors, `scoring.score` for the metrics."""
     found = detect_dataset(detector, dataset, config, strategy)
-    return score(dataset, found, metrics or config.eval.metrics, config.eval.backend), found
+    return score(dataset, found, metrics or config.eval.metrics, config.eval.backend, config.eval.text_score), found
 
 
 def detect_dataset(detector, dataset, config, strategy=None, progress=True):

@@ -44,7 +44,7 @@ def recall(ious):
 
 
 def moved_boxes(boxes, image_size, levels, rng):
-    """float32 [M, V, 4]: each of boxes [M, 4] px with its borders moved in a random direction as far as gives each IoU, inside the picture."""
+    """float32 [M, V, 4]: boxes [M, 4] px with their borders moved in random directions as far as gives each IoU, inside the picture."""
     boxes, limit = boxes.astype(np.float64)[:, None], np.tile(image_size, 2)
     direction = rng.normal(size=(len(boxes), len(levels), 4)) * np.tile(boxes[..., 2:] - boxes[..., :2], 2)
     near, far = np.zeros(direction.shape[:2]), np.full(direction.shape[:2], FARTHEST)

@@ -3,6 +3,7 @@ import json
 import math
 
 _TITLES = {"voc07": "VOC 2007 mAP (11 points)", "voc": "VOC mAP (area)", "ilsvrc": "ILSVRC mAP"}
+_TEXT_TITLES = {"deteval": "DetEval", "icdar_iou": "ICDAR IoU"}
 _COCO_ROWS = [  # key, what, IoU, area, detections a picture: the rows and words that cocoapi prints
     ("AP", "Average Precision  (AP)", "0.50:0.95", "all", 100), ("AP50", "Average Precision  (AP)", "0.50", "all", 100),
     ("AP75", "Average Precision  (AP)", "0.75", "all", 100), ("APs", "Average Precision  (AP)", "0.50:0.95", "small", 100),
@@ -20,7 +21,9 @@ def format_tables(metrics, width=100):
     if "coco" in metrics:
         parts.append("\n".join(f" {what} @[ IoU={iou:<9} | area={area:>6} | maxDets={most:>3} ] = {_number(metrics['coco'][key])}"
                                for key, what, iou, area, most in _COCO_ROWS))
-    return "\n\n".join([*parts, _class_table(metrics, width), summary(metrics)])
+    if any("per_class" in values for values in metrics.values()):
+        parts.append(_class_table(metrics, width))
+    return "\n\n".join([*parts, summary(metrics)])
 
 
 def summary(metrics):
@@ -31,6 +34,10 @@ def summary(metrics):
             more = {"0.7": "mAP70", "0.5:0.95": "mAP50_95"} if "mAP70" in metrics[key] else {}
             at = ", ".join(f"IoU {iou}: {_number(metrics[key][name])}" for iou, name in more.items())
             words.append(f"{title} {_number(metrics[key]['mAP'])}" + (f" ({at})" if at else ""))
+    for key, title in _TEXT_TITLES.items():
+        if key in metrics:
+            hmean, recall, precision = (_number(metrics[key][name]) for name in ("hmean", "recall", "precision"))
+            words.append(f"{title} H-mean {hmean} (recall {recall}, precision {precision})")
     return "  ".join(words)
 
 

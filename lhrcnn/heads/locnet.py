@@ -31,8 +31,8 @@ class LocNet(RoIPooling):
         self.convs = [tf.keras.layers.Conv2D(config.channels, 3, padding="same", activation="relu", name=f"conv{index + 1}",
                                              kernel_initializer=initializer(head_config.init_std)) for index in range(2)]
         outputs = num_boxes * len(MODELS[self.model]) * config.cells
-        self.fcs = [tf.keras.layers.Dense(outputs, kernel_initializer=tf.keras.initializers.RandomNormal(stddev=0.01), name=f"locnet_{axis}",
-                                          dtype="float32") for axis in ("rows", "columns")]
+        self.fcs = [tf.keras.layers.Dense(outputs, kernel_initializer=tf.keras.initializers.RandomNormal(stddev=0.01), dtype="float32",
+                                          name=f"locnet_{axis}") for axis in ("rows", "columns")]
 
     def call(self, maps, regions, training=False):
         """Logits [B, N, L, 2, Q, M] of regions [B, N, 4] px."""
@@ -153,7 +153,8 @@ def _best_pair(inside=None, first=None, last=None):
         start, up_to = first[cell] - up_to, up_to + inside[cell]
         total = best_start + up_to + last[cell]
         better = total > score
-        score, first_cell, last_cell = (tf.where(better, new, old) for new, old in ((total, score), (best_first, first_cell), (cell, last_cell)))
+        score, first_cell, last_cell = (
+            tf.where(better, new, old) for new, old in ((total, score), (best_first, first_cell), (cell, last_cell)))
         better = start > best_start
         best_start, best_first = tf.where(better, start, best_start), tf.where(better, cell, best_first)
     return first_cell, last_cell, score

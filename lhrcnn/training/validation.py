@@ -18,11 +18,12 @@ def validate(detector, average, dataset, config, strategy):
 
 
 def main_score(metrics):
-    """(name, value) of the number that checkpoints are compared by: COCO's AP, else the first VOC mAP."""
+    """(name, value) of the number that checkpoints are compared by: COCO's AP, else the first VOC mAP, else text's H-mean."""
     if "coco" in metrics:
         return "coco/AP", float(metrics["coco"]["AP"])
-    kind = next(iter(metrics))
-    return f"{kind}/mAP", float(metrics[kind]["mAP"])
+    kind, values = next(iter(metrics.items()))
+    name = "mAP" if "mAP" in values else "hmean"
+    return f"{kind}/{name}", float(values[name])
 
 
 def scalars(metrics):

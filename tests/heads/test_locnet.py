@@ -182,10 +182,11 @@ def test_it_learns_where_a_bright_object_ends(model):
 
 
 def test_only_close_proposals_are_trained_and_no_truth_means_no_loss():
-    head = locnet.LocNetHead(configs.LocNetConfig(channels=4, foreground_iou=0.4), NoScores(configs.HeadConfig(localisation="combined"), 2), {"c5": 16})
+    scorer = NoScores(configs.HeadConfig(localisation="combined"), 2)
+    head = locnet.LocNetHead(configs.LocNetConfig(channels=4, foreground_iou=0.4), scorer, {"c5": 16})
     prepared = head.prepare({"c5": tf.ones([1, 4, 4, 3])})
-    batch = {"boxes": tf.constant([[[0.0, 0, 20, 20], [0, 0, 0, 0]]]), "classes": tf.constant([[0, -1]]), "ignore": tf.constant([[False, False]]),
-             "image_size": tf.constant([[64.0, 64]])}
+    batch = {"boxes": tf.constant([[[0.0, 0, 20, 20], [0, 0, 0, 0]]]), "classes": tf.constant([[0, -1]]),
+             "ignore": tf.constant([[False, False]]), "image_size": tf.constant([[64.0, 64]])}
     proposals = tf.constant([[[0.0, 0, 20, 10], [0, 0, 20, 7], [30, 30, 50, 50], [0, 0, 0, 0]]])
 
     def loss(batch):

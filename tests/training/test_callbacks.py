@@ -108,4 +108,5 @@ def test_main_score_is_coco_before_voc():
     coco, voc = {"AP": 0.3, "AP50": 0.6, "per_class": {"a": 0.3}}, {"mAP": 0.7, "per_class": {"a": 0.7}}
     assert main_score({"voc07": voc, "coco": coco}) == ("coco/AP", 0.3)
     assert main_score({"voc07": voc}) == ("voc07/mAP", 0.7)
+    assert main_score({"deteval": {"hmean": 0.6, "recall": 0.5, "precision": 0.75}}) == ("deteval/hmean", 0.6)
     assert scalars({"voc07": voc, "coco": coco}) == {"voc07/mAP": 0.7, "coco/AP": 0.3, "coco/AP50": 0.6}
