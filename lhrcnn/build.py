@@ -32,6 +32,7 @@ def build_detector(config, num_classes):
         backbone = with_fpn(backbone, model.fpn)
     _check_levels(model.rpn.levels, "model.rpn.levels", backbone)
     _check_levels(model.head.levels, "model.head.levels", backbone)
+    _check_levels(model.locnet.levels, "model.locnet.levels", backbone)
     backbone.freeze(model.backbone.frozen_stages)
     rpn = RPN(model.rpn, backbone.strides)
     detector = TwoStageDetector(backbone, rpn, _head(model, backbone.strides, num_classes), model.postprocess)

@@ -92,6 +92,7 @@ class RPNConfig:
     """Region proposals: anchors, their targets, and the boxes handed on."""
     levels: typing.List[str] = option(["c4"], "backbone maps it reads")
     channels: int = option(256, "channels of its 3x3 convolution", minimum=1)
+    kernel_sizes: typing.List[int] = option([3], "sides of parallel convolutions with that many channels each, in place of the 3x3", minimum=1)
     anchor_scales: typing.List[float] = option([32, 64, 128, 256, 512], "square roots of anchor areas, in anchor_unit")
     anchor_unit: str = option("px", "px: the same anchors on every level; stride: scales are multiples of the level's stride", ["px", "stride"])
     anchor_ratios: typing.List[float] = option([0.5, 1.0, 2.0], "anchor height / width")
@@ -123,6 +124,7 @@ class HeadConfig:
     levels: typing.List[str] = option(["c5"], "maps it reads, finest first; with several, a box goes to the level of its size")
     finest_scale: float = option(56.0, "several levels: boxes up to twice this side in px go to the first, up to four times to the next, ...",
                                  minimum=1)
+    skip_channels: int = option(0, "fc and stage5: pool each box from all levels, normalised, and reduce them to this many; 0: do not", minimum=0)
     pool_size: int = option(7, "bins a side of the RoI features", minimum=1)
     roi_op: str = option("align", "fc and stage5: RoIAlign or RoIPool", ["align", "pool"])
     sampling_ratio: int = option(2, "samples a side of each bin; 0: as many as its cells (fc and stage5)", minimum=0)
@@ -157,6 +159,8 @@ class LocNetConfig:
     """Localisation by probabilities of rows and columns (arXiv 1511.07763), where head.localisation is not box."""
     search_scale: float = option(1.8, "side of the search region over the box's", minimum=1)
     clip_search: bool = option(False, "end search regions at the border of the picture")
+    levels: typing.List[str] = option([], "maps it reads, as head.levels; empty: those")
+    skip_channels: int = option(0, "as head.skip_channels", minimum=0)
     roi_op: str = option("pool", "RoIPool or RoIAlign of the search region", ["align", "pool"])
     pool_size: int = option(14, "bins a side of the pooled region", minimum=1)
     channels: int = option(512, "channels of its two 3x3 convolutions", minimum=1)
@@ -425,6 +429,9 @@ def _validate_together(config):
          f"backbone that ends at c4, and no other head does"),
         (head.sampling_ratio > 0 or head.kind in ("fc", "stage5"),
          f"'model.head.sampling_ratio': PSRoIAlign of a {head.kind} head takes at least 1 sample a side, found 0"),
+        (len(rpn.kernel_sizes) > 0 and len(set(rpn.kernel_sizes)) == len(rpn.kernel_sizes),
+         f"'model.rpn.kernel_sizes': give at least one, each once; found {rpn.kernel_sizes}"),
+        (not head.skip_channels or head.kind in ("fc", "stage5"), f"'model.head.skip_channels': a {head.kind} head pools from one map"),
         (len(rpn.levels) > 0 and len(head.levels) > 0, "'model.rpn.levels' and 'model.head.levels': name at least one map each"),
         (head.kind != "rfcn" or len(head.levels) == 1, f"'model.head.levels': an rfcn head reads one map, found {head.levels}"),
         (len(backbone.pixel_mean) in (0, 3) and len(backbone.pixel_std) in (0, 3) and min(backbone.pixel_std, default=1) > 0,

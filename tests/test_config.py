@@ -52,6 +52,8 @@ def test_saved_config_loads_to_the_same(tmp_path):
     ("model.backbone.last_level=c4", ["'model.backbone.last_level'", "ResNets"]),
     ("model.head.kind=stage5", ["'model.head.kind' stage5", "ends at c4"]),
     ("model.head.sampling_ratio=0", ["'model.head.sampling_ratio'", "found 0"]),
+    ("model.head.skip_channels=8", ["'model.head.skip_channels'", "a light head pools from one map"]),
+    ("model.rpn.kernel_sizes=[3, 3]", ["'model.rpn.kernel_sizes'", "each once"]),
     ("model.head.levels=[]", ["'model.head.levels'", "at least one"]),
     ("model.backbone.pixel_mean=[1]", ["'model.backbone.pixel_mean'", "3 numbers"]),
 ])

@@ -10,14 +10,33 @@ from lhrcnn.ops.roi_levels import pool_levels
 from lhrcnn.ops.roi_pool import roi_pool
 
 
+class SkipPooling(tf.keras.layers.Layer):
+    """RoI features of several maps as one: L2-normalised over the channels, scaled by learned factors, concatenated, and reduced by a 1x1
+    convolution (Inside-Outside Net, arXiv 1512.04143, section 3.1; the scales of ParseNet, arXiv 1506.04579, section 3.3)."""
+
+    def __init__(self, channels, init_std, name="skip"):
+        super().__init__(name=name)
+        self.reduce = tf.keras.layers.Conv2D(channels, 1, kernel_initializer=initializer(init_std), name="reduce")
+
+    def build(self, shapes):
+        self.scales = [self.add_weight(f"scale{index}", [shape[-1]], initializer=tf.keras.initializers.Constant(20.0))
+                       for index, shape in enumerate(shapes)]
+
+    def call(self, pooled):
+        """[n, P, P, channels] of a list of [n, P, P, C]."""
+        normalised = [tf.math.l2_normalize(x, -1) * tf.cast(scale, x.dtype) for x, scale in zip(pooled, self.scales)]
+        return tf.nn.relu(self.reduce(tf.concat(normalised, -1)))
+
+
 class RoIPooling(tf.keras.layers.Layer):
-    """What both extractors share: boxes pooled from the maps of their levels."""
+    """What the extractors and LocNet share: boxes pooled from the maps of their levels, or from all maps."""
 
     def __init__(self, config, strides, name):
         """`config` is a HeadConfig; `strides` maps level names to px."""
         super().__init__(name=name)
         self.config = config
         self.scales = {level: 1.0 / strides[level] for level in config.levels}
+        self.skip = SkipPooling(config.skip_channels, config.init_std) if config.skip_channels else None
 
     def prepare(self, maps, training=False):
         """The maps {level: [B, h, w, C]} it reads of all the backbone's."""
@@ -33,9 +52,13 @@ class RoIPooling(tf.keras.layers.Layer):
                 return roi_pool(features, boxes, **shared)
             return roi_align(features, boxes, sampling_ratio=config.sampling_ratio, aligned=config.aligned, **shared)
 
+        def flat(pooled):
+            return tf.reshape(pooled, tf.concat([[-1], tf.shape(pooled)[2:]], 0))
+
         leveled = {level: (maps[level], scale) for level, scale in self.scales.items()}
-        pooled = pool_levels(op, leveled, boxes, config.finest_scale)
-        return tf.reshape(pooled, tf.concat([[-1], tf.shape(pooled)[2:]], 0))
+        if self.skip:
+            return self.skip([flat(op(features, boxes, scale)) for features, scale in leveled.values()])
+        return flat(pool_levels(op, leveled, boxes, config.finest_scale))
 
 
 class FCHead(RoIPooling):

@@ -26,7 +26,9 @@ class LocNet(RoIPooling):
 
     def __init__(self, config, head_config, strides, num_boxes, name="locnet"):
         """`config` is a LocNetConfig; a HeadConfig says which model, levels and RoI op; `num_boxes` is L."""
-        super().__init__(dataclasses.replace(head_config, pool_size=config.pool_size, roi_op=config.roi_op), strides, name)
+        own = dataclasses.replace(head_config, levels=config.levels or head_config.levels, pool_size=config.pool_size, roi_op=config.roi_op,
+                                  skip_channels=config.skip_channels)
+        super().__init__(own, strides, name)
         self.options, self.model, self.num_boxes = config, head_config.localisation, num_boxes
         self.convs = [tf.keras.layers.Conv2D(config.channels, 3, padding="same", activation="relu", name=f"conv{index + 1}",
                                              kernel_initializer=initializer(head_config.init_std)) for index in range(2)]
@@ -64,8 +66,11 @@ class LocNetHead(tf.keras.layers.Layer):
     def localise(self, prepared, proposals, image_size):
         """As RoIHead.localise."""
         regions = self._regions(proposals, image_size)
-        decode = threshold_boxes if self.options.decoding == "threshold" else likeliest_boxes
-        boxes = decode(self.locnet(prepared[1], regions), regions[:, :, None], *self._decoding())
+        logits, of_classes = self.locnet(prepared[1], regions), regions[:, :, None]
+        if self.options.decoding == "threshold":
+            boxes = threshold_boxes(logits, of_classes, self.options.threshold)
+        else:
+            boxes = likeliest_boxes(logits, of_classes, self.locnet.model)
         return clip_each(boxes, image_size), scores_of(self.scorer(prepared[0], proposals)[0], proposals)
 
     def losses(self, prepared, proposals, batch, order, training):
@@ -86,9 +91,6 @@ class LocNetHead(tf.keras.layers.Layer):
     def _regions(self, boxes, image_size):
         regions = search_regions(boxes, self.options.search_scale)
         return box_ops.clip(regions, image_size) if self.options.clip_search else regions
-
-    def _decoding(self):
-        return (self.options.threshold,) if self.options.decoding == "threshold" else (self.locnet.model,)
 
 
 def search_regions(boxes, scale):
@@ -127,17 +129,16 @@ def likeliest_boxes(logits, regions, model):
 
     logits [..., 2, Q, M]; regions [..., 4] px. Probabilities count as at least 1e-4. "in_out" and "combined" add up log-odds (which
     differ from the log-likelihood by a constant), "borders" log-probabilities of the two cells, as the authors' code does."""
-    rows = tf.reshape(logits, [-1, *logits.shape[-2:]])
+    terms = tf.transpose(tf.reshape(logits, [-1, *logits.shape[-2:]]), [1, 2, 0])  # cells before boxes: steps over them are contiguous
     if model == "borders":
-        rows = tf.maximum(tf.math.log_sigmoid(rows), math.log(MIN_PROBABILITY))
+        terms = tf.math.log(tf.maximum(tf.sigmoid(terms), MIN_PROBABILITY))
     else:
         limit = math.log(1 / MIN_PROBABILITY - 1)
-        rows = tf.clip_by_value(rows, -limit, limit)
-    rows = dict(zip(MODELS[model], tf.unstack(tf.transpose(rows, [1, 2, 0]))))  # cells first: steps over them are contiguous
-    first_cell, last_cell, score = _best_pair(**{name: tf.unstack(row) for name, row in rows.items()})
-    cells = [tf.reshape(cell, tf.shape(logits)[:-2]) for cell in (first_cell, last_cell)]
-    known = tf.reduce_all(tf.reshape(tf.math.is_finite(score), tf.shape(logits)[:-2]), -1)
-    return tf.where(known[..., None], _boxes(*cells, regions, logits.shape[-1]), float("nan"))
+        terms = tf.clip_by_value(terms, -limit, limit)
+    pairs = _best_pair(**{name: tf.unstack(row) for name, row in zip(MODELS[model], tf.unstack(terms))})
+    first_cell, last_cell, score = (tf.reshape(values, tf.shape(logits)[:-2]) for values in pairs)
+    boxes = _boxes(first_cell, last_cell, regions, logits.shape[-1])
+    return tf.where(tf.reduce_all(tf.math.is_finite(score), -1, keepdims=True), boxes, float("nan"))
 
 
 def _best_pair(inside=None, first=None, last=None):

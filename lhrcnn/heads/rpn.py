@@ -28,7 +28,7 @@ class RPN(tf.keras.layers.Layer):
             normal = tf.keras.initializers.RandomNormal(stddev=config.init_std)
             return tf.keras.layers.Conv2D(channels, size, padding="same", kernel_initializer=normal, name=suffix, **dtype)
 
-        self.conv = conv(config.channels, 3, "conv")
+        self.convs = [conv(config.channels, size, f"conv{size}x{size}" if place else "conv") for place, size in enumerate(config.kernel_sizes)]
         self.objectness = conv(per_cell, 1, "objectness", dtype="float32")
         self.box = conv(4 * per_cell, 1, "box", dtype="float32")
 
@@ -37,7 +37,7 @@ class RPN(tf.keras.layers.Layer):
         logits, deltas, boxes = [], [], []
         finest, finest_stride = next(iter(self.strides.items()))
         for level, stride in self.strides.items():
-            x = tf.nn.relu(self.conv(maps[level]))
+            x = tf.nn.relu(tf.concat([conv(maps[level]) for conv in self.convs], -1))
             batch, height, width = tf.unstack(tf.shape(x)[:3])
             if self.config.anchor_rounding == "torchvision":  # how many cells go into the padded picture, without a remainder
                 stride = finest_stride * tf.shape(maps[finest])[1:3] // [height, width]

@@ -40,6 +40,28 @@ def test_boxes_are_pooled_from_the_level_of_their_size():
     np.testing.assert_allclose(head.pool(head.prepare(maps), boxes)[:, 0, 0, 0], [2, 3, 0])
 
 
+def test_skip_pooling_normalises_scales_and_reduces_all_levels(rng):
+    head = make_head(strides={"c4": 8, "c5": 16}, levels=["c4", "c5"], skip_channels=3)
+    maps = {"c4": tf.constant(rng.normal(size=(1, 16, 16, 2)), tf.float32), "c5": tf.constant(rng.normal(size=(1, 8, 8, 5)), tf.float32)}
+    boxes = tf.constant([[[0.0, 0, 64, 64], [16, 16, 80, 120]]])
+    assert head(maps, boxes).shape == (1, 2, 5)
+    head.skip.scales[1].assign([1.0, 2, 3, 4, 5])
+    parts = [make_head(strides={level: stride}, levels=[level]).pool(maps, boxes).numpy() for level, stride in (("c4", 8), ("c5", 16))]
+    scaled = [part / np.linalg.norm(part, axis=-1, keepdims=True) * scale for part, scale in zip(parts, (20, np.arange(1, 6)))]
+    kernel, bias = (variable.numpy() for variable in head.skip.reduce.weights)
+    np.testing.assert_allclose(head.pool(maps, boxes), np.maximum(np.concatenate(scaled, -1) @ kernel[0, 0] + bias, 0), rtol=1e-3, atol=1e-5)
+    gradient_of = [variable.name for variable in head.trainable_variables]
+    assert sum("scale" in name for name in gradient_of) == 2
+
+
+def test_skip_pooling_of_an_empty_box_is_finite():
+    head = make_head(strides={"c4": 8, "c5": 16}, levels=["c4", "c5"], skip_channels=3)
+    maps = {"c4": tf.ones([1, 4, 4, 2]), "c5": tf.ones([1, 2, 2, 5])}
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(head(maps, tf.zeros([1, 1, 4])))
+    assert np.isfinite(loss) and all(np.isfinite(gradient).all() for gradient in tape.gradient(loss, head.trainable_variables))
+
+
 def test_stage5_is_run_on_each_box_and_averaged():
     x = tf.keras.Input([None, None, 3])
     stage5 = tf.keras.Model(x, tf.keras.layers.Conv2D(4, 3, 2, "same", name="c5_1_reduce")(x))

@@ -30,6 +30,16 @@ def test_both_stages_of_the_rpn_share_one_convolution():
         "rpn/conv/kernel", "rpn/conv/bias", "rpn/objectness/kernel", "rpn/objectness/bias", "rpn/box/kernel", "rpn/box/bias"]
 
 
+def test_parallel_convolutions_stand_side_by_side(rng):
+    rpn = make_rpn(kernel_sizes=[3, 5])
+    x = tf.constant(rng.normal(size=(1, 4, 6, 6)), tf.float32)
+    predictions = rpn({"c4": x})
+    assert [v.name.split(":")[0] for v in rpn.weights][:4] == ["rpn/conv/kernel", "rpn/conv/bias", "rpn/conv5x5/kernel", "rpn/conv5x5/bias"]
+    assert rpn.objectness.kernel.shape == (1, 1, 16, 2)
+    sides = [tf.nn.relu(tf.nn.conv2d(x, conv.kernel, 1, "SAME") + conv.bias) for conv in rpn.convs]
+    np.testing.assert_allclose(predictions.logits, tf.reshape(rpn.objectness(tf.concat(sides, -1)), [1, -1]), rtol=1e-4, atol=1e-6)
+
+
 def batch_of(boxes, size=64.0):
     num = len(boxes)
     return {"boxes": tf.constant([boxes], tf.float32), "classes": tf.zeros([1, num], tf.int32), "ignore": tf.zeros([1, num], tf.bool),
