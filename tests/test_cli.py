@@ -81,7 +81,7 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
     ("train --config nope.yaml", "nope.yaml: no such config file"),
     ("train --config light_head_xception_shape", "did you mean 'light_head_xception_shapes'"),
     ("eval", "--run_dir is missing"),
-    ("eval --run_dir x --metrics=coco,map", "allowed: coco, voc07, voc"),
+    ("eval --run_dir x --metrics=coco,map", "allowed: coco, voc07, voc, deteval, icdar_iou"),
     ("eval --detections found.json", "--annotations is missing"),
     ("eval --annotations truth.json", "--detections is missing"),
     ("eval --run_dir x --shard 3/2", "expected i/n with i from 1 to n"),
@@ -93,6 +93,7 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
     ("export", "--run_dir is missing"),
     ("export --run_dir x --psroi_impl=torch", "tf|custom"),
     ("data make-shapes --num_train 0", "--num_train=0"),
+    ("data make-text --output words", "--pictures is missing"), ("localisation", "--run_dir is missing"),
 ])
 def test_wrong_usage_is_answered_with_status_2_and_a_hint(call, tmp_path, monkeypatch, line, words):
     monkeypatch.chdir(tmp_path)
