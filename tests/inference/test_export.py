@@ -10,7 +10,7 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
-from inference.conftest import NAMES, picture
+from inference.conftest import NAMES, make_run, picture
 from lhrcnn.inference import export
 from lhrcnn.inference.predictor import Detector
 from lhrcnn.ops import psroi_align
@@ -97,6 +97,19 @@ def test_signatures_and_assets(saved, loaded):
 
 def test_ops_are_stock_ones(saved):
     assert b"Lhrcnn" not in (saved / "saved_model.pb").read_bytes()
+
+
+@pytest.mark.parametrize("localisation", ["box", "combined"])
+def test_rounds_voting_and_locnet_are_inside(tmp_path, localisation):
+    folder = make_run(tmp_path / "run", [f"model.head.localisation={localisation}", "model.locnet.channels=4", "model.locnet.pool_size=4",
+                                         "model.postprocess.rounds=3", "model.postprocess.candidates=10", "model.postprocess.vote_iou=0.5"])
+    loaded = tf.saved_model.load(str(export.export_saved_model(folder, tmp_path / "saved")))
+    image = picture(50, 80)
+    found = loaded.signatures["image_tensor"](image_tensor=tf.constant(image[None]))
+    expected = Detector.from_run(folder).predict(image)
+    assert len(expected) > 0
+    assert_same(found, 0, expected)
+    assert b"Lhrcnn" not in (tmp_path / "saved" / "saved_model.pb").read_bytes()
 
 
 def test_batch_of_equal_pictures_and_no_pictures(loaded, detector):
