@@ -31,7 +31,8 @@ def main():
 
     pixels = sum(scale ** 2 for scale in SCALES)
     scales = f"test.scales={SCALES}"
-    cases = {"once": (detect(), 1), "global context": (detect("model.head.global_context=true"), 1.1), "mirrored too": (detect("test.flip=true"), 2),
+    cases = {"once": (detect(), 1), "global context": (detect("model.head.global_context=true"), 1.1),
+             "mirrored too": (detect("test.flip=true"), 2),
              f"detections of scales {SCALES}": (detect(scales, "test.merge=detections"), max(pixels, len(SCALES))),
              f"maxout of scales {SCALES}": (detect(scales, "test.roi_side=64"), 2), "ensemble of 2": (detect(models=2), 4)}
     times = measure.by_turns({name: case for name, (case, _) in cases.items()}, arguments.rounds)

@@ -207,6 +207,8 @@ class TrainConfig:
     batch_size: int = option(8, "pictures a step over all devices", minimum=1)
     epochs: int = option(12, "passes over the training pictures", minimum=1)
     max_steps: int = option(0, "stop after this many steps; 0: epochs decide", minimum=0)
+    accumulate_steps: int = option(1, "parts in which a batch is worked through, one after the other, where it does not fit into memory; the "
+                                   "update is that of the whole batch", minimum=1)
     learning_rate: float = option(0.01, "peak learning rate at base_batch_size", minimum=0)
     base_batch_size: int = option(8, "batch size the learning rate is meant for", minimum=1)
     scale_learning_rate: bool = option(True, "multiply the learning rate by batch_size / base_batch_size")

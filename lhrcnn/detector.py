@@ -7,7 +7,7 @@ import math
 
 import tensorflow as tf
 
-from lhrcnn import postprocess
+from lhrcnn import accumulation, postprocess
 
 
 class TwoStageDetector(tf.keras.Model):
@@ -21,10 +21,11 @@ class TwoStageDetector(tf.keras.Model):
         self.backbone, self.rpn, self.head = backbone.model, rpn, head
         self.postprocess = options
 
-    def compile(self, optimizer, weight_decay=0.0, gradient_multipliers=None, ema=None, seed=0):
-        """Sets up training: coupled L2 of kernels, {name prefix: factor} on gradients, an average to update, and the seed."""
+    def compile(self, optimizer, weight_decay=0.0, gradient_multipliers=None, ema=None, seed=0, accumulate_steps=1):
+        """Sets up training: coupled L2 of kernels, {name prefix: factor} on gradients, an average to update, the seed, and in how many
+        parts a replica works through its batch."""
         super().compile(optimizer=optimizer)
-        self.weight_decay, self.ema, self.seed = weight_decay, ema, seed
+        self.weight_decay, self.ema, self.seed, self.accumulate_steps = weight_decay, ema, seed, accumulate_steps
         names = {variable.ref(): name for name, variable in self.named_variables().items()}
         self.gradient_factors = [
             math.prod(factor for prefix, factor in (gradient_multipliers or {}).items() if names[variable.ref()].startswith(prefix))
@@ -93,47 +94,52 @@ class TwoStageDetector(tf.keras.Model):
         """Scalars of a batch on this replica, whose sum over replicas is the value for the whole batch.
 
         The four losses, and "rpn_foreground" and "head_foreground", the foreground boxes that carried loss a picture."""
+        sums, foreground = self.sums_of(batch, training, step)
+        counts = {name: tf.maximum(accumulation.over_replicas(loss.count), 1.0) for name, loss in sums.items()}
+        return accumulation.shares(sums, foreground, counts, accumulation.over_replicas(tf.cast(tf.shape(batch["image"])[0], tf.float32)))
+
+    def sums_of(self, batch, training, step, part=0, parts=1):
+        """({name: LossSum}, {name: number of foreground boxes}) of one part of this replica's batch."""
         maps = self.backbone(self.preprocess(batch["image"], batch["image_size"]), training=training)
         predictions = self.rpn(maps)
         proposals = self.rpn.propose(predictions, batch["image_size"], training=True)
         num_anchors = tf.shape(predictions.anchors)[0]
         num_candidates = tf.shape(proposals)[1] + tf.shape(batch["boxes"])[1]
-        order = self._random_rows(batch, num_anchors + num_candidates, step)
+        order = self._random_rows(batch, num_anchors + num_candidates, step, part, parts)
         rpn_losses, rpn_foreground = self.rpn.losses(predictions, batch, order[:, :num_anchors])
         head_losses, head_foreground = self.head.losses(
             self.head.prepare(maps, batch["image_size"], training=training), proposals, batch, order[:, num_anchors:], training)
-        sums = {**rpn_losses, **head_losses}
-        pictures = _over_replicas(tf.cast(tf.shape(batch["image"])[0], tf.float32))
-        scalars = {name: loss.total / tf.maximum(_over_replicas(loss.count), 1.0) for name, loss in sums.items()}
-        for name, foreground in (("rpn_foreground", rpn_foreground), ("head_foreground", head_foreground)):
-            scalars[name] = tf.reduce_sum(tf.cast(foreground, tf.float32)) / pictures
-        return scalars
+        foreground = {"rpn_foreground": rpn_foreground, "head_foreground": head_foreground}
+        return {**rpn_losses, **head_losses}, {name: tf.reduce_sum(tf.cast(flags, tf.float32)) for name, flags in foreground.items()}
 
     def train_step(self, batch):
         """One update; returns this replica's part of the losses and counts, which Keras `fit` sums up."""
         variables, l2 = self.trainable_variables, self._l2()
-        with tf.GradientTape() as tape:
-            scalars = self.losses_of(batch, training=True, step=self.optimizer.iterations)
-            loss = _total(scalars)
-        gradients = [(self._decayed(gradient, variable), variable)
-                     for gradient, variable in self.optimizer.compute_gradients(loss, variables, tape)]
+        if self.accumulate_steps > 1:
+            scalars, gradients = accumulation.in_parts(self, batch, self.accumulate_steps)
+        else:
+            with tf.GradientTape() as tape:
+                scalars = self.losses_of(batch, training=True, step=self.optimizer.iterations)
+                loss = accumulation.total(scalars)
+            gradients = self.optimizer.compute_gradients(loss, variables, tape)
+        gradients = [(self._decayed(gradient, variable), variable) for gradient, variable in gradients]
         self.optimizer.apply_gradients([(gradient if factor == 1 else gradient * factor, variable)
                                         for (gradient, variable), factor in zip(gradients, self.gradient_factors)])
         if self.ema is not None:
             self.ema.update()
-        return {"loss": loss + l2, **scalars, "l2": l2}
+        return {"loss": accumulation.total(scalars) + l2, **scalars, "l2": l2}
 
     def test_step(self, batch):
         """Like `train_step`, without an update."""
         scalars = self.losses_of(batch, training=False, step=0)
-        return {"loss": _total(scalars), **scalars}
+        return {"loss": accumulation.total(scalars), **scalars}
 
-    def _random_rows(self, batch, number, step):
-        """Random numbers [B, number], the same for a picture of the global batch however many replicas share it."""
+    def _random_rows(self, batch, number, step, part, parts):
+        """Random numbers [B, number], the same for a picture of the global batch however many replicas and parts share it."""
         context = tf.distribute.get_replica_context()
-        local, replicas = tf.shape(batch["image"])[0], context.num_replicas_in_sync
-        rows = tf.random.stateless_uniform([local * replicas, number], tf.stack([self.seed, tf.cast(step, tf.int32)]))
-        return rows[local * context.replica_id_in_sync_group:][:local]
+        size, replicas = tf.shape(batch["image"])[0], context.num_replicas_in_sync
+        rows = tf.random.stateless_uniform([size * parts * replicas, number], tf.stack([self.seed, tf.cast(step, tf.int32)]))
+        return rows[size * (parts * context.replica_id_in_sync_group + part):][:size]
 
     def _l2(self):
         """This replica's share of half the squared norm of the decayed variables, times weight_decay."""
@@ -154,11 +160,3 @@ class TwoStageDetector(tf.keras.Model):
 def _decays(variable):
     """Kernels decay, not batch norm or biases."""
     return "kernel" in variable.name
-
-
-def _total(scalars):
-    return tf.add_n([value for name, value in scalars.items() if not name.endswith("foreground")])
-
-
-def _over_replicas(value):
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)

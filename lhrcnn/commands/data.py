@@ -152,7 +152,7 @@ def imagenet_split(values, arguments):
         if pictures:
             print(f"{len(pictures):7} pictures  {split.write_list(root, name, pictures)}")
     print(f"imbalance |a - b| / (a + b) of a class between val1 and val2: median {np.median(imbalance):.3f}, largest {imbalance.max():.3f}\n"
-          "next     lhrcnn train --set data.format=imagenet_det --set data.train_split=train+val1 --set data.val_split=val2")
+          "next     lhrcnn train --config faster_rcnn_resnet101_imagenet_det --data_dir " + values.data_dir)
 
 
 def define_voc_to_det(values):

@@ -89,7 +89,8 @@ def _evaluate_run(values, overrides):
         detections = detect_dataset(trained.model, dataset, experiment, strategy)
     metrics = score(dataset, detections, experiment.eval.metrics, experiment.eval.backend, experiment.eval.text_score)
     print(format_tables(metrics))
-    about = {"run_dir": str(run_dir), "ensemble": values.ensemble, "step": trained.meta["step"], "data": dataset.name, "pictures": len(dataset.records)}
+    about = {"run_dir": str(run_dir), "ensemble": values.ensemble, "step": trained.meta["step"], "data": dataset.name,
+             "pictures": len(dataset.records)}
     output.write_text(to_json({**about, **metrics}), encoding="utf-8")
     beside = output.with_name(f"{output.stem}_detections.json")
     beside.write_text(json.dumps(detections.to_coco(dataset)), encoding="utf-8")

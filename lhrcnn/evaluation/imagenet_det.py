@@ -22,8 +22,8 @@ def ilsvrc_metrics(dataset, detections):
     truth = Truth(dataset)
     order = np.argsort(-detections.scores, kind="stable")
     image_ids, classes, boxes = detections.image_ids[order], detections.classes[order], np.asarray(detections.boxes, np.float64)[order]
-    blacklist = truth.keys_of(np.repeat([record.image_id for record in dataset.records], [len(record.unlabelled) for record in dataset.records]),
-                              np.array([k for record in dataset.records for k in record.unlabelled], np.int64))
+    pairs = np.array([(record.image_id, k) for record in dataset.records for k in record.unlabelled], np.int64).reshape(-1, 2)
+    blacklist = truth.keys_of(*pairs.T)
     neutral = np.isin(truth.keys_of(image_ids, classes), blacklist)
     counted = ~truth.difficult[:-1] & ~np.isin(truth.keys, blacklist)
     detection, found = _close_pairs(truth, image_ids, classes, boxes)
@@ -32,7 +32,8 @@ def ilsvrc_metrics(dataset, detections):
     neutral &= ~true
     per_class = {}
     for k, name in enumerate(dataset.class_names):
-        per_class[name] = average_precision(true[(classes == k) & ~neutral], int(np.sum(counted & (truth.classes == k))), eleven_point=False)
+        num_objects = int(np.sum(counted & (truth.classes == k)))
+        per_class[name] = average_precision(true[(classes == k) & ~neutral], num_objects, eleven_point=False)
     known = [value for value in per_class.values() if not math.isnan(value)]
     return {"mAP": float(np.mean(known)) if known else math.nan, "per_class": per_class}
 

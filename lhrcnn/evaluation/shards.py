@@ -47,7 +47,8 @@ def merge(paths, dataset, identity):
     parts, pictures = [], []
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
-        raise ShardError(f"{len(missing)} of {len(paths)} shares are missing: {', '.join(missing)}; run `lhrcnn eval --shard i/{len(paths)}` for each")
+        raise ShardError(f"{len(missing)} of {len(paths)} shares are missing: {', '.join(missing)}; "
+                         f"run `lhrcnn eval --shard i/{len(paths)}` for each")
     for path in paths:
         try:
             with np.load(path, allow_pickle=False) as file:

@@ -17,9 +17,11 @@ from lhrcnn.nms import Candidates
 class _Combination(tf.Module):
     """What they share: one detector's part, unless a class defines its own."""
 
-    def __init__(self, detector):
+    def __init__(self, detector, times=1):
+        """`times` as many candidates as the detector's go into NMS."""
         super().__init__()
-        self.detector, self.postprocess = detector, detector.postprocess
+        self.detector = detector
+        self.postprocess = dataclasses.replace(detector.postprocess, pre_nms=detector.postprocess.pre_nms * times)
 
     candidates, select, detect = TwoStageDetector.candidates, TwoStageDetector.select, TwoStageDetector.detect
 
@@ -32,7 +34,7 @@ class Maxout(_Combination):
     """Each box is pooled at two adjacent scales, and the maximum of its features is scored; proposals are of the usual scale."""
 
     def __init__(self, detector, scales, roi_side, pad_multiple):
-        """`detector` is a TwoStageDetector; roi_side px is what a box's side should be close to; the rest as in TestConfig and DataConfig."""
+        """`detector` is a TwoStageDetector; roi_side px is what a box's side should be close to; the rest as in TestConfig, DataConfig."""
         super().__init__(detector)
         self.scales, self.roi_side, self.pad_multiple = sorted(scales), roi_side, pad_multiple
 
@@ -76,7 +78,7 @@ class MergedViews(_Combination):
 
     def __init__(self, detector, scales, flip, pad_multiple):
         """`detector` is any here or a TwoStageDetector; the rest as in TestConfig and DataConfig."""
-        super().__init__(detector)
+        super().__init__(detector, len(scales) * (2 if flip else 1))
         self.scales, self.flip, self.pad_multiple = scales, flip, pad_multiple
 
     def candidates(self, image, image_size):
@@ -97,12 +99,13 @@ class Ensemble(_Combination):
 
     def __init__(self, detectors):
         """`detectors` are TwoStageDetectors or Maxouts of the same classes that take the same pictures; the first one's NMS counts."""
-        super().__init__(detectors[0])
+        super().__init__(detectors[0], len(detectors))
         self.detectors = detectors
 
     def named_variables(self):
         """{number of the model / name: variable}."""
-        return {f"{i}/{name}": variable for i, detector in enumerate(self.detectors) for name, variable in detector.named_variables().items()}
+        return {f"{i}/{name}": variable for i, detector in enumerate(self.detectors)
+                for name, variable in detector.named_variables().items()}
 
     def regions(self, image, image_size):
         """As of TwoStageDetector, with the proposals of all models."""
@@ -132,7 +135,8 @@ def _at_scale(data_config, scale):
     if scale == 1:
         return data_config
     return dataclasses.replace(data_config, test_short_side=round(evaluation_short_side(data_config) * scale),
-                               long_side=round(data_config.long_side * scale), stretch_size=[round(side * scale) for side in data_config.stretch_size])
+                               long_side=round(data_config.long_side * scale),
+                               stretch_size=[round(side * scale) for side in data_config.stretch_size])
 
 
 def _rescaled(image, image_size, share, pad_multiple):

@@ -44,9 +44,9 @@ def train(config, run_dir, resume="auto", strategy=None, init_from=""):
     if resumed:
         resuming.check_same_experiment(config, run_dir)
     strategy = strategy or strategy_for()
-    if config.train.batch_size % strategy.num_replicas_in_sync:
+    if config.train.batch_size % (strategy.num_replicas_in_sync * config.train.accumulate_steps):
         raise configs.ConfigError(f"'train.batch_size': {config.train.batch_size} pictures cannot be shared evenly by "
-                                  f"{strategy.num_replicas_in_sync} devices; give a multiple")
+                                  f"{strategy.num_replicas_in_sync} devices in {config.train.accumulate_steps} parts; give a multiple")
     training, held_out = _open_datasets(config)
     arrays, meta = store.load("last") if resumed else (None, {"step": 0})
     if resumed:
@@ -137,7 +137,7 @@ class Run:
                 if train.ema_decay:
                     self.average = WeightAverage(_named(detector, variables), train.ema_decay, optimizer.iterations)
                 detector.compile(optimizer, weight_decay=coupled_weight_decay(train), gradient_multipliers=train.gradient_multipliers,
-                                 ema=self.average, seed=train.seed)
+                                 ema=self.average, seed=train.seed, accumulate_steps=train.accumulate_steps)
         finally:
             tf.keras.mixed_precision.set_global_policy(policy)
         if arrays:

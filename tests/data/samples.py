@@ -84,5 +84,6 @@ def write_det(folder, pictures, lists, classes=None):
         file.write_text("".join(f"{line}\n" for line in lines))
     if classes:
         (folder / "devkit" / "data").mkdir(parents=True)
-        (folder / "devkit" / "data" / "map_det.txt").write_text("".join(f"{wnid} {k + 1} {name}\n" for k, (wnid, name) in enumerate(classes)))
+        rows = "".join(f"{wnid} {k} {name}\n" for k, (wnid, name) in enumerate(classes, start=1))
+        (folder / "devkit" / "data" / "map_det.txt").write_text(rows)
     return folder

@@ -136,7 +136,8 @@ def test_a_negative_without_annotations_and_a_repeated_picture(folder):
 @pytest.mark.parametrize("kind", ["voc", "coco"])
 def test_written_data_sets_read_back(tmp_path, kind):
     if kind == "voc":
-        pictures = {"1.jpg": (40, 60, [("cat", 0, 3.5, 2, 20, 30), ("dog", 1, 5, 5, 50, 40)]), "2.png": (30, 50, [("dog", 0, 1, 1, 50, 30)])}
+        pictures = {"1.jpg": (40, 60, [("cat", 0, 3.5, 2, 20, 30), ("dog", 1, 5, 5, 50, 40)]),
+                    "2.png": (30, 50, [("dog", 0, 1, 1, 50, 30)])}
         write_voc(tmp_path / "voc", pictures, {"trainval": ["1"], "test": ["2"]})
         source, splits = options(tmp_path / "voc", "format=voc"), {"train": "trainval", "val": "test"}
     else:

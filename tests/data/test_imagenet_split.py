@@ -96,8 +96,9 @@ def test_split_train_and_evaluate(tmp_path, monkeypatch, capsys):
     out = call("data", "imagenet-split", "--data_dir", "det")
     assert "det/ImageSets/DET/train.txt" in out and "largest 0." in out
     second = (tmp_path / "det/ImageSets/DET/val2.txt").read_text().splitlines()
-    flags = [word for override in TINY + ["data.format=imagenet_det", "data.train_split=train+val1", "data.val_split=", "data.test_split=val2",
-                                          "train.max_steps=2", "eval.metrics=[ilsvrc]", "eval.batch_size=3"] for word in ("--set", override)]
+    overrides = ["data.format=imagenet_det", "data.train_split=train+val1", "data.val_split=", "data.test_split=val2", "train.max_steps=2",
+                 "eval.metrics=[ilsvrc]", "eval.batch_size=3"]
+    flags = [word for override in TINY + overrides for word in ("--set", override)]
     call("train", "--data_dir", "det", "--run_dir", "run", *flags)
     out = call("eval", "--run_dir", "run")
     assert "ILSVRC" in out and "circle" in out

@@ -4,8 +4,7 @@ import pytest
 import tensorflow as tf
 
 from inference.conftest import make_run, picture
-from lhrcnn import boxes as box_ops
-from lhrcnn.config import ConfigError
+from lhrcnn.config import ConfigError, PostprocessConfig
 from lhrcnn.inference import export, tta
 from lhrcnn.inference.predictor import Detector, load_run
 
@@ -81,7 +80,8 @@ def test_maxout_equals_the_written_out_one(tmp_path, images, overrides):
     half, factor = shrunk(images, 0.5)
     usual = detector.regions(half, SIZES * factor)[1]
     np.testing.assert_allclose(proposals, usual / np.tile(factor, 2), atol=1e-3)
-    boxes = tf.constant([[[0., 0, 20, 20], [4, 4, 60, 90], [10, 10, 18, 16], [0, 0, 0, 0]], [[0, 0, 60, 60], [5, 5, 30, 40], [1, 2, 9, 80], [0, 0, 64, 64]]])
+    boxes = tf.constant([[[0., 0, 20, 20], [4, 4, 60, 90], [10, 10, 18, 16], [0, 0, 0, 0]],
+                         [[0, 0, 60, 60], [5, 5, 30, 40], [1, 2, 9, 80], [0, 0, 64, 64]]])
     found_boxes, found_scores = maxout.localise(prepared, boxes, SIZES)
     chosen = set()
     for k in range(2):
@@ -129,14 +129,17 @@ def test_options_choose_the_combination(run_dir):
     several, data = model("scales=[0.5, 1, 1.5]")
     assert isinstance(several, tta.Maxout) and (data.test_short_side, data.long_side) == (96, 192)
     merged, data = model("scales=[0.5, 1]", "merge=detections", "flip=true")
+    assert merged.postprocess.pre_nms == 4 * several.postprocess.pre_nms
     assert isinstance(merged, tta.MergedViews) and merged.scales == [0.5, 1] and data.test_short_side == 0
     both, _ = model("scales=[0.5, 1]", "flip=true", ensemble=[run_dir])
-    assert isinstance(both, tta.MergedViews) and isinstance(both.detector, tta.Ensemble) and isinstance(both.detector.detectors[1], tta.Maxout)
+    assert isinstance(both, tta.MergedViews) and isinstance(both.detector, tta.Ensemble)
+    assert isinstance(both.detector.detectors[1], tta.Maxout)
     assert len(both.named_variables()) == 2 * len(several.named_variables())
 
 
 def test_models_that_do_not_belong_together(run_dir, tmp_path):
-    for name, overrides, words in (("size", ["data.short_side=[32]"], r"'data.short_side' is \[32\], \[64\] in"), ("names", [], "same classes")):
+    cases = (("size", ["data.short_side=[32]"], r"'data.short_side' is \[32\], \[64\] in"), ("names", [], "same classes"))
+    for name, overrides, words in cases:
         folder = make_run(tmp_path / name, overrides)
         if name == "names":
             (folder / "classes.json").write_text('{"names": ["x", "y", "z"], "category_ids": [1, 2, 3]}')
@@ -163,7 +166,7 @@ def test_predictions_come_back_to_the_picture_and_are_exported(run_dir, tmp_path
 
 
 def test_small_boxes_go_to_the_largest_scales():
-    maxout = tta.Maxout(type("Detector", (), {"postprocess": None})(), [0.5, 1.0, 2.0, 4.0], 64.0, 1)
+    maxout = tta.Maxout(type("Detector", (), {"postprocess": PostprocessConfig()})(), [0.5, 1.0, 2.0, 4.0], 64.0, 1)
     sides = np.array([8.0, 40.0, 90.0, 200.0, 2000.0])  # px at usual size; the pictures come at four times it
     boxes = tf.constant([[[0, 0, 4 * side, 4 * side] for side in sides]], tf.float32)
     assert maxout._lower_scale(boxes).numpy().tolist() == [[2, 1, 0, 0, 0]]
