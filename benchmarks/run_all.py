@@ -18,7 +18,7 @@ BENCHMARKS = {  # section: script and arguments
     "psroi_align": ["psroi_align"], "roi_ops": ["roi_ops"], "grouped_convolution": ["grouped_convolution"], "detector": ["detector"],
     "faster_rcnn": ["faster_rcnn"], "resnext": ["faster_rcnn", "--case", "resnext"], "faster_rcnn_training": ["faster_rcnn", "--case", "training"],
     "input": ["input", "--data_dir", DATA], "training": ["training", "--data_dir", DATA], "train_step": ["train_step"], "scaling": ["scaling"],
-    "coco_eval": ["coco_eval"], "locnet": ["locnet"]}
+    "coco_eval": ["coco_eval"], "ilsvrc_eval": ["ilsvrc_eval"], "testing": ["testing"], "locnet": ["locnet"]}
 HEAD = """# Speed
 
 Written by `make benchmarks`: medians of runs by turns with the peer or the limit they are compared with, on the machine that each

@@ -31,8 +31,8 @@ def summary(metrics):
     words = [f"{key} {_number(metrics['coco'][key])}" for key in ("AP", "AP50", "AP75") if "coco" in metrics]
     for key, title in _TITLES.items():
         if key in metrics:
-            more = {"0.7": "mAP70", "0.5:0.95": "mAP50_95"} if "mAP70" in metrics[key] else {}
-            at = ", ".join(f"IoU {iou}: {_number(metrics[key][name])}" for iou, name in more.items())
+            more = {"IoU 0.7": "mAP70", "0.5:0.95": "mAP50_95"} if "mAP70" in metrics[key] else {}
+            at = ", ".join(f"{iou}: {_number(metrics[key][name])}" for iou, name in more.items())
             words.append(f"{title} {_number(metrics[key]['mAP'])}" + (f" ({at})" if at else ""))
     for key, title in _TEXT_TITLES.items():
         if key in metrics:

@@ -59,9 +59,9 @@ class LocNetHead(tf.keras.layers.Layer):
         self.options, self.scorer, self.config = config, scorer, scorer.config
         self.locnet = LocNet(config, scorer.config, strides, scorer.num_boxes)
 
-    def prepare(self, maps, training=False):
+    def prepare(self, maps, image_size, training=False):
         """What both parts pool from, of a dict of backbone maps: computed once a picture."""
-        return self.scorer.prepare(maps, training=training), self.locnet.prepare(maps, training=training)
+        return self.scorer.prepare(maps, image_size, training=training), self.locnet.prepare(maps, training=training)
 
     def localise(self, prepared, proposals, image_size):
         """As RoIHead.localise."""

@@ -78,7 +78,7 @@ class MergedViews(_Combination):
 
     def __init__(self, detector, scales, flip, pad_multiple):
         """`detector` is any here or a TwoStageDetector; the rest as in TestConfig and DataConfig."""
-        super().__init__(detector, len(scales) * (2 if flip else 1))
+        super().__init__(detector)
         self.scales, self.flip, self.pad_multiple = scales, flip, pad_multiple
 
     def candidates(self, image, image_size):

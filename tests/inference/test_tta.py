@@ -37,7 +37,7 @@ def test_by_default_nothing_is_added(run_dir, detector):
 
 def test_mirrored_pictures(detector, images):
     """What is found in a picture mirrored by hand, with its boxes mirrored back, stands beside what is found in the picture itself."""
-    boxes, scores = candidates(tta.MergedViews(detector, [1.0], True, 16), images)
+    boxes, scores, _ = candidates(tta.MergedViews(detector, [1.0], True, 16), images)
     number = boxes.shape[1] // 2
     own = candidates(detector, images)
     np.testing.assert_allclose(boxes[:, :number], own[0], atol=1e-3)
@@ -45,7 +45,7 @@ def test_mirrored_pictures(detector, images):
     for k, (_, width) in enumerate(SIZES.numpy().astype(int)):
         mirrored[k, :, :width] = mirrored[k, :, :width][:, ::-1]
     other = candidates(detector, tf.constant(mirrored))
-    other[0][..., [1, 3]] = SIZES.numpy()[:, 1, None, None, None] - other[0][..., [3, 1]]
+    other[0][..., [1, 3]] = SIZES.numpy()[:, 1, None, None] - other[0][..., [3, 1]]
     np.testing.assert_allclose(boxes[:, number:], other[0], atol=1e-3)
     np.testing.assert_allclose(scores[:, number:], other[1], atol=1e-5)
     assert not np.allclose(own[1], other[1], atol=1e-3)
@@ -59,10 +59,10 @@ def shrunk(images, share):
 
 
 def test_detections_of_scales_are_merged(detector, images):
-    boxes, scores = candidates(tta.MergedViews(detector, [0.75, 1.5], False, 16), images)
+    boxes, scores, _ = candidates(tta.MergedViews(detector, [0.75, 1.5], False, 16), images)
     number = boxes.shape[1] // 2
     small, factor = shrunk(images, 0.5)
-    own_boxes, own_scores = (value.numpy() for value in detector.candidates(small, SIZES * factor))
+    own_boxes, own_scores, _ = (value.numpy() for value in detector.candidates(small, SIZES * factor))
     np.testing.assert_allclose(boxes[:, :number], own_boxes / np.tile(factor, 2), atol=1e-3)
     np.testing.assert_allclose(scores[:, :number], own_scores, atol=1e-5)
     np.testing.assert_allclose(boxes[:, number:], candidates(detector, images)[0], atol=1e-3)
@@ -107,7 +107,8 @@ def test_maxout_equals_the_written_out_one(tmp_path, images, overrides):
 
 def test_an_ensemble_unites_proposals_and_averages(tmp_path, detector, images):
     other = load_run(make_run(tmp_path / "run", OTHER_RUN, seed=1)).model
-    boxes, scores = candidates(tta.Ensemble([detector, other]), images)
+    ensemble = tta.Ensemble([detector, other])
+    boxes, scores = ensemble.localise(*ensemble.regions(images, SIZES), SIZES)
     prepared, proposals = zip(*(model.regions(images, SIZES) for model in (detector, other)))
     united = tf.concat(proposals, 1)
     first, second = (model.localise(own, united, SIZES) for model, own in zip((detector, other), prepared))
