@@ -440,7 +440,7 @@ def _validate_together(config):
          "'model.backbone.pixel_mean' and 'pixel_std': expected 3 numbers (RGB) or none, deviations above 0"),
         (len(head.target_std) == 4 and min(head.target_std) > 0, f"'model.head.target_std': expected 4 numbers above 0, found {head.target_std}"),
         (head.localisation == "box" or len(config.test.scales) == 1 or config.test.merge != "maxout",
-         f"'test.merge: maxout' merges the features of a box, which 'model.head.localisation' {head.localisation} has none of; take boxes"),
+         f"'test.merge: maxout' merges the features of a box, which 'model.head.localisation' {head.localisation} has none of; set test.merge=detections"),
         (head.kind != "rfcn" or not (head.global_context or len(config.test.scales) > 1 and config.test.merge == "maxout"),
          "'model.head.global_context' and 'test.merge: maxout': an rfcn head has no features of a box to put beside others"),
         (len(config.test.scales) > 0 and min(config.test.scales) > 0, f"'test.scales': give at least one, all above 0; found {config.test.scales}"),

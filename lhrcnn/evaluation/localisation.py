@@ -72,6 +72,6 @@ def format_table(table):
 
 def _localise(detector, image, image_size, boxes, classes):
     """Boxes [B, n, 4] of boxes [B, n, 4] px moved once for classes [B, n]."""
-    maps = detector.backbone(detector.preprocess(image, image_size), training=False)
-    moved, _ = detector.localise(detector.head.prepare(maps, image_size), boxes, image_size)
+    prepared, _ = detector.regions(image, image_size)
+    moved, _ = detector.localise(prepared, boxes, image_size)
     return moved[:, :, 0] if moved.shape[2] == 1 else tf.gather(moved, tf.maximum(classes, 0), batch_dims=2)

@@ -14,16 +14,10 @@ class FakeDetector:
     """Has no network; its head returns what a function makes of the boxes."""
 
     def __init__(self, move):
-        self.head, self.move = self, move
+        self.move = move
 
-    def preprocess(self, image, image_size):
-        return image
-
-    def backbone(self, image, training):
-        return image
-
-    def prepare(self, maps):
-        return maps
+    def regions(self, image, image_size):
+        return image, None
 
     def localise(self, prepared, boxes, image_size):
         return self.move(boxes, image_size), tf.zeros([1])

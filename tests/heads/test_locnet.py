@@ -160,7 +160,7 @@ def test_it_learns_where_a_bright_object_ends(model):
     head = locnet.LocNetHead(options, NoScores(config, 2), {"c3": 8})
     image = np.zeros([1, 20, 20, 1], np.float32)
     image[:, 4:12, 6:15] = 1
-    prepared = head.prepare({"c3": tf.constant(image)})
+    prepared = head.prepare({"c3": tf.constant(image)}, tf.constant([[160.0, 160]]))
     batch = {"boxes": tf.constant([[[32.0, 48, 96, 120]]]), "classes": tf.constant([[1]]), "ignore": tf.constant([[False]]),
              "image_size": tf.constant([[160.0, 160]])}
     proposals = tf.constant([[[22.0, 40, 90, 110], [40, 50, 110, 130], [30, 30, 90, 120], [32, 60, 110, 120]]])
@@ -184,7 +184,7 @@ def test_it_learns_where_a_bright_object_ends(model):
 def test_only_close_proposals_are_trained_and_no_truth_means_no_loss():
     scorer = NoScores(configs.HeadConfig(localisation="combined"), 2)
     head = locnet.LocNetHead(configs.LocNetConfig(channels=4, foreground_iou=0.4), scorer, {"c5": 16})
-    prepared = head.prepare({"c5": tf.ones([1, 4, 4, 3])})
+    prepared = head.prepare({"c5": tf.ones([1, 4, 4, 3])}, tf.constant([[64.0, 64]]))
     batch = {"boxes": tf.constant([[[0.0, 0, 20, 20], [0, 0, 0, 0]]]), "classes": tf.constant([[0, -1]]),
              "ignore": tf.constant([[False, False]]), "image_size": tf.constant([[64.0, 64]])}
     proposals = tf.constant([[[0.0, 0, 20, 10], [0, 0, 20, 7], [30, 30, 50, 50], [0, 0, 0, 0]]])
