@@ -48,6 +48,18 @@ inline Strides HostStrides(const Params& p) {
   return strides;
 }
 
+// Asks for the pixels a bin will read: a few bytes each of pixels far apart, which the
+// processor does not foresee.
+template <typename T, typename A>
+inline void Prefetch(const T* features, Strides strides, BinTaps<A> bin) {
+  for (int i = 0; i < bin.num_rows; ++i) {
+    const T* row = features + bin.rows[i].pixel * strides.row;
+    for (int j = 0; j < bin.num_columns; ++j) {
+      __builtin_prefetch(row + bin.columns[j].pixel * strides.pixel);
+    }
+  }
+}
+
 // Pools boxes [first, last) of the B*N.
 template <bool kContiguous, typename T>
 void ForwardBoxes(const Params& p, const T* features, const float* boxes, T* pooled,
@@ -67,6 +79,9 @@ void ForwardBoxes(const Params& p, const T* features, const float* boxes, T* poo
     taps.Fill(boxes + 4 * n);
     const T* image = features + n / p.num_boxes * p.height * strides.row;
     for (int bin = 0; bin < NumBins(p); ++bin) {
+      if (bin + 1 < NumBins(p)) {
+        Prefetch(image + BinChannel(p, bin + 1), strides, taps.Bin(bin + 1));
+      }
       const BinTaps<A> bin_taps = taps.Bin(bin);
       ForChannelBlocks(p.channels, [&](auto width, int c) {
         const T* source = image + BinChannel(p, bin) + c * strides.channel;

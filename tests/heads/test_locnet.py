@@ -144,7 +144,7 @@ def test_beside_every_head_it_trains_and_detects(tiny_config, random_batch, head
 class NoScores(RoIHead):
     """Knows nothing about classes."""
 
-    def prepare(self, maps, training=False):
+    def prepare(self, maps, image_size, training=False):
         return maps
 
     def call(self, prepared, boxes, training=False):
