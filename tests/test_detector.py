@@ -87,7 +87,7 @@ def test_the_family_trains_and_detects(tiny_config, random_batch, model):
     assert np.isfinite(found["boxes"]).all() and found["num_detections"].shape == (2,)
 
 
-@pytest.mark.parametrize("sampler, parts", [("random", (1, 1)), ("random", (1, 4)), ("ohem", (1, 2))])
+@pytest.mark.parametrize("sampler, parts", [("random", (1, 2)), ("ohem", (1, 4))])
 def test_two_replicas_and_parts_make_the_step_of_one(two_cpus, tiny_config, random_batch, sampler, parts):
     """Same batch, same seed: losses and updated weights must not depend on the number of devices, nor of parts of a batch."""
     config = tiny_config("model.backbone.batch_norm=frozen", f"model.head.sampler={sampler}")
