@@ -80,6 +80,8 @@ def draw(medians, path):
         panel.set_title(name, fontsize=10)
         panel.set_ylabel("ms")
         panel.set_ylim(y.min() / 2, y.max() * 2)
+        panel.set_xticks(x, [f"{number:,}" for number in x])
+        panel.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         panel.grid(alpha=0.3, which="both")
     panels.flat[0].legend()
     figure.savefig(path, dpi=110)
