@@ -135,7 +135,7 @@ class Report:
         widths = [max(map(len, column)) for column in zip(*texts)]
         lines = ["| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)) + " |" for row in texts]
         lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-        print("\n".join(lines) + "\n", flush=True)
+        print("\n" + "\n".join(lines) + "\n", flush=True)
         self.content["tables"].append({"columns": list(columns), "rows": [list(row) for row in rows]})
 
     def check(self, what, value, limit, least=False):

@@ -39,7 +39,7 @@ def lines_of(run_dir):
 
 def waiting(report, arguments):
     config = configs.load(CONFIG, [f"data.dir={os.path.abspath(arguments.data_dir)}", *SMALL, "train.log_every=10", f"train.max_steps={arguments.steps}"])
-    with tempfile.TemporaryDirectory() as run_dir:
+    with tempfile.TemporaryDirectory() as run_dir, contextlib.redirect_stdout(io.StringIO()):
         train(config, run_dir)
         lines = lines_of(run_dir)[1:]
     speed, waited = (measure.median([line[key] for line in lines]) for key in ("images_per_second", "data_wait"))
