@@ -98,6 +98,24 @@ def mobilenet_v3_fpn(height, width):
     return {"detect": detect}, {"proposals": proposals[0]}
 
 
+def steps(model, pictures, targets):
+    """Cases of a detector: one step of SGD, and detection, on the same pictures."""
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 1e-4, 0.9, weight_decay=1e-4)
+
+    def training():
+        model.train()
+        optimizer.zero_grad()
+        sum(model(pictures, targets).values()).backward()
+        optimizer.step()
+
+    @torch.no_grad()
+    def inference():
+        model.eval()
+        model(pictures)
+
+    return {"training": training, "inference": inference}
+
+
 def mobilenet_v2_144():
     """FasterRCNN at 144 x 144 over MobileNetV2 without its last 1x1 convolution, last stage at stride 16, batch norm frozen."""
     features = torchvision.models.mobilenet_v2(weights=None, norm_layer=torchvision.ops.FrozenBatchNorm2d).features[:-1]
@@ -108,24 +126,12 @@ def mobilenet_v2_144():
         rpn_anchor_generator=detection.rpn.AnchorGenerator(((16, 32, 64, 96, 128),), ((0.5, 1.0, 2.0),)),
         box_roi_pool=torchvision.ops.MultiScaleRoIAlign(["0"], 7, 2), rpn_pre_nms_top_n_train=1000, rpn_post_nms_top_n_train=300,
         rpn_pre_nms_top_n_test=1000, rpn_post_nms_top_n_test=300, box_batch_size_per_image=128)
-    optimizer = torch.optim.SGD(model.parameters(), 1e-4, 0.9, weight_decay=1e-4)
     pictures = [torch.rand(3, 144, 144) for _ in range(8)]
     corners = [torch.rand(4, 2) * 72 for _ in pictures]
     targets = [{"boxes": torch.cat([corner, corner + 14.4 + 57.6 * torch.rand(4, 2)], 1), "labels": torch.randint(1, 21, (4,))}
                for corner in corners]
 
-    def training():
-        model.train()
-        optimizer.zero_grad()
-        sum(model(pictures, targets).values()).backward()
-        optimizer.step()
-
-    @torch.no_grad()
-    def inference():
-        model.eval()
-        model(pictures)
-
-    return {"training": training, "inference": inference}, {}
+    return steps(model, pictures, targets), {}
 
 
 def faster_rcnn(backbone, height, width, batch_size):
@@ -134,25 +140,13 @@ def faster_rcnn(backbone, height, width, batch_size):
     features = detection.backbone_utils.resnet_fpn_backbone(backbone_name=backbone, weights=None, trainable_layers=3,
                                                             norm_layer=torchvision.ops.FrozenBatchNorm2d)
     model = detection.FasterRCNN(features, num_classes=81, min_size=min(height, width), max_size=max(height, width))
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 1e-4, 0.9, weight_decay=1e-4)
     pictures = [torch.rand(3, height, width) for _ in range(int(batch_size))]
     size = torch.tensor([width, height] * 2)
     corners = [torch.rand(4, 2) / 2 for _ in pictures]
     targets = [{"boxes": torch.cat([corner, corner + 0.1 + 0.4 * torch.rand(4, 2)], 1) * size, "labels": torch.randint(1, 81, (4,))}
                for corner in corners]
 
-    def training():
-        model.train()
-        optimizer.zero_grad()
-        sum(model(pictures, targets).values()).backward()
-        optimizer.step()
-
-    @torch.no_grad()
-    def inference():
-        model.eval()
-        model(pictures)
-
-    return {"training": training, "inference": inference}, {}
+    return steps(model, pictures, targets), {}
 
 
 FACTORIES = {"faster_rcnn": faster_rcnn, "psroi_align": psroi_align, "roi_ops": roi_ops,

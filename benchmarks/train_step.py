@@ -11,29 +11,16 @@ import json
 import statistics
 import time
 
-import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from detector import compiled, random_batch
 
 from lhrcnn import config as configs
-from lhrcnn.build import BACKBONES, build_detector
-from lhrcnn.training.optimizers import build_optimizer
+from lhrcnn.build import BACKBONES
 
 flags.DEFINE_string("config", "configs/light_head_mobilenet_v2_voc07_144.yaml", "the detector's config")
 flags.DEFINE_integer("batch_size", 8, "pictures a step", lower_bound=1)
 flags.DEFINE_integer("rounds", 15, "timed steps of each, by turns", lower_bound=3)
-NUM_CLASSES, NUM_BOXES = 20, 4
-
-
-def random_batch(batch_size, height, width):
-    """A batch dict of random pictures with NUM_BOXES boxes each."""
-    rng = np.random.default_rng(0)
-    corner = rng.uniform(0, 0.5, [batch_size, NUM_BOXES, 2])
-    boxes = np.concatenate([corner, corner + rng.uniform(0.1, 0.5, corner.shape)], -1) * [height, width, height, width]
-    return {"image": tf.constant(rng.integers(0, 256, [batch_size, height, width, 3]), tf.uint8),
-            "image_size": tf.constant([[height, width]] * batch_size, tf.float32), "scale": tf.ones([batch_size, 2]),
-            "boxes": tf.constant(boxes, tf.float32), "classes": tf.constant(rng.integers(0, NUM_CLASSES, [batch_size, NUM_BOXES]), tf.int32),
-            "ignore": tf.zeros([batch_size, NUM_BOXES], tf.bool), "image_id": tf.range(batch_size, dtype=tf.int64)}
 
 
 def backbone_step(config):
@@ -52,15 +39,6 @@ def backbone_step(config):
     return step
 
 
-def detector_step(config):
-    """A function batch -> scalars that trains the detector once."""
-    detector = build_detector(config, NUM_CLASSES)
-    optimizer = build_optimizer(config.train, 1000, 10000, detector.trainable_variables)
-    detector.compile(optimizer, weight_decay=config.train.weight_decay,
-                     gradient_multipliers=config.train.gradient_multipliers)
-    return tf.function(detector.train_step)
-
-
 def milliseconds(step, batch):
     """Wall time of one step."""
     start = time.perf_counter()
@@ -72,7 +50,7 @@ def main(_):
     """Times both steps by turns and prints their medians and ratio."""
     config = configs.load(flags.FLAGS.config, ["model.backbone.weights="])
     batch = random_batch(flags.FLAGS.batch_size, *config.data.stretch_size)
-    steps = {"backbone": backbone_step(config), "detector": detector_step(config)}
+    steps = {"backbone": backbone_step(config), "detector": tf.function(compiled(config).train_step)}
     for step in steps.values():
         for _ in range(3):
             milliseconds(step, batch)

@@ -70,6 +70,12 @@ def decode(deltas, references, std=(1.0, 1.0, 1.0, 1.0)):
     return tf.concat([middle - half, middle + half], -1)
 
 
+def mirror(boxes, width):
+    """Boxes [..., 4] px of pictures mirrored left-right; `width` px is that of the picture, of a shape that broadcasts with [...]."""
+    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
+    return tf.stack([ymin, width - xmax, ymax, width - xmin], axis=-1)
+
+
 def clip(boxes, image_size):
     """Boxes [B, n, 4] limited to pictures of valid height and width image_size [B, 2], px."""
     limit = tf.tile(image_size, [1, 2])[:, None, :]

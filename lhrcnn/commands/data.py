@@ -96,10 +96,15 @@ def _drawn(picture, boxes, classes, ignore, dataset):
 
 def define_make_shapes(values):
     """The flags of `lhrcnn data make-shapes`."""
-    flags.DEFINE_string("output", "datasets/shapes", "folder of the data set", flag_values=values)
-    flags.DEFINE_integer("seed", 0, "pictures are the same for the same seed", lower_bound=0, flag_values=values)
-    flags.DEFINE_integer("num_train", 400, "pictures of the split `train`", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("num_val", 100, "pictures of the split `val`", lower_bound=1, flag_values=values)
+    _define_generated(values, "datasets/shapes", "pictures are the same for the same seed", 400, 100)
+
+
+def _define_generated(values, folder, seed, num_train, num_val):
+    """The flags of commands that draw a data set; `seed` says what it decides."""
+    flags.DEFINE_string("output", folder, "folder of the data set", flag_values=values)
+    flags.DEFINE_integer("seed", 0, seed, lower_bound=0, flag_values=values)
+    flags.DEFINE_integer("num_train", num_train, "pictures of the split `train`", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("num_val", num_val, "pictures of the split `val`", lower_bound=1, flag_values=values)
 
 
 def make_shapes(values, arguments):
@@ -113,11 +118,8 @@ def make_shapes(values, arguments):
 
 def define_make_text(values):
     """The flags of `lhrcnn data make-text`."""
-    flags.DEFINE_string("output", "datasets/text", "folder of the data set", flag_values=values)
+    _define_generated(values, "datasets/text", "pictures are the same for the same seed, pictures and fonts", 2000, 500)
     flags.DEFINE_string("pictures", "", "folder of pictures that words are written on", flag_values=values)
-    flags.DEFINE_integer("seed", 0, "pictures are the same for the same seed, pictures and fonts", lower_bound=0, flag_values=values)
-    flags.DEFINE_integer("num_train", 2000, "pictures of the split `train`", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("num_val", 500, "pictures of the split `val`", lower_bound=1, flag_values=values)
 
 
 def make_text(values, arguments):

@@ -55,9 +55,7 @@ def _score_files(values, options):
 
 
 def _evaluate_run(values, overrides):
-    run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
-
-    shard = _shard(values)
+    run_dir, shard = pathlib.Path(commands.require(values, "run_dir", "runs/shapes")), _shard(values)
 
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import shards

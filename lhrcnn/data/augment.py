@@ -9,6 +9,8 @@ import math
 
 import tensorflow as tf
 
+from lhrcnn import boxes as box_ops
+
 NUM_DRAWS = 8
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
 _MIN_SIDE_PX = 1.0             # smaller remains of boxes are dropped
@@ -49,9 +51,7 @@ def _zooms(data_config):
 
 def flip_boxes(boxes, classes, width):
     """Boxes [B, M, 4] of pictures mirrored left-right, `width` [B] px wide; padded boxes (class -1) stay zero."""
-    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
-    mirror = tf.stack([ymin, width[:, None] - xmax, ymax, width[:, None] - xmin], axis=-1)
-    return tf.where((classes >= 0)[..., None], mirror, 0.0)
+    return tf.where((classes >= 0)[..., None], box_ops.mirror(boxes, width[:, None]), 0.0)
 
 
 def photometric(image, numbers, strength):

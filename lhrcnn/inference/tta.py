@@ -90,7 +90,7 @@ class MergedViews(_Combination):
                 scaled, size, factor = _rescaled(view, image_size, scale / max(self.scales), self.pad_multiple)
                 found = self.detector.candidates(scaled, size)
                 boxes = found.boxes / factor
-                views.append(found._replace(boxes=_mirrored_boxes(boxes, image_size) if flipped else boxes))
+                views.append(found._replace(boxes=box_ops.mirror(boxes, image_size[:, 1, None]) if flipped else boxes))
         return Candidates(*(tf.concat(values, 1) for values in zip(*views)))
 
 
@@ -154,10 +154,3 @@ def _rescaled(image, image_size, share, pad_multiple):
 def _mirrored(image, image_size):
     """The pictures [B, H, W, 3] mirrored left-right within their valid sizes [B, 2]."""
     return tf.reverse_sequence(image, tf.cast(image_size[:, 1], tf.int32), seq_axis=2, batch_axis=0)
-
-
-def _mirrored_boxes(boxes, image_size):
-    """Boxes [B, N, 4] px of pictures mirrored so, for those of the other side."""
-    width = image_size[:, 1, None]
-    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
-    return tf.stack([ymin, width - xmax, ymax, width - xmin], -1)
