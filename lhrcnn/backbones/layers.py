@@ -66,6 +66,8 @@ class ConvNorm(tf.keras.layers.Layer):
         around = [self.size // 2] * 2
         padding = "SAME" if self.strides == 1 else [[0, 0], around, around, [0, 0]]
         if self.channels is None:
+            if self.strides > 1:  # oneDNN aborts on a depthwise convolution with explicit padding that is fused with its bias
+                x, padding = tf.pad(x, padding), "VALID"
             return tf.nn.depthwise_conv2d(x, kernel, [1, self.strides, self.strides, 1], padding)
         return grouped_convolution(x, kernel, self.groups, self.strides, padding, self.dilation)
 

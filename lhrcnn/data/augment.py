@@ -3,13 +3,15 @@
 Every picture of a step has NUM_DRAWS random numbers (see `pipeline.BatchPlan`) that say what is done to it: whether it is mirrored,
 three for the zoom, four for the colours. keras-cv's layers, applied to whole batches, draw from their own state: with them a run is not
 reproducible to the bit.
-Shape letters: B pictures, h w height and width of a resized picture in px, M padded boxes. Boxes are (ymin, xmin, ymax, xmax) px.
+Shape letters: B pictures, H W height and width of a decoded picture in px, h w of a resized one, M padded boxes. Boxes are
+(ymin, xmin, ymax, xmax) px of resized pictures.
 """
 import math
 
 import tensorflow as tf
 
 from lhrcnn import boxes as box_ops
+from lhrcnn.data.image import resize
 
 NUM_DRAWS = 8
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
@@ -21,12 +23,14 @@ def mirrored(numbers, data_config):
     return (numbers[..., 0] < 0.5) & data_config.flip
 
 
-def augment_picture(image, numbers, data_config):
-    """The picture [h, w, 3] mirrored, zoomed and with other colours as the options ask, by `numbers` [8]."""
+def augment_picture(image, size, numbers, data_config):
+    """The picture [H, W, 3] resized to `size` [2] = (h, w), mirrored, zoomed and with other colours as the options ask, by `numbers` [8]."""
     if data_config.flip:
         image = tf.cond(mirrored(numbers, data_config), lambda: tf.reverse(image, [1]), lambda: image)
     if _zooms(data_config):
-        image = zoom_picture(image, *window(numbers[1:4], tf.cast(tf.shape(image)[:2], tf.float32), data_config))
+        image = zoom_picture(image, size, *window(numbers[1:4], tf.cast(size, tf.float32), data_config), data_config.antialias)
+    else:
+        image = resize(image, size, data_config.antialias)
     if data_config.photometric:
         image = photometric(image, numbers[4:8], data_config.photometric)
     return image
@@ -95,21 +99,22 @@ def zoom_boxes(boxes, classes, ignore, size, share, offset):
     return {"boxes": tf.where(seen[..., None], clipped, 0.0), "classes": tf.where(seen, classes, -1), "ignore": seen & (ignore | ~centred)}
 
 
-def zoom_picture(image, share, offset):
-    """The window of `share` of the sides of a picture uint8 [h, w, 3] at `offset` [2] px, resampled to [h, w, 3].
+def zoom_picture(image, size, share, offset, antialias):
+    """A window of the picture uint8 [H, W, 3] resampled, in one step, to `size` [2] int32 = (h, w).
 
-    What lies outside the picture gets its mean colour."""
-    pixels = tf.cast(image, tf.float32)
-    shape = tf.shape(image)[:2]
-    resampled = tf.raw_ops.ScaleAndTranslate(images=pixels[tf.newaxis], size=shape, scale=tf.fill([2], 1 / share),
-                                             translation=-offset / share, kernel_type="triangle", antialias=True)[0]
+    The window has `share` of the picture's sides and begins at `offset` [2], px of the picture resized to `size`. What lies outside
+    the picture gets its mean colour."""
+    pixels, shown = tf.cast(image, tf.float32), tf.cast(size, tf.float32)
+    factor = shown / tf.cast(tf.shape(image)[:2], tf.float32)
+    resampled = tf.raw_ops.ScaleAndTranslate(images=pixels[tf.newaxis], size=size, scale=factor / share, translation=-offset / share,
+                                             kernel_type="triangle", antialias=antialias)[0]
     inside = []
     for axis in (0, 1):
-        at = (tf.range(shape[axis], dtype=tf.float32) + 0.5) * share + offset[axis]
-        inside.append((at >= 0) & (at <= tf.cast(shape[axis], tf.float32)))
+        at = (tf.range(shown[axis]) + 0.5) * share + offset[axis]
+        inside.append((at >= 0) & (at <= shown[axis]))
     inside = (inside[0][:, tf.newaxis] & inside[1][tf.newaxis])[..., tf.newaxis]
     filled = tf.where(inside, resampled, tf.reduce_mean(pixels, axis=[0, 1]))
-    return tf.ensure_shape(tf.cast(tf.clip_by_value(tf.round(filled), 0, 255), tf.uint8), image.shape)
+    return tf.cast(tf.clip_by_value(tf.round(filled), 0, 255), tf.uint8)
 
 
 def keras_cv_augmenter(names):

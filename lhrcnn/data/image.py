@@ -109,12 +109,16 @@ def resize_image(image, data_config, short_side=None):
 
 def resize(image, size, antialias):
     """The picture uint8 [H, W, 3] at `size` [2] int32 px by bilinear interpolation, uint8."""
-    if antialias:  # the filter changes nothing in an enlarged picture, and costs several times as much
-        shrinks = tf.reduce_any(size < tf.shape(image)[:2])
-        resized = tf.cond(shrinks, lambda: tf.image.resize(image, size, antialias=True), lambda: tf.image.resize(image, size))
-    else:
-        resized = tf.image.resize(image, size)
-    return tf.cast(tf.round(resized), tf.uint8)  # bilinear weights are positive and sum to 1: it stays within 0...255
+    def resized():
+        if not antialias:
+            return tf.image.resize(image, size)
+        # the filter changes nothing in an enlarged picture, and costs several times as much
+        shrinks = tf.reduce_any(size < before)
+        return tf.cond(shrinks, lambda: tf.image.resize(image, size, antialias=True), lambda: tf.image.resize(image, size))
+
+    before = tf.shape(image)[:2]
+    # bilinear weights are positive and sum to 1: it stays within 0...255
+    return tf.cond(tf.reduce_all(size == before), lambda: image, lambda: tf.cast(tf.round(resized()), tf.uint8))
 
 
 def scale_of(size, before):

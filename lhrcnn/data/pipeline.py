@@ -92,7 +92,7 @@ def training_batches(plan, data_config, start_step, stop_step):
             "numbers": np.concatenate([step.numbers for step in steps])}
 
     def changed(image, item):
-        return augment.augment_picture(image, item["numbers"], data_config)
+        return augment.augment_picture(image, item["size"], item["numbers"], data_config)
 
     def finished(batch, rows):
         return augment.augment_objects(batch, rows["numbers"], data_config)
@@ -122,7 +122,10 @@ def evaluation_batches(dataset, data_config, batch_size):
         return {**batch, "classes": tf.where(keep, batch["classes"], -1), "boxes": tf.where(keep[..., None], batch["boxes"], 0.0),
                 "ignore": keep & batch["ignore"], "image_id": tf.where(rows["real"], batch["image_id"], -1)}
 
-    return _batched(each, lambda image, row: image, without_fillers, dataset, data_config, batch_size).prefetch(tf.data.AUTOTUNE)
+    def changed(image, row):
+        return resize(image, row["size"], data_config.antialias)
+
+    return _batched(each, changed, without_fillers, dataset, data_config, batch_size).prefetch(tf.data.AUTOTUNE)
 
 
 def _groups(dataset, data_config):
@@ -159,16 +162,15 @@ def _pictures(dataset, data_config, indices, short_sides, all_short_sides):
     return {"index": indices, "path": paths, "before": before, "size": np.broadcast_to(size, before.shape)}
 
 
-def _decoded(item, data_config):
-    """A list of the pictures of a chunk of items of `_pictures`, decoded and resized."""
+def _decoded(item):
+    """A list of the pictures of a chunk of items of `_pictures`, decoded."""
     contents = [tf.io.read_file(path) for path in tf.unstack(item["path"])]
     images = [decode_stored(one) for one in contents]
     special = tf.stack(exif_and_palette(tf.stack([tf.strings.substr(one, 0, HEADER_BYTES) for one in contents])))
     usual = ~tf.reduce_any(special) & tf.reduce_all(tf.stack([tf.shape(image)[:2] for image in images]) == item["before"])
     images = tf.cond(usual, lambda: images, lambda: tf.numpy_function(
         _decoded_with_care, [contents, item["path"], item["before"]], [tf.uint8] * len(images)))
-    return [resize(tf.ensure_shape(image, [None, None, 3]), size, data_config.antialias)
-            for image, size in zip(tf.nest.flatten(images), tf.unstack(item["size"]))]
+    return [tf.ensure_shape(image, [None, None, 3]) for image in tf.nest.flatten(images)]
 
 
 def _decoded_with_care(contents, paths, before):
@@ -219,10 +221,10 @@ def _batched(each, changed, finished, dataset, data_config, batch_size):
 
     def pictures(item):
         rows = [dict(zip(item, row)) for row in zip(*map(tf.unstack, item.values()))]
-        images = [cache.read(path) for path in tf.unstack(item["path"])] if data_config.cache_dir else _decoded(item, data_config)
+        images = [cache.read(path) for path in tf.unstack(item["path"])] if data_config.cache_dir else _decoded(item)
+        images = [changed(image, row) for image, row in zip(images, rows)]
         if data_config.resize == "stretch":
             images = [tf.ensure_shape(image, [*data_config.stretch_size, 3]) for image in images]
-        images = [changed(image, row) for image, row in zip(images, rows)]
         if data_config.resize == "keep_ratio":
             images = [tf.ensure_shape(pad_image(image, row["canvas"]), [None, None, 3]) for image, row in zip(images, rows)]
         return tf.stack(images), item

@@ -34,7 +34,7 @@ def augmented(example, data, numbers):
     batch = {name: value[tf.newaxis] for name, value in example.items()}
     batch["image_size"] = tf.cast(tf.shape(example["image"])[:2], tf.float32)[tf.newaxis]
     changed = {name: value[0] for name, value in augment.augment_objects(batch, numbers[tf.newaxis], data).items()}
-    return {**changed, "image": augment.augment_picture(example["image"], numbers, data)}
+    return {**changed, "image": augment.augment_picture(example["image"], tf.shape(example["image"])[:2], numbers, data)}
 
 
 def zoomed_by(example, numbers, min_crop, max_expand, folder="."):
@@ -95,6 +95,24 @@ def test_zoom_moves_paint_and_boxes_alike(share_number, y, x):
     zoomed = zoomed_by(example, [share_number, y, x], 0.6, 1.8)
     assert (zoomed["classes"].numpy()[:2] == [0, 1]).all() and not zoomed["ignore"].numpy().any()
     assert_boxes_lie_on_paint(zoomed, slack=1.01)
+
+
+@pytest.mark.parametrize("height, width", [(32, 44), (120, 92), (60, 88)])
+def test_a_window_is_cut_from_the_picture_as_it_was_decoded(height, width):
+    """Half of its sides at the picture's own scale: pixels of the decoded picture, whatever the size of what is shown."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, [2 * height, 2 * width, 3], np.uint8)
+    shown = augment.zoom_picture(tf.constant(image), tf.constant([height, width]), tf.constant(0.5), tf.constant([height / 4, width / 4]), False)
+    np.testing.assert_array_equal(shown, image[height // 2:height // 2 + height, width // 2:width // 2 + width])
+
+
+def test_a_window_of_all_is_the_resized_picture():
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, [64, 96, 3], np.uint8))
+    for size in ((48, 50), (90, 100)):
+        for antialias in (False, True):
+            whole = augment.zoom_picture(image, tf.constant(size), tf.constant(1.0), tf.zeros([2]), antialias)
+            resized = tf.image.resize(image, size, antialias=antialias)
+            np.testing.assert_allclose(tf.cast(whole, tf.float32), resized, atol=0.51)
 
 
 def test_expansion_is_filled_with_the_mean_colour():
