@@ -56,7 +56,7 @@ class DataConfig:
     use_difficult: bool = option(True, "train on VOC boxes marked difficult (they never count in evaluation)")
     max_aspect: float = option(0.0, "train on pictures with a long/short ratio up to this; 0: all", minimum=0)
     on_error: str = option("fail", "unreadable or wrong pictures and boxes: fail, or skip and count them", ["fail", "skip"])
-    cache_dir: str = option("", "folder for decoded, resized pictures; empty: decode every time")
+    cache_dir: str = option("", "folder for decoded pictures, resized where no zoom is drawn; empty: decode every time")
     workers: int = option(0, "parallel reads and decodes; 0: as many as tf.data finds best", minimum=0)
 
 

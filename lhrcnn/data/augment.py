@@ -24,32 +24,33 @@ def mirrored(numbers, data_config):
 
 
 def augment_picture(image, size, numbers, data_config):
-    """The picture [H, W, 3] resized to `size` [2] = (h, w), mirrored, zoomed and with other colours as the options ask, by `numbers` [8]."""
-    if data_config.flip:
-        image = tf.cond(mirrored(numbers, data_config), lambda: tf.reverse(image, [1]), lambda: image)
-    if _zooms(data_config):
+    """The picture [H, W, 3] resized to `size` [2] = (h, w), zoomed, mirrored and with other colours as the options ask, by `numbers` [8]."""
+    if zooms(data_config):
         image = zoom_picture(image, size, *window(numbers[1:4], tf.cast(size, tf.float32), data_config), data_config.antialias)
     else:
         image = resize(image, size, data_config.antialias)
+    if data_config.flip:
+        image = tf.cond(mirrored(numbers, data_config), lambda: tf.reverse(image, [1]), lambda: image)
     if data_config.photometric:
         image = photometric(image, numbers[4:8], data_config.photometric)
     return image
 
 
 def augment_objects(batch, numbers, data_config):
-    """The same for what a batch (see `schema`) says of its pictures, before any change: boxes are mirrored and zoomed. numbers [B, 8]."""
+    """The same for what a batch (see `schema`) says of its pictures, before any change: boxes are zoomed and mirrored. numbers [B, 8]."""
     batch = dict(batch)
-    if data_config.flip:
-        flipped = flip_boxes(batch["boxes"], batch["classes"], batch["image_size"][:, 1])
-        batch["boxes"] = tf.where(mirrored(numbers, data_config)[:, None, None], flipped, batch["boxes"])
-    if _zooms(data_config):
+    if zooms(data_config):
         share, offset = window(numbers[:, 1:4], batch["image_size"], data_config)
         batch.update(zoom_boxes(batch["boxes"], batch["classes"], batch["ignore"], batch["image_size"], share, offset))
         batch["scale"] /= share[:, None]
+    if data_config.flip:
+        flipped = flip_boxes(batch["boxes"], batch["classes"], batch["image_size"][:, 1])
+        batch["boxes"] = tf.where(mirrored(numbers, data_config)[:, None, None], flipped, batch["boxes"])
     return batch
 
 
-def _zooms(data_config):
+def zooms(data_config):
+    """Whether random windows are cut from pictures."""
     return data_config.min_crop < 1 or data_config.max_expand > 1
 
 

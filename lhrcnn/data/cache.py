@@ -1,4 +1,5 @@
-"""Decoded, resized pictures on disk, one raw file each, so that later epochs and runs skip decoding.
+"""Decoded, resized pictures on disk, one raw file each, so that later epochs and runs skip decoding; not yet resized where random
+windows are cut from them (data.min_crop, data.max_expand).
 
 A file is 8 bytes (height and width, little-endian int32) and the uint8 RGB pixels. Its name is a hash of the picture's path,
 time and length and of the resize options, so a changed picture or option never meets an old file. Files appear by renaming:
@@ -15,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from lhrcnn.data.augment import zooms
 from lhrcnn.data.check import load_picture
 from lhrcnn.data.image import resize_image
 from lhrcnn.data.schema import DataError
@@ -25,7 +27,8 @@ _THREADS = 8
 
 
 def fill(records, data_config, short_sides):
-    """Paths (object array [N, len(short_sides)]) of the cached pictures of N records, after making those not there yet.
+    """Paths (object array [N, len(short_sides)]) of the cached pictures of N records, after making those not there yet; one column
+    where all short sides have the same picture.
 
     Raises DataError naming each picture that is not readable or not of its annotated size, or when the folder cannot be written."""
     folder = pathlib.Path(data_config.cache_dir)
@@ -34,13 +37,14 @@ def fill(records, data_config, short_sides):
         there = set(os.listdir(folder))
     except OSError as error:
         raise DataError(f"{folder}: cannot be used as data.cache_dir: {error.strerror}; choose another or leave it empty") from None
-    short_sides = short_sides if data_config.resize == "keep_ratio" else short_sides[:1]
+    if data_config.resize == "stretch" or zooms(data_config):
+        short_sides = short_sides[:1]
     names = [[_name(record, data_config, side) for side in short_sides] for record in records]
     missing = [(record, [(name, side) for name, side in zip(row, short_sides) if name not in there]) for record, row in zip(records, names)]
     missing = [(record, wanted) for record, wanted in missing if wanted]
     if missing:
         logging.info("filling the cache %s with %d of %d pictures", folder, len(missing), len(records))
-        resize = tf.function(lambda image, side: resize_image(image, data_config, side)[0],
+        resize = tf.function(lambda image, side: image if zooms(data_config) else resize_image(image, data_config, side)[0],
                              input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)])
         with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
             faults = [fault for fault in pool.map(lambda pair: _store(folder, *pair, resize), missing) if fault]
@@ -62,8 +66,10 @@ def _name(record, data_config, short_side):
         status = os.stat(record.path)
     except OSError as error:
         raise DataError(f"{record.path}: {error.strerror} (image id {record.image_id})") from None
-    how = data_config.stretch_size if data_config.resize == "stretch" else [int(short_side), data_config.long_side]
-    key = [_FORMAT, os.path.abspath(record.path), status.st_mtime_ns, status.st_size, data_config.resize, how, data_config.antialias]
+    key = [_FORMAT, os.path.abspath(record.path), status.st_mtime_ns, status.st_size]
+    if not zooms(data_config):
+        how = data_config.stretch_size if data_config.resize == "stretch" else [int(short_side), data_config.long_side]
+        key += [data_config.resize, how, data_config.antialias]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + ".rgb"
 
 

@@ -157,7 +157,7 @@ def _pictures(dataset, data_config, indices, short_sides, all_short_sides):
     paths = np.array([record.path for record in records])
     if data_config.cache_dir:
         cached = cache.fill(dataset.records, data_config, all_short_sides)
-        column = np.argmax(np.equal.outer(short_sides, all_short_sides), axis=1) if data_config.resize == "keep_ratio" else 0
+        column = np.argmax(np.equal.outer(short_sides, all_short_sides), axis=1) if cached.shape[1] > 1 else 0
         paths = cached[indices, column].astype(str)
     return {"index": indices, "path": paths, "before": before, "size": np.broadcast_to(size, before.shape)}
 

@@ -225,9 +225,10 @@ def test_replicas_share_each_batch(folder):
         assert_same(expected, {name: np.concatenate([part.numpy() for part in value]) for name, value in parts.items()})
 
 
-def test_cached_pictures_give_identical_batches(folder, tmp_path):
-    data, dataset = opened(folder, *ALL_AUGMENTATIONS)
-    cached = options(folder, *SMALL, *ALL_AUGMENTATIONS, f"cache_dir={tmp_path / 'cache'}")
+@pytest.mark.parametrize("augmentations", [(), ("photometric=0.5",), ALL_AUGMENTATIONS])
+def test_cached_pictures_give_identical_batches(folder, tmp_path, augmentations):
+    data, dataset = opened(folder, *augmentations)
+    cached = options(folder, *SMALL, *augmentations, f"cache_dir={tmp_path / 'cache'}")
     direct = stream(BatchPlan(dataset, data, 4, 3), data, 0, 8)
     for _ in range(2):  # filling, then reading
         for first, second in zip(direct, stream(BatchPlan(dataset, cached, 4, 3), cached, 0, 8)):
