@@ -46,6 +46,7 @@ def fill(records, data_config, short_sides):
         logging.info("filling the cache %s with %d of %d pictures", folder, len(missing), len(records))
         resize = tf.function(lambda image, side: image if zooms(data_config) else resize_image(image, data_config, side)[0],
                              input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)])
+        resize.get_concrete_function()  # traced once, before the threads call it
         with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
             faults = [fault for fault in pool.map(lambda pair: _store(folder, *pair, resize), missing) if fault]
         if faults:

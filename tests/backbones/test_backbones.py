@@ -1,4 +1,8 @@
 """Backbones: cost, strides, frozen parts."""
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -39,6 +43,37 @@ def test_the_small_detector_does_not_dilate():
         model = make(configs.BackboneConfig(out_stride=16)).model
         rates = [layer.dilation for layer in model.layers if isinstance(layer, ConvNorm)]
         assert len(rates) > 40 and set(rates) == {1}
+
+
+GRAPHS_AGREE = """
+import tensorflow as tf
+from lhrcnn import config as configs
+from lhrcnn.build import BACKBONES
+
+for name in ("xception", "mobilenet_v2"):
+    model = BACKBONES[name](configs.BackboneConfig(name=name, width=0.25, batch_norm="affine")).model
+
+    @tf.function
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            y = tf.reduce_mean(model(x, training=True)["c5"] ** 2)
+        return y, *tape.gradient(y, model.trainable_variables)
+
+    x = tf.random.stateless_uniform([2, 48, 64, 3], [1, 2])
+    in_graph = gradients(x)
+    tf.config.run_functions_eagerly(True)
+    for first, second in zip(in_graph, gradients(x)):
+        tf.debugging.assert_near(first, second, rtol=1e-3, atol=1e-3 * float(tf.reduce_max(tf.abs(second))) + 1e-9)
+    tf.config.run_functions_eagerly(False)
+print("agree")
+"""
+
+
+def test_graphs_compute_what_eager_calls_do_with_onednn():
+    """oneDNN fuses layers of a graph, on some processors by itself, and aborts the process on what it cannot do."""
+    result = subprocess.run([sys.executable, "-c", GRAPHS_AGREE], env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"}, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    assert result.returncode == 0 and result.stdout.strip() == "agree", result.stderr[-2000:]
 
 
 @pytest.mark.parametrize("make", [xception, mobilenet_v2])
