@@ -1,7 +1,9 @@
 """What a run tells: metrics.jsonl, TensorBoard, and how long it waited for data."""
 import collections
+import datetime
 import json
 import math
+import os
 import pathlib
 import platform
 import time
@@ -35,10 +37,11 @@ class RunLog:
         self._writer.flush()
 
     def line(self, phase, step, epoch, values):
-        """Appends one line to metrics.jsonl alone."""
+        """Appends one line to metrics.jsonl alone, with the time of day (UTC)."""
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         try:
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(_json({"step": step, "epoch": round(epoch, 4), "phase": phase, **values}))
+                file.write(_json({"step": step, "epoch": round(epoch, 4), "phase": phase, **values, "time": now}))
         except OSError as error:
             advice = f"{error.strerror} at step {step}; make room and resume from the last checkpoint"
             raise OSError(error.errno, advice, str(self.path)) from error
@@ -92,10 +95,10 @@ class DataClock:
 
 
 def environment(strategy):
-    """Versions and devices, as a dict for the log."""
+    """Versions, devices and the number of processors, as a dict for the log."""
     return {"lhrcnn": lhrcnn.__version__, "python": platform.python_version(), "tensorflow": tf.__version__,
             "devices": [device.device_type + ":" + device.name.rsplit(":", 1)[-1] for device in tf.config.list_logical_devices()],
-            "replicas": strategy.num_replicas_in_sync}
+            "replicas": strategy.num_replicas_in_sync, "processors": os.cpu_count()}
 
 
 def _json(values):

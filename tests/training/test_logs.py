@@ -1,4 +1,5 @@
 """The log file over resumes, and the measure of waiting for data."""
+import datetime
 import json
 import time
 
@@ -26,10 +27,13 @@ def test_resumed_log_drops_what_will_be_made_again(tmp_path):
     assert steps(RunLog(tmp_path, 0)) == []
 
 
-def test_lines_are_plain_json(tmp_path):
+def test_lines_are_plain_json_with_the_time_of_day(tmp_path):
     log = RunLog(tmp_path, 0)
     log.scalars("validation", 3, 1 / 3, {"coco/AP": 0.25, "coco/APs": float("nan")})
-    assert log.path.read_text() == '{"step": 3, "epoch": 0.3333, "phase": "validation", "coco/AP": 0.25, "coco/APs": null}\n'
+    line, written = log.path.read_text().split(', "time": ')
+    assert line == '{"step": 3, "epoch": 0.3333, "phase": "validation", "coco/AP": 0.25, "coco/APs": null'
+    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(json.loads(written.replace("}", "")))
+    assert datetime.timedelta(0) <= age < datetime.timedelta(minutes=5)
 
 
 def source(number, seconds):
