@@ -6,16 +6,10 @@ C channels per bin, S sampling ratio.
 
 from __future__ import annotations
 
-import ctypes
-import os
-import threading
-import warnings
-from typing import Any, NamedTuple, Optional
-
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.ops import build
+from lhrcnn.ops.library import custom_op_available, custom_op_status, library  # noqa: F401  the first two for users of the op
 
 _POOLS = ("avg", "max")
 _CHANNEL_ORDERS = ("bin_major", "channel_major")
@@ -64,13 +58,13 @@ def ps_roi_align(features, boxes, *, group_size, spatial_scale, sampling_ratio=2
     attributes = dict(group_size=group_size, spatial_scale=spatial_scale,
                       sampling_ratio=sampling_ratio, pool=pool, aligned=aligned,
                       channel_order=channel_order)
-    library = None if implementation == "tf" else _library()
-    if implementation == "custom" and library.module is None:
-        raise RuntimeError(f"The compiled PS-RoIAlign op is not available: {library.status}")
-    if library is None or library.module is None:
+    compiled = None if implementation == "tf" else library()
+    if implementation == "custom" and compiled.module is None:
+        raise RuntimeError(f"The compiled PS-RoIAlign op is not available: {compiled.status}")
+    if compiled is None or compiled.module is None:
         return ps_roi_align_tf(features, boxes, **attributes)
     features, boxes = _checked(features, boxes, **attributes)
-    return library.module.lhrcnn_ps_roi_align(features, boxes, **attributes).pooled
+    return compiled.module.lhrcnn_ps_roi_align(features, boxes, **attributes).pooled
 
 
 def ps_roi_align_tf(features, boxes, *, group_size, spatial_scale, sampling_ratio=2, pool="avg",
@@ -103,68 +97,6 @@ def ps_roi_align_tf(features, boxes, *, group_size, spatial_scale, sampling_rati
     return tf.cast(pooled, dtype)
 
 
-def custom_op_available() -> bool:
-    """Whether the compiled op can be used; builds and loads it at the first call.
-
-    Call it before loading a SavedModel that was exported with the compiled op.
-    """
-    return _library().module is not None
-
-
-def custom_op_status() -> str:
-    """One sentence: where the compiled op is and what it runs on, or why there is none."""
-    return _library().status
-
-
-class _Library(NamedTuple):
-    module: Optional[Any]
-    status: str
-
-
-_loaded: Optional[_Library] = None
-_loading = threading.Lock()
-
-
-def _library() -> _Library:
-    global _loaded
-    with _loading:  # replicas trace the op from several threads
-        if _loaded is None:
-            _loaded = _load()
-    return _loaded
-
-
-def _load() -> _Library:
-    if build.custom_op_disabled():
-        return _Library(None, "Disabled by LHRCNN_NO_CUSTOM_OP.")
-    try:
-        path = str(build.build_op())
-        module = tf.load_op_library(path)
-        problem = _gpu_problem(path)
-    except (build.OpBuildError, tf.errors.OpError, OSError) as error:
-        problem = str(error)
-    if problem:
-        warnings.warn(f"{problem} PS-RoIAlign uses stock TensorFlow ops instead: same results, "
-                      "slower. LHRCNN_NO_CUSTOM_OP=1 silences this.", RuntimeWarning, stacklevel=4)
-        return _Library(None, problem)
-    return _Library(module, f"{path} ({build.read_stamp(path)})")
-
-
-def _gpu_problem(path: str) -> Optional[str]:
-    """Why the library must not be used on a machine with a GPU; None if it may."""
-    if os.environ.get("LHRCNN_CUDA") == "0" or not tf.config.list_physical_devices("GPU"):
-        return None
-    probe = getattr(ctypes.CDLL(path), "LhrcnnPsRoiAlignProbe", None)
-    if probe is None:
-        return ("The compiled op has no CUDA kernels and this machine has a GPU: install nvcc "
-                "(the CUDA toolkit), or set LHRCNN_CUDA=0 to pool on the CPU.")
-    error = probe()
-    if error:
-        return (f"The CUDA kernels of the compiled op do not run here (cudaError {error}): is the "
-                "driver older than nvcc? Update the driver, or build with an older nvcc "
-                "(CUDA_HOME).")
-    return None
-
-
 # Registering needs no library, and must precede the first gradient of a loaded model.
 @tf.RegisterGradient("LhrcnnPsRoiAlign")
 def _gradient(op, gradient, _):
@@ -172,7 +104,7 @@ def _gradient(op, gradient, _):
     attributes = {name: op.get_attr(name)
                   for name in ("group_size", "spatial_scale", "sampling_ratio", "pool", "aligned",
                                "channel_order")}
-    return _library().module.lhrcnn_ps_roi_align_grad(
+    return library().module.lhrcnn_ps_roi_align_grad(
         gradient, boxes, tf.shape(features), op.outputs[1], **attributes), None
 
 

@@ -6,7 +6,7 @@ size of their crops, S samples along a side of a bin.
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.ops import psroi_align
+from lhrcnn.ops.library import library
 from lhrcnn.ops.roi_pooling import checked, compiled_ops, pool_in_chunks
 
 
@@ -68,7 +68,7 @@ def roi_align(features, boxes, *, size, spatial_scale, sampling_ratio=0, aligned
 @tf.RegisterGradient("LhrcnnRoiAlign")
 def _gradient(op, gradient):
     attributes = {name: op.get_attr(name) for name in ("size", "spatial_scale", "sampling_ratio", "aligned")}
-    return psroi_align._library().module.lhrcnn_roi_align_grad(*op.inputs, gradient, **attributes), None
+    return library().module.lhrcnn_roi_align_grad(*op.inputs, gradient, **attributes), None
 
 
 def _extents(edges, spatial_scale, aligned):

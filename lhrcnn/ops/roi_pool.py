@@ -6,7 +6,7 @@ size of their crops.
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.ops import psroi_align
+from lhrcnn.ops.library import library
 from lhrcnn.ops.roi_pooling import checked, compiled_ops, pool_in_chunks
 
 
@@ -63,7 +63,7 @@ def roi_pool(features, boxes, *, size, spatial_scale, implementation="auto"):
 @tf.RegisterGradient("LhrcnnRoiPool")
 def _gradient(op, gradient):
     attributes = {name: op.get_attr(name) for name in ("size", "spatial_scale")}
-    return psroi_align._library().module.lhrcnn_roi_pool_grad(*op.inputs, gradient, **attributes), None
+    return library().module.lhrcnn_roi_pool_grad(*op.inputs, gradient, **attributes), None
 
 
 def _bins(boxes, size, spatial_scale, map_size):

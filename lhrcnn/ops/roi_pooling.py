@@ -6,7 +6,7 @@ crops are h rows of w cells.
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.ops import psroi_align
+from lhrcnn.ops.library import library
 
 _DTYPES = (tf.float32, tf.float64, tf.float16, tf.bfloat16)
 # The most boxes of a chunk, and the least and most elements that its crops may have, unless one alone has more.
@@ -39,10 +39,10 @@ def compiled_ops(implementation, name):
         raise ValueError(f"implementation is {implementation!r}; it must be 'auto', 'custom' or 'tf'.")
     if implementation == "tf" or implementation == "auto" and tf.config.list_physical_devices("GPU"):
         return None  # the compiled ops have no kernels for GPUs
-    library = psroi_align._library()
-    if implementation == "custom" and library.module is None:
-        raise RuntimeError(f"The compiled {name} op is not available: {library.status}")
-    return library.module
+    compiled = library()
+    if implementation == "custom" and compiled.module is None:
+        raise RuntimeError(f"The compiled {name} op is not available: {compiled.status}")
+    return compiled.module
 
 
 def pool_in_chunks(features, boxes, size, spans, pool):

@@ -1,0 +1,76 @@
+"""The library of compiled ops of this process: built where it must be, loaded once."""
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import warnings
+from typing import Any, NamedTuple, Optional
+
+import tensorflow as tf
+
+from lhrcnn.ops import build
+
+
+class Library(NamedTuple):
+    """The compiled ops: a module of functions, None where they cannot be had, and a sentence about it."""
+    module: Optional[Any]
+    status: str
+
+
+_loaded: Optional[Library] = None
+_loading = threading.Lock()
+
+
+def library() -> Library:
+    """The `Library`, built and loaded at the first call."""
+    global _loaded
+    with _loading:  # replicas trace the op from several threads
+        if _loaded is None:
+            _loaded = _load()
+    return _loaded
+
+
+def custom_op_available() -> bool:
+    """Whether the compiled op can be used; builds and loads it at the first call.
+
+    Call it before loading a SavedModel that was exported with the compiled op.
+    """
+    return library().module is not None
+
+
+def custom_op_status() -> str:
+    """One sentence: where the compiled op is and what it runs on, or why there is none."""
+    return library().status
+
+
+def _load() -> Library:
+    if build.custom_op_disabled():
+        return Library(None, "Disabled by LHRCNN_NO_CUSTOM_OP.")
+    try:
+        path = str(build.build_op())
+        module = tf.load_op_library(path)
+        problem = _gpu_problem(path)
+    except (build.OpBuildError, tf.errors.OpError, OSError) as error:
+        problem = str(error)
+    if problem:
+        warnings.warn(f"{problem} PS-RoIAlign uses stock TensorFlow ops instead: same results, "
+                      "slower. LHRCNN_NO_CUSTOM_OP=1 silences this.", RuntimeWarning, stacklevel=4)
+        return Library(None, problem)
+    return Library(module, f"{path} ({build.read_stamp(path)})")
+
+
+def _gpu_problem(path: str) -> Optional[str]:
+    """Why the library must not be used on a machine with a GPU; None if it may."""
+    if os.environ.get("LHRCNN_CUDA") == "0" or not tf.config.list_physical_devices("GPU"):
+        return None
+    probe = getattr(ctypes.CDLL(path), "LhrcnnPsRoiAlignProbe", None)
+    if probe is None:
+        return ("The compiled op has no CUDA kernels and this machine has a GPU: install nvcc "
+                "(the CUDA toolkit), or set LHRCNN_CUDA=0 to pool on the CPU.")
+    error = probe()
+    if error:
+        return (f"The CUDA kernels of the compiled op do not run here (cudaError {error}): is the "
+                "driver older than nvcc? Update the driver, or build with an older nvcc "
+                "(CUDA_HOME).")
+    return None
