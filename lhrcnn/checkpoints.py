@@ -10,13 +10,14 @@ import os
 import pathlib
 import re
 import shutil
-import tempfile
 import zipfile
 import zlib
 
 from absl import logging
 import numpy as np
 import tensorflow as tf
+
+from lhrcnn.files import replacing
 
 FILE_NAME = re.compile(r"step_(\d{8,})\.npz")
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
@@ -130,7 +131,7 @@ class CheckpointStore:
         _write(self.folder / "index.json", lambda file: file.write(json.dumps({"files": kept, "best": best}, indent=1).encode()))
         names = {entry["file"] for entry in kept}
         for name in _names(self.folder):
-            if name.endswith(".tmp") or FILE_NAME.fullmatch(name) and name not in names:
+            if name.endswith(".partial") or FILE_NAME.fullmatch(name) and name not in names:
                 (self.folder / name).unlink()
 
     def _cannot_write(self, path, arrays, error):
@@ -261,32 +262,17 @@ def _decoded(value, dtype):
 
 
 def _write(path, write):
-    """Fills a temporary file beside `path`, forces it to disk and renames it, so that `path` is whole or absent; returns its sha256."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        digest = _sha256(temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        pathlib.Path(temporary).unlink(missing_ok=True)
-        raise
+    """Makes the file `path` by write(file), on disk for good once this returns; returns its sha256. Whole or as it was before."""
+    with replacing(path) as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-    return digest
-
-
-def _umask():
-    """The process's mask for new files; mkstemp ignores it and makes files that only their owner may read."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    return _sha256(path)
 
 
 def _sha256(path):

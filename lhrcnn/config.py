@@ -6,12 +6,12 @@ changes single options. `lhrcnn env --config FILE` prints the outcome with the m
 import dataclasses
 import difflib
 import math
-import os
 import pathlib
-import tempfile
 import typing
 
 import yaml
+
+from lhrcnn.files import replacing
 
 
 class ConfigError(ValueError):
@@ -284,11 +284,8 @@ def dump(config):
 
 def save(config, path):
     """Writes the config to a YAML file that `load` reads back to the same object; the file is replaced at once or not at all."""
-    path = pathlib.Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with replacing(path, "w") as file:
         file.write(dump(config))
-    os.replace(temporary, path)
 
 
 def describe(config):

@@ -4,7 +4,6 @@ TensorFlow is imported inside the functions that need it, so that help and wrong
 """
 import difflib
 import pathlib
-import tempfile
 import typing
 
 from absl import flags
@@ -102,16 +101,6 @@ def require(values, name, example):
     if not values[name].value:
         raise UsageError(f"--{name} is missing; give for example --{name} {example}")
     return values[name].value
-
-
-def check_writable(folder):
-    """Makes a folder and finds out, before the work starts, whether files can be written there. Raises OSError."""
-    try:
-        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(f"{folder}: not a folder that can be written to: {error.strerror or error}; give another --output") from error
 
 
 def _shipped_configs():

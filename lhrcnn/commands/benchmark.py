@@ -5,7 +5,7 @@ import pathlib
 
 from absl import flags
 
-from lhrcnn import commands
+from lhrcnn import commands, files
 
 
 def define(values):
@@ -26,7 +26,7 @@ def run(values, arguments):
     experiment.model.backbone.weights = ""
     output = pathlib.Path(values.json) if values.json else None
     if output:
-        commands.check_writable(output.parent)
+        files.check_writable(output.parent, "--json")
     figures = measure(experiment, size, values.batch_size, values.num_classes, values.runs, values.threads)
     print(format_table(figures))
     if output:

@@ -3,7 +3,7 @@ import pathlib
 
 from absl import flags
 
-from lhrcnn import commands, config
+from lhrcnn import commands, config, files
 
 SOURCES = ["mmdet", "torchvision", "chenyuntc", "tf-slim", "keras"]  # those of lhrcnn.weights, which needs TensorFlow
 
@@ -32,7 +32,7 @@ def run(values, arguments):
     experiment = config.load(commands.find_config(values.config), values["set"].value)
     lines = pathlib.Path(values.classes).read_text(encoding="utf-8").splitlines() if values.classes else []
     names = [line.strip() for line in lines if line.strip()]
-    commands.check_writable(output)
+    files.check_writable(output)
 
     from lhrcnn.weights.convert import convert
     result = convert(source, checkpoint, experiment, output, names, values.epsilon)

@@ -3,7 +3,7 @@ import pathlib
 
 from absl import flags
 
-from lhrcnn import commands
+from lhrcnn import commands, files
 
 PICTURES_A_SHEET, COLUMNS = 24, 6
 
@@ -45,7 +45,7 @@ def browse(values, arguments):
     del arguments
     experiment = commands.load_config(values)
     split, output = values.split or experiment.data.train_split, pathlib.Path(values.output)
-    commands.check_writable(output)
+    files.check_writable(output)
 
     from lhrcnn.data import open_dataset
     from lhrcnn.inference.visualize import contact_sheet

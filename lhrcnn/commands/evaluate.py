@@ -5,7 +5,7 @@ import re
 
 from absl import flags
 
-from lhrcnn import commands, config
+from lhrcnn import commands, config, files
 
 
 def define(values):
@@ -43,7 +43,7 @@ def _score_files(values, options):
     detections = commands.require(values, "detections", "results.json")
     output = pathlib.Path(values.output) if values.output else None
     if output:
-        commands.check_writable(output.parent)
+        files.check_writable(output.parent)
 
     from lhrcnn.evaluation.report import format_tables, to_json
     from lhrcnn.evaluation.scoring import score_files
@@ -67,7 +67,7 @@ def _evaluate_run(values, overrides):
         trained = load_run(run_dir, values.checkpoint, overrides, values.ensemble)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     output = pathlib.Path(values.output or run_dir / "eval" / f"{split}.json")
-    commands.check_writable(output.parent)
+    files.check_writable(output.parent)
 
     def share(index, number):
         return output.with_name(f"{output.stem}_shard_{index}_of_{number}.npz")

@@ -3,7 +3,7 @@ import pathlib
 
 from absl import flags
 
-from lhrcnn import commands
+from lhrcnn import commands, files
 
 
 def define(values):
@@ -26,7 +26,7 @@ def run(values, arguments):
     trained = load_run(run_dir, values.checkpoint, overrides=values["set"].value)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     output = pathlib.Path(values.output or run_dir / "eval" / f"{split}_localisation.json")
-    commands.check_writable(output.parent)
+    files.check_writable(output.parent)
     table = localisation_recall(trained.model, dataset, experiment)
     print(format_table(table))
     output.write_text(to_json({"run_dir": str(run_dir), "step": trained.meta["step"], "data": dataset.name, "localisation": table}),

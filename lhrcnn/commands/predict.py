@@ -5,7 +5,7 @@ import sys
 
 from absl import flags
 
-from lhrcnn import commands
+from lhrcnn import commands, files
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
@@ -28,7 +28,7 @@ def run(values, arguments):
     paths, failures = find_pictures(arguments)
     num_inputs = len(paths) + len(failures)
     output = pathlib.Path(values.output)
-    commands.check_writable(output)
+    files.check_writable(output)
 
     from lhrcnn.inference.predictor import Detector, load_run, read_picture
     from lhrcnn.inference.visualize import draw_detections

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import pathlib
-import uuid
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +19,7 @@ from lhrcnn.data.augment import zooms
 from lhrcnn.data.check import load_picture
 from lhrcnn.data.image import resize_image
 from lhrcnn.data.schema import DataError
+from lhrcnn.files import replacing
 
 _HEADER_BYTES = 8
 _FORMAT = 1
@@ -80,11 +80,9 @@ def _store(folder, record, wanted, resize):
         image = load_picture(record)
         for name, side in wanted:
             pixels = resize(image, side).numpy()
-            partial = folder / f"{name}.{uuid.uuid4().hex}.partial"
-            with open(partial, "wb") as file:
+            with replacing(folder / name) as file:
                 file.write(np.array(pixels.shape[:2], "<i4").tobytes())
                 file.write(pixels.tobytes())
-            os.replace(partial, folder / name)
     except DataError as error:
         return str(error)
     except OSError as error:

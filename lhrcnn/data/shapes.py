@@ -6,13 +6,13 @@ pictures of many aspect ratios, and textures everywhere. A shape's hue goes with
 import colorsys
 import json
 import math
-import os
 import pathlib
 
 import numpy as np
 from PIL import Image
 
 from lhrcnn.data.schema import DataError
+from lhrcnn.files import replacing
 
 CLASSES = ("circle", "square", "triangle", "star")
 _HUES = (0.0, 0.3, 0.6, 0.14)  # red, green, blue, yellow; the backgrounds have any
@@ -45,9 +45,8 @@ def make_shapes(folder, seed=0, num_train=400, num_val=100):
             contents[split] = _write_split(folder / split, [seed, number], count)
         (folder / "annotations").mkdir(exist_ok=True)
         for split, content in contents.items():
-            partial = folder / "annotations" / f"instances_{split}.json.partial"
-            partial.write_text(json.dumps(content), encoding="utf-8")
-            os.replace(partial, partial.with_suffix(""))
+            with replacing(folder / "annotations" / f"instances_{split}.json", "w") as file:
+                json.dump(content, file)
     except OSError as error:
         raise DataError(f"{folder}: cannot write the shapes data set there: {error.strerror or error}; choose another data.dir") from None
 

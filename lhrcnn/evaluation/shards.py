@@ -5,7 +5,6 @@ whole data set.
 """
 import dataclasses
 import hashlib
-import os
 import zipfile
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from lhrcnn import config as configs
 from lhrcnn.checkpoints import digest_of
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
+from lhrcnn.files import replacing
 
 
 class ShardError(ValueError):
@@ -34,10 +34,8 @@ def fingerprint(variables, config, dataset):
 
 def save(path, detections, dataset, identity):
     """Writes the `Detections` of a share, the `Dataset`, whole or not at all; `identity` is the `fingerprint` of the evaluation."""
-    partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
+    with replacing(path) as file:
         np.savez(file, identity=identity, pictures=np.array([record.image_id for record in dataset.records], np.int64), **vars(detections))
-    os.replace(partial, path)
 
 
 def merge(paths, dataset, identity):

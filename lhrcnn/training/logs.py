@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import lhrcnn
+from lhrcnn.files import replacing
 
 
 class RunLog:
@@ -23,9 +24,8 @@ class RunLog:
         self.path = pathlib.Path(run_dir, "metrics.jsonl")
         kept = ("start", "train", "validation") if keep_validation else ("start", "train")
         lines = [line for line in self._lines() if line["step"] < step or line["step"] == step and line["phase"] in kept]
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(_json(line) for line in lines), encoding="utf-8")
-        temporary.replace(self.path)
+        with replacing(self.path, "w") as file:
+            file.writelines(map(_json, lines))
         self._writer = tf.summary.create_file_writer(str(pathlib.Path(run_dir, "tensorboard")))
 
     def scalars(self, phase, step, epoch, values):

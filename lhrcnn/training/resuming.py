@@ -1,7 +1,6 @@
 """Whether a run directory can be used, and whether the run in it is the one that is asked for. All raise TrainingError."""
 import dataclasses
 import json
-import tempfile
 
 from lhrcnn import config as configs
 from lhrcnn.training.callbacks import TrainingError
@@ -12,16 +11,6 @@ FREE = ("data.dir", "data.image_dir", "data.cache_dir", "data.workers", "data.va
         "model.backbone.weights", "model.head.psroi_impl", "model.postprocess.", "train.log_every", "train.checkpoint_every",
         "train.keep_checkpoints", "train.eval_every", "train.num_pictures", "eval.", "test.")
 LENGTH = ("train.epochs", "train.max_steps")
-
-
-def check_writable(run_dir):
-    """Makes the run directory and tries to write there."""
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=run_dir):
-            pass
-    except OSError as error:
-        raise TrainingError(f"{run_dir}: not a folder that can be written to: {error.strerror or error}; give another --run_dir") from error
 
 
 def going_on(store, resume):

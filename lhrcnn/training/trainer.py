@@ -18,6 +18,7 @@ from lhrcnn.data.check import find_unreadable
 from lhrcnn.data.pipeline import BatchPlan, training_batches
 from lhrcnn.distribution import strategy_for
 from lhrcnn.evaluation.report import format_tables
+from lhrcnn.files import check_writable
 from lhrcnn.training import resuming, validation
 from lhrcnn.training.callbacks import FiniteLosses, Interrupted, PeriodicCheckpoint, Progress, StopOnSignal, TrainingError, step_of
 from lhrcnn.training.ema import WeightAverage
@@ -38,7 +39,7 @@ def train(config, run_dir, resume="auto", strategy=None, init_from=""):
     and the paths run_dir, checkpoint and best_checkpoint (None when stopped before the first step).
     Raises ConfigError, DataError, CheckpointError and ValueError before any work, TrainingError and CheckpointError later."""
     run_dir = pathlib.Path(run_dir)
-    resuming.check_writable(run_dir)
+    check_writable(run_dir, "--run_dir")
     store = checkpoints.CheckpointStore(run_dir, config.train.keep_checkpoints)
     resumed = resuming.going_on(store, resume)
     if resumed:

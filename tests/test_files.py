@@ -1,0 +1,38 @@
+"""Files that appear whole or not at all."""
+import os
+
+import pytest
+
+from lhrcnn.files import check_writable, replacing
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, before):
+    path = tmp_path / "file.txt"
+    if before:
+        path.write_text(before)
+    with pytest.raises(KeyboardInterrupt):
+        with replacing(path, "w") as file:
+            file.write("half of")
+            raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == (["file.txt"] if before else []) and (not before or path.read_text() == before)
+    with replacing(path, "w") as file:
+        file.write("Größe")
+        file.flush()
+        assert path.exists() == bool(before)
+    assert os.listdir(tmp_path) == ["file.txt"] and path.read_text(encoding="utf-8") == "Größe"
+
+
+def test_a_new_file_has_the_rights_that_the_process_gives(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    with replacing(tmp_path / "replaced"):
+        pass
+    assert (tmp_path / "replaced").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_folder_is_made_and_one_that_cannot_be_written_to_is_named(tmp_path):
+    check_writable(tmp_path / "new" / "folder")
+    assert (tmp_path / "new" / "folder").is_dir() and not os.listdir(tmp_path / "new" / "folder")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file.run: not a folder that can be written to: .*; give another --run_dir"):
+        check_writable(tmp_path / "file" / "run", "--run_dir")
