@@ -29,9 +29,10 @@ def option(default, meaning, choices=None, minimum=None):
 @dataclasses.dataclass
 class DataConfig:
     """Where the pictures are and what happens to them before the network."""
-    format: str = option("shapes", "layout of the data set; shapes is generated when missing", ["shapes", "coco", "voc", "imagenet_det", "icdar"])
+    format: str = option("shapes", "layout of the data set; shapes is generated when missing; folders: SPLIT/CLASS/pictures, to pretrain",
+                         ["shapes", "coco", "voc", "imagenet_det", "icdar", "folders"])
     dir: str = option("datasets/shapes", "folder of the data set; --data_dir overrides it")
-    train_split: str = option("train", "training pictures: VOC or DET lists (VOC2007/trainval, + joins), COCO split or .json file, ICDAR folder")
+    train_split: str = option("train", "training pictures: VOC or DET lists (VOC2007/trainval, + joins), COCO split or .json file, folder")
     val_split: str = option("val", "pictures evaluated during training, named the same way; empty: none")
     test_split: str = option("val", "pictures eval_main.py scores by default")
     image_dir: str = option("", "COCO only: folder of the pictures, relative to dir; empty: found by the split's name")
@@ -234,6 +235,18 @@ class TrainConfig:
 
 
 @dataclasses.dataclass
+class PretrainConfig:
+    """What `lhrcnn pretrain` does with a backbone; data, model.backbone and train apply as they do to a detector."""
+    teacher: str = option("", "backbone whose features, with its ImageNet weights, take the place of labels; empty: learn the classes of folders",
+                          ["", "mobilenet_v2", "vgg16", "resnet50", "resnet101"])
+    teacher_levels: typing.List[str] = option(["c3", "c4", "c5"], "maps of the backbone that are to predict the teacher's of the same stride")
+    crop_size: int = option(224, "side in px of the squares the network sees", minimum=1)
+    test_resize: int = option(256, "short side in px of the pictures whose middle is tested", minimum=1)
+    min_crop_area: float = option(0.08, "training: smallest share of a picture's area that is cut out", minimum=0)
+    label_smoothing: float = option(0.1, "share of the target spread over all classes", minimum=0)
+
+
+@dataclasses.dataclass
 class EvalConfig:
     """Evaluation of detections."""
     batch_size: int = option(8, "pictures a step over all devices", minimum=1)
@@ -259,6 +272,7 @@ class Config:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    pretrain: PretrainConfig = dataclasses.field(default_factory=PretrainConfig)
     eval: EvalConfig = dataclasses.field(default_factory=EvalConfig)
     test: TestConfig = dataclasses.field(default_factory=TestConfig)
 
@@ -412,6 +426,7 @@ def _validate(config, prefix=""):
 
 def _validate_together(config):
     data, backbone, fpn, rpn, head = config.data, config.model.backbone, config.model.fpn, config.model.rpn, config.model.head
+    pretrain = config.pretrain
     checks = [
         (len(data.short_side) > 0, "'data.short_side': found an empty list, give at least one length in px"),
         (len(data.stretch_size) == 2, f"'data.stretch_size': expected [height, width], found {data.stretch_size}"),
@@ -444,6 +459,11 @@ def _validate_together(config):
         (config.model.locnet.decoding == "likelihood" or head.localisation in ("box", "in_out"),
          f"'model.locnet.decoding': threshold reads In-Out's probabilities, found 'model.head.localisation' {head.localisation}"),
         (config.train.ema_decay < 1, f"'train.ema_decay': found {config.train.ema_decay}, allowed from 0 to below 1"),
+        (0 < pretrain.min_crop_area <= 1, f"'pretrain.min_crop_area': found {pretrain.min_crop_area}, allowed above 0 up to 1"),
+        (pretrain.crop_size <= pretrain.test_resize,
+         f"'pretrain.test_resize' {pretrain.test_resize} is below 'pretrain.crop_size' {pretrain.crop_size}: the middle would not fit"),
+        (pretrain.label_smoothing < 1, f"'pretrain.label_smoothing': found {pretrain.label_smoothing}, allowed from 0 to below 1"),
+        (len(pretrain.teacher_levels) > 0, "'pretrain.teacher_levels': name at least one map"),
         (len(config.eval.metrics) > 0, "'eval.metrics': found an empty list, name at least one"),
     ]
     for fine, message in checks:

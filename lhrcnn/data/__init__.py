@@ -5,11 +5,11 @@ import difflib
 import numpy as np
 from absl import logging
 
-from lhrcnn.data import coco, icdar, imagenet_det, shapes, voc
+from lhrcnn.data import coco, folders, icdar, imagenet_det, shapes, voc
 from lhrcnn.data.records import drop_missing, without_background
 from lhrcnn.data.schema import DataError
 
-_READERS = {"coco": coco.read, "icdar": icdar.read, "imagenet_det": imagenet_det.read, "shapes": coco.read, "voc": voc.read}
+_READERS = {"coco": coco.read, "folders": folders.read, "icdar": icdar.read, "imagenet_det": imagenet_det.read, "shapes": coco.read, "voc": voc.read}
 _SHOWN_PROBLEMS = 10
 
 

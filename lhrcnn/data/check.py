@@ -60,7 +60,7 @@ def load_picture(record):
     except tf.errors.OpError as error:
         raise DataError(f"{record.path}: not decodable: {_reason(error)} (image id {record.image_id})") from None
     height, width = image.shape[:2]
-    if (height, width) != (record.height, record.width):
+    if (record.height, record.width) not in ((height, width), (0, 0)):
         raise DataError(f"{record.path}: the picture is {height} x {width} px (height x width, as shown), its annotation says "
                         f"{record.height} x {record.width} (image id {record.image_id})")
     return image

@@ -19,7 +19,7 @@ class PlannedBatch(typing.NamedTuple):
     indices: np.ndarray               # [B] int64, of dataset.records
     canvas: typing.Tuple[int, int]    # height and width of the padded pictures, px
     short_side: int                   # px
-    numbers: np.ndarray               # [B, augment.NUM_DRAWS] float32 in [0, 1), of the augmentation
+    numbers: np.ndarray               # [B, num_draws] float32 in [0, 1), of the augmentation
 
 
 class _Epoch(typing.NamedTuple):
@@ -27,7 +27,7 @@ class _Epoch(typing.NamedTuple):
     indices: np.ndarray      # [S, B] int64
     canvases: np.ndarray     # [S, 2] int32
     short_sides: np.ndarray  # [S] int32
-    numbers: np.ndarray      # [S, B, augment.NUM_DRAWS] float32
+    numbers: np.ndarray      # [S, B, num_draws] float32
 
 
 class BatchPlan:
@@ -36,9 +36,9 @@ class BatchPlan:
     An epoch shows each picture once. Pictures of one aspect group share a batch; the few left over of each group share batches
     on a canvas that holds them all, and the very last batch is filled from the start of the epoch's order."""
 
-    def __init__(self, dataset, data_config, batch_size, seed):
-        """seed: int from 0; batch_size: pictures of a step over all devices."""
-        self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
+    def __init__(self, dataset, data_config, batch_size, seed, num_draws=augment.NUM_DRAWS):
+        """seed: int from 0; batch_size: pictures of a step over all devices; num_draws: random numbers a picture."""
+        self.dataset, self.batch_size, self.seed, self.num_draws = dataset, batch_size, seed, num_draws
         self.steps_per_epoch = -(-len(dataset.records) // batch_size)
         self._data_config = data_config
         self._groups = _groups(dataset, data_config)
@@ -71,7 +71,7 @@ class BatchPlan:
         indices = np.stack(batches)[_permutation(self.steps_per_epoch, 2 * self.seed + 1, number)]
         key = _key(self.seed, number)
         drawn = tf.random.stateless_uniform([self.steps_per_epoch], key, 0, len(sides), tf.int32).numpy()
-        numbers = tf.random.stateless_uniform([self.steps_per_epoch, size, augment.NUM_DRAWS], tf.random.experimental.stateless_fold_in(key, 1))
+        numbers = tf.random.stateless_uniform([self.steps_per_epoch, size, self.num_draws], tf.random.experimental.stateless_fold_in(key, 1))
         short_sides = np.array(sides, np.int32)[drawn]
         per_picture = np.stack([self._canvases[side][groups] for side, groups in zip(short_sides, self._groups[indices])])
         return _Epoch(number, indices, per_picture.max(axis=1), short_sides, numbers.numpy())

@@ -20,7 +20,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Record:
-    """One picture and its n objects; `height` and `width` are of the picture as shown (after EXIF rotation)."""
+    """One picture and its n objects; `height` and `width` are of the picture as shown (after EXIF rotation), 0 where not known."""
     image_id: int
     path: str
     height: int

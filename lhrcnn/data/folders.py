@@ -1,0 +1,47 @@
+"""Reader of pictures that are sorted into folders, or into none: SPLIT/CLASS/*.jpg as ImageNet is unpacked, without any boxes."""
+import os
+import pathlib
+
+import numpy as np
+
+from lhrcnn.data.records import PICTURE_SUFFIXES
+from lhrcnn.data.schema import DataError, Dataset, Record
+
+
+def read(data_config, split, training=False):
+    """The `Dataset` of all pictures in and below a folder SPLIT of the data folder; its classes are the names of SPLIT's own folders.
+
+    A picture in one of these has one object, of that class, which is `ignore` and whose box is not known (zeros); files are not
+    opened, so heights and widths are not known either. Raises DataError where there is no such folder, or no picture."""
+    del training
+    folder = pathlib.Path(data_config.dir, split)
+    if not folder.is_dir():
+        parent = folder.parent
+        there = _subfolders(parent) if parent.is_dir() else []
+        raise DataError(f"{folder}: no such folder of pictures (data.format=folders reads DIR/SPLIT/CLASS/*.jpg); {parent} "
+                        + ("does not exist" if not parent.is_dir() else f"has the folders {', '.join(there[:10])}" if there else "has no folders")
+                        + "; set --data_dir, data.train_split and data.val_split")
+    names = _subfolders(folder)
+    box, areas, ignore = np.zeros([1, 4], np.float32), np.zeros([1], np.float32), np.array([True])
+    none = {"boxes": box[:0], "classes": np.zeros([0], np.int32), "ignore": ignore[:0], "areas": areas[:0]}
+    groups = [({"boxes": box, "classes": np.array([k], np.int32), "ignore": ignore, "areas": areas}, _pictures(folder / name))
+              for k, name in enumerate(names)]
+    groups.append((none, [str(file) for file in sorted(folder.iterdir()) if _is_picture(file.name)]))
+    pictures = [(path, objects) for objects, paths in groups for path in paths]
+    records = [Record(image_id=number, path=path, height=0, width=0, **objects) for number, (path, objects) in enumerate(pictures, start=1)]
+    if not records:
+        raise DataError(f"{folder}: no picture ({', '.join(PICTURE_SUFFIXES)}) in it or in its {len(names)} folders")
+    return Dataset(name=str(folder), records=records, class_names=names, category_ids=list(range(1, len(names) + 1)))
+
+
+def _subfolders(folder):
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _pictures(folder):
+    """Sorted paths of all pictures in a folder and those below it."""
+    return sorted(os.path.join(path, name) for path, _, names in os.walk(folder) for name in names if _is_picture(name))
+
+
+def _is_picture(name):
+    return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
