@@ -24,9 +24,7 @@ def build_detector(config, num_classes):
 
     Call it inside a distribution strategy's scope. Raises ValueError for a level that the backbone does not have."""
     model = config.model
-    backbone = BACKBONES[model.backbone.name](model.backbone)
-    backbone.pixel_mean = model.backbone.pixel_mean or backbone.pixel_mean
-    backbone.pixel_std = model.backbone.pixel_std or backbone.pixel_std
+    backbone = build_backbone(model.backbone)
     if model.fpn.channels:
         _check_levels(model.fpn.levels, "model.fpn.levels", backbone)
         backbone = with_fpn(backbone, model.fpn)
@@ -40,6 +38,14 @@ def build_detector(config, num_classes):
     if model.backbone.weights:
         weights.load_backbone(detector, model)
     return detector
+
+
+def build_backbone(options):
+    """The Backbone of a BackboneConfig with random weights, all of it trainable as far as batch_norm lets it."""
+    backbone = BACKBONES[options.name](options)
+    backbone.pixel_mean = options.pixel_mean or backbone.pixel_mean
+    backbone.pixel_std = options.pixel_std or backbone.pixel_std
+    return backbone
 
 
 def _head(model, strides, num_classes):

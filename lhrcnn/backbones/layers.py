@@ -23,6 +23,10 @@ class Backbone:
     def __post_init__(self, image, maps):
         self.model = tf.keras.Model(image, maps, name="backbone")
 
+    def named_variables(self):
+        """{name: variable}, the names being those they have in a detector."""
+        return {f"backbone/{variable.name.split(':')[0]}": variable for variable in self.model.weights}
+
     def freeze(self, num_stages):
         """Excludes the layers of the first `num_stages` stages from training."""
         frozen = self.stages[:num_stages]

@@ -11,8 +11,6 @@ import time
 import numpy as np
 import tensorflow as tf
 
-COUNTS = ("rpn_foreground", "head_foreground")
-
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the message says at which step, why, and what to do."""
@@ -78,11 +76,10 @@ class Progress(tf.keras.callbacks.Callback):
 
     def _report(self, step):
         values = {name: float(np.mean([losses[name] for losses in self.losses])) for name in self.losses[0]}
-        terms = "  ".join(f"{name} {value:.4f}" for name, value in values.items() if name not in COUNTS)
-        counts = "  ".join(f"{name} {values[name]:.1f}" for name in COUNTS)
+        terms = "  ".join(f"{name} {value:.{1 if name.endswith('foreground') else 4}f}" for name, value in values.items())
         values["learning_rate"] = float(self.schedule(step - 1))
         epoch, rate = step / self.steps_per_epoch, values["learning_rate"]
-        line = f"epoch {epoch:.2f}  step {step}/{self.total_steps}  {terms}  {counts}  lr {rate:.3g}"
+        line = f"epoch {epoch:.2f}  step {step}/{self.total_steps}  {terms}  lr {rate:.3g}"
         if self.times:
             elapsed, waited = np.sum(self.times, axis=0)
             speed = self.batch_size * len(self.times) / elapsed

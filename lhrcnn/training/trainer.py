@@ -3,6 +3,7 @@
 RUN_DIR holds config.yaml, classes.json, checkpoints/, tensorboard/ and metrics.jsonl. What a step does depends on its number alone
 (order, augmentation, sampling, learning rate), so the step and the arrays of a checkpoint are the whole state.
 """
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -17,7 +18,6 @@ from lhrcnn.data import open_dataset
 from lhrcnn.data.check import find_unreadable
 from lhrcnn.data.pipeline import BatchPlan, training_batches
 from lhrcnn.distribution import strategy_for
-from lhrcnn.evaluation.report import format_tables
 from lhrcnn.files import check_writable
 from lhrcnn.training import resuming, validation
 from lhrcnn.training.callbacks import FiniteLosses, Interrupted, PeriodicCheckpoint, Progress, StopOnSignal, TrainingError, step_of
@@ -29,16 +29,17 @@ from lhrcnn.training.schedules import learning_rate
 BATCHES_TO_SEARCH = 8
 
 
-def train(config, run_dir, resume="auto", strategy=None, init_from=""):
+def train(config, run_dir, resume="auto", strategy=None, init_from="", run_class=None):
     """Trains the Config's detector into run_dir and returns a summary dict.
 
     resume: "auto" goes on from the newest checkpoint where there is one, "must" demands one, "never" refuses a run_dir that has some.
     strategy: a tf.distribute strategy; None: MirroredStrategy over all GPUs, or over one CPU.
     init_from: run directory whose weights a new run starts from; a run that goes on has its own.
+    run_class: a subclass of Run that trains something else; None: Run.
     The summary has steps, total_steps, interrupted (by a signal, after saving), best_score and best_step (None without validation),
     and the paths run_dir, checkpoint and best_checkpoint (None when stopped before the first step).
     Raises ConfigError, DataError, CheckpointError and ValueError before any work, TrainingError and CheckpointError later."""
-    run_dir = pathlib.Path(run_dir)
+    run_dir, run_class = pathlib.Path(run_dir), run_class or Run
     check_writable(run_dir, "--run_dir")
     store = checkpoints.CheckpointStore(run_dir, config.train.keep_checkpoints)
     resumed = resuming.going_on(store, resume)
@@ -48,34 +49,49 @@ def train(config, run_dir, resume="auto", strategy=None, init_from=""):
     if config.train.batch_size % (strategy.num_replicas_in_sync * config.train.accumulate_steps):
         raise configs.ConfigError(f"'train.batch_size': {config.train.batch_size} pictures cannot be shared evenly by "
                                   f"{strategy.num_replicas_in_sync} devices in {config.train.accumulate_steps} parts; give a multiple")
-    training, held_out = _open_datasets(config)
+    training, held_out = run_class.open_datasets(config)
     arrays, meta = store.load("last") if resumed else (None, {"step": 0})
     if resumed:
         resuming.check_same_data(training, meta, run_dir)
     configs.save(config, run_dir / "config.yaml")
     _write_json(run_dir / "classes.json", {"names": training.class_names, "category_ids": training.category_ids})
-    run = Run(config, run_dir, store, strategy, training, held_out, init_from)
+    run = run_class(config, run_dir, store, strategy, training, held_out, init_from)
     return run.train(arrays, meta["step"])
 
 
 class Run:
-    """A detector in training, with all that belongs to it."""
+    """A detector in training, with all that belongs to it.
+
+    The training of another Trainable is a subclass with its own open_datasets, _plan, _model, _batches and _outcome."""
 
     def __init__(self, config, run_dir, store, strategy, training, held_out, init_from=""):
         self.init_from = init_from
         self.config, self.run_dir, self.store, self.strategy = config, run_dir, store, strategy
         self.training, self.held_out = training, held_out
-        self.plan = BatchPlan(training, config.data, config.train.batch_size, config.train.seed)
+        self.plan = self._plan()
         self.steps_per_epoch = self.plan.steps_per_epoch
         self.total_steps = config.train.epochs * self.steps_per_epoch
         if config.train.max_steps:
             self.total_steps = min(self.total_steps, config.train.max_steps)
         self.clock, self.stop, self.average, self.traces = DataClock(), StopOnSignal(), None, 0
 
+    @staticmethod
+    def open_datasets(config):
+        """(training, validation or None) with the same classes in the same order."""
+        if config.data.format == "folders":
+            raise configs.ConfigError("'data.format': folders has no boxes, which a detector learns from; it is for `lhrcnn pretrain`")
+        training = open_dataset(config.data, config.data.train_split, training=True)
+        if not config.data.val_split:
+            return training, None
+        held_out = open_dataset(config.data, config.data.val_split)
+        if held_out.class_names != training.class_names:
+            held_out = open_dataset(dataclasses.replace(config.data, classes=training.class_names), config.data.val_split)
+        return training, held_out
+
     @property
     def step(self):
         """Steps done."""
-        return step_of(self.detector)
+        return step_of(self.model)
 
     def train(self, arrays, step):
         """Runs all steps and validations after `step`, from a checkpoint's arrays (None: from the start), until the end or a signal.
@@ -104,12 +120,28 @@ class Run:
         step = self.step
         if step == self.saved_step:
             return
-        arrays = {**checkpoints.model_arrays(self.detector), **checkpoints.optimizer_arrays(self.detector.optimizer)}
+        arrays = {**checkpoints.model_arrays(self.model), **checkpoints.optimizer_arrays(self.model.optimizer)}
         if self.average:
             arrays.update(self.average.arrays())
         self.store.save(arrays, {"step": step, "epoch": step / self.steps_per_epoch, "seed": self.config.train.seed,
                                  "pictures": len(self.training.records), "tensorflow": tf.__version__})
         self.saved_step = step
+
+    def _plan(self):
+        """The BatchPlan of the training pictures."""
+        return BatchPlan(self.training, self.config.data, self.config.train.batch_size, self.config.train.seed)
+
+    def _model(self, config):
+        """The Trainable of a Config, not yet compiled."""
+        return build_detector(config, self.training.num_classes)
+
+    def _batches(self, start, stop):
+        """tf.data.Dataset of the batches of the steps from start up to stop."""
+        return training_batches(self.plan, self.config.data, start, stop)
+
+    def _outcome(self):
+        """The validation.Outcome of the weights that the model has now."""
+        return validation.validate(self.model, self.held_out, self.config, self.strategy)
 
     def _announce(self, step):
         versions = environment(self.strategy)
@@ -129,7 +161,7 @@ class Run:
         tf.keras.mixed_precision.set_global_policy(train.precision)
         try:
             with self.strategy.scope():
-                self.detector = detector = build_detector(config, self.training.num_classes)
+                self.model = detector = self._model(config)
                 if self.init_from and not arrays:
                     print("\n".join(weights.init_from(detector, self.training.class_names, self.init_from)), flush=True)
                 variables = detector.trainable_variables
@@ -147,7 +179,7 @@ class Run:
         if self.average:
             self.average.restore(arrays or {})
         size = sum(int(tf.size(variable)) for variable in variables)
-        print(f"detector: {config.model.backbone.name}, {len(variables)} trained variables with {size / 1e6:.2f} million numbers, "
+        print(f"{detector.name}: {config.model.backbone.name}, {len(variables)} trained variables with {size / 1e6:.2f} million numbers, "
               f"{len(detector.named_variables()) - len(variables)} others", flush=True)
 
     def _callbacks(self):
@@ -159,13 +191,13 @@ class Run:
     def _fit_to(self, stop_step):
         """Trains the steps that are missing to `stop_step`, all of one epoch."""
         start, epoch = self.step, self.step // self.steps_per_epoch
-        batches = self.clock.watch(training_batches(self.plan, self.config.data, start, stop_step))
+        batches = self.clock.watch(self._batches(start, stop_step))
         try:
-            self.detector.fit(batches, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=stop_step - start, verbose=0,
-                              callbacks=self.callbacks)
+            self.model.fit(batches, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=stop_step - start, verbose=0,
+                           callbacks=self.callbacks)
         except tf.errors.OpError as error:
             raise self._explained(error) from error
-        traces = self.detector.train_function.experimental_get_tracing_count()
+        traces = self.model.train_function.experimental_get_tracing_count()
         if traces != self.traces:
             print(f"training graph traced {traces} time(s)", flush=True)
         self.traces = traces
@@ -181,7 +213,7 @@ class Run:
         if isinstance(error, tf.errors.ResourceExhaustedError):
             height, width = self.plan.batch(step).canvas
             return TrainingError(f"step {step + 1}: out of memory for {self.plan.batch_size} pictures of {height}x{width} px; "
-                                 f"lower train.batch_size, data.short_side or data.long_side ({error.message.splitlines()[0]})")
+                                 f"lower train.batch_size or the size of pictures ({error.message.splitlines()[0]})")
         return TrainingError(f"step {step + 1}: TensorFlow stopped: {error.message}")
 
     def _records_of_step(self, step):
@@ -200,21 +232,21 @@ class Run:
         step = self.step
         self.stop.nothing_unsaved = True
         try:
-            metrics, detections = validation.validate(self.detector, self.average, self.held_out, self.config, self.strategy)
+            with self.average.swapped() if self.average else contextlib.nullcontext():
+                outcome = self._outcome()
         except Interrupted:
             return
         finally:
             self.stop.nothing_unsaved = False
-        name, score = validation.main_score(metrics)
-        numbers = validation.scalars(metrics)
-        self.log.scalars("validation", step, step / self.steps_per_epoch, numbers)
-        self.log.pictures(step, validation.pictures(self.held_out, detections, self.config.train.num_pictures))
+        self.log.scalars("validation", step, step / self.steps_per_epoch, outcome.numbers)
+        self.log.pictures(step, outcome.pictures)
+        score = outcome.numbers[outcome.main]
         self.store.record_metric(step, score)
         best_step, best = self.store.best() or (step, score)
-        print(f"validation after step {step}: " + "  ".join(f"{key} {value:.3f}" for key, value in numbers.items() if np.isfinite(value))
-              + f"; best {name} {best:.3f} at step {best_step}", flush=True)
-        if step >= self.total_steps:
-            print(format_tables(metrics), flush=True)
+        print(f"validation after step {step}: " + "  ".join(f"{key} {value:.3f}" for key, value in outcome.numbers.items() if np.isfinite(value))
+              + f"; best {outcome.main} {best:.3f} at step {best_step}", flush=True)
+        if step >= self.total_steps and outcome.table:
+            print(outcome.table, flush=True)
 
     def _summary(self, step):
         best, last = self.store.best(), self.store.path()
@@ -225,17 +257,6 @@ class Run:
         return {"steps": step, "total_steps": self.total_steps, "interrupted": interrupted,
                 "best_score": best and best[1], "best_step": best and best[0], "run_dir": str(self.run_dir),
                 "checkpoint": last and str(last), "best_checkpoint": last and str(self.store.path("best") or last)}
-
-
-def _open_datasets(config):
-    """(training, validation or None) with the same classes in the same order."""
-    training = open_dataset(config.data, config.data.train_split, training=True)
-    if not config.data.val_split:
-        return training, None
-    held_out = open_dataset(config.data, config.data.val_split)
-    if held_out.class_names != training.class_names:
-        held_out = open_dataset(dataclasses.replace(config.data, classes=training.class_names), config.data.val_split)
-    return training, held_out
 
 
 def _named(detector, variables):

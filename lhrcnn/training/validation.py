@@ -1,20 +1,29 @@
 """Evaluation during training: the numbers that pick the best checkpoint, and pictures to look at."""
-import contextlib
+import typing
 
 import numpy as np
 import tensorflow as tf
 
 from lhrcnn.data.image import decode_image
 from lhrcnn.evaluation.evaluate import evaluate
+from lhrcnn.evaluation.report import format_tables
 from lhrcnn.inference.visualize import contact_sheet, draw_detections
 
 SHOWN_SCORE = 0.3  # detections below are left out of the pictures, where they would hide the others
 
 
-def validate(detector, average, dataset, config, strategy):
-    """(metrics, Detections) of a Dataset, with averaged weights where there is a WeightAverage."""
-    with average.swapped() if average else contextlib.nullcontext():
-        return evaluate(detector, dataset, config, strategy=strategy)
+class Outcome(typing.NamedTuple):
+    """What a validation found."""
+    main: str                # which of the numbers checkpoints are compared by; higher is better
+    numbers: dict            # name -> number, for the log
+    pictures: dict = {}      # name -> PIL image, for TensorBoard
+    table: str = ""          # printed after the last step
+
+
+def validate(detector, dataset, config, strategy):
+    """The Outcome of a detector on a Dataset."""
+    metrics, detections = evaluate(detector, dataset, config, strategy=strategy)
+    return Outcome(main_score(metrics)[0], scalars(metrics), pictures(dataset, detections, config.train.num_pictures), format_tables(metrics))
 
 
 def main_score(metrics):

@@ -1,0 +1,73 @@
+"""One step of training, the same for every model that says what its losses are."""
+import math
+
+import tensorflow as tf
+
+from lhrcnn import accumulation
+
+
+class Trainable(tf.keras.Model):
+    """A Keras model for `fit` on batch dicts with an "image" [B, H, W, 3].
+
+    A subclass has `named_variables()`, {name: variable} of all that is stored, and `sums_of(batch, training, step, part=0, parts=1)`,
+    ({name: LossSum}, {name: number of foreground boxes}) of one part of this replica's batch."""
+
+    def compile(self, optimizer, weight_decay=0.0, gradient_multipliers=None, ema=None, seed=0, accumulate_steps=1):
+        """Sets up training: coupled L2 of kernels, {name prefix: factor} on gradients, an average to update, the seed, and in how many
+        parts a replica works through its batch."""
+        super().compile(optimizer=optimizer)
+        self.weight_decay, self.ema, self.seed, self.accumulate_steps = weight_decay, ema, seed, accumulate_steps
+        names = {variable.ref(): name for name, variable in self.named_variables().items()}
+        self.gradient_factors = [
+            math.prod(factor for prefix, factor in (gradient_multipliers or {}).items() if names[variable.ref()].startswith(prefix))
+            for variable in self.trainable_variables]
+
+    def losses_of(self, batch, training, step):
+        """Scalars of a batch on this replica, whose sum over replicas is the value for the whole batch.
+
+        The losses, and of a detector "rpn_foreground" and "head_foreground", the foreground boxes that carried loss a picture."""
+        sums, foreground = self.sums_of(batch, training, step)
+        counts = {name: tf.maximum(accumulation.over_replicas(loss.count), 1.0) for name, loss in sums.items()}
+        return accumulation.shares(sums, foreground, counts, accumulation.over_replicas(tf.cast(tf.shape(batch["image"])[0], tf.float32)))
+
+    def train_step(self, batch):
+        """One update; returns this replica's part of the losses and counts, which Keras `fit` sums up."""
+        variables, l2 = self.trainable_variables, self._l2()
+        if self.accumulate_steps > 1:
+            scalars, gradients = accumulation.in_parts(self, batch, self.accumulate_steps)
+        else:
+            with tf.GradientTape() as tape:
+                scalars = self.losses_of(batch, training=True, step=self.optimizer.iterations)
+                loss = accumulation.total(scalars)
+            gradients = self.optimizer.compute_gradients(loss, variables, tape)
+        gradients = [(self._decayed(gradient, variable), variable) for gradient, variable in gradients]
+        self.optimizer.apply_gradients([(gradient if factor == 1 else gradient * factor, variable)
+                                        for (gradient, variable), factor in zip(gradients, self.gradient_factors)])
+        if self.ema is not None:
+            self.ema.update()
+        return {"loss": accumulation.total(scalars) + l2, **scalars, "l2": l2}
+
+    def test_step(self, batch):
+        """Like `train_step`, without an update."""
+        scalars = self.losses_of(batch, training=False, step=0)
+        return {"loss": accumulation.total(scalars), **scalars}
+
+    def _l2(self):
+        """This replica's share of half the squared norm of the decayed variables, times weight_decay."""
+        kernels = [variable for variable in self.trainable_variables if _decays(variable)]
+        return self._decay_share() * tf.add_n([tf.nn.l2_loss(tf.cast(kernel, tf.float32)) for kernel in kernels])
+
+    def _decayed(self, gradient, variable):
+        """The gradient with that of `_l2` added: only once it is there, or products with all kernels would wait for it in memory."""
+        if not _decays(variable) or not self.weight_decay:
+            return gradient
+        with tf.control_dependencies([gradient]):
+            return gradient + self._decay_share() * tf.cast(variable, gradient.dtype)
+
+    def _decay_share(self):
+        return self.weight_decay / tf.distribute.get_replica_context().num_replicas_in_sync
+
+
+def _decays(variable):
+    """Kernels decay, not batch norm or biases."""
+    return "kernel" in variable.name
