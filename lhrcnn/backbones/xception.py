@@ -44,10 +44,3 @@ def _unit(x, channels, stride, name, config):
     else:
         y = tf.keras.layers.Add(name=f"{name}_add")([x, y])
     return tf.keras.layers.ReLU(name=f"{name}_relu")(y)
-
-
-def xception_classifier(config, num_classes=1000):
-    """The backbone with average pooling and a classifier: pictures [B, H, W, 3] -> logits [B, num_classes]."""
-    backbone = xception(config)
-    x = tf.keras.layers.GlobalAveragePooling2D(name="pool")(backbone.model.output["c5"])
-    return tf.keras.Model(backbone.model.input, tf.keras.layers.Dense(num_classes, name="classifier")(x), name="xception_classifier")

@@ -42,9 +42,9 @@ def find_config(name):
     raise config.ConfigError(f"{name}: no such config file{hint}; found by name are: {', '.join(shipped) or 'none'}")
 
 
-def define_config_flags(values):
+def define_config_flags(values, default=DEFAULT_CONFIG):
     """--config, --set and --data_dir."""
-    flags.DEFINE_string("config", "", f"YAML file with the options, or the name of a shipped one; none: {DEFAULT_CONFIG}",
+    flags.DEFINE_string("config", "", f"YAML file with the options, or the name of a shipped one; none: {default}",
                         flag_values=values)
     define_set_flag(values)
     define_data_dir_flag(values)

@@ -27,7 +27,8 @@ def plan_of(dataset, config):
 def training_crops(plan, config, start_step, stop_step):
     """tf.data.Dataset of the batches of the steps from start up to stop; any start gives the same stream from there on."""
     steps = [plan.batch(step) for step in range(start_step, stop_step)]
-    rows = {**_rows(plan.dataset, np.concatenate([step.indices for step in steps])), "numbers": np.concatenate([step.numbers for step in steps])}
+    rows = _rows(plan.dataset, np.concatenate([step.indices for step in steps]))
+    rows["numbers"] = np.concatenate([step.numbers for step in steps])
 
     def changed(image, row):
         numbers, data = row["numbers"], config.data

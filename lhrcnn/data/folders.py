@@ -17,10 +17,9 @@ def read(data_config, split, training=False):
     folder = pathlib.Path(data_config.dir, split)
     if not folder.is_dir():
         parent = folder.parent
-        there = _subfolders(parent) if parent.is_dir() else []
-        raise DataError(f"{folder}: no such folder of pictures (data.format=folders reads DIR/SPLIT/CLASS/*.jpg); {parent} "
-                        + ("does not exist" if not parent.is_dir() else f"has the folders {', '.join(there[:10])}" if there else "has no folders")
-                        + "; set --data_dir, data.train_split and data.val_split")
+        found = f"has the folders {', '.join(_subfolders(parent)[:10]) or '(none)'}" if parent.is_dir() else "does not exist"
+        raise DataError(f"{folder}: no such folder of pictures (data.format=folders reads DIR/SPLIT/CLASS/*.jpg); {parent} {found}; "
+                        "set --data_dir, data.train_split and data.val_split")
     names = _subfolders(folder)
     box, areas, ignore = np.zeros([1, 4], np.float32), np.zeros([1], np.float32), np.array([True])
     none = {"boxes": box[:0], "classes": np.zeros([0], np.int32), "ignore": ignore[:0], "areas": areas[:0]}

@@ -243,8 +243,8 @@ class Run:
         score = outcome.numbers[outcome.main]
         self.store.record_metric(step, score)
         best_step, best = self.store.best() or (step, score)
-        print(f"validation after step {step}: " + "  ".join(f"{key} {value:.3f}" for key, value in outcome.numbers.items() if np.isfinite(value))
-              + f"; best {outcome.main} {best:.3f} at step {best_step}", flush=True)
+        shown = "  ".join(f"{key} {value:.3f}" for key, value in outcome.numbers.items() if np.isfinite(value))
+        print(f"validation after step {step}: {shown}; best {outcome.main} {best:.3f} at step {best_step}", flush=True)
         if step >= self.total_steps and outcome.table:
             print(outcome.table, flush=True)
 

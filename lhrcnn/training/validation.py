@@ -23,7 +23,8 @@ class Outcome(typing.NamedTuple):
 def validate(detector, dataset, config, strategy):
     """The Outcome of a detector on a Dataset."""
     metrics, detections = evaluate(detector, dataset, config, strategy=strategy)
-    return Outcome(main_score(metrics)[0], scalars(metrics), pictures(dataset, detections, config.train.num_pictures), format_tables(metrics))
+    drawn = pictures(dataset, detections, config.train.num_pictures)
+    return Outcome(main_score(metrics)[0], scalars(metrics), drawn, format_tables(metrics))
 
 
 def main_score(metrics):

@@ -10,7 +10,8 @@ import tensorflow as tf
 from lhrcnn import config as configs
 from lhrcnn.backbones.layers import ConvNorm
 from lhrcnn.backbones.mobilenet import mobilenet_v2
-from lhrcnn.backbones.xception import xception, xception_classifier
+from lhrcnn.backbones.xception import xception
+from lhrcnn.pretraining import classifier
 
 
 def multiply_adds(model, size):
@@ -21,9 +22,9 @@ def multiply_adds(model, size):
 
 
 def test_xception_costs_what_table_7_states():
-    classifier = xception_classifier(configs.BackboneConfig(out_stride=32))
-    assert 143e6 <= multiply_adds(classifier, 224) <= 148e6
-    assert classifier(tf.zeros([1, 224, 224, 3])).shape == (1, 1000)
+    model = classifier(xception(configs.BackboneConfig(out_stride=32)), 1000)
+    assert 143e6 <= multiply_adds(model, 224) <= 148e6
+    assert model(tf.zeros([1, 224, 224, 3])).shape == (1, 1000)
 
 
 @pytest.mark.parametrize("make, channels", [(xception, {"c3": 144, "c4": 288, "c5": 576}),

@@ -32,7 +32,8 @@ def same(first, second):
 
 def test_part_is_inside_and_has_the_share_it_should(rng):
     size = tf.constant([100, 140])
-    parts = [[value.numpy() for value in crops.random_part(size, tf.constant(numbers, tf.float32), 0.1)] for numbers in rng.random((300, 9))]
+    parts = [[value.numpy() for value in crops.random_part(size, tf.constant(numbers, tf.float32), 0.1)]
+             for numbers in rng.random((300, 9))]
     corners, sides = (np.stack(values) for values in zip(*parts))
     assert (corners >= 0).all() and (sides >= 1).all() and (corners + sides <= size.numpy()).all()
     area, aspect = sides.prod(1) / 14000, sides[:, 1] / sides[:, 0]

@@ -1,0 +1,97 @@
+"""Pretraining of a backbone: the loop of `trainer` with whole pictures in place of boxes."""
+import functools
+
+import tensorflow as tf
+
+from lhrcnn.config import ConfigError
+from lhrcnn.data import align_classes, open_dataset
+from lhrcnn.data.check import find_unreadable
+from lhrcnn.data.crops import held_out_crops, plan_of, training_crops
+from lhrcnn.data.schema import DataError
+from lhrcnn.pretraining import build_pretraining
+from lhrcnn.training import trainer
+from lhrcnn.training.callbacks import TrainingError
+from lhrcnn.training.validation import Outcome
+
+
+def pretrain(config, run_dir, resume="auto", strategy=None):
+    """Pretrains the Config's backbone into run_dir, which then stands as model.backbone.weights of any detector with that backbone.
+
+    Arguments, summary and errors as of `trainer.train`; the score is top-1, or the share of the teacher's variance explained."""
+    return trainer.train(config, run_dir, resume, strategy, run_class=PretrainingRun)
+
+
+class PretrainingRun(trainer.Run):
+    """A backbone in pretraining."""
+
+    @staticmethod
+    def open_datasets(config):
+        """(training, validation or None); with a teacher any data set will do, else every picture has a class."""
+        data = config.data
+        if config.pretrain.teacher:
+            return open_dataset(data, data.train_split), open_dataset(data, data.val_split) if data.val_split else None
+        if data.format != "folders":
+            raise ConfigError(f"'data.format': found {data.format}; classes of whole pictures come as folders (data.format=folders). "
+                              "To pretrain on other pictures, name a teacher: pretrain.teacher=mobilenet_v2")
+        training = _labelled(open_dataset(data, data.train_split), data.classes)
+        if not data.val_split:
+            return training, None
+        held_out = _labelled(open_dataset(data, data.val_split), data.classes)
+        unknown = [name for name in held_out.class_names if name not in training.class_names]
+        if unknown:
+            raise DataError(f"{held_out.name}: {len(unknown)} of its class folders are not in {training.name}: {', '.join(unknown[:10])}; "
+                            "both need folders of the same names")
+        return training, align_classes(held_out, training.class_names, training.category_ids)
+
+    def _plan(self):
+        return plan_of(self.training, self.config)
+
+    def _model(self, config):
+        return build_pretraining(config, self.training.num_classes)
+
+    def _batches(self, start, stop):
+        return training_crops(self.plan, self.config, start, stop)
+
+    def _outcome(self):
+        """Means over the held-out pictures."""
+        replicas, sums = self.strategy.num_replicas_in_sync, {}
+        batch_size = -(-self.config.eval.batch_size // replicas) * replicas
+        batches = self.strategy.experimental_distribute_dataset(held_out_crops(self.held_out, self.config, batch_size))
+        try:
+            for batch in batches:
+                for name, value in self._totals(batch).items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+        except tf.errors.OpError as error:
+            unreadable = find_unreadable(self.held_out.records)
+            if not unreadable:
+                raise
+            raise TrainingError("pictures of the validation split cannot be read:\n  " + "\n  ".join(unreadable[:10])
+                                + "\nReplace them and resume, or set data.on_error=skip with another --run_dir") from error
+        pictures = sums.pop("pictures")
+        return Outcome(self.model.main, {name: total / pictures for name, total in sums.items()})
+
+    @functools.cached_property
+    def _totals(self):
+        """A graph function (batch) -> {name: sum over the pictures of all replicas}."""
+        def on_replicas(batch):
+            sums = self.strategy.run(self.model.totals, args=(batch,))
+            return {name: self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in sums.items()}
+        return tf.function(on_replicas)
+
+
+def _labelled(dataset, chosen):
+    """The Dataset without pictures of classes that are not `chosen`, where any are.
+
+    Raises DataError unless each of the others is in a class folder, and each class has one."""
+    if chosen:
+        dataset.records = [record for record in dataset.records if len(record.classes)]
+    outside = [record.path for record in dataset.records if not len(record.classes)]
+    if outside:
+        raise DataError(f"{outside[0]}: a picture outside of class folders ({len(outside)} in all); "
+                        f"sort them as {dataset.name}/CLASS/picture.jpg")
+    found = {int(record.classes[0]) for record in dataset.records}
+    empty = [name for k, name in enumerate(dataset.class_names) if k not in found]
+    if empty:
+        raise DataError(f"{dataset.name}: {len(empty)} class folder(s) without a picture: {', '.join(empty[:10])}; "
+                        "put pictures there, or remove the folder")
+    return dataset
