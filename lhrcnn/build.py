@@ -35,6 +35,7 @@ def build_detector(config, num_classes):
     rpn = RPN(model.rpn, backbone.strides)
     detector = TwoStageDetector(backbone, rpn, _head(model, backbone.strides, num_classes), model.postprocess)
     detector.detect(tf.zeros([1, 64, 64, 3], tf.uint8), tf.constant([[64.0, 64.0]]))  # creates the variables of the heads
+    _train_only(config.train.part, detector, model)
     if model.backbone.weights:
         weights.load_backbone(detector, model)
     return detector
@@ -46,6 +47,23 @@ def build_backbone(options):
     backbone.pixel_mean = options.pixel_mean or backbone.pixel_mean
     backbone.pixel_std = options.pixel_std or backbone.pixel_std
     return backbone
+
+
+def _train_only(part, detector, model):
+    """Takes the other part, and the layers of the backbone that no trained part reads, from the trained variables."""
+    own_levels = model.locnet.levels if model.head.localisation != "box" else []
+    parts = {"rpn": (detector.rpn, model.rpn.levels), "head": (detector.head, [*model.head.levels, *own_levels])}
+    read = []
+    for name, (layer, levels) in parts.items():
+        if part in (name, "all"):
+            read += levels
+        else:
+            layer.trainable = False
+    backbone = detector.backbone
+    reached = tf.keras.Model(backbone.input, [backbone.output[level] for level in read]).layers
+    for layer in backbone.layers:
+        if layer not in reached:
+            layer.trainable = False
 
 
 def _head(model, strides, num_classes):

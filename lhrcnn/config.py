@@ -67,7 +67,7 @@ class BackboneConfig:
     name: str = option("xception", "architecture", [
         "xception", "mobilenet_v2", "vgg16", "resnet50", "resnet101", "resnext101_32x4d", "resnext101_64x4d", "resnext101_32x8d"])
     weights: str = option("", "pretrained weights: imagenet, a file (.npz, torchvision .pth) or a run directory; empty: random")
-    frozen_stages: int = option(0, "leading stages that are not trained (1: the stem)", minimum=0)
+    frozen_stages: int = option(0, "leading stages that are not trained (1: the stem); a pyramid is the last stage, 99 freezes all", minimum=0)
     batch_norm: str = option("train", "train: all of it; affine: fixed statistics, as mmdetection; frozen: fixed", ["train", "affine", "frozen"])
     batch_norm_momentum: float = option(0.97, "share of the old running statistics kept a step")
     width: float = option(1.0, "multiplier of the channels", minimum=0)
@@ -205,6 +205,7 @@ class ModelConfig:
 class TrainConfig:
     """Optimisation, schedule, logs and checkpoints."""
     seed: int = option(0, "of initial weights, order, augmentation and sampling; --seed overrides it", minimum=0)
+    part: str = option("all", "what learns, and has losses: both stages, or one of them with the backbone", ["all", "rpn", "head"])
     batch_size: int = option(8, "pictures a step over all devices", minimum=1)
     epochs: int = option(12, "passes over the training pictures", minimum=1)
     max_steps: int = option(0, "stop after this many steps; 0: epochs decide", minimum=0)

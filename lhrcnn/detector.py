@@ -10,7 +10,7 @@ from lhrcnn.trainable import Trainable
 
 
 class TwoStageDetector(Trainable):
-    """A detector composed of the parts it is given; trained by Keras `fit` on batch dicts."""
+    """A detector composed of the parts it is given; trained by Keras `fit` on batch dicts. A part that is not `trainable` has no losses."""
 
     def __init__(self, backbone, rpn, head, options):
         """`backbone` is a backbones.layers.Backbone, `rpn` a heads.rpn.RPN, `head` a heads.roi_head.RoIHead, `options` a
@@ -83,15 +83,19 @@ class TwoStageDetector(Trainable):
         """({name: LossSum}, {name: number of foreground boxes}) of one part of this replica's batch."""
         maps = self.backbone(self.preprocess(batch["image"], batch["image_size"]), training=training)
         predictions = self.rpn(maps)
-        proposals = self.rpn.propose(predictions, batch["image_size"], training=True)
-        num_anchors = tf.shape(predictions.anchors)[0]
-        num_candidates = tf.shape(proposals)[1] + tf.shape(batch["boxes"])[1]
+        num_anchors, num_candidates = tf.shape(predictions.anchors)[0], 0
+        if self.head.trainable:
+            proposals = self.rpn.propose(predictions, batch["image_size"], training=True)
+            num_candidates = tf.shape(proposals)[1] + tf.shape(batch["boxes"])[1]
         order = self._random_rows(batch, num_anchors + num_candidates, step, part, parts)
-        rpn_losses, rpn_foreground = self.rpn.losses(predictions, batch, order[:, :num_anchors])
-        head_losses, head_foreground = self.head.losses(
-            self.head.prepare(maps, batch["image_size"], training=training), proposals, batch, order[:, num_anchors:], training)
-        foreground = {"rpn_foreground": rpn_foreground, "head_foreground": head_foreground}
-        return {**rpn_losses, **head_losses}, {name: tf.reduce_sum(tf.cast(flags, tf.float32)) for name, flags in foreground.items()}
+        sums, foreground = {}, {}
+        if self.rpn.trainable:
+            sums, foreground["rpn_foreground"] = self.rpn.losses(predictions, batch, order[:, :num_anchors])
+        if self.head.trainable:
+            prepared = self.head.prepare(maps, batch["image_size"], training=training)
+            losses, foreground["head_foreground"] = self.head.losses(prepared, proposals, batch, order[:, num_anchors:], training)
+            sums = {**sums, **losses}
+        return sums, {name: tf.reduce_sum(tf.cast(flags, tf.float32)) for name, flags in foreground.items()}
 
     def _random_rows(self, batch, number, step, part, parts):
         """Random numbers [B, number], the same for a picture of the global batch however many replicas and parts share it."""

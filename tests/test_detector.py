@@ -87,6 +87,34 @@ def test_the_family_trains_and_detects(tiny_config, random_batch, model):
     assert np.isfinite(found["boxes"]).all() and found["num_detections"].shape == (2,)
 
 
+PARTS = {"rpn": ("rpn/", "rpn_"), "head": (("head/", "thin_map/"), "head_")}
+ALL_FROZEN = ["model.backbone.frozen_stages=99"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("options", [[], ALL_FROZEN], ids=["all stages", "frozen"])
+def test_one_part_trains_alone(tiny_config, random_batch, part, options):
+    detector = make(tiny_config(f"train.part={part}", *options), weight_decay=0.1)
+    before = {name: variable.numpy() for name, variable in detector.named_variables().items()}
+    own, losses = PARTS[part]
+    scalars = detector.train_step(random_batch(2))
+    assert {name for name in scalars if name not in ("loss", "l2")} == {name for name in ("rpn_foreground", "head_foreground", *LOSSES)
+                                                                        if name.startswith(losses)}
+    changed = {name for name, variable in detector.named_variables().items() if (variable.numpy() != before[name]).any()}
+    learns = (own,) if isinstance(own, str) else own
+    if options != ALL_FROZEN:  # the RPN reads c4
+        learns += ("backbone/stem", "backbone/c3", "backbone/c4") if part == "rpn" else ("backbone/",)
+    assert all(name.startswith(learns) for name in changed)
+    assert {name for name in before if name.startswith(learns) and "kernel" in name} <= changed
+
+
+def test_a_pyramid_is_the_last_stage(tiny_config):
+    for stages, frozen in ((5, False), (6, True), (99, True)):
+        trained = {v.name.split("_")[0] for v in build_detector(tiny_config(*FAMILY["FPN"], f"model.backbone.frozen_stages={stages}"), 3)
+                   .backbone.trainable_variables}
+        assert trained == (set() if frozen else {"fpn"})
+
+
 @pytest.mark.parametrize("sampler, parts", [("random", (1, 2)), ("ohem", (1, 4))])
 def test_two_replicas_and_parts_make_the_step_of_one(two_cpus, tiny_config, random_batch, sampler, parts):
     """Same batch, same seed: losses and updated weights must not depend on the number of devices, nor of parts of a batch."""

@@ -23,7 +23,7 @@ def with_fpn(backbone, config):
         strides[extra] = 2 * strides[last]
     names = sorted(maps)
     return layers.Backbone(backbone.model.input, {name: maps[name] for name in names}, {name: strides[name] for name in names},
-                           backbone.pixel_mean, backbone.pixel_std, backbone.stages)
+                           backbone.pixel_mean, backbone.pixel_std, (*backbone.stages, "fpn"))
 
 
 class NearestUpSampling(tf.keras.layers.Layer):

@@ -77,11 +77,11 @@ class Run:
 
     @staticmethod
     def open_datasets(config):
-        """(training, validation or None) with the same classes in the same order."""
+        """(training, validation or None) with the same classes in the same order. An RPN alone detects nothing that could be scored."""
         if config.data.format == "folders":
             raise configs.ConfigError("'data.format': folders has no boxes, which a detector learns from; it is for `lhrcnn pretrain`")
         training = open_dataset(config.data, config.data.train_split, training=True)
-        if not config.data.val_split:
+        if not config.data.val_split or config.train.part == "rpn":
             return training, None
         held_out = open_dataset(config.data, config.data.val_split)
         if held_out.class_names != training.class_names:
