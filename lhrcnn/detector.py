@@ -44,27 +44,29 @@ class TwoStageDetector(Trainable):
         pixels = tf.reshape(tf.cast(image, tf.float32), [shape[0], shape[1], -1])
         return tf.reshape((pixels * factor - offset) * rows, shape)
 
-    def detect(self, image, image_size):
-        """Detections of pictures [B, H, W, 3] uint8 with valid height and width image_size [B, 2], best first.
+    def detect(self, image, image_size, proposals=None):
+        """Detections of pictures [B, H, W, 3] uint8 with valid height and width image_size [B, 2], best first, among proposals [B, N, 4]
+        px where given, else among those of the RPN.
 
         Returns "boxes" [B, D, 4] px of the network input, "scores" [B, D], "classes" [B, D] int32 (-1 pads) and
         "num_detections" [B] int32."""
-        found = self.select(self.candidates(image, image_size))
+        found = self.select(self.candidates(image, image_size, proposals))
         return {**found._asdict(), "num_detections": tf.reduce_sum(tf.cast(found.classes >= 0, tf.int32), 1)}
 
-    def candidates(self, image, image_size):
+    def candidates(self, image, image_size, proposals=None):
         """What `select` chooses from, nms.Candidates of shape [B, C]; arguments as of `detect`."""
-        prepared, proposals = self.regions(image, image_size)
+        prepared, proposals = self.regions(image, image_size, proposals)
 
         def localise(boxes):
             return self.localise(prepared, boxes, image_size)
 
         return postprocess.candidates(*localise(proposals), localise, self.postprocess)
 
-    def regions(self, image, image_size):
+    def regions(self, image, image_size, proposals=None):
         """What `localise` pools from, computed once a picture, and proposals [B, N, 4] px; arguments as of `detect`."""
         maps = self.backbone(self.preprocess(image, image_size), training=False)
-        proposals = self.rpn.propose(self.rpn(maps), image_size, training=False)
+        if proposals is None:
+            proposals = self.rpn.propose(self.rpn(maps), image_size, training=False)
         return self.head.prepare(maps, image_size), proposals
 
     def localise(self, prepared, boxes, image_size):
@@ -77,15 +79,18 @@ class TwoStageDetector(Trainable):
 
     def call(self, batch, training=False):
         """Detections of a batch dict; see `detect`."""
-        return self.detect(batch["image"], batch["image_size"])
+        return self.detect(batch["image"], batch["image_size"], batch.get("proposals"))
 
     def sums_of(self, batch, training, step, part=0, parts=1):
         """({name: LossSum}, {name: number of foreground boxes}) of one part of this replica's batch."""
         maps = self.backbone(self.preprocess(batch["image"], batch["image_size"]), training=training)
-        predictions = self.rpn(maps)
-        num_anchors, num_candidates = tf.shape(predictions.anchors)[0], 0
+        proposals, num_anchors, num_candidates = batch.get("proposals"), 0, 0
+        if self.rpn.trainable or proposals is None:
+            predictions = self.rpn(maps)
+            num_anchors = tf.shape(predictions.anchors)[0]
         if self.head.trainable:
-            proposals = self.rpn.propose(predictions, batch["image_size"], training=True)
+            if proposals is None:
+                proposals = self.rpn.propose(predictions, batch["image_size"], training=True)
             num_candidates = tf.shape(proposals)[1] + tf.shape(batch["boxes"])[1]
         order = self._random_rows(batch, num_anchors + num_candidates, step, part, parts)
         sums, foreground = {}, {}

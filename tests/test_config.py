@@ -49,6 +49,7 @@ def test_saved_config_loads_to_the_same(tmp_path):
     ("train.epochs=[", ["not readable as YAML"]),
     ("train.ema_decay=1", ["below 1"]),
     ("data.classes=[a, a]", ["stands twice"]),
+    ("train.part=backbone", ["'train.part'", "all, rpn, head"]),
     ("model.backbone.last_level=c4", ["'model.backbone.last_level'", "ResNets"]),
     ("model.head.kind=stage5", ["'model.head.kind' stage5", "ends at c4"]),
     ("model.head.sampling_ratio=0", ["'model.head.sampling_ratio'", "found 0"]),
@@ -61,6 +62,11 @@ def test_wrong_override(override, words):
     with pytest.raises(config.ConfigError) as error:
         config.load(None, [override])
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_proposals_cannot_follow_mixed_pictures():
+    with pytest.raises(config.ConfigError, match="cannot follow MixUp and Mosaic"):
+        config.load(None, ["data.proposals=folder", "data.keras_cv_augment=[RandomHue, Mosaic]"])
 
 
 @pytest.mark.parametrize("text, words", [

@@ -89,11 +89,12 @@ def with_data_dir(loaded, values):
 def dataset_of_run(trained, values):
     """(Dataset of --split and --data_dir with the classes of a predictor.Run, its Config, the split's name for files)."""
     from lhrcnn.data import align_classes, open_dataset
+    from lhrcnn.data.proposals import file_name
     experiment = with_data_dir(trained.config, values)
     experiment.data.classes = []  # the run's, whether or not the data set has them all
     split = values.split or experiment.data.test_split
     dataset = align_classes(open_dataset(experiment.data, split), trained.class_names, trained.category_ids)
-    return dataset, experiment, pathlib.Path(split).stem if split.endswith(".json") else split.replace("/", "_")
+    return dataset, experiment, file_name(split)
 
 
 def require(values, name, example):

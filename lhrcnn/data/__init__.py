@@ -6,6 +6,7 @@ import numpy as np
 from absl import logging
 
 from lhrcnn.data import coco, folders, icdar, imagenet_det, shapes, voc
+from lhrcnn.data.proposals import open_proposals
 from lhrcnn.data.records import drop_missing, without_background
 from lhrcnn.data.schema import DataError
 
@@ -18,7 +19,8 @@ def open_dataset(data_config, split, training=False):
 
     data.classes picks and orders the classes; `training` leaves out pictures beyond data.max_aspect, and those without an object
     that counts, unless data.keep_empty; pictures that may show unlabelled objects of a class get no background (R-CNN, arXiv
-    1311.2524, section 4.2). Under `skip` every picture is decoded once, and `problems` tells what was left out. Raises DataError."""
+    1311.2524, section 4.2). Under `skip` every picture is decoded once, and `problems` tells what was left out. Where data.proposals is
+    set, those of the split come with it. Raises DataError."""
     dataset = read_dataset(data_config, split, training)
     if data_config.on_error == "skip":
         _drop_unreadable(dataset)
@@ -33,6 +35,8 @@ def open_dataset(data_config, split, training=False):
         raise DataError(f"{dataset.name}: no usable picture ({len(dataset.problems)} problems); check data.dir and the split")
     if training:
         _restrict_training(dataset, data_config)
+    if data_config.proposals:
+        dataset.proposals = open_proposals(data_config.proposals, split, dataset.records)
     return dataset
 
 

@@ -39,6 +39,11 @@ def augment_picture(image, size, numbers, data_config):
 def augment_objects(batch, numbers, data_config):
     """The same for what a batch (see `schema`) says of its pictures, before any change: boxes are zoomed and mirrored. numbers [B, 8]."""
     batch = dict(batch)
+    if "proposals" in batch:
+        nothing = box_ops.area(batch["proposals"]) <= 0
+        as_objects = {**batch, "boxes": batch.pop("proposals"), "classes": -tf.cast(nothing, tf.int32), "ignore": nothing}
+        del as_objects["proposals"]
+        batch["proposals"] = augment_objects(as_objects, numbers, data_config)["boxes"]
     if zooms(data_config):
         share, offset = window(numbers[:, 1:4], batch["image_size"], data_config)
         batch.update(zoom_boxes(batch["boxes"], batch["classes"], batch["ignore"], batch["image_size"], share, offset))

@@ -186,7 +186,8 @@ def _decoded_with_care(contents, paths, before):
 
 
 def _objects(dataset, data_config):
-    """A graph function (record indices [B]) -> {"boxes" [B, M, 4] px of the pictures on disk, "classes", "ignore" [B, M], "image_id" [B]}."""
+    """A graph function (record indices [B]) -> {"boxes" [B, M, 4] px of the pictures on disk, "classes", "ignore" [B, M], "image_id" [B]},
+    and "proposals" [B, P, 4] px of those pictures where the data set has some."""
     records, most = dataset.records, max_boxes(dataset, data_config)
     kept = [_kept_boxes(record, most) for record in records]
     counts = np.array([len(keep) for keep in kept])
@@ -199,9 +200,18 @@ def _objects(dataset, data_config):
     def objects(index):
         row = tf.range(most, dtype=tf.int64)[None]
         at = tf.where(row < tf.gather(counts, index)[:, None], tf.gather(starts, index)[:, None] + row, padding_row)
-        return {**{name: tf.gather(values, at) for name, values in flat.items()}, "image_id": tf.gather(image_ids, index)}
+        found = {**{name: tf.gather(values, at) for name, values in flat.items()}, "image_id": tf.gather(image_ids, index)}
+        return {**found, "proposals": _proposals(dataset.proposals, found["image_id"])} if dataset.proposals else found
 
     return objects
+
+
+def _proposals(proposals, image_ids):
+    """[B, P, 4] px of the pictures on disk, read from the memory-mapped array of `Proposals` for image_ids [B]."""
+    def read(image_ids):
+        return proposals.boxes[[proposals.rows[image_id] for image_id in image_ids.tolist()]]
+
+    return tf.ensure_shape(tf.numpy_function(read, [image_ids], tf.float32), [*image_ids.shape, *proposals.boxes.shape[1:]])
 
 
 def _kept_boxes(record, most):
@@ -234,7 +244,7 @@ def _batched(each, changed, finished, dataset, data_config, batch_size):
 
     def batch(images, rows):
         scale, found = scale_of(rows["size"], rows["before"]), objects(rows["index"])
-        found["boxes"] *= tf.tile(scale, [1, 2])[:, None]
+        found.update({name: found[name] * tf.tile(scale, [1, 2])[:, None] for name in ("boxes", "proposals") if name in found})
         return finished({"image": images, "image_size": tf.cast(rows["size"], tf.float32), "scale": scale, **found}, rows)
 
     options = tf.data.Options()

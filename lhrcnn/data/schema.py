@@ -11,6 +11,8 @@ A batch is a dict of dense tensors:
     classes     [B, M]       int32     0...K-1, -1 where padded
     ignore      [B, M]       bool      crowd regions and difficult objects: neither foreground nor background
     image_id    [B]          int64     of the record; -1 marks a filling picture of evaluation, to be dropped
+and, where data.proposals names some,
+    proposals   [B, P, 4]    float32   network px, in place of those of an RPN; zeros where padded
 """
 import dataclasses
 import typing
@@ -40,6 +42,7 @@ class Dataset:
     class_names: typing.List[str]
     category_ids: typing.List[int]  # id of each class in the source's files, for COCO result JSON
     problems: typing.List[str] = dataclasses.field(default_factory=list)  # a line each; pictures or boxes left out under on_error: skip
+    proposals: typing.Any = None  # proposals.Proposals of these pictures, and maybe of more
 
     @property
     def num_classes(self):

@@ -11,10 +11,10 @@ from lhrcnn.data.schema import DataError
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
 from lhrcnn.evaluation.scoring import score, score_files
 
-__all__ = ["detect_dataset", "evaluate", "score", "score_files"]
+__all__ = ["detect_dataset", "evaluate", "results_of", "score", "score_files"]
 
-_USED = ("image", "image_size", "scale", "image_id")
-_functions = weakref.WeakKeyDictionary()  # detector -> {(strategy, batch signature): its tf.function}
+_USED = ("image", "image_size", "proposals", "scale", "image_id")
+_functions = weakref.WeakKeyDictionary()  # detector -> {(what is found, strategy, batch signature): its tf.function}
 _PICTURE_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError,
                    tf.errors.FailedPreconditionError, tf.errors.OutOfRangeError, tf.errors.UnknownError)
 
@@ -33,14 +33,22 @@ def detect_dataset(detector, dataset, config, strategy=None, progress=True):
     detector: anything with TwoStageDetector's `detect`; strategy: a tf.distribute strategy whose replicas share each batch of
     config.eval.batch_size pictures (rounded up to a multiple of them). Results do not depend on batch size or strategy.
     Raises DataError naming each picture that cannot be read."""
+    records = {record.image_id: record for record in dataset.records}
+    parts = [_on_disk(results, records) for results in results_of(detector, _detect, dataset, config, strategy, progress)]
+    return in_order_of(dataset, concatenate(parts))
+
+
+def results_of(detector, find, dataset, config, strategy=None, progress=True):
+    """Yields what find(detector, batch), a dict of tensors, is for batch after batch of a `Dataset`, as arrays, with the batch's "scale"
+    and "image_id"; for the other arguments and errors see `detect_dataset`."""
     strategy = strategy or tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
     batch_size = -(-config.eval.batch_size // replicas) * replicas
-    batches = pipeline.evaluation_batches(dataset, config.data, batch_size).map(lambda batch: {name: batch[name] for name in _USED})
+    batches = pipeline.evaluation_batches(dataset, config.data, batch_size)
+    batches = batches.map(lambda batch: {name: batch[name] for name in _USED if name in batch})
     batches = strategy.experimental_distribute_dataset(batches)
-    detect = _detect_function(detector, strategy, batches.element_spec)
-    records = {record.image_id: record for record in dataset.records}
-    report, parts, seen, iterator = _Progress(len(records), progress), [], set(), iter(batches)
+    function = _function(detector, find, strategy, batches.element_spec)
+    report, seen, iterator = _Progress(len(dataset.records), progress), set(), iter(batches)
     while True:
         try:
             batch = next(iterator, None)
@@ -48,23 +56,27 @@ def detect_dataset(detector, dataset, config, strategy=None, progress=True):
             _raise_naming_pictures(error, [record for record in dataset.records if record.image_id not in seen])
             raise
         if batch is None:
-            return in_order_of(dataset, concatenate(parts))
+            return
         results = {name: np.concatenate([part.numpy() for part in strategy.experimental_local_results(value)])
-                   for name, value in detect(batch).items()}
-        parts.append(_on_disk(results, records))
+                   for name, value in function(batch).items()}
+        yield results
         seen.update(results["image_id"].tolist())
         report.update(len(seen - {-1}))
 
 
-def _detect_function(detector, strategy, spec):
-    """The tf.function from a batch to detections, kept as long as the detector so that later evaluations need no trace."""
+def _detect(detector, batch):
+    return detector.detect(*(batch[name] for name in ("image", "image_size", "proposals") if name in batch))
+
+
+def _function(detector, find, strategy, spec):
+    """The tf.function from a batch to what is found, kept as long as the detector so that later evaluations need no trace."""
     functions = _functions.setdefault(detector, {})
-    key = (id(strategy), str(spec))
+    key = (find, id(strategy), str(spec))
     if key not in functions:
         reference = weakref.ref(detector)  # a strong one would keep the detector alive in _functions
 
         def on_replica(batch):
-            return {**reference().detect(batch["image"], batch["image_size"]), "scale": batch["scale"], "image_id": batch["image_id"]}
+            return {**find(reference(), batch), "scale": batch["scale"], "image_id": batch["image_id"]}
 
         # The signature leaves height and width open where batches differ in them: one trace for all canvases.
         functions[key] = tf.function(lambda batch: strategy.run(on_replica, args=(batch,)), input_signature=[spec])

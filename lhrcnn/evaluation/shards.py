@@ -26,7 +26,8 @@ def share_of(dataset, index, number):
 
 def fingerprint(variables, config, dataset):
     """Hexadecimal digest of weights {name: variable}, of the options that detections depend on, and of the pictures to be evaluated."""
-    data = dataclasses.replace(config.data, dir="", cache_dir="", image_dir="", workers=0)
+    data = dataclasses.replace(config.data, dir="", cache_dir="", image_dir="", workers=0,
+                               proposals=dataset.proposals.fingerprint if dataset.proposals else "")
     options = configs.dump(dataclasses.replace(config, data=data, train=configs.TrainConfig(), eval=configs.EvalConfig()))
     pictures = [(record.image_id, record.height, record.width) for record in dataset.records]
     return hashlib.sha256(f"{digest_of(variables)}{options}{pictures}{dataset.class_names}".encode()).hexdigest()

@@ -18,7 +18,7 @@ from absl import logging
 import tensorflow as tf
 
 from lhrcnn.data.image import canvases, decode_image, evaluation_short_side, pad_image
-from lhrcnn.inference.predictor import detect_in_pictures, load_run, prepare
+from lhrcnn.inference.predictor import detect_in_pictures, load_run, prepare, require_own_proposals
 
 
 def export_saved_model(run_dir, output, psroi_impl="tf", checkpoint="best", overwrite=False, overrides=()):
@@ -33,6 +33,7 @@ def export_saved_model(run_dir, output, psroi_impl="tf", checkpoint="best", over
         raise ValueError(f"psroi_impl: found {psroi_impl!r}, allowed: tf (stock TensorFlow ops), custom (the compiled op)")
     _check_output(output, overwrite)
     run = load_run(run_dir, checkpoint, [*overrides, f"model.head.psroi_impl={psroi_impl}"])
+    require_own_proposals(run.config)
     staging = None
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -66,7 +66,8 @@ class Detector:
     """A trained detector that takes pictures of any size."""
 
     def __init__(self, run):
-        """`run` is a `Run`; use `from_run` for a folder."""
+        """`run` is a `Run`; use `from_run` for a folder. Raises ValueError for one that takes its proposals from a file."""
+        require_own_proposals(run.config)
         self.model, self.config, self.class_names, self.category_ids, self.meta = run
         # Signatures that leave every size open: one trace each, however many sizes of pictures come.
         self._prepare = tf.function(lambda picture: prepare(picture, self.config.data),
@@ -162,6 +163,13 @@ def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
                                  f"--set data.{field}=... changes it for all")
     model, data = tta.for_testing([run.model, *(other.model for other in others)], run.config)
     return run._replace(model=model, config=dataclasses.replace(run.config, data=data))
+
+
+def require_own_proposals(config):
+    """Raises ValueError where a Config has the proposals of known pictures in a file."""
+    if config.data.proposals:
+        raise ValueError(f"'data.proposals' is {config.data.proposals}: this model takes the proposals of known pictures from there, and knows "
+                         "none for others; `lhrcnn eval` scores it, and --set data.proposals= makes it use its own RPN")
 
 
 def _load_one(run_dir, checkpoint, overrides):

@@ -38,14 +38,14 @@ class Maxout(_Combination):
         super().__init__(detector)
         self.scales, self.roi_side, self.pad_multiple = sorted(scales), roi_side, pad_multiple
 
-    def regions(self, image, image_size):
+    def regions(self, image, image_size, proposals=None):
         """As of TwoStageDetector; backbone maps are computed once a scale."""
-        prepared, proposals = [], None
+        prepared, given = [], proposals is not None
         usual = min(self.scales, key=lambda scale: abs(scale - 1))
         for scale in self.scales:
             scaled, size, factor = _rescaled(image, image_size, scale / self.scales[-1], self.pad_multiple)
             maps = self.detector.backbone(self.detector.preprocess(scaled, size), training=False)
-            if scale == usual:
+            if scale == usual and not given:
                 proposals = self.detector.rpn.propose(self.detector.rpn(maps), size, training=False) / factor
             prepared.append((self.detector.head.prepare(maps, size), factor))
         return prepared, proposals
@@ -81,16 +81,20 @@ class MergedViews(_Combination):
         super().__init__(detector)
         self.scales, self.flip, self.pad_multiple = scales, flip, pad_multiple
 
-    def candidates(self, image, image_size):
+    def candidates(self, image, image_size, proposals=None):
         """As of TwoStageDetector, with those of all views."""
+        def mirrored(boxes):
+            return box_ops.mirror(boxes, image_size[:, 1, None])
+
         views = []
         for flipped in (False, True) if self.flip else (False,):
             view = _mirrored(image, image_size) if flipped else image
             for scale in self.scales:
                 scaled, size, factor = _rescaled(view, image_size, scale / max(self.scales), self.pad_multiple)
-                found = self.detector.candidates(scaled, size)
+                given = None if proposals is None else (mirrored(proposals) if flipped else proposals) * factor
+                found = self.detector.candidates(scaled, size, given)
                 boxes = found.boxes / factor
-                views.append(found._replace(boxes=box_ops.mirror(boxes, image_size[:, 1, None]) if flipped else boxes))
+                views.append(found._replace(boxes=mirrored(boxes) if flipped else boxes))
         return Candidates(*(tf.concat(values, 1) for values in zip(*views)))
 
 
@@ -107,10 +111,10 @@ class Ensemble(_Combination):
         return {f"{i}/{name}": variable for i, detector in enumerate(self.detectors)
                 for name, variable in detector.named_variables().items()}
 
-    def regions(self, image, image_size):
+    def regions(self, image, image_size, proposals=None):
         """As of TwoStageDetector, with the proposals of all models."""
-        prepared, proposals = zip(*(detector.regions(image, image_size) for detector in self.detectors))
-        return prepared, tf.concat(proposals, 1)
+        prepared, found = zip(*(detector.regions(image, image_size, proposals) for detector in self.detectors))
+        return prepared, tf.concat(found, 1) if proposals is None else proposals
 
     def localise(self, prepared, boxes, image_size):
         """As of TwoStageDetector."""

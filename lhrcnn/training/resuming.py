@@ -7,9 +7,9 @@ from lhrcnn.training.callbacks import TrainingError
 
 RESUME = ("auto", "never", "must")
 # Options that do not change what a step computes (the length does under a cosine); a resumed run may have other values of them.
-FREE = ("data.dir", "data.image_dir", "data.cache_dir", "data.workers", "data.val_split", "data.test_split", "data.test_short_side",
-        "model.backbone.weights", "model.head.psroi_impl", "model.postprocess.", "train.log_every", "train.checkpoint_every",
-        "train.keep_checkpoints", "train.eval_every", "train.num_pictures", "eval.", "test.")
+FREE = ("data.dir", "data.image_dir", "data.proposals", "data.cache_dir", "data.workers", "data.val_split", "data.test_split",
+        "data.test_short_side", "model.backbone.weights", "model.head.psroi_impl", "model.postprocess.", "train.log_every",
+        "train.checkpoint_every", "train.keep_checkpoints", "train.eval_every", "train.num_pictures", "eval.", "test.")
 LENGTH = ("train.epochs", "train.max_steps")
 
 
@@ -50,6 +50,10 @@ def check_same_data(dataset, meta, run_dir):
     if names != dataset.class_names:
         raise TrainingError(f"{path}: the run learns the classes {', '.join(names)}; the data set has {', '.join(dataset.class_names)}; "
                             "set data.classes to the run's, or give another --run_dir")
+    proposals = dataset.proposals.fingerprint if dataset.proposals else None
+    if meta.get("proposals") != proposals:
+        raise TrainingError(f"{run_dir}: the run trains on proposals with the fingerprint {meta.get('proposals')}; those of data.proposals "
+                            f"now have {proposals}, so it cannot go on as it began; restore the files, or give another --run_dir")
     if meta["pictures"] != len(dataset.records):
         raise TrainingError(f"{run_dir}: the run trains on {meta['pictures']} pictures; {dataset.name} now has {len(dataset.records)}, "
                             "so it cannot go on as it began; restore the data set, or give another --run_dir")

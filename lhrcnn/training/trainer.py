@@ -124,7 +124,8 @@ class Run:
         if self.average:
             arrays.update(self.average.arrays())
         self.store.save(arrays, {"step": step, "epoch": step / self.steps_per_epoch, "seed": self.config.train.seed,
-                                 "pictures": len(self.training.records), "tensorflow": tf.__version__})
+                                 "pictures": len(self.training.records), "tensorflow": tf.__version__,
+                                 "proposals": self.training.proposals.fingerprint if self.training.proposals else None})
         self.saved_step = step
 
     def _plan(self):

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from inference.conftest import make_run, picture
+from lhrcnn import boxes as box_ops
 from lhrcnn.config import ConfigError, PostprocessConfig
 from lhrcnn.inference import export, tta
 from lhrcnn.inference.predictor import Detector, load_run
@@ -114,6 +115,23 @@ def test_an_ensemble_unites_proposals_and_averages(tmp_path, detector, images):
     first, second = (model.localise(own, united, SIZES) for model, own in zip((detector, other), prepared))
     np.testing.assert_allclose(scores, (first[1] + second[1]) / 2, atol=1e-6)
     np.testing.assert_allclose(boxes, (first[0] + second[0].numpy().repeat(3, 2)) / 2, atol=1e-3)
+
+
+def test_given_proposals_are_looked_at_in_every_view(detector, images):
+    given = tf.constant([[[0., 0, 30, 40], [10, 20, 50, 60]], [[5, 5, 60, 60], [0, 0, 0, 0]]])
+    views = [value.numpy() for value in tta.MergedViews(detector, [0.5, 1.0], True, 16).candidates(images, SIZES, given)]
+    own = detector.candidates(images, SIZES, given)
+    small, factor = shrunk(images, 0.5)
+    smaller = detector.candidates(small, SIZES * factor, given * np.tile(factor, 2))
+    number = own.boxes.shape[1]
+    assert views[0].shape[1] == 4 * number
+    np.testing.assert_allclose(views[0][:, :number], smaller.boxes / np.tile(factor, 2), atol=1e-3)
+    np.testing.assert_allclose(views[0][:, number:2 * number], own.boxes, atol=1e-3)
+    mirrored_images = tf.reverse_sequence(images, tf.cast(SIZES[:, 1], tf.int32), seq_axis=2, batch_axis=0)
+    mirrored = box_ops.mirror(given, SIZES[:, 1, None])
+    np.testing.assert_allclose(views[1][:, 3 * number:], detector.candidates(mirrored_images, SIZES, mirrored).scores, atol=1e-5)
+    for combination in (tta.Maxout(detector, [0.5, 1.0], 20.0, 16), tta.Ensemble([detector, detector])):
+        np.testing.assert_array_equal(combination.regions(images, SIZES, given)[1], given)
 
 
 def test_an_ensemble_of_one_model_finds_what_the_model_finds(detector, images):
