@@ -3,6 +3,7 @@
 A config file names only what differs from the defaults below, or from the file in its `base:` key; `--set section.key=value`
 changes single options. `lhrcnn env --config FILE` prints the outcome with the meaning of every option.
 """
+import copy
 import dataclasses
 import difflib
 import math
@@ -207,6 +208,8 @@ class ModelConfig:
 class TrainConfig:
     """Optimisation, schedule, logs and checkpoints."""
     seed: int = option(0, "of initial weights, order, augmentation and sampling; --seed overrides it", minimum=0)
+    stages: typing.List[dict] = option([], "alternating training: for each stage the options that it changes, {section.key: value}, and maybe "
+                                           "start: pretrained in place of the weights of the stage before; empty: one training")
     part: str = option("all", "what learns, and has losses: both stages, or one of them with the backbone", ["all", "rpn", "head"])
     batch_size: int = option(8, "pictures a step over all devices", minimum=1)
     epochs: int = option(12, "passes over the training pictures", minimum=1)
@@ -294,6 +297,26 @@ def load(path=None, overrides=()):
     return config
 
 
+def stage(config, number):
+    """(Config of the number-th of train.stages as a training of its own, whether it starts from the weights of the one before).
+
+    Raises ConfigError naming the stage."""
+    changes, own = dict(config.train.stages[number - 1]), copy.deepcopy(config)
+    own.train.stages = []
+    source, start = f"'train.stages', stage {number}", changes.pop("start", "previous")
+    if start not in ("previous", "pretrained"):
+        raise ConfigError(f"{source}: 'start': found {start!r}, allowed: previous, pretrained")
+    for key, value in changes.items():
+        _update(own, _nested(str(key), value), source)
+    if own.train.stages:
+        raise ConfigError(f"{source}: a stage has no stages of its own")
+    try:
+        _validate(own)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    return own, start == "previous" and number > 1
+
+
 def dump(config):
     """The config as YAML text with every option spelled out."""
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
@@ -316,7 +339,7 @@ def describe(config):
                 lines.append(f"{indent}{field.name}:")
                 visit(value, depth + 1)
             else:
-                text = f"{indent}{field.name}: {yaml.safe_dump(value, default_flow_style=True).splitlines()[0]}"
+                text = f"{indent}{field.name}: {yaml.safe_dump(value, default_flow_style=True, width=math.inf).splitlines()[0]}"
                 lines.append(f"{text:<44} # {_meaning(field)}")
     visit(config, 0)
     return "\n".join(lines)
@@ -429,3 +452,14 @@ def _validate(config, prefix=""):
     if isinstance(config, Config):
         for message in broken_rules(config):
             raise ConfigError(message)
+        _validate_stages(config)
+
+
+def _validate_stages(config):
+    has_rpn = False
+    for number in range(1, len(config.train.stages) + 1):
+        own, _ = stage(config, number)
+        has_rpn |= own.train.part != "head"
+        if not has_rpn and not own.data.proposals:
+            raise ConfigError(f"'train.stages', stage {number}: no stage before it trains the RPN that a head learns from; begin with part rpn or "
+                              "all, or set data.proposals")

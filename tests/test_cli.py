@@ -97,6 +97,7 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
     ("export --run_dir x --psroi_impl=torch", "tf|custom"),
     ("data make-shapes --num_train 0", "--num_train=0"),
     ("data make-text --output words", "--pictures is missing"), ("localisation", "--run_dir is missing"),
+    ("proposals", "--run_dir is missing"), ("train --set train.stages=[{train.part:rpm}]", "'train.stages', stage 1"),
 ])
 def test_wrong_usage_is_answered_with_status_2_and_a_hint(call, tmp_path, monkeypatch, line, words):
     monkeypatch.chdir(tmp_path)

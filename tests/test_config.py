@@ -69,6 +69,33 @@ def test_proposals_cannot_follow_mixed_pictures():
         config.load(None, ["data.proposals=folder", "data.keras_cv_augment=[RandomHue, Mosaic]"])
 
 
+def test_stages_change_options_of_the_whole(tmp_path):
+    path = write(tmp_path, "staged.yaml", "train: {epochs: 7, stages: [{train.part: rpn}, {train.epochs: 3, start: pretrained}, {}]}")
+    loaded = config.load(path, ["train.momentum=0.5"])
+    stages = [config.stage(loaded, number) for number in (1, 2, 3)]
+    assert [continues for _, continues in stages] == [False, False, True]
+    assert [(own.train.part, own.train.epochs, own.train.momentum, own.train.stages) for own, _ in stages] == [
+        ("rpn", 7, 0.5, []), ("all", 3, 0.5, []), ("all", 7, 0.5, [])]
+    config.save(loaded, tmp_path / "config.yaml")
+    assert config.load(tmp_path / "config.yaml") == loaded and loaded.train.epochs == 7
+
+
+@pytest.mark.parametrize("text, words", [
+    ("{train.prt: rpn}", ["'train.stages', stage 1", "unknown option 'train.prt'", "did you mean 'part'"]),
+    ("{train.part: rpn}, {train.epochs: few}", ["'train.stages', stage 2", "'train.epochs'", "expected int"]),
+    ("{train.part: rpn}, {model.head.levels: []}", ["'train.stages', stage 2", "'model.head.levels'"]),
+    ("{train.part: none}", ["'train.stages', stage 1", "'train.part'", "all, rpn, head"]),
+    ("{start: again}", ["'train.stages', stage 1", "'start': found 'again'", "pretrained"]),
+    ("{train.part: head}", ["'train.stages', stage 1", "trains the RPN that a head learns from"]),
+    ("{'train.stages': [{train.part: rpn}]}", ["stage 1", "no stages of its own"]),
+    ("3", ["'train.stages'", "expected dict"]),
+])
+def test_wrong_stages_are_named_when_the_config_is_read(text, words):
+    with pytest.raises(config.ConfigError) as error:
+        config.load(None, [f"train.stages=[{text}]"])
+    assert all(word in str(error.value) for word in words), error.value
+
+
 @pytest.mark.parametrize("text, words", [
     ("train: {epoch: 3}", ["bad.yaml", "'train.epoch'", "did you mean 'epochs'"]),
     ("- a list", ["bad.yaml", "expected `section:` keys"]),

@@ -29,8 +29,8 @@ def run(values, arguments):
     del arguments
     experiment, run_dir = experiment_of(values, commands.DEFAULT_CONFIG)
 
-    from lhrcnn.training.trainer import train
-    summary = train(experiment, run_dir, values.resume, init_from=values.init_from)
+    from lhrcnn.training import stages
+    summary = stages.train(experiment, run_dir, values.resume, init_from=values.init_from)
     print(format_summary(summary, "AP", f"lhrcnn {'train' if summary['interrupted'] else 'eval'} --run_dir {run_dir}"))
 
 
@@ -46,7 +46,7 @@ def experiment_of(values, default):
 def format_summary(summary, score, following):
     """The trainer's summary as lines: steps, best score, under that name, paths, and the command to go on with."""
     run_dir, best = summary["run_dir"], summary["best_score"]
-    rows = [("steps", f"{summary['steps']} of {summary['total_steps']}"),
+    rows = [*([("stage", summary["stage"])] if "stage" in summary else []), ("steps", f"{summary['steps']} of {summary['total_steps']}"),
             ("best", "not evaluated" if best is None else f"{score} {best:.3f} at step {summary['best_step']}"),
             ("run directory", run_dir), ("best weights", summary["best_checkpoint"] or "none yet"),
             ("newest weights", summary["checkpoint"] or "none yet"),

@@ -33,7 +33,7 @@ def check_same_experiment(config, run_dir):
     if not path.exists():
         raise TrainingError(f"{path} is missing, so the run in this folder cannot be resumed; restore it, or give another --run_dir")
     old, new = _flat(configs.load(path)), _flat(config)
-    free = FREE + (LENGTH if config.train.schedule == "step" else ())
+    free = FREE + (LENGTH if config.train.schedule == "step" and not config.train.stages else ())
     changed = [f"{key}: {old[key]!r} in the run, {new[key]!r} now" for key in new if old[key] != new[key] and not key.startswith(free)]
     if changed:
         raise TrainingError(f"{path}: the run was started with other options, which cannot change on resuming:\n  "

@@ -36,8 +36,8 @@ def train(config, run_dir, resume="auto", strategy=None, init_from="", run_class
     strategy: a tf.distribute strategy; None: MirroredStrategy over all GPUs, or over one CPU.
     init_from: run directory whose weights a new run starts from; a run that goes on has its own.
     run_class: a subclass of Run that trains something else; None: Run.
-    The summary has steps, total_steps, interrupted (by a signal, after saving), best_score and best_step (None without validation),
-    and the paths run_dir, checkpoint and best_checkpoint (None when stopped before the first step).
+    The summary has steps, total_steps, interrupted (by a signal, after saving), signalled (even at the very end), best_score and best_step
+    (None without validation), and the paths run_dir, checkpoint and best_checkpoint (None when stopped before the first step).
     Raises ConfigError, DataError, CheckpointError and ValueError before any work, TrainingError and CheckpointError later."""
     run_dir, run_class = pathlib.Path(run_dir), run_class or Run
     check_writable(run_dir, "--run_dir")
@@ -255,7 +255,7 @@ class Run:
         if interrupted:
             print(f"stopped after step {step} of {self.total_steps}; saved: {last or 'nothing yet'}. "
                   "The same command with --resume=auto goes on from there", flush=True)
-        return {"steps": step, "total_steps": self.total_steps, "interrupted": interrupted,
+        return {"steps": step, "total_steps": self.total_steps, "interrupted": interrupted, "signalled": self.stop.requested,
                 "best_score": best and best[1], "best_step": best and best[0], "run_dir": str(self.run_dir),
                 "checkpoint": last and str(last), "best_checkpoint": last and str(self.store.path("best") or last)}
 
