@@ -208,8 +208,8 @@ class ModelConfig:
 class TrainConfig:
     """Optimisation, schedule, logs and checkpoints."""
     seed: int = option(0, "of initial weights, order, augmentation and sampling; --seed overrides it", minimum=0)
-    stages: typing.List[dict] = option([], "alternating training: for each stage the options that it changes, {section.key: value}, and maybe "
-                                           "start: pretrained in place of the weights of the stage before; empty: one training")
+    stages: typing.List[dict] = option([], "alternating training: what each stage changes, {section.key: value}; start: pretrained in one: not "
+                                           "from the weights of the stage before")
     part: str = option("all", "what learns, and has losses: both stages, or one of them with the backbone", ["all", "rpn", "head"])
     batch_size: int = option(8, "pictures a step over all devices", minimum=1)
     epochs: int = option(12, "passes over the training pictures", minimum=1)

@@ -43,7 +43,6 @@ def _propose(detector, batch):
 def _batches(detector, dataset, config, strategy):
     """(image ids [B], proposals [B, P, 4] px of the pictures on disk) of batch after batch, without filling pictures."""
     sizes = {record.image_id: (record.height, record.width) for record in dataset.records}
-
     for results in results_of(detector, _propose, dataset, config, strategy):
         real = results["image_id"] >= 0
         image_ids = results["image_id"][real].tolist()

@@ -48,14 +48,14 @@ def train(config, run_dir, resume="auto", init_from=""):
     rpn = None
     for number, (own, continues) in enumerate(stages, 1):
         folder, name = run_dir / f"stage_{number}", f"{number} of {len(stages)}"
-        own_rpn = own.train.part != "head" or own.data.proposals
-        if not own_rpn:
+        learns_from_cache = own.train.part == "head" and not own.data.proposals
+        if learns_from_cache:
             own.data.proposals = str(run_dir / f"proposals_{rpn}")
         try:
             if not (folder / "finished.json").exists():
                 start = str(run_dir / f"stage_{number - 1}") if continues else init_from
                 print(f"\nstage {name}: trains {own.train.part}, starts from {start or 'the beginning'}", flush=True)
-                if not own_rpn:
+                if learns_from_cache:
                     _cache(run_dir / f"stage_{rpn}", stages[rpn - 1][0], own)
                 summary = trainer.train(own, folder, init_from=start)
                 if summary["interrupted"]:
