@@ -3,7 +3,7 @@ import pathlib
 
 from absl import flags
 
-from lhrcnn import commands
+from lhrcnn import commands, files
 
 
 def define(values):
@@ -21,7 +21,7 @@ def run(values, arguments):
     del arguments
     run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
     output = pathlib.Path(values.output or run_dir / "proposals")
-    commands.check_writable(output)
+    files.check_writable(output)
 
     from lhrcnn.data import open_dataset
     from lhrcnn.distribution import strategy_for

@@ -12,6 +12,7 @@ import typing
 import numpy as np
 
 from lhrcnn.data.schema import DataError
+from lhrcnn.files import replacing
 
 
 class Proposals(typing.NamedTuple):
@@ -77,9 +78,8 @@ def write_proposals(folder, split, records, number, fingerprint, batches):
     os.replace(partial, array_path)
     header = {"split": split, "fingerprint": fingerprint, "number": number, "bytes": array_path.stat().st_size,
               "pictures": [[record.image_id, record.height, record.width] for record in records]}
-    partial = header_path.with_suffix(".json.partial")
-    partial.write_text(json.dumps(header), encoding="utf-8")
-    os.replace(partial, header_path)
+    with replacing(header_path, "w") as file:
+        json.dump(header, file)
     return array_path
 
 

@@ -17,6 +17,7 @@ from lhrcnn.data import open_dataset
 from lhrcnn.data.schema import DataError
 from lhrcnn.distribution import strategy_for
 from lhrcnn.evaluation import proposals
+from lhrcnn.files import check_writable
 from lhrcnn.inference.predictor import load_run
 from lhrcnn.training import resuming, trainer
 from lhrcnn.training.callbacks import TrainingError
@@ -40,7 +41,7 @@ def train(config, run_dir, resume="auto", init_from=""):
     if not config.train.stages:
         return trainer.train(config, run_dir, resume, init_from=init_from)
     run_dir = pathlib.Path(run_dir)
-    resuming.check_writable(run_dir)
+    check_writable(run_dir, "--run_dir")
     if resuming.going_on(CheckpointStore(run_dir / "stage_1"), resume) or CheckpointStore(run_dir).steps():
         resuming.check_same_experiment(config, run_dir)
     configs.save(config, run_dir / "config.yaml")
