@@ -30,7 +30,7 @@ BATCHES_TO_SEARCH = 8
 
 
 def train(config, run_dir, resume="auto", strategy=None, init_from="", run_class=None):
-    """Trains the Config's detector into run_dir and returns a summary dict.
+    """Trains the Config's detector into run_dir and returns a summary dict; stages.train calls it for each of train.stages.
 
     resume: "auto" goes on from the newest checkpoint where there is one, "must" demands one, "never" refuses a run_dir that has some.
     strategy: a tf.distribute strategy; None: MirroredStrategy over all GPUs, or over one CPU.
