@@ -48,7 +48,7 @@ def test_levels_strides_and_preprocessing(bare):
     backbone = bare([3, 4, 5, 6])
     pyramid = with_fpn(backbone, configs.FPNConfig(channels=8))
     assert pyramid.strides == {"p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
-    assert (pyramid.pixel_mean, pyramid.pixel_std, pyramid.stages) == ((1, 2, 3), (4, 5, 6), ("stem",))
+    assert (pyramid.pixel_mean, pyramid.pixel_std, pyramid.stages) == ((1, 2, 3), (4, 5, 6), ("stem", "fpn"))
     assert {variable.name for variable in pyramid.model.weights} == {
         f"fpn_{layer}{level}/{role}:0" for layer in ("lateral_c", "output_p") for level in range(2, 6) for role in ("kernel", "bias")}
     fewer = with_fpn(backbone, configs.FPNConfig(channels=8, levels=["c3", "c5"], extra_level=False))

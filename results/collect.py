@@ -1,0 +1,52 @@
+"""Keeps what a run measured: its config without this machine's folders, a line of metrics an epoch, and its evaluations.
+
+    python results/collect.py RUN_DIR NAME     writes results/NAME/config.yaml, metrics.jsonl and eval/*.json
+"""
+import dataclasses
+import json
+import pathlib
+import sys
+
+import yaml
+
+from lhrcnn import config as configs
+
+HERE = pathlib.Path(__file__).parent
+
+
+def main(run_dir, name):
+    """Copies a run directory in short."""
+    run_dir, output = pathlib.Path(run_dir), HERE / name
+    config = configs.load(run_dir / "config.yaml")
+    config.data.dir, config.data.cache_dir = pathlib.Path(config.data.dir).name, ""
+    output.mkdir(parents=True, exist_ok=True)
+    changed = differences(dataclasses.asdict(config), dataclasses.asdict(configs.Config()))
+    (output / "config.yaml").write_text(yaml.safe_dump(changed, sort_keys=False, default_flow_style=None, width=140), encoding="utf-8")
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    (output / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in one_an_epoch(lines)), encoding="utf-8")
+    for path in run_dir.glob("eval/*.json"):
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(metrics, dict):  # the others are detections
+            (output / "eval").mkdir(exist_ok=True)
+            (output / "eval" / path.name).write_text(json.dumps({**metrics, "run_dir": name}, indent=1), encoding="utf-8")
+
+
+def differences(values, defaults):
+    """What a dict of options says that the defaults do not."""
+    changed = {}
+    for key, value in values.items():
+        value = differences(value, defaults[key]) if isinstance(value, dict) and defaults.get(key) else value
+        if value != defaults[key] and value != {}:
+            changed[key] = value
+    return changed
+
+
+def one_an_epoch(lines):
+    """Starts and validations, and the last training line of each epoch, numbers to five digits."""
+    last = {-(-line["epoch"] // 1): line for line in lines if line["phase"] == "train"}
+    kept = [line for line in lines if line["phase"] != "train" or line is last[-(-line["epoch"] // 1)]]
+    return [{key: float(f"{value:.5g}") if isinstance(value, float) else value for key, value in line.items()} for line in kept]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
