@@ -91,14 +91,15 @@ class Progress(tf.keras.callbacks.Callback):
 
 
 class PeriodicCheckpoint(tf.keras.callbacks.Callback):
-    """Calls `save()` every `every` steps."""
+    """Calls `save()` every so many steps, for each of the numbers given."""
 
-    def __init__(self, save, every):
+    def __init__(self, save, *every):
         super().__init__()
         self.save, self.every = save, every
 
     def on_train_batch_end(self, batch, logs=None):
-        if step_of(self.model) % self.every == 0:
+        step = step_of(self.model)
+        if any(step % every == 0 for every in self.every):
             self.save()
 
 

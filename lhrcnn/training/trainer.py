@@ -27,6 +27,7 @@ from lhrcnn.training.optimizers import build_optimizer, coupled_weight_decay
 from lhrcnn.training.schedules import learning_rate
 
 BATCHES_TO_SEARCH = 8
+FIT_STEPS = 1000  # short epochs share a call of `fit`: each costs seconds
 
 
 def train(config, run_dir, resume="auto", strategy=None, init_from="", run_class=None):
@@ -110,7 +111,7 @@ class Run:
                     self._validate()
                 if self.step >= self.total_steps or self.stop.requested:
                     break
-                self._fit_to(min((self.step // self.steps_per_epoch + 1) * self.steps_per_epoch, self.total_steps))
+                self._fit_to(self._next_stop())
                 self.save()
         self.log.close()
         return self._summary(self.step)
@@ -187,10 +188,19 @@ class Run:
         train = self.config.train
         schedule = learning_rate(train, self.steps_per_epoch, self.total_steps)
         progress = Progress(self.log, self.clock, schedule, train.batch_size, train.log_every, self.steps_per_epoch, self.total_steps)
-        return [FiniteLosses(self._paths_of_step, self.store), progress, PeriodicCheckpoint(self.save, train.checkpoint_every), self.stop]
+        return [FiniteLosses(self._paths_of_step, self.store), progress, PeriodicCheckpoint(self.save, train.checkpoint_every, self.steps_per_epoch),
+                self.stop]
+
+    def _next_stop(self):
+        """The step of the next validation, or the last of an epoch before it, about FIT_STEPS ahead."""
+        epoch, every = self.step // self.steps_per_epoch, self.config.train.eval_every if self.held_out else 0
+        stop = epoch + max(1, FIT_STEPS // self.steps_per_epoch)
+        if every:
+            stop = min(stop, (epoch // every + 1) * every)
+        return min(stop * self.steps_per_epoch, self.total_steps)
 
     def _fit_to(self, stop_step):
-        """Trains the steps that are missing to `stop_step`, all of one epoch."""
+        """Trains the steps that are missing to `stop_step`."""
         start, epoch = self.step, self.step // self.steps_per_epoch
         batches = self.clock.watch(self._batches(start, stop_step))
         try:
