@@ -12,6 +12,7 @@ import tensorflow as tf
 from lhrcnn.data import augment
 from lhrcnn.data.image import decode_image, resize
 from lhrcnn.data.pipeline import BatchPlan
+from lhrcnn.distribution import sliced_by_batch
 
 _NUM_DRAWS = augment.NUM_DRAWS + 1  # the last is the part's aspect ratio
 _MAX_ASPECT = 4 / 3
@@ -83,13 +84,9 @@ def _cut(image, corner, part, config):
 
 
 def _batches(rows, changed, config, batch_size):
-    options = tf.data.Options()
-    # Every replica gets its slice of each batch; sharding by file or element would give it other pictures.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-
     def example(row):
         return {"image": changed(decode_image(tf.io.read_file(row["path"])), row), "label": row["label"]}
 
     examples = tf.data.Dataset.from_tensor_slices(rows)
     examples = examples.map(example, num_parallel_calls=config.data.workers or tf.data.AUTOTUNE, deterministic=True)
-    return examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE).with_options(options)
+    return sliced_by_batch(examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE))

@@ -10,6 +10,7 @@ import tensorflow as tf
 from lhrcnn.data import augment, cache
 from lhrcnn.data.image import (HEADER_BYTES, aspect_group, canvases, decode_image, decode_stored, evaluation_short_side, exif_and_palette,
                                num_aspect_groups, pad_image, resize, resized_size, scale_of)
+from lhrcnn.distribution import sliced_by_batch
 
 _LARGEST_CHUNK = 8
 
@@ -247,11 +248,8 @@ def _batched(each, changed, finished, dataset, data_config, batch_size):
         found.update({name: found[name] * tf.tile(scale, [1, 2])[:, None] for name in ("boxes", "proposals") if name in found})
         return finished({"image": images, "image_size": tf.cast(rows["size"], tf.float32), "scale": scale, **found}, rows)
 
-    options = tf.data.Options()
-    # Every replica gets its slice of each batch; sharding by file or element would give it other pictures.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     batches = tf.data.Dataset.from_tensor_slices({name: rows.reshape(-1, chunk, *rows.shape[1:]) for name, rows in each.items()})
     batches = batches.map(pictures, num_parallel_calls=parallel, deterministic=True)
     if chunk < batch_size:
         batches = batches.batch(batch_size // chunk, drop_remainder=True).map(merged)
-    return batches.map(batch).with_options(options)
+    return sliced_by_batch(batches.map(batch))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from lhrcnn.data import check, pipeline
 from lhrcnn.data.schema import DataError
+from lhrcnn.distribution import evenly_shared
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
 from lhrcnn.evaluation.scoring import score, score_files
 
@@ -42,9 +43,7 @@ def results_of(detector, find, dataset, config, strategy=None, progress=True):
     """Yields what find(detector, batch), a dict of tensors, is for batch after batch of a `Dataset`, as arrays, with the batch's "scale"
     and "image_id"; for the other arguments and errors see `detect_dataset`."""
     strategy = strategy or tf.distribute.get_strategy()
-    replicas = strategy.num_replicas_in_sync
-    batch_size = -(-config.eval.batch_size // replicas) * replicas
-    batches = pipeline.evaluation_batches(dataset, config.data, batch_size)
+    batches = pipeline.evaluation_batches(dataset, config.data, evenly_shared(config.eval.batch_size, strategy))
     batches = batches.map(lambda batch: {name: batch[name] for name in _USED if name in batch})
     batches = strategy.experimental_distribute_dataset(batches)
     function = _function(detector, find, strategy, batches.element_spec)

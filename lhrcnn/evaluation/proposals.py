@@ -8,8 +8,9 @@ from lhrcnn.checkpoints import digest_of
 from lhrcnn.data import proposals as files
 from lhrcnn.data.schema import DataError
 from lhrcnn.evaluation.evaluate import results_of
+from lhrcnn.inference.predictor import PREPARATION
 
-FROM_DATA = ("resize", "short_side", "test_short_side", "long_side", "stretch_size", "antialias", "pad_multiple", "aspect_groups")
+FROM_DATA = (*PREPARATION, "aspect_groups")
 LOOK_ONCE = ("data.proposals=", "data.classes=[]", "test.scales=[1.0]", "test.flip=false")  # overrides for a run that proposes
 PARTS = ("backbone/", "rpn/")  # names of the variables that proposals depend on
 

@@ -8,6 +8,7 @@ from lhrcnn.data import align_classes, open_dataset
 from lhrcnn.data.check import find_unreadable
 from lhrcnn.data.crops import held_out_crops, plan_of, training_crops
 from lhrcnn.data.schema import DataError
+from lhrcnn.distribution import evenly_shared
 from lhrcnn.pretraining import build_pretraining
 from lhrcnn.training import trainer
 from lhrcnn.training.callbacks import TrainingError
@@ -54,8 +55,7 @@ class PretrainingRun(trainer.Run):
 
     def _outcome(self):
         """Means over the held-out pictures."""
-        replicas, sums = self.strategy.num_replicas_in_sync, {}
-        batch_size = -(-self.config.eval.batch_size // replicas) * replicas
+        sums, batch_size = {}, evenly_shared(self.config.eval.batch_size, self.strategy)
         batches = self.strategy.experimental_distribute_dataset(held_out_crops(self.held_out, self.config, batch_size))
         try:
             for batch in batches:

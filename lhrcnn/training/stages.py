@@ -17,7 +17,7 @@ from lhrcnn.data import open_dataset
 from lhrcnn.data.schema import DataError
 from lhrcnn.distribution import strategy_for
 from lhrcnn.evaluation import proposals
-from lhrcnn.files import check_writable
+from lhrcnn.files import check_writable, replacing
 from lhrcnn.inference.predictor import load_run
 from lhrcnn.training import resuming, trainer
 from lhrcnn.training.callbacks import TrainingError
@@ -61,7 +61,8 @@ def train(config, run_dir, resume="auto", init_from=""):
                 summary = trainer.train(own, folder, init_from=start)
                 if summary["interrupted"]:
                     return {**summary, "stage": name, "run_dir": str(run_dir)}
-                (folder / "finished.json").write_text(json.dumps(summary), encoding="utf-8")
+                with replacing(folder / "finished.json", "w") as file:
+                    json.dump(summary, file)
                 if summary["signalled"] and number < len(stages):
                     return {**summary, "interrupted": True, "stage": name, "run_dir": str(run_dir)}
             else:

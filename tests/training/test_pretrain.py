@@ -1,6 +1,5 @@
 """Pretraining: classes are learnt, a run goes on to the same bits, the weights go into a detector, and wrong folders are named."""
 import json
-import pathlib
 import shutil
 from types import SimpleNamespace
 
@@ -18,6 +17,7 @@ from lhrcnn.pretraining import Classification, Distillation, _level_of_stride
 from lhrcnn.training import pretrain as pretraining
 from lhrcnn.training.callbacks import TrainingError
 from lhrcnn.training.pretrain import pretrain
+from training.tiny_run import lines
 
 OPTIONS = ["data.format=folders", "data.workers=1", "model.backbone.width=0.25", "model.backbone.batch_norm_momentum=0.8",
            "pretrain.crop_size=48", "pretrain.test_resize=54", "pretrain.min_crop_area=0.2", "train.batch_size=10",
@@ -54,11 +54,6 @@ def whole(data, tmp_path_factory):
     """Run directory and summary of a complete run, with a checkpoint of each epoch."""
     run_dir = tmp_path_factory.mktemp("whole") / "run"
     return run_dir, pretrain(options(data, *KEPT), run_dir)
-
-
-def lines(run_dir, phase):
-    every = [json.loads(line) for line in pathlib.Path(run_dir, "metrics.jsonl").read_text().splitlines()]
-    return [line for line in every if line["phase"] == phase]
 
 
 def test_colours_are_learnt(whole):

@@ -14,7 +14,7 @@ from lhrcnn.data.proposals import open_proposals
 from lhrcnn.inference.predictor import Detector
 from lhrcnn.training import callbacks, stages
 from lhrcnn.training.callbacks import TrainingError
-from training.tiny_run import make_coco, tiny_config
+from training.tiny_run import tiny_config
 
 pytestmark = pytest.mark.slow
 
@@ -26,11 +26,6 @@ VGG = ["model.backbone.name=vgg16", "model.backbone.width=0.03125", "model.rpn.l
 
 def tiny_stages(data, text=FOUR, *overrides):
     return tiny_config(data, *VGG, f"train.stages=[{text}]", *overrides)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return make_coco(tmp_path_factory.mktemp("staged") / "data")
 
 
 @pytest.fixture(scope="module")

@@ -19,15 +19,10 @@ from lhrcnn.checkpoints import CheckpointError, CheckpointStore
 from lhrcnn.data import DataError
 from lhrcnn.training.callbacks import TrainingError
 from lhrcnn.training.trainer import train
-from training.tiny_run import make_coco, tiny_config
+from training.tiny_run import lines, make_coco, tiny_config
 
 TESTS = pathlib.Path(__file__).parents[1]
 LOSSES = ["loss", "rpn_objectness", "rpn_box", "head_class", "head_box", "l2"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return make_coco(tmp_path_factory.mktemp("tiny") / "data")
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +30,6 @@ def whole(data, tmp_path_factory):
     """Run directory and summary of a complete run with validation."""
     run_dir = tmp_path_factory.mktemp("whole") / "run"
     return run_dir, train(tiny_config(data, "train.log_every=2", "eval.metrics=[coco, voc07]"), run_dir)
-
-
-def lines(run_dir, phase):
-    every = [json.loads(line) for line in pathlib.Path(run_dir, "metrics.jsonl").read_text().splitlines()]
-    return [line for line in every if line["phase"] == phase]
 
 
 def same_arrays(first, second):

@@ -12,6 +12,12 @@ from PIL import Image, ImageDraw
 SIZES = [(64, 64), (64, 64), (48, 80)]  # width, height
 
 
+def lines(run_dir, phase):
+    """Parsed lines of a run's metrics.jsonl that tell of a phase."""
+    every = [json.loads(line) for line in pathlib.Path(run_dir, "metrics.jsonl").read_text().splitlines()]
+    return [line for line in every if line["phase"] == phase]
+
+
 def make_coco(folder, num_train=9, num_val=3):
     """Writes a COCO folder with one or two filled rectangles ("red", id 3, or "blue", id 7) on each grey picture."""
     folder = pathlib.Path(folder)
