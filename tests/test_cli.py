@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from lhrcnn import cli, commands, config
-from conftest import TINY
+from tiny import TINY
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAMES = list(cli.COMMANDS)

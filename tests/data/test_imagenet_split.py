@@ -9,6 +9,7 @@ from lhrcnn import cli
 from lhrcnn.data import imagenet_split
 from lhrcnn.data.imagenet_det import read_list
 from lhrcnn.data.schema import DataError
+from tiny import TINY
 
 CLASSES = [("n00000001", "a"), ("n00000002", "b")]
 
@@ -80,7 +81,6 @@ def test_other_lists_are_not_overwritten(folder):
 @pytest.mark.slow
 def test_split_train_and_evaluate(tmp_path, monkeypatch, capsys):
     """The whole path, by its commands: a data set in the DET layout, its lists, a training, ILSVRC's table."""
-    from conftest import TINY
     monkeypatch.chdir(tmp_path)
 
     def call(*words):
