@@ -14,6 +14,7 @@ from lhrcnn.heads.fast_rcnn import RoIPooling
 from lhrcnn.heads.initializers import initializer
 from lhrcnn.heads.roi_head import clip_each, scores_of, with_truth
 from lhrcnn.heads.rpn import LossSum
+from lhrcnn.ops.best_pair import best_pair
 
 # What each model predicts for a cell: whether it is inside the box, whether it holds the first border, and the last one.
 MODELS = {"in_out": ("inside",), "borders": ("first", "last"), "combined": ("inside", "first", "last")}
@@ -70,7 +71,7 @@ class LocNetHead(tf.keras.layers.Layer):
         if self.options.decoding == "threshold":
             boxes = threshold_boxes(logits, of_classes, self.options.threshold)
         else:
-            boxes = likeliest_boxes(logits, of_classes, self.locnet.model)
+            boxes = likeliest_boxes(logits, of_classes, self.locnet.model, self.config.psroi_impl)
         return clip_each(boxes, image_size), scores_of(self.scorer(prepared[0], proposals)[0], proposals)
 
     def losses(self, prepared, proposals, batch, order, training):
@@ -124,41 +125,23 @@ def localisation_loss(logits, targets, model):
     return LOSS_FACTOR[model] * tf.reduce_mean(weights * losses.binary_cross_entropy(logits, targets), [-3, -2, -1])
 
 
-def likeliest_boxes(logits, regions, model):
+def likeliest_boxes(logits, regions, model, implementation="auto"):
     """Boxes [..., 4] px of the highest likelihood over all pairs of cells first < last of each axis; NaN for logits that are NaN.
 
-    logits [..., 2, Q, M]; regions [..., 4] px. Probabilities count as at least 1e-4. "in_out" and "combined" add up log-odds (which
-    differ from the log-likelihood by a constant), "borders" log-probabilities of the two cells, as the authors' code does."""
-    terms = tf.transpose(tf.reshape(logits, [-1, *logits.shape[-2:]]), [1, 2, 0])  # cells before boxes: steps over them are contiguous
+    logits [..., 2, Q, M]; regions [..., 4] px; implementation as in `best_pair`. Probabilities count as at least 1e-4. "in_out" and
+    "combined" add up log-odds (which differ from the log-likelihood by a constant), "borders" log-probabilities of the two cells, as
+    the authors' code does."""
+    terms = tf.reshape(logits, [-1, *logits.shape[-2:]])
     if model == "borders":
         terms = tf.math.log(tf.maximum(tf.sigmoid(terms), MIN_PROBABILITY))
     else:
         limit = math.log(1 / MIN_PROBABILITY - 1)
         terms = tf.clip_by_value(terms, -limit, limit)
-    pairs = _best_pair(**{name: tf.unstack(row) for name, row in zip(MODELS[model], tf.unstack(terms))})
-    first_cell, last_cell, score = (tf.reshape(values, tf.shape(logits)[:-2]) for values in pairs)
-    boxes = _boxes(first_cell, last_cell, regions, logits.shape[-1])
-    return tf.where(tf.reduce_all(tf.math.is_finite(score), -1, keepdims=True), boxes, float("nan"))
-
-
-def _best_pair(inside=None, first=None, last=None):
-    """(first, last, score) [n] of the cells first < last of the highest first[a] + inside[a] + ... + inside[b] + last[b], terms [n] a cell.
-
-    One pass that keeps the best first cell up to each place compares as an exhaustive search does; -inf where every score is NaN."""
-    zero = [0.0] * len(inside or first)
-    inside, first, last = inside or zero, first or zero, last or zero
-    up_to = inside[0]
-    best_start, best_first = first[0] + tf.zeros_like(up_to), 0
-    score, first_cell, last_cell = -math.inf, 0, 1
-    for cell in range(1, len(inside)):
-        start, up_to = first[cell] - up_to, up_to + inside[cell]
-        total = best_start + up_to + last[cell]
-        better = total > score
-        score, first_cell, last_cell = (
-            tf.where(better, new, old) for new, old in ((total, score), (best_first, first_cell), (cell, last_cell)))
-        better = start > best_start
-        best_start, best_first = tf.where(better, start, best_start), tf.where(better, cell, best_first)
-    return first_cell, last_cell, score
+    pairs, score = best_pair(terms, inside="inside" in MODELS[model], borders="first" in MODELS[model], implementation=implementation)
+    shape = tf.shape(logits)[:-2]
+    cells = tf.reshape(tf.cast(pairs, tf.float32), tf.concat([shape, [2]], 0))
+    boxes = _boxes(cells[..., 0], cells[..., 1], regions, logits.shape[-1])
+    return tf.where(tf.reduce_all(tf.math.is_finite(tf.reshape(score, shape)), -1, keepdims=True), boxes, float("nan"))
 
 
 def threshold_boxes(logits, regions, threshold):
@@ -174,7 +157,7 @@ def threshold_boxes(logits, regions, threshold):
 
 
 def _boxes(first_cell, last_cell, regions, cells):
-    """Boxes [..., 4] px between the middles of cells [..., 2] int32."""
+    """Boxes [..., 4] px between the middles of cells [..., 2]."""
     share = (tf.cast(tf.concat([first_cell, last_cell], -1), tf.float32) + 0.5) / cells
     size = regions[..., 2:] - regions[..., :2]
     return tf.concat([regions[..., :2]] * 2, -1) + share * tf.concat([size] * 2, -1)

@@ -44,6 +44,19 @@ def custom_op_status() -> str:
     return library().status
 
 
+@tf.autograph.experimental.do_not_convert  # it may build a library
+def compiled_ops(implementation, name):
+    """The compiled ops for this implementation, None for stock ops; RuntimeError where "custom" cannot be had."""
+    if implementation not in ("auto", "custom", "tf"):
+        raise ValueError(f"implementation is {implementation!r}; it must be 'auto', 'custom' or 'tf'.")
+    if implementation == "tf" or implementation == "auto" and tf.config.list_physical_devices("GPU"):
+        return None  # the compiled ops have no kernels for GPUs
+    compiled = library()
+    if implementation == "custom" and compiled.module is None:
+        raise RuntimeError(f"The compiled {name} op is not available: {compiled.status}")
+    return compiled.module
+
+
 def _load() -> Library:
     if build.custom_op_disabled():
         return Library(None, "Disabled by LHRCNN_NO_CUSTOM_OP.")

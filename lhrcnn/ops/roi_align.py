@@ -6,8 +6,8 @@ size of their crops, S samples along a side of a bin.
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.ops.library import library
-from lhrcnn.ops.roi_pooling import checked, compiled_ops, pool_in_chunks
+from lhrcnn.ops.library import compiled_ops, library
+from lhrcnn.ops.roi_pooling import checked, pool_in_chunks
 
 
 def roi_align(features, boxes, *, size, spatial_scale, sampling_ratio=0, aligned=True, implementation="auto"):

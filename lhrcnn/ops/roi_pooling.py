@@ -1,4 +1,4 @@
-"""What RoIAlign and RoIPool share: checks, the library of compiled ops, and pooling in chunks with stock TensorFlow ops.
+"""What RoIAlign and RoIPool share: checks, and pooling in chunks with stock TensorFlow ops.
 
 Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n boxes of a chunk, whose
 crops are h rows of w cells.
@@ -6,7 +6,6 @@ crops are h rows of w cells.
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.ops.library import library
 
 _DTYPES = (tf.float32, tf.float64, tf.float16, tf.bfloat16)
 # The most boxes of a chunk, and the least and most elements that its crops may have, unless one alone has more.
@@ -30,19 +29,6 @@ def checked(features, boxes, size, spatial_scale):
     if features.shape.rank and 0 in features.shape[1:3]:
         raise ValueError(f"features must have at least one pixel, got shape {features.shape}.")
     return tf.ensure_shape(features, [None] * 4), tf.ensure_shape(boxes, [None, None, 4])
-
-
-@tf.autograph.experimental.do_not_convert  # it may build a library
-def compiled_ops(implementation, name):
-    """The compiled ops for this implementation, None for stock ops; RuntimeError where "custom" cannot be had."""
-    if implementation not in ("auto", "custom", "tf"):
-        raise ValueError(f"implementation is {implementation!r}; it must be 'auto', 'custom' or 'tf'.")
-    if implementation == "tf" or implementation == "auto" and tf.config.list_physical_devices("GPU"):
-        return None  # the compiled ops have no kernels for GPUs
-    compiled = library()
-    if implementation == "custom" and compiled.module is None:
-        raise RuntimeError(f"The compiled {name} op is not available: {compiled.status}")
-    return compiled.module
 
 
 def pool_in_chunks(features, boxes, size, spans, pool):

@@ -25,13 +25,6 @@ ODD_BOXES = [[8, 8, 8, 30], [8, 30, 20, 8], [20, 8, 8, 30], [NAN, 1, 9, 9], [1, 
              [0, 0, 4e9, 4e9], [-40, -40, 80, 90], [3, 3, 3.001, 3.001], [0, 0, 32, 36]]
 
 
-@pytest.fixture(params=["custom", "tf"])
-def implementation(request):
-    if request.param == "custom" and not custom_op_available():
-        pytest.skip(custom_op_status())
-    return request.param
-
-
 def random_inputs(dtype=tf.float32, batch=2, height=8, width=9, num_boxes=5, seed=0,
                   channels=CHANNELS):
     """Features rounded to `dtype`, as a tensor, and boxes that partly leave the map."""
