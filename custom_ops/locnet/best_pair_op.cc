@@ -1,6 +1,8 @@
 // TensorFlow op LhrcnnBestPair, LocNet's exhaustive search over pairs of cells, for the CPU.
+#include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -30,49 +32,68 @@ REGISTER_OP("LhrcnnBestPair")
     .Input("terms: float")
     .Output("cells: int32")
     .Output("score: float")
+    .Attr("limit: float")
     .Attr("inside: bool")
     .Attr("borders: bool")
     .SetShapeFn(PairShape);
 
-// The pair first < last of the largest first[a] + inside[a] + ... + inside[b] + last[b]. One pass that keeps the best first
-// cell up to each place compares as an exhaustive search does; a score that is NaN is never the best.
+// Boxes worked on at once, a lane each.
+constexpr int kLanes = 8;
+
+// For up to kLanes boxes, terms [lanes, Q, M]: the pair first < last of the largest first[a] + inside[a] + ... + inside[b] +
+// last[b], each term limited to [-limit, limit]. One pass that keeps the best first cell up to each place compares as an
+// exhaustive search does; a sum that is NaN is never the best. `buffer` has room for kLanes * Q * M numbers.
 template <bool kInside, bool kBorders>
-void BestPair(const float* terms, int cells, int32_t* pair, float* best_score) {
-  const float* inside = terms;
-  const float* first = terms + (kInside ? cells : 0);
-  const float* last = first + cells;
-  float sum = kInside ? inside[0] : 0;  // inside[0] + ... + inside[cell]
-  float start = kBorders ? first[0] : 0, score = -std::numeric_limits<float>::infinity();
-  int start_cell = 0;
-  pair[0] = 0;
-  pair[1] = 1;
+void BestPairs(const float* terms, int lanes, int cells, float limit, float* buffer, int32_t* pairs, float* scores) {
+  const int size = (kInside + 2 * kBorders) * cells;
+  for (int lane = 0; lane < lanes; ++lane) {
+    for (int i = 0; i < size; ++i) buffer[i * kLanes + lane] = terms[lane * size + i];
+  }
+  const float* inside = buffer;
+  const float* first = buffer + (kInside ? cells * kLanes : 0);
+  const float* last = first + cells * kLanes;
+  const auto limited = [limit](float term) { return term < -limit ? -limit : term > limit ? limit : term; };
+
+  float sum[kLanes], start[kLanes], score[kLanes];  // sum: inside[0] + ... + inside[cell]
+  int32_t start_cell[kLanes] = {}, first_cell[kLanes] = {}, last_cell[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    sum[lane] = kInside ? limited(inside[lane]) : 0;
+    start[lane] = kBorders ? limited(first[lane]) : 0;
+    score[lane] = -std::numeric_limits<float>::infinity();
+    last_cell[lane] = 1;
+  }
   for (int cell = 1; cell < cells; ++cell) {
-    const float new_start = (kBorders ? first[cell] : 0) - sum;
-    if (kInside) sum += inside[cell];
-    const float total = start + sum + (kBorders ? last[cell] : 0);
-    if (total > score) {
-      score = total;
-      pair[0] = start_cell;
-      pair[1] = cell;
-    }
-    if (new_start > start) {
-      start = new_start;
-      start_cell = cell;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const int i = cell * kLanes + lane;
+      const float new_start = (kBorders ? limited(first[i]) : 0) - sum[lane];
+      if (kInside) sum[lane] += limited(inside[i]);
+      const float total = start[lane] + sum[lane] + (kBorders ? limited(last[i]) : 0);
+      const bool best = total > score[lane], best_start = new_start > start[lane];
+      score[lane] = best ? total : score[lane];
+      first_cell[lane] = best ? start_cell[lane] : first_cell[lane];
+      last_cell[lane] = best ? cell : last_cell[lane];
+      start[lane] = best_start ? new_start : start[lane];
+      start_cell[lane] = best_start ? cell : start_cell[lane];
     }
   }
-  *best_score = score;
+  for (int lane = 0; lane < lanes; ++lane) {
+    pairs[2 * lane] = first_cell[lane];
+    pairs[2 * lane + 1] = last_cell[lane];
+    scores[lane] = score[lane];
+  }
 }
 
 class BestPairOp : public tf::OpKernel {
  public:
   explicit BestPairOp(tf::OpKernelConstruction* context) : tf::OpKernel(context) {
     bool inside, borders;
+    OP_REQUIRES_OK(context, context->GetAttr("limit", &limit_));
     OP_REQUIRES_OK(context, context->GetAttr("inside", &inside));
     OP_REQUIRES_OK(context, context->GetAttr("borders", &borders));
     OP_REQUIRES(context, inside || borders,
                 absl::InvalidArgumentError("inside or borders must be true"));
     rows_ = inside + 2 * borders;
-    best_pair_ = !borders ? BestPair<true, false> : inside ? BestPair<true, true> : BestPair<false, true>;
+    best_pairs_ = !borders ? BestPairs<true, false> : inside ? BestPairs<true, true> : BestPairs<false, true>;
   }
 
   void Compute(tf::OpKernelContext* context) override {
@@ -90,16 +111,20 @@ class BestPairOp : public tf::OpKernel {
     int32_t* pair = pairs->flat<int32_t>().data();
     float* score = scores->flat<float>().data();
     const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
-    tf::Shard(workers.num_threads, workers.workers, number, 4 * cells, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        best_pair_(input + i * rows_ * cells, cells, pair + 2 * i, score + i);
+    const int64_t blocks = (number + kLanes - 1) / kLanes;
+    tf::Shard(workers.num_threads, workers.workers, blocks, 3 * kLanes * rows_ * cells, [&](int64_t begin, int64_t end) {
+      std::vector<float> buffer(kLanes * rows_ * cells);
+      for (int64_t i = begin * kLanes; i < std::min(end * kLanes, number); i += kLanes) {
+        const int lanes = static_cast<int>(std::min<int64_t>(kLanes, number - i));
+        best_pairs_(input + i * rows_ * cells, lanes, cells, limit_, buffer.data(), pair + 2 * i, score + i);
       }
     });
   }
 
  private:
   int rows_;
-  void (*best_pair_)(const float*, int, int32_t*, float*);
+  float limit_;
+  void (*best_pairs_)(const float*, int, int, float, float*, int32_t*, float*);
 };
 
 REGISTER_KERNEL_BUILDER(Name("LhrcnnBestPair").Device(tf::DEVICE_CPU), BestPairOp);

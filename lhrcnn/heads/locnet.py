@@ -131,15 +131,13 @@ def likeliest_boxes(logits, regions, model, implementation="auto"):
     logits [..., 2, Q, M]; regions [..., 4] px; implementation as in `best_pair`. Probabilities count as at least 1e-4. "in_out" and
     "combined" add up log-odds (which differ from the log-likelihood by a constant), "borders" log-probabilities of the two cells, as
     the authors' code does."""
-    terms = tf.reshape(logits, [-1, *logits.shape[-2:]])
+    terms, limit = tf.reshape(logits, [-1, *logits.shape[-2:]]), math.log(1 / MIN_PROBABILITY - 1)
     if model == "borders":
-        terms = tf.math.log(tf.maximum(tf.sigmoid(terms), MIN_PROBABILITY))
-    else:
-        limit = math.log(1 / MIN_PROBABILITY - 1)
-        terms = tf.clip_by_value(terms, -limit, limit)
-    pairs, score = best_pair(terms, inside="inside" in MODELS[model], borders="first" in MODELS[model], implementation=implementation)
+        terms, limit = tf.math.log(tf.sigmoid(terms)), -math.log(MIN_PROBABILITY)
+    cells, score = best_pair(terms, limit, inside="inside" in MODELS[model], borders="first" in MODELS[model],
+                             implementation=implementation)
     shape = tf.shape(logits)[:-2]
-    cells = tf.reshape(tf.cast(pairs, tf.float32), tf.concat([shape, [2]], 0))
+    cells = tf.reshape(tf.cast(cells, tf.float32), tf.concat([shape, [2]], 0))
     boxes = _boxes(cells[..., 0], cells[..., 1], regions, logits.shape[-1])
     return tf.where(tf.reduce_all(tf.math.is_finite(tf.reshape(score, shape)), -1, keepdims=True), boxes, float("nan"))
 

@@ -6,11 +6,12 @@ import tensorflow as tf
 from lhrcnn.ops.library import compiled_ops
 
 
-def best_pair(terms, *, inside, borders, implementation="auto"):
+def best_pair(terms, limit, *, inside, borders, implementation="auto"):
     """The cells first < last of the highest first[a] + inside[a] + ... + inside[b] + last[b], and that sum.
 
     Args:
       terms: [n, Q, M] float32 of M >= 2 cells, Q rows: one of `inside`, then one of `first` and one of `last`; no gradient.
+      limit: the largest absolute value of a term; those beyond count as it.
       inside, borders: which of them there are; the others count as 0.
       implementation: "custom" (compiled, for CPUs), "tf" (stock ops, anywhere) or "auto" ("custom" where it can be had
         and there is no GPU).
@@ -26,8 +27,9 @@ def best_pair(terms, *, inside, borders, implementation="auto"):
     """
     ops = compiled_ops(implementation, "best pair")
     if ops:
-        return ops.lhrcnn_best_pair(terms, inside=inside, borders=borders)
-    rows = [tf.unstack(row) for row in tf.unstack(tf.transpose(terms, [1, 2, 0]))]  # cells before boxes: steps over them are contiguous
+        return ops.lhrcnn_best_pair(terms, limit=limit, inside=inside, borders=borders)
+    terms = tf.transpose(tf.clip_by_value(terms, -limit, limit), [1, 2, 0])  # cells before boxes: steps over them are contiguous
+    rows = [tf.unstack(row) for row in tf.unstack(terms)]
     zero = [0.0] * len(rows[0])
     first, last = rows[-2:] if borders else (zero, zero)
     of_inside = rows[0] if inside else zero
