@@ -54,16 +54,15 @@ def coverage(a, regions):
     return tf.math.divide_no_nan(intersection(a, regions), area(a)[..., :, None])
 
 
-def encode(boxes, references, std=(1.0, 1.0, 1.0, 1.0)):
-    """Deltas [..., 4] that move `references` onto `boxes` (both [..., 4] px), divided by `std`; finite for empty boxes too."""
+def encode(boxes, references):
+    """Deltas [..., 4] that move `references` onto `boxes` (both [..., 4] px); finite for empty boxes too."""
     reference_size = size(references)
     offset = (center(boxes) - center(references)) / reference_size
-    return tf.concat([offset, tf.math.log(size(boxes) / reference_size)], -1) / tf.constant(std)
+    return tf.concat([offset, tf.math.log(size(boxes) / reference_size)], -1)
 
 
-def decode(deltas, references, std=(1.0, 1.0, 1.0, 1.0)):
-    """Boxes [..., 4] in px: `references` moved by deltas times `std`; size ratios are limited to 1000 / 16."""
-    deltas = deltas * tf.constant(std)
+def decode(deltas, references):
+    """Boxes [..., 4] in px: `references` moved by deltas; size ratios are limited to 1000 / 16."""
     reference_size = size(references)
     middle = center(references) + deltas[..., :2] * reference_size
     half = reference_size * tf.exp(tf.clip_by_value(deltas[..., 2:], -MAX_LOG_RATIO, MAX_LOG_RATIO)) / 2

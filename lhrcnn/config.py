@@ -149,6 +149,8 @@ class HeadConfig:
     batch_per_image: int = option(256, "proposals that carry loss, a picture", minimum=1)
     positive_fraction: float = option(0.25, "random sampler: largest share of foreground")
     target_std: typing.List[float] = option([0.1, 0.1, 0.2, 0.2], "box targets (dy, dx, dh, dw) are divided by these")
+    target_statistics: str = option("fixed", "what targets are normalised by; fixed: target_std; measured: mean and deviation of each class over "
+                                             "the proposals of data.proposals, stored with the weights", ["fixed", "measured"])
     box_loss: str = option("smooth_l1", "loss of foreground boxes", ["smooth_l1", "l1", "iou", "bounded_iou", "giou", "ciou"])
     smooth_l1_beta: float = option(1.0, "where smooth L1 turns from quadratic to linear", minimum=1e-6)
     box_loss_weight: float = option(2.0, "factor of the box loss", minimum=0)

@@ -6,6 +6,7 @@ K + 1 columns, background last. L is K, or 1 where one box serves all classes.
 import tensorflow as tf
 
 from lhrcnn import boxes as box_ops, losses, matching
+from lhrcnn.heads.box_targets import BoxTargets
 from lhrcnn.heads.rpn import LossSum
 
 
@@ -17,6 +18,7 @@ class RoIHead(tf.keras.layers.Layer):
         super().__init__(name=name)
         self.config, self.num_classes = config, num_classes
         self.num_boxes = 1 if config.class_agnostic else num_classes
+        self.targets = BoxTargets(config, self.num_boxes)
 
     def prepare(self, maps, image_size, training=False):
         """What boxes are pooled from, of a dict of backbone maps of pictures of valid size image_size [B, 2]: computed once a picture."""
@@ -32,7 +34,7 @@ class RoIHead(tf.keras.layers.Layer):
 
     def decode(self, logits, deltas, proposals, image_size):
         """What `localise` gives, of the logits [B, N, K+1] and deltas [B, N, L, 4] of proposals [B, N, 4] px."""
-        boxes = box_ops.decode(deltas, proposals[:, :, None, :], self.config.target_std)
+        boxes = self.targets.decode(deltas, proposals[:, :, None, :])
         return clip_each(boxes, image_size), scores_of(logits, proposals)
 
     def losses(self, prepared, proposals, batch, order, training):
@@ -69,9 +71,9 @@ class RoIHead(tf.keras.layers.Layer):
         deltas = tf.gather(deltas, own_class, batch_dims=2)
         truth = tf.gather(batch["boxes"], found.matched_box, batch_dims=1)
         if config.box_loss in losses.BOX_LOSSES:
-            box = losses.BOX_LOSSES[config.box_loss](box_ops.decode(deltas, boxes, config.target_std), truth)
+            box = losses.BOX_LOSSES[config.box_loss](self.targets.decode(deltas, boxes, own_class), truth)
         else:
-            targets_of_boxes = box_ops.encode(truth, boxes, config.target_std)
+            targets_of_boxes = self.targets.encode(truth, boxes, own_class)
             box = losses.delta_loss(config.box_loss, deltas, targets_of_boxes, config.smooth_l1_beta)
         return losses.cross_entropy(logits, targets, config.label_smoothing), tf.where(foreground, box, 0.0)
 

@@ -19,6 +19,7 @@ from lhrcnn.data.check import find_unreadable
 from lhrcnn.data.pipeline import BatchPlan, training_batches
 from lhrcnn.distribution import strategy_for
 from lhrcnn.files import check_writable
+from lhrcnn.heads import box_targets
 from lhrcnn.training import resuming, validation
 from lhrcnn.training.callbacks import FiniteLosses, Interrupted, PeriodicCheckpoint, Progress, StopOnSignal, TrainingError, step_of
 from lhrcnn.training.ema import WeightAverage
@@ -137,6 +138,19 @@ class Run:
         """The Trainable of a Config, not yet compiled."""
         return build_detector(config, self.training.num_classes)
 
+    def _measure(self, detector):
+        """Sets what a new detector knows of its training pictures from the start; one whose weights are in units of others keeps those."""
+        head = self.config.model.head
+        if head.target_statistics == "fixed" or self.config.train.part == "rpn":
+            return
+        if not self.training.proposals:
+            raise configs.ConfigError("'model.head.target_statistics': measured needs the proposals of 'data.proposals', as stages of part head "
+                                      "have them; else set it to fixed")
+        scorer = detector.head if head.localisation == "box" else detector.head.scorer
+        if not scorer.targets.measured:
+            counts = box_targets.measure(self.training, scorer.targets, head.foreground_iou)
+            print(f"box targets: measured over {counts.sum()} proposals", flush=True)
+
     def _batches(self, start, stop):
         """tf.data.Dataset of the batches of the steps from start up to stop."""
         return training_batches(self.plan, self.config.data, start, stop)
@@ -166,6 +180,8 @@ class Run:
                 self.model = detector = self._model(config)
                 if self.init_from and not arrays:
                     print("\n".join(weights.init_from(detector, self.training.class_names, self.init_from)), flush=True)
+                if not arrays:
+                    self._measure(detector)
                 variables = detector.trainable_variables
                 loss_scale = checkpoints.saved_loss_scale(arrays or {})
                 optimizer = build_optimizer(train, self.steps_per_epoch, self.total_steps, variables, loss_scale)

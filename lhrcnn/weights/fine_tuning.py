@@ -4,7 +4,7 @@ import pathlib
 
 from lhrcnn.checkpoints import CheckpointStore
 
-SCORE_LAYERS, BOX_LAYERS = ("class_scores", "class_map"), ("class_boxes", "box_map", "locnet_rows", "locnet_columns")
+SCORE_LAYERS, BOX_LAYERS = ("class_scores", "class_map"), ("class_boxes", "box_map", "box_targets", "locnet_rows", "locnet_columns")
 
 
 def init_from(detector, class_names, source):

@@ -11,7 +11,8 @@ from lhrcnn import cli, config as configs
 from lhrcnn.checkpoints import CheckpointStore
 from lhrcnn.data import DataError
 from lhrcnn.data.proposals import open_proposals
-from lhrcnn.inference.predictor import Detector
+from lhrcnn.heads import box_targets
+from lhrcnn.inference.predictor import Detector, load_run
 from lhrcnn.training import callbacks, stages
 from lhrcnn.training.callbacks import TrainingError
 from training.tiny_run import tiny_config
@@ -154,3 +155,21 @@ def test_errors_name_the_stage_and_other_proposals_are_refused(whole, data, tmp_
         stages.train(tiny_stages(data), run_dir)
     with pytest.raises(DataError, match="stage 1 of 4: /nowhere"):
         stages.train(tiny_stages("/nowhere"), tmp_path / "new")
+
+
+def test_measured_targets_belong_to_the_weights(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(box_targets, "LEAST_BOXES", 2)
+    text = "{train.part: rpn}, {train.part: head}, {train.part: head}"
+    run_dir = tmp_path / "run"
+    stages.train(tiny_stages(data, text, "model.head.target_statistics=measured"), run_dir)
+    names = [f"head/box_targets/{name}" for name in ("mean", "std")]
+    first, second = ([weights(run_dir / stage)[name] for name in names] for stage in ("stage_2", "stage_3"))
+    assert np.isfinite(first).all() and not np.isclose(first[1], np.tile([0.1, 0.1, 0.2, 0.2], 2)).all()
+    np.testing.assert_array_equal(first, second)  # a head that goes on keeps what its outputs are in units of
+    variables = load_run(run_dir, overrides=["data.proposals="]).model.named_variables()
+    np.testing.assert_array_equal([variables[name].numpy() for name in names], second)
+
+
+def test_measured_targets_need_proposals(data, tmp_path):
+    with pytest.raises(configs.ConfigError, match="measured needs the proposals of 'data.proposals'"):
+        stages.train(tiny_config(data, "model.head.target_statistics=measured"), tmp_path / "run")
