@@ -19,6 +19,8 @@ def pretrain(config, run_dir, resume="auto", strategy=None):
     """Pretrains the Config's backbone into run_dir, which then stands as model.backbone.weights of any detector with that backbone.
 
     Arguments, summary and errors as of `trainer.train`; the score is top-1, or the share of the teacher's variance explained."""
+    if config.train.stages:
+        raise ConfigError("'train.stages': a backbone is pretrained at once; set train.stages=[]")
     return trainer.train(config, run_dir, resume, strategy, run_class=PretrainingRun)
 
 

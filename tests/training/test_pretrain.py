@@ -164,6 +164,7 @@ def test_level_that_is_not_there_is_named(random_teacher, data):
     (lambda data: None, ["data.classes=[red, grey]"], "'grey' is not a class of"),
     (lambda data: None, ["pretrain.crop_size=60"], "'pretrain.test_resize' 54 is below 'pretrain.crop_size' 60"),
     (lambda data: None, ["pretrain.teacher=xception"], "'pretrain.teacher': found 'xception'"),
+    (lambda data: None, ["train.stages=[{train.epochs: 1}]"], "'train.stages': a backbone is pretrained at once"),
     (lambda data: None, ["pretrain.min_crop_area=0"], "'pretrain.min_crop_area': found 0"),
 ])
 def test_wrong_folders_and_options_are_named(tmp_path, break_it, overrides, words):
