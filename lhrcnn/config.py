@@ -227,7 +227,8 @@ class TrainConfig:
     final_learning_rate: float = option(0.0, "end of the cosine, as a share of the peak", minimum=0)
     warmup_steps: int = option(500, "linear warm-up, in steps", minimum=0)
     warmup_factor: float = option(1 / 3, "share of the learning rate at step 0", minimum=0)
-    optimizer: str = option("sgd", "sgd: momentum with coupled L2; sgdw: tensorflow-addons' decoupled decay", ["sgd", "sgdw"])
+    optimizer: str = option("sgd", "sgd: momentum with coupled L2; sgdw: tensorflow-addons' decoupled decay; adamw: Adam with that",
+                            ["sgd", "sgdw", "adamw"])
     momentum: float = option(0.9, "of SGD", minimum=0)
     nesterov: bool = option(False, "Nesterov momentum")
     weight_decay: float = option(1e-4, "L2 of kernels; batch norm and biases have none", minimum=0)

@@ -39,6 +39,8 @@ def broken_rules(config):
         (config.model.locnet.decoding == "likelihood" or head.localisation in ("box", "in_out"),
          f"'model.locnet.decoding': threshold reads In-Out's probabilities, found 'model.head.localisation' {head.localisation}"),
         (config.train.ema_decay < 1, f"'train.ema_decay': found {config.train.ema_decay}, allowed from 0 to below 1"),
+        (config.train.optimizer != "adamw" or not config.train.gradient_multipliers,
+         "'train.gradient_multipliers': 'train.optimizer' adamw divides gradients by their own size, so that factors on them do nothing; leave one out"),
         (0 < pretrain.min_crop_area <= 1, f"'pretrain.min_crop_area': found {pretrain.min_crop_area}, allowed above 0 up to 1"),
         (pretrain.crop_size <= pretrain.test_resize,
          f"'pretrain.test_resize' {pretrain.test_resize} is below 'pretrain.crop_size' {pretrain.crop_size}: the middle would not fit"),

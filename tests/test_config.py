@@ -121,6 +121,12 @@ def test_every_option_has_a_meaning_and_stands_in_the_description():
     visit(config.Config())
 
 
+def test_factors_on_gradients_do_nothing_to_adam():
+    with pytest.raises(config.ConfigError, match="'train.gradient_multipliers': 'train.optimizer' adamw divides gradients"):
+        config.load(None, ["train.optimizer=adamw", "train.gradient_multipliers={backbone: 0.1}"])
+    assert config.load(None, ["train.optimizer=adamw"]).train.optimizer == "adamw"
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_shipped_configs_load_and_say_what_they_are(path):
     config.load(path)

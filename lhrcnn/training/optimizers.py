@@ -9,7 +9,7 @@ def build_optimizer(train, steps_per_epoch, total_steps, variables, loss_scale=N
 
     `loss_scale` is where the dynamic loss scale of mixed_float16 starts; None: Keras's default.
     Raises ValueError naming the option when it cannot be had."""
-    optimizer = {"sgd": _sgd, "sgdw": _sgdw}[train.optimizer](train, steps_per_epoch, total_steps, variables)
+    optimizer = {"sgd": _sgd, "sgdw": _sgdw, "adamw": _adamw}[train.optimizer](train, steps_per_epoch, total_steps, variables)
     if train.precision == "mixed_float16":
         optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=loss_scale)
         optimizer.build(variables)
@@ -18,13 +18,23 @@ def build_optimizer(train, steps_per_epoch, total_steps, variables, loss_scale=N
 
 def coupled_weight_decay(train):
     """The L2 that belongs into the loss: none when the optimizer decays weights itself."""
-    return 0.0 if train.optimizer == "sgdw" else train.weight_decay
+    return train.weight_decay if train.optimizer == "sgd" else 0.0
 
 
 def _sgd(train, steps_per_epoch, total_steps, variables):
     optimizer = tf.keras.optimizers.SGD(
         schedules.learning_rate(train, steps_per_epoch, total_steps), momentum=train.momentum, nesterov=train.nesterov,
         global_clipnorm=train.clip_norm or None, jit_compile=False)  # compiled updates would retrace for each replica
+    optimizer.build(variables)
+    return optimizer
+
+
+def _adamw(train, steps_per_epoch, total_steps, variables):
+    """Adam (beta 0.9, 0.999) whose kernels shrink by learning rate times weight_decay a step (Loshchilov & Hutter 2019)."""
+    optimizer = tf.keras.optimizers.AdamW(
+        schedules.learning_rate(train, steps_per_epoch, total_steps), weight_decay=train.weight_decay,
+        global_clipnorm=train.clip_norm or None, jit_compile=False)
+    optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if "kernel" not in variable.name])
     optimizer.build(variables)
     return optimizer
 

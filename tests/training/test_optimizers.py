@@ -54,6 +54,34 @@ def twin(train, steps):
     return kernel, bias
 
 
+def adam_twin(train, steps):
+    """AdamW by hand, the kernel alone decays."""
+    values, first, second = [KERNEL.copy(), BIAS.copy()], [0.0, 0.0], [0.0, 0.0]
+    for step in range(steps):
+        rate = train.learning_rate * (0.1 if step >= 4 else 1.0)
+        gradients = [np.array([[3.0, 4.0]]), 4.0 * values[1]]
+        norm = np.sqrt(sum((gradient ** 2).sum() for gradient in gradients))
+        if train.clip_norm:
+            gradients = [gradient * min(1.0, train.clip_norm / norm) for gradient in gradients]
+        values[0] = values[0] * (1 - rate * train.weight_decay)
+        for i, gradient in enumerate(gradients):
+            first[i] = 0.9 * first[i] + 0.1 * gradient
+            second[i] = 0.999 * second[i] + 0.001 * gradient ** 2
+            values[i] = values[i] - rate * first[i] / (1 - 0.9 ** (step + 1)) / (np.sqrt(second[i] / (1 - 0.999 ** (step + 1))) + 1e-7)
+    return values
+
+
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 1.5}])
+def test_adamw_equals_the_twin(options, strategy):
+    train = config.TrainConfig(optimizer="adamw", learning_rate=0.05, weight_decay=0.3, warmup_steps=0, decay_epochs=[1], **options)
+    assert optimizers.coupled_weight_decay(train) == 0
+    variables, optimizer, advance = make(train, strategy)
+    for _ in range(6):
+        advance()
+    for variable, expected in zip(variables, adam_twin(train, 6)):
+        np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize("options", [{}, {"nesterov": True}, {"clip_norm": 1.5}, {"momentum": 0.0}])
 @pytest.mark.parametrize("name", ["sgd", "sgdw"])
 def test_update_equals_the_twin(name, options, strategy):
@@ -69,9 +97,11 @@ def test_update_equals_the_twin(name, options, strategy):
     np.testing.assert_allclose(variables[1].numpy(), bias, rtol=1e-5)
 
 
-def test_sgdw_resumes_to_the_bit(strategy):
-    needs_addons()
-    train = config.TrainConfig(optimizer="sgdw", learning_rate=0.05, weight_decay=0.3, warmup_steps=0, decay_epochs=[1])
+@pytest.mark.parametrize("name", ["sgdw", "adamw"])
+def test_state_resumes_to_the_bit(name, strategy):
+    if name == "sgdw":
+        needs_addons()
+    train = config.TrainConfig(optimizer=name, learning_rate=0.05, weight_decay=0.3, warmup_steps=0, decay_epochs=[1])
     variables, optimizer, advance = make(train, strategy)
     for _ in range(3):
         advance()
