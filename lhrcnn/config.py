@@ -77,7 +77,8 @@ class BackboneConfig:
     out_stride: int = option(16, "stride of the last map: 16 (its stage keeps the resolution) or 32", [16, 32])
     last_level: str = option("c5", "deepest map; c4 leaves a ResNet's last stage to the stage5 head", ["c5", "c4"])
     style: str = option("pytorch", "ResNets: units halve the resolution in their 3x3 (pytorch) or first 1x1 (caffe)", ["pytorch", "caffe"])
-    dilation: int = option(1, "ResNets: dilation of a last stage of stride 16 (2: DC5 and Light-Head L)", minimum=1)
+    dilation: int = option(1, "ResNets and MobileNetV2: dilation of a last stage of stride 16 (2: DC5, Light-Head L, and what pretrained "
+                               "weights of stride 32 expect)", minimum=1)
     stem_pool: str = option("symmetric", "ResNets: padding of the max pool; same: TensorFlow's, of TF-slim's checkpoints", ["symmetric", "same"])
     pixel_mean: typing.List[float] = option([], "RGB means subtracted from 0-255 pixels; empty: those of the backbone's usual weights")
     pixel_std: typing.List[float] = option([], "RGB deviations pixels are divided by; empty: those of the backbone's usual weights")

@@ -72,7 +72,7 @@ class ConvNorm(tf.keras.layers.Layer):
         if self.channels is None:
             if self.strides > 1:  # oneDNN aborts on a depthwise convolution with explicit padding that is fused with its bias
                 x, padding = tf.pad(x, padding), "VALID"
-            return tf.nn.depthwise_conv2d(x, kernel, [1, self.strides, self.strides, 1], padding)
+            return tf.nn.depthwise_conv2d(x, kernel, [1, self.strides, self.strides, 1], padding, dilations=[self.dilation] * 2)
         return grouped_convolution(x, kernel, self.groups, self.strides, padding, self.dilation)
 
 

@@ -10,7 +10,7 @@ MAP_AFTER = {3: "c2", 6: "c3", 13: "c4", 17: "c5"}  # index of the block that en
 
 def mobilenet_v2(config):
     """The backbone: float32 pictures [B, H, W, 3], normalised -> {"c2", "c3", "c4", "c5"} maps [B, h, w, C] of strides 4, 8, 16
-    and config.out_stride (16 keeps the resolution of the last stage, without dilation).
+    and config.out_stride; at 16 the last stage keeps the resolution, and behind its first unit has config.dilation.
 
     `config` is a BackboneConfig. The last 1x1 convolution (1280 channels) belongs to the classifier and is left out."""
     image = tf.keras.Input([None, None, 3], name="image")
@@ -19,8 +19,10 @@ def mobilenet_v2(config):
     for expansion, channels, repeats, stride in BLOCKS:
         for repeat in range(repeats):
             index += 1
-            first_stride = 1 if channels == 160 and config.out_stride == 16 else stride
-            x = _inverted_residual(x, _channels(channels, config), expansion, first_stride if repeat == 0 else 1, f"block{index}", config)
+            dense = channels >= 160 and config.out_stride == 16
+            dilation = config.dilation if dense and (repeat or channels > 160) else 1  # not where the stride was
+            x = _inverted_residual(x, _channels(channels, config), expansion, stride if repeat == 0 and not dense else 1, dilation,
+                                   f"block{index}", config)
             if index in MAP_AFTER:
                 maps[MAP_AFTER[index]] = x
     return layers.Backbone(image, maps, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}, layers.PIXEL_MEAN, layers.PIXEL_STD,
@@ -31,11 +33,11 @@ def _channels(channels, config):
     return layers.scaled(channels, config.width, multiple=8)
 
 
-def _inverted_residual(x, channels, expansion, stride, name, config):
+def _inverted_residual(x, channels, expansion, stride, dilation, name, config):
     y = x
     if expansion > 1:
         y = layers.conv(y, expansion * x.shape[-1], 1, f"{name}_expand", config, activation="relu6")
-    y = layers.depthwise(y, 3, f"{name}_depthwise", config, strides=stride, activation="relu6")
+    y = layers.depthwise(y, 3, f"{name}_depthwise", config, strides=stride, dilation=dilation, activation="relu6")
     y = layers.conv(y, channels, 1, f"{name}_project", config, activation=None)
     if stride == 1 and x.shape[-1] == channels:
         y = tf.keras.layers.Add(name=f"{name}_add")([x, y])

@@ -46,6 +46,13 @@ def test_the_small_detector_does_not_dilate():
         assert len(rates) > 40 and set(rates) == {1}
 
 
+def test_dilated_last_stage_is_that_of_stride_32_at_every_second_cell():
+    picture = tf.random.stateless_uniform([1, 96, 160, 3], [0, 0])
+    strided, dilated = (mobilenet_v2(configs.BackboneConfig(out_stride=stride, dilation=2, width=0.25)).model for stride in (32, 16))
+    dilated.set_weights(strided.get_weights())
+    np.testing.assert_allclose(dilated(picture)["c5"][:, ::2, ::2], strided(picture)["c5"], atol=1e-5)
+
+
 GRAPHS_AGREE = """
 import tensorflow as tf
 from lhrcnn import config as configs

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lhrcnn.ops import roi_pooling
+from lhrcnn.ops.library import compiled_ops
 from lhrcnn.ops.psroi_align import custom_op_available, custom_op_status
 from lhrcnn.ops.roi_align import roi_align
 from lhrcnn.ops.roi_pool import roi_pool
@@ -150,7 +150,7 @@ def test_a_saved_twin_needs_stock_ops_alone(function, rng, tmp_path):
 
 def test_auto_pools_on_the_gpu_with_stock_ops(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["one"] if kind == "GPU" else [])
-    assert roi_pooling.compiled_ops("auto", "RoIAlign") is None
+    assert compiled_ops("auto", "RoIAlign") is None
 
 
 def digest():
