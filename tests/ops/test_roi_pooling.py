@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lhrcnn.ops import roi_pooling
 from lhrcnn.ops.library import compiled_ops
 from lhrcnn.ops.psroi_align import custom_op_available, custom_op_status
 from lhrcnn.ops.roi_align import roi_align
