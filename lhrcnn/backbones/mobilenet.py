@@ -19,10 +19,10 @@ def mobilenet_v2(config):
     for expansion, channels, repeats, stride in BLOCKS:
         for repeat in range(repeats):
             index += 1
-            dense = channels >= 160 and config.out_stride == 16
-            dilation = config.dilation if dense and (repeat or channels > 160) else 1  # not where the stride was
-            x = _inverted_residual(x, _channels(channels, config), expansion, stride if repeat == 0 and not dense else 1, dilation,
-                                   f"block{index}", config)
+            own_stride, dilation = stride if repeat == 0 else 1, 1
+            if channels >= 160 and config.out_stride == 16:
+                own_stride, dilation = 1, config.dilation if own_stride == 1 else 1  # units behind the one that had the stride are dilated
+            x = _inverted_residual(x, _channels(channels, config), expansion, own_stride, dilation, f"block{index}", config)
             if index in MAP_AFTER:
                 maps[MAP_AFTER[index]] = x
     return layers.Backbone(image, maps, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}, layers.PIXEL_MEAN, layers.PIXEL_STD,

@@ -6,7 +6,6 @@ crops are h rows of w cells.
 import numpy as np
 import tensorflow as tf
 
-
 _DTYPES = (tf.float32, tf.float64, tf.float16, tf.bfloat16)
 # The most boxes of a chunk, and the least and most elements that its crops may have, unless one alone has more.
 _CHUNK_BOXES, _LEAST_ELEMENTS, _MOST_ELEMENTS = 256, 2**20, 2**24

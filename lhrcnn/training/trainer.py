@@ -82,6 +82,9 @@ class Run:
         """(training, validation or None) with the same classes in the same order. An RPN alone detects nothing that could be scored."""
         if config.data.format == "folders":
             raise configs.ConfigError("'data.format': folders has no boxes, which a detector learns from; it is for `lhrcnn pretrain`")
+        if config.model.head.target_statistics == "measured" and config.train.part != "rpn" and not config.data.proposals:
+            raise configs.ConfigError("'model.head.target_statistics': measured needs the proposals of 'data.proposals', as stages of part head "
+                                      "have them; else set it to fixed")
         training = open_dataset(config.data, config.data.train_split, training=True)
         if not config.data.val_split or config.train.part == "rpn":
             return training, None
@@ -143,9 +146,6 @@ class Run:
         head = self.config.model.head
         if head.target_statistics == "fixed" or self.config.train.part == "rpn":
             return
-        if not self.training.proposals:
-            raise configs.ConfigError("'model.head.target_statistics': measured needs the proposals of 'data.proposals', as stages of part head "
-                                      "have them; else set it to fixed")
         scorer = detector.head if head.localisation == "box" else detector.head.scorer
         if not scorer.targets.measured:
             counts = box_targets.measure(self.training, scorer.targets, head.foreground_iou)
@@ -178,9 +178,9 @@ class Run:
         try:
             with self.strategy.scope():
                 self.model = detector = self._model(config)
-                if self.init_from and not arrays:
-                    print("\n".join(weights.init_from(detector, self.training.class_names, self.init_from)), flush=True)
                 if not arrays:
+                    if self.init_from:
+                        print("\n".join(weights.init_from(detector, self.training.class_names, self.init_from)), flush=True)
                     self._measure(detector)
                 variables = detector.trainable_variables
                 loss_scale = checkpoints.saved_loss_scale(arrays or {})

@@ -173,3 +173,4 @@ def test_measured_targets_belong_to_the_weights(data, tmp_path, monkeypatch):
 def test_measured_targets_need_proposals(data, tmp_path):
     with pytest.raises(configs.ConfigError, match="measured needs the proposals of 'data.proposals'"):
         stages.train(tiny_config(data, "model.head.target_statistics=measured"), tmp_path / "run")
+    assert not (tmp_path / "run" / "config.yaml").exists()
