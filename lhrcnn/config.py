@@ -79,6 +79,7 @@ class BackboneConfig:
     style: str = option("pytorch", "ResNets: units halve the resolution in their 3x3 (pytorch) or first 1x1 (caffe)", ["pytorch", "caffe"])
     dilation: int = option(1, "ResNets and MobileNetV2: dilation of a last stage of stride 16 (2: DC5, Light-Head L, and what pretrained "
                                "weights of stride 32 expect)", minimum=1)
+    top_conv: bool = option(False, "MobileNetV2: c5 is what its classifier sees, 1280 channels of a last 1x1 convolution, and not the 320 before")
     stem_pool: str = option("symmetric", "ResNets: padding of the max pool; same: TensorFlow's, of TF-slim's checkpoints", ["symmetric", "same"])
     pixel_mean: typing.List[float] = option([], "RGB means subtracted from 0-255 pixels; empty: those of the backbone's usual weights")
     pixel_std: typing.List[float] = option([], "RGB deviations pixels are divided by; empty: those of the backbone's usual weights")

@@ -39,7 +39,8 @@ def vote(found, pool, iou, offset=0.0):
     votes = ((box_ops.iou(found.boxes, pool.boxes) >= iou) & (found.classes[:, :, None] == pool.classes[:, None, :])
              & (pool.scores > 0)[:, None, :])
     weights = tf.where(votes, tf.maximum(pool.scores + offset, 0.0)[:, None, :] + LEAST_WEIGHT, 0.0)  # [B, D, C]
-    return found._replace(boxes=tf.math.divide_no_nan(tf.matmul(weights, pool.boxes), tf.reduce_sum(weights, -1, keepdims=True)))
+    means = tf.math.divide_no_nan(tf.matmul(weights, pool.boxes), tf.reduce_sum(weights, -1, keepdims=True))
+    return found._replace(boxes=tf.minimum(means, tf.reduce_max(pool.boxes, 1, keepdims=True)))  # rounding takes no mean out of the picture
 
 
 def _next_round(candidates, localise, config):

@@ -12,7 +12,7 @@ def mobilenet_v2(config):
     """The backbone: float32 pictures [B, H, W, 3], normalised -> {"c2", "c3", "c4", "c5"} maps [B, h, w, C] of strides 4, 8, 16
     and config.out_stride; at 16 the last stage keeps the resolution, and behind its first unit has config.dilation.
 
-    `config` is a BackboneConfig. The last 1x1 convolution (1280 channels) belongs to the classifier and is left out."""
+    `config` is a BackboneConfig; with config.top_conv c5 is the last 1x1 convolution's, 1280 channels wide or, at a width above 1, more."""
     image = tf.keras.Input([None, None, 3], name="image")
     x = layers.conv(image, _channels(32, config), 3, "block0", config, strides=2, activation="relu6")
     maps, index = {}, 0
@@ -25,8 +25,11 @@ def mobilenet_v2(config):
             x = _inverted_residual(x, _channels(channels, config), expansion, own_stride, dilation, f"block{index}", config)
             if index in MAP_AFTER:
                 maps[MAP_AFTER[index]] = x
+    if config.top_conv:
+        channels = layers.scaled(1280, max(1.0, config.width), multiple=8)
+        maps["c5"] = layers.conv(x, channels, 1, f"block{index + 1}", config, activation="relu6")
     return layers.Backbone(image, maps, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}, layers.PIXEL_MEAN, layers.PIXEL_STD,
-                           stages=tuple(f"block{i}" for i in range(18)))
+                           stages=tuple(f"block{i}" for i in range(19)))
 
 
 def _channels(channels, config):

@@ -51,6 +51,7 @@ def _mobilenet_v2(state, epsilon):
         layer = f"block_{index}_{part}" if index else f"expanded_conv_{part}"
         return f"{layer}_BN" if norm else layer
     layers = (("backbone/block0", "Conv1"), ("backbone/block0_norm", "bn_Conv1"),
+              ("backbone/block18", "Conv_1"), ("backbone/block18_norm", "Conv_1_bn"),
               (r"backbone/block(\d+)_(expand|depthwise|project)(_norm)?", block))
     return Source(with_epsilon(state, 1e-3 if epsilon is None else epsilon, "/gamma", "/moving_variance"), layers, ROLES, DROPPED,
                   pixels=MOBILENET)

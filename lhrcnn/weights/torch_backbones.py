@@ -37,5 +37,6 @@ def mobilenet_v2():
         place = ("expand", "depthwise", "project").index(part) - (index == 1)  # the first block does not expand
         return f"features.{index}.conv." + (str(place + norm) if part == "project" else f"{place}.{norm}")
     return (("backbone/block0", "features.0.0"), ("backbone/block0_norm", "features.0.1"),
+            ("backbone/block18", "features.18.0"), ("backbone/block18_norm", "features.18.1"),
             (r"backbone/block(\d+)_(depthwise)()", layer, layouts.depthwise),
             (r"backbone/block(\d+)_(expand|depthwise|project)(_norm)?", layer))

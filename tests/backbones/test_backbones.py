@@ -39,6 +39,13 @@ def test_maps_have_the_promised_strides_and_channels(make, channels, out_stride)
     assert backbone.strides["c5"] == out_stride
 
 
+def test_mobilenets_top_convolution_is_its_last_map():
+    maps = mobilenet_v2(configs.BackboneConfig(top_conv=True, width=0.25)).model(tf.zeros([1, 64, 96, 3]))
+    assert maps["c4"].shape == (1, 4, 6, 24) and maps["c5"].shape == (1, 4, 6, 1280)
+    wide = mobilenet_v2(configs.BackboneConfig(top_conv=True, width=1.4, out_stride=32)).model(tf.zeros([1, 64, 96, 3]))
+    assert wide["c5"].shape == (1, 2, 3, 1792)
+
+
 def test_the_small_detector_does_not_dilate():
     for make in (xception, mobilenet_v2):
         model = make(configs.BackboneConfig(out_stride=16)).model

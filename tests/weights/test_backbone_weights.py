@@ -35,7 +35,7 @@ def loaded(tiny_config, tmp_path, detectors):
 def test_imagenet_mobilenet_fills_every_variable_with_the_right_values(shared, tiny_config, caplog):
     path = shared / "weights" / "mobilenet_v2_imagenet.npz"
     caplog.set_level(logging.INFO, "absl")
-    detector = build_detector(tiny_config("model.backbone.name=mobilenet_v2", "model.backbone.width=1.0",
+    detector = build_detector(tiny_config("model.backbone.name=mobilenet_v2", "model.backbone.width=1.0", "model.backbone.top_conv=true",
                                           f"model.backbone.weights={path}"), 3)
     variables, arrays = detector.named_variables(), np.load(path)
     backbone = [name for name in variables if name.startswith("backbone/")]
@@ -45,6 +45,8 @@ def test_imagenet_mobilenet_fills_every_variable_with_the_right_values(shared, t
                                   arrays["features.5.conv.1.0.weight"][7, 0])
     np.testing.assert_array_equal(variables["backbone/block1_project/kernel"][0, 0], arrays["features.1.conv.1.weight"][:, :, 0, 0].T)
     np.testing.assert_array_equal(variables["backbone/block17_project_norm/moving_variance"], arrays["features.17.conv.3.running_var"])
+    np.testing.assert_array_equal(variables["backbone/block18/kernel"][0, 0], arrays["features.18.0.weight"][:, :, 0, 0].T)
+    np.testing.assert_array_equal(variables["backbone/block18_norm/gamma"], arrays["features.18.1.weight"])
 
 
 def test_imagenet_vgg16_is_turned_to_rgb(shared, tiny_config):
@@ -168,16 +170,17 @@ def same_maps(keras_model, layer, detector, pixels, theirs):
     np.testing.assert_allclose(ours, expected, atol=1e-4 * expected.std())
 
 
-def test_keras_mobilenet_v2_gives_the_same_maps(tiny_config, monkeypatch, rng):
+@pytest.mark.parametrize("top_conv, layer", [("false", "block_16_project_BN"), ("true", "out_relu")])
+def test_keras_mobilenet_v2_gives_the_same_maps(tiny_config, monkeypatch, rng, top_conv, layer):
     """Keras's MobileNetV2 pads strides on one side only: on a picture of 2^n + 1 px both ways of padding agree."""
     model = randomised(tf.keras.applications.MobileNetV2(input_shape=[65, 65, 3], include_top=False, weights=None))
     monkeypatch.setattr(tf.keras.applications, "MobileNetV2", lambda **options: model)
     monkeypatch.setattr(weights, "FOLDERS", ())
     detector = build_detector(tiny_config(
         "model.backbone.name=mobilenet_v2", "model.backbone.width=1", "model.backbone.weights=imagenet", "model.backbone.out_stride=32",
-        "model.backbone.pixel_mean=[127.5, 127.5, 127.5]", "model.backbone.pixel_std=[127.5, 127.5, 127.5]"), 3)
+        f"model.backbone.top_conv={top_conv}", "model.backbone.pixel_mean=[127.5, 127.5, 127.5]", "model.backbone.pixel_std=[127.5, 127.5, 127.5]"), 3)
     pixels = rng.integers(0, 256, [1, 65, 65, 3], np.uint8)
-    same_maps(model, "block_16_project_BN", detector, pixels, pixels / 127.5 - 1)
+    same_maps(model, layer, detector, pixels, pixels / 127.5 - 1)
 
 
 def test_keras_resnet50_gives_the_same_maps(tiny_config, monkeypatch, rng):
