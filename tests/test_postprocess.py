@@ -65,8 +65,8 @@ def test_a_vote_is_the_weighted_mean_of_the_same_class():
 
 
 def test_a_mean_of_boxes_at_the_border_stays_there(rng):
-    boxes = np.tile(np.float32([1.1, 1.1, 64.1, 64.1]), (2, 60, 1))
-    pool = nms.Candidates(tf.constant(boxes), tf.constant(rng.uniform(0.1, 1, [2, 60]).astype(np.float32)), tf.zeros([2, 60], tf.int32))
+    boxes = np.tile(np.float32([1.1, 1.1, 64.1, 64.1]), (40, 60, 1))
+    pool = nms.Candidates(tf.constant(boxes), tf.constant(rng.uniform(0.1, 1, [40, 60]).astype(np.float32)), tf.zeros([40, 60], tf.int32))
     voted = postprocess.vote(nms.Candidates(*(value[:, :9] for value in pool)), pool, 0.5).boxes.numpy()
     np.testing.assert_allclose(voted, boxes[:, :9], rtol=1e-5)
     assert (voted <= boxes[:, :9]).all()
