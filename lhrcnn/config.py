@@ -89,14 +89,14 @@ class BackboneConfig:
 class FPNConfig:
     """The feature pyramid between backbone and both stages (arXiv 1612.03144)."""
     channels: int = option(0, "channels of every level; 0: no pyramid", minimum=0)
-    levels: typing.List[str] = option(["c2", "c3", "c4", "c5"], "backbone maps it reads; c3 becomes p3")
+    levels: typing.List[str] = option(["c2", "c3", "c4", "c5"], "backbone maps it reads; c3 becomes p3, beside it")
     extra_level: bool = option(True, "one more level, every second cell of the last, for the RPN's largest anchors")
 
 
 @dataclasses.dataclass
 class RPNConfig:
     """Region proposals: anchors, their targets, and the boxes handed on."""
-    levels: typing.List[str] = option(["c4"], "backbone maps it reads")
+    levels: typing.List[str] = option(["c4"], "maps it reads, of the backbone (c4) or the pyramid (p4)")
     channels: int = option(256, "channels of its 3x3 convolution", minimum=1)
     kernel_sizes: typing.List[int] = option([3], "sides of parallel convolutions with that many channels each, in place of the 3x3", minimum=1)
     anchor_scales: typing.List[float] = option([32, 64, 128, 256, 512], "square roots of anchor areas, in anchor_unit")
@@ -127,7 +127,7 @@ class HeadConfig:
     """The second stage: features of each proposal, scores and boxes."""
     kind: str = option("light", "light: Light-Head R-CNN; fc: Faster R-CNN with FCs; stage5: with the ResNet's last stage; rfcn: R-FCN",
                        ["light", "fc", "stage5", "rfcn"])
-    levels: typing.List[str] = option(["c5"], "maps it reads, finest first; with several, a box goes to the level of its size")
+    levels: typing.List[str] = option(["c5"], "maps it reads, of the backbone or the pyramid, finest first; with several, a box goes to the level of its size")
     finest_scale: float = option(56.0, "several levels: boxes up to twice this side in px go to the first, up to four times to the next, ...",
                                  minimum=1)
     skip_channels: int = option(0, "fc and stage5: pool each box from all levels, normalised, and reduce them to this many; 0: do not", minimum=0)

@@ -5,10 +5,10 @@ from lhrcnn.backbones import layers
 
 
 def with_fpn(backbone, config):
-    """A backbone whose maps are a pyramid on another's: {"p2", ...} [B, h, w, config.channels], where p2 has the stride of c2.
+    """A backbone with a pyramid on its maps beside them: {"c2", ..., "p2", ...}; p2 [B, h, w, config.channels] has the stride of c2.
 
     `config` is an FPNConfig; its levels go from fine to coarse. The extra level has twice the last one's stride."""
-    maps, strides, above = {}, {}, None
+    maps, strides, above = dict(backbone.model.output), dict(backbone.strides), None
     for level in reversed(config.levels):
         name = level.replace("c", "p")
         x = _conv(config.channels, 1, f"fpn_lateral_{level}")(backbone.model.output[level])
@@ -21,8 +21,7 @@ def with_fpn(backbone, config):
         extra = f"p{int(last[1:]) + 1}"
         maps[extra] = tf.keras.layers.MaxPool2D(1, 2, name=f"fpn_output_{extra}")(maps[last])
         strides[extra] = 2 * strides[last]
-    names = sorted(maps)
-    return layers.Backbone(backbone.model.input, {name: maps[name] for name in names}, {name: strides[name] for name in names},
+    return layers.Backbone(backbone.model.input, *({name: values[name] for name in sorted(maps)} for values in (maps, strides)),
                            backbone.pixel_mean, backbone.pixel_std, (*backbone.stages, "fpn"))
 
 

@@ -32,7 +32,8 @@ def test_equals_the_twin_also_for_odd_sizes(rng, bare, sizes):
                          for kind in ("lateral_c", "output_p"))
     expected = twin.feature_pyramid(maps, laterals, outputs)
     actual = pyramid.model(dict(zip(("c2", "c3", "c4"), maps)))
-    assert list(actual) == list(pyramid.strides) == ["p2", "p3", "p4", "p5"]
+    assert list(actual) == list(pyramid.strides) == ["c2", "c3", "c4", "p2", "p3", "p4", "p5"]
+    np.testing.assert_array_equal(actual["c3"], maps[1])
     for name, level in zip(("p2", "p3", "p4"), expected):
         np.testing.assert_allclose(actual[name], level, atol=1e-4)
     np.testing.assert_array_equal(actual["p5"], actual["p4"][:, ::2, ::2])
@@ -47,12 +48,12 @@ def test_nearest_up_sampling(rng, size, fine):
 def test_levels_strides_and_preprocessing(bare):
     backbone = bare([3, 4, 5, 6])
     pyramid = with_fpn(backbone, configs.FPNConfig(channels=8))
-    assert pyramid.strides == {"p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
+    assert pyramid.strides == {**backbone.strides, "p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
     assert (pyramid.pixel_mean, pyramid.pixel_std, pyramid.stages) == ((1, 2, 3), (4, 5, 6), ("stem", "fpn"))
     assert {variable.name for variable in pyramid.model.weights} == {
         f"fpn_{layer}{level}/{role}:0" for layer in ("lateral_c", "output_p") for level in range(2, 6) for role in ("kernel", "bias")}
     fewer = with_fpn(backbone, configs.FPNConfig(channels=8, levels=["c3", "c5"], extra_level=False))
-    assert fewer.strides == {"p3": 8, "p5": 32} and list(fewer.model.output) == ["p3", "p5"]
+    assert fewer.strides == {**backbone.strides, "p3": 8, "p5": 32} and list(fewer.model.output) == [*backbone.strides, "p3", "p5"]
 
 
 def test_xavier_uniform_kernels_and_zero_biases(bare):
