@@ -72,6 +72,7 @@ def test_on_a_backbone_gradients_reach_every_variable(make, levels, height, widt
     pyramid.freeze(1)
     with tf.GradientTape() as tape:
         maps = pyramid.model(tf.random.stateless_normal([1, height, width, 3], [1, 2]))
+        maps = {name: value for name, value in maps.items() if name.startswith("p")}
         loss = tf.add_n([tf.reduce_mean(value ** 2) for value in maps.values()])
     variables = pyramid.model.trainable_variables
     assert not any(variable.name.startswith(backbone.stages[0] + "_") for variable in variables)
