@@ -14,7 +14,7 @@ import tensorflow as tf
 from lhrcnn import checkpoints, weights
 from lhrcnn import config as configs
 from lhrcnn.build import build_detector
-from lhrcnn.data import open_dataset
+from lhrcnn.data import align_classes, open_dataset
 from lhrcnn.data.check import find_unreadable
 from lhrcnn.data.pipeline import BatchPlan, training_batches
 from lhrcnn.distribution import strategy_for
@@ -79,7 +79,8 @@ class Run:
 
     @staticmethod
     def open_datasets(config):
-        """(training, validation or None) with the same classes in the same order. An RPN alone detects nothing that could be scored."""
+        """(training, validation or None) with the same classes in the same order, of which validation may lack some. An RPN alone detects
+        nothing that could be scored."""
         if config.data.format == "folders":
             raise configs.ConfigError("'data.format': folders has no boxes, which a detector learns from; it is for `lhrcnn pretrain`")
         if config.model.head.target_statistics == "measured" and config.train.part != "rpn" and not config.data.proposals:
@@ -88,10 +89,8 @@ class Run:
         training = open_dataset(config.data, config.data.train_split, training=True)
         if not config.data.val_split or config.train.part == "rpn":
             return training, None
-        held_out = open_dataset(config.data, config.data.val_split)
-        if held_out.class_names != training.class_names:
-            held_out = open_dataset(dataclasses.replace(config.data, classes=training.class_names), config.data.val_split)
-        return training, held_out
+        held_out = open_dataset(dataclasses.replace(config.data, classes=[]), config.data.val_split)
+        return training, align_classes(held_out, training.class_names, training.category_ids)
 
     @property
     def step(self):

@@ -18,7 +18,7 @@ from lhrcnn import config as configs
 from lhrcnn.checkpoints import CheckpointError, CheckpointStore
 from lhrcnn.data import DataError
 from lhrcnn.training.callbacks import TrainingError
-from lhrcnn.training.trainer import train
+from lhrcnn.training.trainer import Run, train
 from training.tiny_run import lines, make_coco, tiny_config
 
 TESTS = pathlib.Path(__file__).parents[1]
@@ -49,6 +49,21 @@ def test_run_directory_is_complete(whole, data):
     assert arrays["optimizer/0000/iteration:0"] == 10
     assert any(name.startswith("ema/") for name in arrays) and summary["checkpoint"] == str(store.path())
     assert store.best() == (summary["best_step"], summary["best_score"])
+
+
+@pytest.mark.parametrize("classes", [[], ["red", "blue"], ["blue"]])
+def test_validation_pictures_have_the_classes_of_training_and_may_lack_some(data, tmp_path, classes):
+    shutil.copytree(data, tmp_path / "data")
+    path = tmp_path / "data" / "annotations" / "instances_val.json"
+    content = json.loads(path.read_text())
+    content["annotations"] = [box for box in content["annotations"] if box["category_id"] == 7]
+    content["categories"] = [{"id": 7, "name": "blue"}]
+    path.write_text(json.dumps(content))
+    training, held_out = Run.open_datasets(tiny_config(tmp_path / "data", f"data.classes={json.dumps(classes)}"))
+    assert training.class_names == held_out.class_names == (classes or ["red", "blue"])
+    assert training.category_ids == held_out.category_ids == [{"red": 3, "blue": 7}[name] for name in training.class_names]
+    labels = np.concatenate([record.classes for record in held_out.records])
+    assert len(labels) > 0 and set(labels.tolist()) == {training.class_names.index("blue")}
 
 
 def test_metrics_file_has_each_step_once(whole):
