@@ -176,14 +176,17 @@ def digest_of(variables):
     return digest.hexdigest()
 
 
+def weights_of(arrays, prefer_ema=True):
+    """{name: array} of the model in a checkpoint's arrays; averaged ones, where present, win unless `prefer_ema` is False."""
+    kinds = ("model/", "ema/") if prefer_ema else ("model/",)
+    return {name[len(kind):]: array for kind in kinds for name, array in arrays.items() if name.startswith(kind)}
+
+
 def restore_model(detector, arrays, prefer_ema=True):
-    """Sets all weights of a detector from a checkpoint's arrays; averaged ones, where present, win unless `prefer_ema` is False.
+    """Sets all weights of a detector from a checkpoint's arrays, see `weights_of`.
 
     Raises CheckpointError that lists every name that is missing, left over, or of another shape; then nothing was changed."""
-    variables = detector.named_variables()
-    values = {name[len("model/"):]: value for name, value in arrays.items() if name.startswith("model/")}
-    if prefer_ema:
-        values.update({name[len("ema/"):]: value for name, value in arrays.items() if name.startswith("ema/")})
+    variables, values = detector.named_variables(), weights_of(arrays, prefer_ema)
     _assign(variables, values, "model", "was the run made with another config, or other classes?")
 
 

@@ -15,14 +15,14 @@ import absl.logging
 
 import lhrcnn
 from lhrcnn.commands import (PACKAGE, UsageError, benchmark, build_ops, convert, data, env, evaluate, export, localisation, predict, pretrain,
-                             proposals, train)
+                             proposals, train, zoo)
 from lhrcnn.config import ConfigError
 
 COMMANDS = {"train": train.COMMAND, "pretrain": pretrain.COMMAND, "eval": evaluate.COMMAND, "localisation": localisation.COMMAND,
             "proposals": proposals.COMMAND, "predict": predict.COMMAND, "export": export.COMMAND, "benchmark": benchmark.COMMAND,
             "convert": convert.COMMAND, "data check": data.CHECK, "data browse": data.BROWSE, "data make-shapes": data.MAKE_SHAPES,
             "data make-text": data.MAKE_TEXT, "data imagenet-split": data.IMAGENET_SPLIT, "data voc-to-det": data.VOC_TO_DET,
-            "build-ops": build_ops.COMMAND, "env": env.COMMAND}
+            "zoo": zoo.LIST, "pack": zoo.PACK, "build-ops": build_ops.COMMAND, "env": env.COMMAND}
 HELP = ("-h", "-help", "--help", "help")
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 WIDTH = 100

@@ -91,7 +91,6 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
     ("eval --run_dir x --shard 1/2 --merge 2", "give one of them"),
     ("eval --detections a --annotations b --run_dir c", "--run_dir has no meaning beside --detections"),
     ("predict --run_dir x", "name pictures or folders"),
-    ("predict photo.jpg", "--run_dir is missing"),
     ("predict photo.jpg --run_dir x --score_threshold 2", "--score_threshold=2"),
     ("export", "--run_dir is missing"),
     ("export --run_dir x --psroi_impl=torch", "tf|custom"),

@@ -63,7 +63,7 @@ def define_data_dir_flag(values):
 
 def define_run_flags(values):
     """--run_dir and --checkpoint of commands that use a trained model."""
-    flags.DEFINE_string("run_dir", "", "run directory of the training", flag_values=values)
+    flags.DEFINE_string("run_dir", "", "run directory of the training, or the name of a pretrained model", flag_values=values)
     flags.DEFINE_string("checkpoint", "best", "best, last, or the path of a checkpoint file of this run", flag_values=values)
 
 

@@ -5,7 +5,7 @@ import sys
 
 from absl import flags
 
-from lhrcnn import commands, files
+from lhrcnn import commands, files, zoo
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
@@ -22,9 +22,9 @@ def define(values):
 
 def run(values, arguments):
     """Detects in pictures, draws what was found, and writes it as COCO-style JSON; status 1 if a picture could not be used."""
-    run_dir = commands.require(values, "run_dir", "runs/shapes")
+    run_dir = values.run_dir or zoo.DEFAULT
     if not arguments:
-        raise commands.UsageError("name pictures or folders of pictures, as in `lhrcnn predict photo.jpg --run_dir runs/shapes`")
+        raise commands.UsageError("name pictures or folders of pictures, as in `lhrcnn predict photo.jpg`")
     paths, failures = find_pictures(arguments)
     num_inputs = len(paths) + len(failures)
     output = pathlib.Path(values.output)

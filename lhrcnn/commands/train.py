@@ -9,8 +9,8 @@ from lhrcnn import commands
 def define(values):
     """The flags of `lhrcnn train`."""
     define_training_flags(values, commands.DEFAULT_CONFIG)
-    flags.DEFINE_string("init_from", "", "run directory whose weights a new run starts from; those of classes of equal name too",
-                        flag_values=values)
+    flags.DEFINE_string("init_from", "", "run directory or pretrained model whose weights a new run starts from; those of classes of equal "
+                        "name too", flag_values=values)
 
 
 def define_training_flags(values, default):

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 import tensorflow as tf
 
-from lhrcnn import checkpoints, config as configuration
+from lhrcnn import checkpoints, config as configuration, zoo
 from lhrcnn.build import build_detector
 from lhrcnn.data import image as pictures
 from lhrcnn.inference import tta
@@ -81,6 +81,11 @@ class Detector:
         """The detector of a run directory with the weights of its "best" or "last" checkpoint, or of a file; errors as of `load_run`."""
         return cls(load_run(run_dir, checkpoint))
 
+    @classmethod
+    def from_pretrained(cls, name=zoo.DEFAULT):
+        """The detector of a model in the package; `lhrcnn zoo` lists them. Raises FileNotFoundError for an unknown name."""
+        return cls.from_run(name)
+
     def predict(self, image):
         """The `Prediction` of a picture: a path, a PIL image, or a uint8 array [H, W, 3] RGB or [H, W] grey.
 
@@ -144,7 +149,8 @@ def read_picture(path):
 
 
 def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
-    """The `Run` of a run directory, made to test as its config's `test` section asks; call it inside a strategy's scope where there is one.
+    """The `Run` of a run directory, or of a pretrained model by name, made to test as its config's `test` section asks; call it inside
+    a strategy's scope where there is one.
 
     checkpoint: "best", "last" or the path of a file; overrides: `section.key=value`, on the run's config; ensemble: more run
     directories, whose models detect together with this one. Raises FileNotFoundError when it is no run directory, CheckpointError when
@@ -174,11 +180,12 @@ def require_own_proposals(config):
 
 def _load_one(run_dir, checkpoint, overrides):
     """The `Run` of one directory, with its TwoStageDetector."""
-    run_dir = pathlib.Path(run_dir)
+    run_dir = zoo.find_run(run_dir)
     missing = [name for name in ("config.yaml", "classes.json") if not (run_dir / name).is_file()]
     if missing:
         there = "no such folder" if not run_dir.is_dir() else f"no {' and no '.join(missing)} in it"
-        raise FileNotFoundError(f"{run_dir}: not a run directory: {there}; give the --run_dir of a training, which writes these files")
+        raise FileNotFoundError(f"{run_dir}: not a run directory: {there}; give the --run_dir of a training, which writes these "
+                                f"files, or the name of a pretrained model: {', '.join(zoo.names()) or 'there are none here'}")
     config = configuration.load(run_dir / "config.yaml", overrides)
     config.model.backbone.weights = ""  # the checkpoint has them all
     names, category_ids = _read_classes(run_dir / "classes.json")

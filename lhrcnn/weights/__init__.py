@@ -5,6 +5,7 @@ import pathlib
 from absl import logging
 import numpy as np
 
+from lhrcnn import zoo
 from lhrcnn.weights import chenyuntc, keras_applications, mmdet, tf_slim, torchvision
 from lhrcnn.weights.files import read_arrays
 from lhrcnn.weights.fine_tuning import init_from
@@ -56,8 +57,8 @@ def assign(variables, arrays, source):
 
 
 def _read(source):
-    """{name: array} of a weights file, or the best weights of a run directory."""
-    if pathlib.Path(source).is_dir():
+    """{name: array} of a weights file, or the best weights of a run directory or pretrained model."""
+    if zoo.find_run(source).is_dir():
         from lhrcnn.weights.fine_tuning import read_run
         return read_run(source)
     return read_arrays(source)

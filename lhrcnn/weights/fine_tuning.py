@@ -1,14 +1,15 @@
 """Starting a training from the weights of another run."""
 import json
-import pathlib
 
-from lhrcnn.checkpoints import CheckpointStore
+from lhrcnn import zoo
+from lhrcnn.checkpoints import CheckpointStore, weights_of
 
 SCORE_LAYERS, BOX_LAYERS = ("class_scores", "class_map"), ("class_boxes", "box_map", "box_targets", "locnet_rows", "locnet_columns")
 
 
 def init_from(detector, class_names, source):
-    """Sets the weights of a detector of `class_names` from a run directory: its best checkpoint, averaged weights where it has them.
+    """Sets the weights of a detector of `class_names` from a run directory, or a pretrained model by name: its best checkpoint, averaged
+    weights where it has them.
 
     Variables of equal name and shape are reused. The outputs of the class layers are copied class by class, by name, and the
     background's too; those of other classes stay new. Returns lines that tell what became of the variables.
@@ -37,14 +38,14 @@ def init_from(detector, class_names, source):
 
 def read_run(run_dir):
     """{name: array} of a run's best checkpoint; averaged weights, where present, win. Raises CheckpointError."""
-    arrays, _ = CheckpointStore(run_dir).load("best")
-    return {name.split("/", 1)[1]: array for kind in ("model/", "ema/") for name, array in arrays.items() if name.startswith(kind)}
+    return weights_of(CheckpointStore(zoo.find_run(run_dir)).load("best")[0])
 
 
 def _read_class_names(run_dir):
-    path = pathlib.Path(run_dir, "classes.json")
+    path = zoo.find_run(run_dir) / "classes.json"
     if not path.is_file():
-        raise FileNotFoundError(f"{run_dir}: not a run directory: no classes.json in it; give the --run_dir of a training")
+        raise FileNotFoundError(f"{run_dir}: not a run directory: no classes.json in it; give the --run_dir of a training or "
+                                f"a pretrained model's name: {', '.join(zoo.names())}")
     return json.loads(path.read_text(encoding="utf-8"))["names"]
 
 

@@ -1,0 +1,68 @@
+"""The pretrained models that come with the package: a folder each, small run directories made by `pack`.
+
+A name from here stands wherever a run directory is asked for.
+"""
+import json
+import pathlib
+import shutil
+import typing
+
+FOLDER = pathlib.Path(__file__).parent
+DEFAULT = "light_head_mobilenet_v2_voc07_144"
+
+
+class Entry(typing.NamedTuple):
+    """A pretrained model."""
+    name: str
+    megabytes: float                # of its weights
+    class_names: typing.List[str]
+    scores: typing.List[str]        # "VOC2007/test: voc07 mAP 0.612", from its evaluations
+
+
+def names():
+    """Names of the models in the package, sorted."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/config.yaml"))
+
+
+def find_run(run_dir):
+    """The folder of a run: `run_dir` itself where a config lies in it, else the model of that name in the package.
+
+    What commands write about such a model, as its evaluations, goes into a folder of its name where they are called."""
+    own = pathlib.Path(run_dir)
+    return FOLDER / own if str(run_dir) in names() and not (own / "config.yaml").exists() else own
+
+
+def entries():
+    """An `Entry` of every model in the package."""
+    return [_entry(FOLDER / name) for name in names()]
+
+
+def pack(run_dir, output, checkpoint="best"):
+    """Writes a small run directory that detects as `run_dir` does, for sharing; returns the path of its weights.
+
+    The averaged weights, where the run has them; kernels in half precision, all else in float32, since statistics of batch norm are
+    often below what half precision can tell from zero. Raises CheckpointError, FileNotFoundError when it is no run directory, and
+    FileExistsError when the output holds a run."""
+    import numpy as np
+
+    from lhrcnn import checkpoints
+    source, output = find_run(run_dir), pathlib.Path(output)
+    arrays, meta = checkpoints.CheckpointStore(source).load(checkpoint)
+    if checkpoints.CheckpointStore(output).steps():
+        raise FileExistsError(f"{output}: already holds checkpoints; give another --output")
+    output.mkdir(parents=True, exist_ok=True)
+    for name in ("config.yaml", "classes.json"):
+        shutil.copyfile(source / name, output / name)
+    values = {f"model/{name}": array.astype(np.float16) if array.ndim > 1 else array for name, array in checkpoints.weights_of(arrays).items()}
+    return checkpoints.CheckpointStore(output).save(values, {"step": meta["step"]})
+
+
+def _entry(folder):
+    scores = []
+    for path in sorted(folder.glob("eval/*.json")):
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        scores += [f"{metrics['data']}: {kind} {key} {metrics[kind][key]:.3f}" for kind, key in
+                   (("voc07", "mAP"), ("voc", "mAP"), ("coco", "AP")) if kind in metrics]
+    classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))["names"]
+    size = sum(path.stat().st_size for path in folder.glob("checkpoints/*.npz"))
+    return Entry(folder.name, size / 1e6, classes, scores)
