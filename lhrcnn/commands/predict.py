@@ -22,7 +22,7 @@ def define(values):
 
 def run(values, arguments):
     """Detects in pictures, draws what was found, and writes it as COCO-style JSON; status 1 if a picture could not be used."""
-    run_dir = values.run_dir or zoo.DEFAULT
+    run_dir = zoo.DEFAULT if not values.run_dir and zoo.DEFAULT in zoo.names() else commands.require(values, "run_dir", "runs/shapes")
     if not arguments:
         raise commands.UsageError("name pictures or folders of pictures, as in `lhrcnn predict photo.jpg`")
     paths, failures = find_pictures(arguments)

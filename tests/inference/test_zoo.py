@@ -83,3 +83,9 @@ def test_predict_takes_the_default_model(tmp_path, capsys):
     Image.fromarray(picture(50, 80)).save(tmp_path / "photo.png")
     assert cli.main(["predict", str(tmp_path / "photo.png"), f"--output={tmp_path / 'out'}", "--score_threshold=0"]) == 0
     assert "1 pictures" in capsys.readouterr().out and (tmp_path / "out" / "photo.jpg").is_file()
+
+
+def test_predict_asks_for_a_run_where_the_default_model_is_not_installed(monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "DEFAULT", "huge")
+    assert cli.main(["predict", "photo.jpg"]) == 2
+    assert "--run_dir is missing" in capsys.readouterr().err
