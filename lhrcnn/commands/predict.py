@@ -24,7 +24,7 @@ def run(values, arguments):
     """Detects in pictures, draws what was found, and writes it as COCO-style JSON; status 1 if a picture could not be used."""
     run_dir = zoo.DEFAULT if not values.run_dir and zoo.DEFAULT in zoo.names() else commands.require(values, "run_dir", "runs/shapes")
     if not arguments:
-        raise commands.UsageError("name pictures or folders of pictures, as in `lhrcnn predict photo.jpg`")
+        raise commands.UsageError("name pictures or folders of pictures, as in `lhrcnn predict photo.jpg --run_dir runs/shapes`")
     paths, failures = find_pictures(arguments)
     num_inputs = len(paths) + len(failures)
     output = pathlib.Path(values.output)
