@@ -79,7 +79,7 @@ class BackboneConfig:
     style: str = option("pytorch", "ResNets: units halve the resolution in their 3x3 (pytorch) or first 1x1 (caffe)", ["pytorch", "caffe"])
     dilation: int = option(1, "ResNets and MobileNetV2: dilation of a last stage of stride 16 (2: DC5, Light-Head L, and what pretrained "
                                "weights of stride 32 expect)", minimum=1)
-    top_conv: bool = option(False, "MobileNetV2: c5 is what its classifier sees, 1280 channels of a last 1x1 convolution, and not the 320 before")
+    top_conv: bool = option(False, "MobileNetV2: c5 is what its classifier sees, the 1280 channels of a last 1x1 convolution")
     stem_pool: str = option("symmetric", "ResNets: padding of the max pool; same: TensorFlow's, of TF-slim's checkpoints", ["symmetric", "same"])
     pixel_mean: typing.List[float] = option([], "RGB means subtracted from 0-255 pixels; empty: those of the backbone's usual weights")
     pixel_std: typing.List[float] = option([], "RGB deviations pixels are divided by; empty: those of the backbone's usual weights")
@@ -127,7 +127,7 @@ class HeadConfig:
     """The second stage: features of each proposal, scores and boxes."""
     kind: str = option("light", "light: Light-Head R-CNN; fc: Faster R-CNN with FCs; stage5: with the ResNet's last stage; rfcn: R-FCN",
                        ["light", "fc", "stage5", "rfcn"])
-    levels: typing.List[str] = option(["c5"], "maps it reads, of the backbone or the pyramid, finest first; with several, a box goes to the level of its size")
+    levels: typing.List[str] = option(["c5"], "maps it reads, as rpn.levels, finest first; with several, a box goes to the level of its size")
     finest_scale: float = option(56.0, "several levels: boxes up to twice this side in px go to the first, up to four times to the next, ...",
                                  minimum=1)
     skip_channels: int = option(0, "fc and stage5: pool each box from all levels, normalised, and reduce them to this many; 0: do not", minimum=0)
