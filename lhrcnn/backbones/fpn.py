@@ -21,7 +21,8 @@ def with_fpn(backbone, config):
         extra = f"p{int(last[1:]) + 1}"
         maps[extra] = tf.keras.layers.MaxPool2D(1, 2, name=f"fpn_output_{extra}")(maps[last])
         strides[extra] = 2 * strides[last]
-    return layers.Backbone(backbone.model.input, *({name: values[name] for name in sorted(maps)} for values in (maps, strides)),
+    names = sorted(maps)
+    return layers.Backbone(backbone.model.input, {name: maps[name] for name in names}, {name: strides[name] for name in names},
                            backbone.pixel_mean, backbone.pixel_std, (*backbone.stages, "fpn"))
 
 

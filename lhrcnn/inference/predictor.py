@@ -180,12 +180,7 @@ def require_own_proposals(config):
 
 def _load_one(run_dir, checkpoint, overrides):
     """The `Run` of one directory, with its TwoStageDetector."""
-    run_dir = zoo.find_run(run_dir)
-    missing = [name for name in ("config.yaml", "classes.json") if not (run_dir / name).is_file()]
-    if missing:
-        there = "no such folder" if not run_dir.is_dir() else f"no {' and no '.join(missing)} in it"
-        raise FileNotFoundError(f"{run_dir}: not a run directory: {there}; give the --run_dir of a training, which writes these "
-                                f"files, or the name of a pretrained model: {', '.join(zoo.names()) or 'there are none here'}")
+    run_dir = zoo.find_run(run_dir, zoo.RUN_FILES)
     config = configuration.load(run_dir / "config.yaml", overrides)
     config.model.backbone.weights = ""  # the checkpoint has them all
     names, category_ids = _read_classes(run_dir / "classes.json")

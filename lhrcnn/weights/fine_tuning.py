@@ -42,10 +42,7 @@ def read_run(run_dir):
 
 
 def _read_class_names(run_dir):
-    path = zoo.find_run(run_dir) / "classes.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{run_dir}: not a run directory: no classes.json in it; give the --run_dir of a training or "
-                                f"a pretrained model's name: {', '.join(zoo.names())}")
+    path = zoo.find_run(run_dir, ["classes.json"]) / "classes.json"
     return json.loads(path.read_text(encoding="utf-8"))["names"]
 
 

@@ -9,6 +9,7 @@ import typing
 
 FOLDER = pathlib.Path(__file__).parent
 DEFAULT = "light_head_mobilenet_v2_voc07_144"
+RUN_FILES = ("config.yaml", "classes.json")  # what every run directory has beside its checkpoints
 
 
 class Entry(typing.NamedTuple):
@@ -24,12 +25,19 @@ def names():
     return sorted(path.parent.name for path in FOLDER.glob("*/config.yaml"))
 
 
-def find_run(run_dir):
+def find_run(run_dir, needed=()):
     """The folder of a run: `run_dir` itself where a config lies in it, else the model of that name in the package.
 
-    What commands write about such a model, as its evaluations, goes into a folder of its name where they are called."""
+    What commands write about such a model, as its evaluations, goes into a folder of its name where they are called.
+    Raises FileNotFoundError where one of the files `needed` is not in the folder."""
     own = pathlib.Path(run_dir)
-    return FOLDER / own if str(run_dir) in names() and not (own / "config.yaml").exists() else own
+    folder = FOLDER / own if str(run_dir) in names() and not (own / "config.yaml").exists() else own
+    missing = [name for name in needed if not (folder / name).is_file()]
+    if missing:
+        there = "no such folder" if not folder.is_dir() else f"no {' and no '.join(missing)} in it"
+        raise FileNotFoundError(f"{folder}: not a run directory: {there}; give the --run_dir of a training, which writes these "
+                                f"files, or the name of a pretrained model: {', '.join(names()) or 'there are none here'}")
+    return folder
 
 
 def entries():
@@ -46,12 +54,12 @@ def pack(run_dir, output, checkpoint="best"):
     import numpy as np
 
     from lhrcnn import checkpoints
-    source, output = find_run(run_dir), pathlib.Path(output)
+    source, output = find_run(run_dir, RUN_FILES), pathlib.Path(output)
     arrays, meta = checkpoints.CheckpointStore(source).load(checkpoint)
     if checkpoints.CheckpointStore(output).steps():
         raise FileExistsError(f"{output}: already holds checkpoints; give another --output")
     output.mkdir(parents=True, exist_ok=True)
-    for name in ("config.yaml", "classes.json"):
+    for name in RUN_FILES:
         shutil.copyfile(source / name, output / name)
     values = {f"model/{name}": array.astype(np.float16) if array.ndim > 1 else array for name, array in checkpoints.weights_of(arrays).items()}
     return checkpoints.CheckpointStore(output).save(values, {"step": meta["step"]})
