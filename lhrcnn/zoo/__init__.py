@@ -49,18 +49,20 @@ def pack(run_dir, output, checkpoint="best"):
     """Writes a small run directory that detects as `run_dir` does, for sharing; returns the path of its weights.
 
     The averaged weights, where the run has them; kernels in half precision, all else in float32, since statistics of batch norm are
-    often below what half precision can tell from zero. Raises CheckpointError, FileNotFoundError when it is no run directory, and
+    often below what half precision can tell from zero. Folders of this machine are left out of the config. Raises CheckpointError, FileNotFoundError when it is no run directory, and
     FileExistsError when the output holds a run."""
     import numpy as np
 
-    from lhrcnn import checkpoints
+    from lhrcnn import checkpoints, config as configs
     source, output = find_run(run_dir, RUN_FILES), pathlib.Path(output)
     arrays, meta = checkpoints.CheckpointStore(source).load(checkpoint)
     if checkpoints.CheckpointStore(output).steps():
         raise FileExistsError(f"{output}: already holds checkpoints; give another --output")
     output.mkdir(parents=True, exist_ok=True)
-    for name in RUN_FILES:
-        shutil.copyfile(source / name, output / name)
+    config = configs.load(source / "config.yaml")
+    config.data.dir, config.data.cache_dir = pathlib.Path(config.data.dir).name, ""
+    configs.save(config, output / "config.yaml")
+    shutil.copyfile(source / "classes.json", output / "classes.json")
     values = {f"model/{name}": array.astype(np.float16) if array.ndim > 1 else array for name, array in checkpoints.weights_of(arrays).items()}
     return checkpoints.CheckpointStore(output).save(values, {"step": meta["step"]})
 

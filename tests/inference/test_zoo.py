@@ -1,5 +1,6 @@
 """Pretrained models: small run directories, found by name."""
 import json
+import shutil
 
 import numpy as np
 from PIL import Image
@@ -7,7 +8,7 @@ import pytest
 
 import lhrcnn
 from inference.conftest import NAMES, picture
-from lhrcnn import checkpoints, cli, zoo
+from lhrcnn import checkpoints, cli, config as configs, zoo
 from lhrcnn.weights.fine_tuning import read_run
 
 
@@ -35,6 +36,17 @@ def test_a_packed_run_is_small_and_detects_the_same(packed, run_dir):
     averaged = read_run(run_dir)
     for name, array in checkpoints.weights_of(arrays).items():
         np.testing.assert_allclose(array, averaged[name], rtol=1e-3, atol=1e-7, err_msg=name)
+
+
+def test_a_packed_run_names_no_folder_of_this_machine(run_dir, tmp_path):
+    config = configs.load(run_dir / "config.yaml", ["data.dir=/home/someone/VOCdevkit", "data.cache_dir=/home/someone/cache"])
+    source = shutil.copytree(run_dir, tmp_path / "source")
+    configs.save(config, source / "config.yaml")
+    zoo.pack(source, tmp_path / "packed")
+    packed = configs.load(tmp_path / "packed" / "config.yaml")
+    assert (packed.data.dir, packed.data.cache_dir) == ("VOCdevkit", "")
+    packed.data.dir, packed.data.cache_dir = config.data.dir, config.data.cache_dir
+    assert packed == config
 
 
 def test_a_name_stands_for_a_run_directory(packed):
