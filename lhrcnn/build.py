@@ -46,6 +46,7 @@ def build_backbone(options):
     backbone = BACKBONES[options.name](options)
     backbone.pixel_mean = options.pixel_mean or backbone.pixel_mean
     backbone.pixel_std = options.pixel_std or backbone.pixel_std
+    backbone.strides = {level: stride // options.enlarge for level, stride in backbone.strides.items()}
     return backbone
 
 

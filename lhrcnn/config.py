@@ -75,6 +75,7 @@ class BackboneConfig:
     batch_norm_momentum: float = option(0.97, "share of the old running statistics kept a step")
     width: float = option(1.0, "multiplier of the channels", minimum=0)
     out_stride: int = option(16, "stride of the last map: 16 (its stage keeps the resolution) or 32", [16, 32])
+    enlarge: int = option(1, "times small pictures are enlarged for it; 2: features finer, strides half and about four times the work", [1, 2])
     last_level: str = option("c5", "deepest map; c4 leaves a ResNet's last stage to the stage5 head", ["c5", "c4"])
     style: str = option("pytorch", "ResNets: units halve the resolution in their 3x3 (pytorch) or first 1x1 (caffe)", ["pytorch", "caffe"])
     dilation: int = option(1, "ResNets and MobileNetV2: dilation of a last stage of stride 16 (2: DC5, Light-Head L, and what pretrained "

@@ -83,6 +83,14 @@ class MaxPool(tf.keras.layers.Layer):
         return tf.nn.max_pool2d(x, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
 
 
+def picture(config):
+    """(the input of a backbone, float32 pictures [B, H, W, 3], what its first layer takes: them with config.enlarge times the sides)."""
+    image = tf.keras.Input([None, None, 3], name="image")
+    if config.enlarge == 1:
+        return image, image
+    return image, tf.keras.layers.UpSampling2D(config.enlarge, interpolation="bilinear", name="enlarge")(image)
+
+
 def conv(x, channels, size, name, config, activation="relu", **options):
     """Convolution, batch norm and activation of x [B, h, w, C]; `options` as of `ConvNorm`."""
     x = ConvNorm(config, channels, size, name, **options)(x)

@@ -13,16 +13,16 @@ def mobilenet_v2(config):
     and config.out_stride; at 16 the last stage keeps the resolution, and behind its first unit has config.dilation.
 
     `config` is a BackboneConfig; with config.top_conv c5 is the last 1x1 convolution's, 1280 channels wide or, at a width above 1, more."""
-    image = tf.keras.Input([None, None, 3], name="image")
-    x = layers.conv(image, _channels(32, config), 3, "block0", config, strides=2, activation="relu6")
+    image, x = layers.picture(config)
+    x = layers.conv(x, _channels(32, config), 3, "block0", config, strides=2, activation="relu6")
     maps, index = {}, 0
     for expansion, channels, repeats, stride in BLOCKS:
         for repeat in range(repeats):
             index += 1
-            own_stride, dilation = stride if repeat == 0 else 1, 1
-            if channels >= 160 and config.out_stride == 16:
-                own_stride, dilation = 1, config.dilation if own_stride == 1 else 1  # units behind the one that had the stride are dilated
-            x = _inverted_residual(x, _channels(channels, config), expansion, own_stride, dilation, f"block{index}", config)
+            own_stride = stride if repeat == 0 else 1
+            keeps = channels >= 160 and config.out_stride == 16
+            dilation = config.dilation if keeps and own_stride == 1 else 1  # behind the unit that would have the stride
+            x = _inverted_residual(x, _channels(channels, config), expansion, 1 if keeps else own_stride, dilation, f"block{index}", config)
             if index in MAP_AFTER:
                 maps[MAP_AFTER[index]] = x
     if config.top_conv:

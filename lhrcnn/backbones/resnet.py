@@ -30,8 +30,8 @@ def resnet(config):
     config.out_stride; c5 at stride 16 has config.dilation in all its units.
 
     `config` is a BackboneConfig; with last_level c4 there is no c5, see `stage5`."""
-    image = tf.keras.Input([None, None, 3], name="image")
-    x = layers.conv(image, layers.scaled(64, config.width), 7, "stem", config, strides=2)
+    image, x = layers.picture(config)
+    x = layers.conv(x, layers.scaled(64, config.width), 7, "stem", config, strides=2)
     pool = tf.keras.layers.MaxPool2D(3, 2, "same", name="stem_pool") if config.stem_pool == "same" else layers.MaxPool(name="stem_pool")
     x = pool(x)
     maps, strides = {}, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}

@@ -14,8 +14,8 @@ def vgg16(config):
 
     `config` is a BackboneConfig. Odd maps are pooled to the smaller half as in torchvision and Keras (the authors' Caffe takes the
     larger); pictures of a side below 16 px are padded, so that any has a map."""
-    image = tf.keras.Input([None, None, 3], name="image")
-    x = AtLeast(16, name="pad")(image)
+    image, x = layers.picture(config)
+    x = AtLeast(16, name="pad")(x)
     maps = {}
     for block, (channels, convolutions) in enumerate(BLOCKS, 1):
         if block > 1:

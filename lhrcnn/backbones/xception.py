@@ -17,8 +17,8 @@ def xception(config):
 
     `config` is a BackboneConfig; c3 and c4 have strides 8 and 16, c5 has config.out_stride (without dilation, as the paper's
     small model)."""
-    image = tf.keras.Input([None, None, 3], name="image")
-    x = layers.conv(image, layers.scaled(STEM_CHANNELS, config.width), 3, "stem", config, strides=2)
+    image, x = layers.picture(config)
+    x = layers.conv(x, layers.scaled(STEM_CHANNELS, config.width), 3, "stem", config, strides=2)
     x = layers.MaxPool(name="stem_pool")(x)
     maps = {}
     for name, channels, units in STAGES:

@@ -11,6 +11,7 @@ from lhrcnn import config as configs
 from lhrcnn.backbones.layers import ConvNorm
 from lhrcnn.backbones.mobilenet import mobilenet_v2
 from lhrcnn.backbones.xception import xception
+from lhrcnn.build import build_backbone
 from lhrcnn.pretraining import classifier
 
 
@@ -44,6 +45,19 @@ def test_mobilenets_top_convolution_is_its_last_map():
     assert maps["c4"].shape == (1, 4, 6, 24) and maps["c5"].shape == (1, 4, 6, 1280)
     wide = mobilenet_v2(configs.BackboneConfig(top_conv=True, width=1.4, out_stride=32)).model(tf.zeros([1, 64, 96, 3]))
     assert wide["c5"].shape == (1, 2, 3, 1792)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "xception", "vgg16", "resnet50"])
+def test_an_enlarged_picture_gives_the_maps_of_one_twice_as_large(name, rng):
+    plain, enlarged = (build_backbone(configs.BackboneConfig(name=name, width=0.25, enlarge=factor)) for factor in (1, 2))
+    enlarged.model.set_weights(plain.model.get_weights())
+    small = rng.normal(size=[1, 32, 48, 3]).astype(np.float32)
+    large = tf.image.resize(small, [64, 96])
+    expected, maps = plain.model(large), enlarged.model(small)
+    assert set(maps) == set(expected) == set(enlarged.strides)
+    for level, stride in enlarged.strides.items():
+        np.testing.assert_allclose(maps[level], expected[level], atol=1e-5)
+        assert maps[level].shape[1:3] == (32 // stride, 48 // stride) and 2 * stride == plain.strides[level]
 
 
 def test_the_small_detector_does_not_dilate():
