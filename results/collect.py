@@ -18,6 +18,7 @@ def main(run_dir, name):
     """Copies a run directory in short."""
     run_dir, output = pathlib.Path(run_dir), HERE / name
     config = configs.load(run_dir / "config.yaml")
+    folder = config.data.dir
     config.data.dir, config.data.cache_dir = pathlib.Path(config.data.dir).name, ""
     output.mkdir(parents=True, exist_ok=True)
     changed = differences(dataclasses.asdict(config), dataclasses.asdict(configs.Config()))
@@ -28,7 +29,8 @@ def main(run_dir, name):
         metrics = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(metrics, dict):  # the others are detections
             (output / "eval").mkdir(exist_ok=True)
-            (output / "eval" / path.name).write_text(json.dumps({**metrics, "run_dir": name}, indent=1), encoding="utf-8")
+            metrics.update(run_dir=name, data=metrics["data"].replace(folder, config.data.dir))
+            (output / "eval" / path.name).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
 
 
 def differences(values, defaults):
