@@ -72,14 +72,15 @@ def metadata(wheel):
         return Parser().parsestr(file.read(name).decode())
 
 
-def test_wheel_holds_package_op_sources_and_configs(wheel):
+def test_wheel_holds_package_op_sources_configs_and_models(wheel):
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
         points = file.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "lhrcnn").rglob("*.py")}
     sources = {f"lhrcnn/ops/csrc/{path.name}" for path in (ROOT / "custom_ops").rglob("*.[hc]*")}
     configs = {f"lhrcnn/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
-    assert sources and configs and modules | sources | configs == {name for name in names if ".dist-info/" not in name}
+    models = {str(path.relative_to(ROOT)) for path in (ROOT / "lhrcnn" / "zoo").glob("*/**/*") if path.is_file() and "__pycache__" not in path.parts}
+    assert sources and configs and models and modules | sources | configs | models == {name for name in names if ".dist-info/" not in name}
     assert "lhrcnn = lhrcnn.cli:main" in points
 
 
