@@ -9,7 +9,7 @@ import sys
 
 import yaml
 
-from lhrcnn import config as configs
+from lhrcnn import config as configs, zoo
 
 HERE = pathlib.Path(__file__).parent
 
@@ -18,10 +18,9 @@ def main(run_dir, name):
     """Copies a run directory in short."""
     run_dir, output = pathlib.Path(run_dir), HERE / name
     config = configs.load(run_dir / "config.yaml")
-    folder = config.data.dir
-    config.data.dir, config.data.cache_dir = pathlib.Path(config.data.dir).name, ""
+    kept = zoo.portable(config)
     output.mkdir(parents=True, exist_ok=True)
-    changed = differences(dataclasses.asdict(config), dataclasses.asdict(configs.Config()))
+    changed = differences(dataclasses.asdict(kept), dataclasses.asdict(configs.Config()))
     (output / "config.yaml").write_text(yaml.safe_dump(changed, sort_keys=False, default_flow_style=None, width=140), encoding="utf-8")
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     (output / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in one_an_epoch(lines)), encoding="utf-8")
@@ -29,7 +28,7 @@ def main(run_dir, name):
         metrics = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(metrics, dict):  # the others are detections
             (output / "eval").mkdir(exist_ok=True)
-            metrics.update(run_dir=name, data=metrics["data"].replace(folder, config.data.dir))
+            metrics.update(run_dir=name, data=metrics["data"].replace(config.data.dir, kept.data.dir))
             (output / "eval" / path.name).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
 
 

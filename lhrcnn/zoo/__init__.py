@@ -2,6 +2,7 @@
 
 A name from here stands wherever a run directory is asked for.
 """
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -49,8 +50,8 @@ def pack(run_dir, output, checkpoint="best"):
     """Writes a small run directory that detects as `run_dir` does, for sharing; returns the path of its weights.
 
     The averaged weights, where the run has them; kernels in half precision, all else in float32, since statistics of batch norm are
-    often below what half precision can tell from zero. Folders of this machine are left out of the config. Raises CheckpointError, FileNotFoundError when it is no run directory, and
-    FileExistsError when the output holds a run."""
+    often below what half precision can tell from zero; the config without folders of this machine. Raises CheckpointError,
+    FileNotFoundError when it is no run directory, and FileExistsError when the output holds a run."""
     import numpy as np
 
     from lhrcnn import checkpoints, config as configs
@@ -59,12 +60,16 @@ def pack(run_dir, output, checkpoint="best"):
     if checkpoints.CheckpointStore(output).steps():
         raise FileExistsError(f"{output}: already holds checkpoints; give another --output")
     output.mkdir(parents=True, exist_ok=True)
-    config = configs.load(source / "config.yaml")
-    config.data.dir, config.data.cache_dir = pathlib.Path(config.data.dir).name, ""
-    configs.save(config, output / "config.yaml")
+    configs.save(portable(configs.load(source / "config.yaml")), output / "config.yaml")
     shutil.copyfile(source / "classes.json", output / "classes.json")
     values = {f"model/{name}": array.astype(np.float16) if array.ndim > 1 else array for name, array in checkpoints.weights_of(arrays).items()}
     return checkpoints.CheckpointStore(output).save(values, {"step": meta["step"]})
+
+
+def portable(config):
+    """A copy of a Config that names no folder of this machine: the data set's by its last name alone, and no cache."""
+    data = dataclasses.replace(config.data, dir=pathlib.Path(config.data.dir).name, cache_dir="")
+    return dataclasses.replace(config, data=data)
 
 
 def _entry(folder):
