@@ -1,5 +1,6 @@
 // TensorFlow op LhrcnnBestPair, LocNet's exhaustive search over pairs of cells, for the CPU.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -23,15 +24,13 @@ absl::Status PairShape(InferenceContext* c) {
   ShapeHandle terms;
   TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 3, &terms));
   c->set_output(0, c->Matrix(c->Dim(terms, 0), 2));
-  c->set_output(1, c->Vector(c->Dim(terms, 0)));
   return absl::OkStatus();
 }
 
-// terms [n, Q, M]: a row `inside`, rows `first` and `last`, or all three -> cells [n, 2], score [n].
+// terms [n, Q, M]: a row `inside`, rows `first` and `last`, or all three -> cells [n, 2], whole numbers or NaN.
 REGISTER_OP("LhrcnnBestPair")
     .Input("terms: float")
-    .Output("cells: int32")
-    .Output("score: float")
+    .Output("cells: float")
     .Attr("limit: float")
     .Attr("inside: bool")
     .Attr("borders: bool")
@@ -39,35 +38,35 @@ REGISTER_OP("LhrcnnBestPair")
 
 // Boxes worked on at once, a lane each.
 constexpr int kLanes = 8;
+constexpr float kNone = -std::numeric_limits<float>::infinity(), kNaN = std::numeric_limits<float>::quiet_NaN();
+
+float Limited(float term, float limit) { return term < -limit ? -limit : term > limit ? limit : term; }
 
 // For up to kLanes boxes, terms [lanes, Q, M]: the pair first < last of the largest first[a] + inside[a] + ... + inside[b] +
 // last[b], each term limited to [-limit, limit]. One pass that keeps the best first cell up to each place compares as an
-// exhaustive search does; a sum that is NaN is never the best. `buffer` has room for kLanes * Q * M numbers.
-template <bool kInside, bool kBorders>
-void BestPairs(const float* terms, int lanes, int cells, float limit, float* buffer, int32_t* pairs, float* scores) {
-  const int size = (kInside + 2 * kBorders) * cells;
+// exhaustive search does; a sum that is NaN is never the best, and NaN is found where all are. `buffer` has room for
+// kLanes * Q * M numbers.
+template <bool kBorders>
+void BestSums(const float* terms, int lanes, int cells, float limit, float* buffer, float* pairs) {
+  const int size = (1 + 2 * kBorders) * cells;
   for (int lane = 0; lane < lanes; ++lane) {
     for (int i = 0; i < size; ++i) buffer[i * kLanes + lane] = terms[lane * size + i];
   }
-  const float* inside = buffer;
-  const float* first = buffer + (kInside ? cells * kLanes : 0);
-  const float* last = first + cells * kLanes;
-  const auto limited = [limit](float term) { return term < -limit ? -limit : term > limit ? limit : term; };
+  const float *inside = buffer, *first = buffer + cells * kLanes, *last = first + cells * kLanes;
 
   float sum[kLanes], start[kLanes], score[kLanes];  // sum: inside[0] + ... + inside[cell]
-  int32_t start_cell[kLanes] = {}, first_cell[kLanes] = {}, last_cell[kLanes];
+  int32_t start_cell[kLanes] = {}, first_cell[kLanes] = {}, last_cell[kLanes] = {};
   for (int lane = 0; lane < kLanes; ++lane) {
-    sum[lane] = kInside ? limited(inside[lane]) : 0;
-    start[lane] = kBorders ? limited(first[lane]) : 0;
-    score[lane] = -std::numeric_limits<float>::infinity();
-    last_cell[lane] = 1;
+    sum[lane] = Limited(inside[lane], limit);
+    start[lane] = kBorders ? Limited(first[lane], limit) : 0;
+    score[lane] = kNone;
   }
   for (int cell = 1; cell < cells; ++cell) {
     for (int lane = 0; lane < kLanes; ++lane) {
       const int i = cell * kLanes + lane;
-      const float new_start = (kBorders ? limited(first[i]) : 0) - sum[lane];
-      if (kInside) sum[lane] += limited(inside[i]);
-      const float total = start[lane] + sum[lane] + (kBorders ? limited(last[i]) : 0);
+      const float new_start = (kBorders ? Limited(first[i], limit) : 0) - sum[lane];
+      sum[lane] += Limited(inside[i], limit);
+      const float total = start[lane] + sum[lane] + (kBorders ? Limited(last[i], limit) : 0);
       const bool best = total > score[lane], best_start = new_start > start[lane];
       score[lane] = best ? total : score[lane];
       first_cell[lane] = best ? start_cell[lane] : first_cell[lane];
@@ -77,9 +76,48 @@ void BestPairs(const float* terms, int lanes, int cells, float limit, float* buf
     }
   }
   for (int lane = 0; lane < lanes; ++lane) {
-    pairs[2 * lane] = first_cell[lane];
-    pairs[2 * lane + 1] = last_cell[lane];
-    scores[lane] = score[lane];
+    const bool found = score[lane] > kNone;
+    pairs[2 * lane] = found ? first_cell[lane] : kNaN;
+    pairs[2 * lane + 1] = found ? last_cell[lane] : kNaN;
+  }
+}
+
+// As BestSums for terms [lanes, 2, M] of the largest sigmoid(first[a]) * sigmoid(last[b]). Only a last cell as high as all
+// after it can be in the best pair, with the highest first cell before it: few sigmoids are needed.
+void BestProducts(const float* terms, int lanes, int cells, float limit, float* buffer, float* pairs) {
+  const auto probability = [limit](float term) { return 1 / (1 + std::exp(-Limited(term, limit))); };
+  float *highest_before = buffer, *highest_after = buffer + cells;  // cells
+  for (int lane = 0; lane < lanes; ++lane, terms += 2 * cells, pairs += 2) {
+    const float *first = terms, *last = terms + cells;
+    float highest = Limited(first[0], limit);
+    float highest_cell = 0;
+    int found = 0;
+    for (int cell = 1; cell < cells; ++cell) {
+      highest_before[cell] = highest_cell;
+      const float term = Limited(first[cell], limit);
+      const bool higher = term > highest;
+      highest_cell = higher ? static_cast<float>(cell) : highest_cell;
+      highest = higher ? term : highest;
+    }
+    highest = kNone;
+    for (int cell = cells - 1; cell > 0; --cell) {
+      highest_after[found] = cell;
+      const float term = Limited(last[cell], limit);
+      const bool as_high = term >= highest;
+      found += as_high;
+      highest = as_high ? term : highest;
+    }
+    float score = kNone;
+    pairs[0] = pairs[1] = kNaN;
+    for (int i = 0; i < found; ++i) {
+      const int b = static_cast<int>(highest_after[i]), a = static_cast<int>(highest_before[b]);
+      const float product = probability(first[a]) * probability(last[b]);
+      if (product >= score) {
+        score = product;
+        pairs[0] = a;
+        pairs[1] = b;
+      }
+    }
   }
 }
 
@@ -93,7 +131,7 @@ class BestPairOp : public tf::OpKernel {
     OP_REQUIRES(context, inside || borders,
                 absl::InvalidArgumentError("inside or borders must be true"));
     rows_ = inside + 2 * borders;
-    best_pairs_ = !borders ? BestPairs<true, false> : inside ? BestPairs<true, true> : BestPairs<false, true>;
+    best_pairs_ = !borders ? BestSums<false> : inside ? BestSums<true> : BestProducts;
   }
 
   void Compute(tf::OpKernelContext* context) override {
@@ -104,19 +142,17 @@ class BestPairOp : public tf::OpKernel {
                     "terms must be [n, ", rows_, ", at least 2 cells], got shape ", terms.shape().DebugString())));
     const int64_t number = terms.dim_size(0);
     const int cells = static_cast<int>(terms.dim_size(2));
-    tf::Tensor *pairs, *scores;
+    tf::Tensor* pairs;
     OP_REQUIRES_OK(context, context->allocate_output(0, {number, 2}, &pairs));
-    OP_REQUIRES_OK(context, context->allocate_output(1, {number}, &scores));
     const float* input = terms.flat<float>().data();
-    int32_t* pair = pairs->flat<int32_t>().data();
-    float* score = scores->flat<float>().data();
+    float* pair = pairs->flat<float>().data();
     const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
     const int64_t blocks = (number + kLanes - 1) / kLanes;
     tf::Shard(workers.num_threads, workers.workers, blocks, 3 * kLanes * rows_ * cells, [&](int64_t begin, int64_t end) {
       std::vector<float> buffer(kLanes * rows_ * cells);
       for (int64_t i = begin * kLanes; i < std::min(end * kLanes, number); i += kLanes) {
         const int lanes = static_cast<int>(std::min<int64_t>(kLanes, number - i));
-        best_pairs_(input + i * rows_ * cells, lanes, cells, limit_, buffer.data(), pair + 2 * i, score + i);
+        best_pairs_(input + i * rows_ * cells, lanes, cells, limit_, buffer.data(), pair + 2 * i);
       }
     });
   }
@@ -124,7 +160,7 @@ class BestPairOp : public tf::OpKernel {
  private:
   int rows_;
   float limit_;
-  void (*best_pairs_)(const float*, int, int, float, float*, int32_t*, float*);
+  void (*best_pairs_)(const float*, int, int, float, float*, float*);
 };
 
 REGISTER_KERNEL_BUILDER(Name("LhrcnnBestPair").Device(tf::DEVICE_CPU), BestPairOp);

@@ -126,20 +126,15 @@ def localisation_loss(logits, targets, model):
 
 
 def likeliest_boxes(logits, regions, model, implementation="auto"):
-    """Boxes [..., 4] px of the highest likelihood over all pairs of cells first < last of each axis; NaN for logits that are NaN.
+    """Boxes [..., 4] px of the highest likelihood over all pairs of cells first < last of each axis; NaN where logits are.
 
     logits [..., 2, Q, M]; regions [..., 4] px; implementation as in `best_pair`. Probabilities count as at least 1e-4. "in_out" and
-    "combined" add up log-odds (which differ from the log-likelihood by a constant), "borders" log-probabilities of the two cells, as
-    the authors' code does."""
+    "combined" add up log-odds (which differ from the log-likelihood by a constant), "borders" multiplies the probabilities of the two
+    cells, as the authors' code does."""
     terms, limit = tf.reshape(logits, [-1, *logits.shape[-2:]]), math.log(1 / MIN_PROBABILITY - 1)
-    if model == "borders":
-        terms, limit = tf.math.log(tf.sigmoid(terms)), -math.log(MIN_PROBABILITY)
-    cells, score = best_pair(terms, limit, inside="inside" in MODELS[model], borders="first" in MODELS[model],
-                             implementation=implementation)
-    shape = tf.shape(logits)[:-2]
-    cells = tf.reshape(tf.cast(cells, tf.float32), tf.concat([shape, [2]], 0))
-    boxes = _boxes(cells[..., 0], cells[..., 1], regions, logits.shape[-1])
-    return tf.where(tf.reduce_all(tf.math.is_finite(tf.reshape(score, shape)), -1, keepdims=True), boxes, float("nan"))
+    cells = best_pair(terms, limit, inside="inside" in MODELS[model], borders="first" in MODELS[model], implementation=implementation)
+    cells = tf.reshape(cells, tf.concat([tf.shape(logits)[:-2], [2]], 0))
+    return _boxes(cells[..., 0], cells[..., 1], regions, logits.shape[-1])
 
 
 def threshold_boxes(logits, regions, threshold):
@@ -151,11 +146,12 @@ def threshold_boxes(logits, regions, threshold):
     number = tf.range(cells)
     first_cell, last_cell = (tf.reduce_min(tf.where(active, number, cells), -1), tf.reduce_max(tf.where(active, number, -1), -1))
     found = tf.reduce_all(last_cell > first_cell, -1)
-    return tf.where(found[..., None], _boxes(first_cell, last_cell, regions, cells), 0.0)
+    boxes = _boxes(tf.cast(first_cell, tf.float32), tf.cast(last_cell, tf.float32), regions, cells)
+    return tf.where(found[..., None], boxes, 0.0)
 
 
 def _boxes(first_cell, last_cell, regions, cells):
     """Boxes [..., 4] px between the middles of cells [..., 2]."""
-    share = (tf.cast(tf.concat([first_cell, last_cell], -1), tf.float32) + 0.5) / cells
+    share = (tf.concat([first_cell, last_cell], -1) + 0.5) / cells
     size = regions[..., 2:] - regions[..., :2]
     return tf.concat([regions[..., :2]] * 2, -1) + share * tf.concat([size] * 2, -1)
