@@ -17,7 +17,8 @@ _CHARACTERS = sorted(set(_LETTERS + _LETTERS.upper() + "0123456789&!.-"))
 _LONGEST_SIDE = 480             # px of a picture, to which larger ones are shrunk
 _MAX_LINES, _MAX_WORDS = 6, 3   # of a picture, of a line
 _HEIGHTS = (10, 64)             # px of a font
-_MIN_CONTRAST = 50              # mean difference of a word's colour from what lies under it, grey levels
+_LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue
+_MIN_CONTRAST = 60              # difference of a word's luminance from the mean of what lies under it, of 255
 _GAP = 4                        # px between lines
 
 
@@ -132,5 +133,5 @@ def _colour(rng, background):
     """A colour [3] that stands out from another."""
     while True:
         colour = rng.uniform(0, 255, 3)
-        if np.abs(colour - background).mean() >= _MIN_CONTRAST:
+        if abs((colour - background) @ _LUMINANCE) >= _MIN_CONTRAST:
             return colour
