@@ -16,16 +16,22 @@ class SkipPooling(tf.keras.layers.Layer):
 
     def __init__(self, channels, init_std, name="skip"):
         super().__init__(name=name)
-        self.reduce = tf.keras.layers.Conv2D(channels, 1, kernel_initializer=initializer(init_std), name="reduce")
+        self.channels, self.initializer = channels, initializer(init_std)
 
     def build(self, shapes):
-        self.scales = [self.add_weight(f"scale{index}", [shape[-1]], initializer=tf.keras.initializers.Constant(20.0))
-                       for index, shape in enumerate(shapes)]
+        sizes = [shape[-1] for shape in shapes]
+        self.scales = [self.add_weight(f"scale{index}", [size], initializer=tf.keras.initializers.Constant(20.0))
+                       for index, size in enumerate(sizes)]
+        self.kernel = self.add_weight("kernel", [sum(sizes), self.channels], initializer=self.initializer)
+        self.bias = self.add_weight("bias", [self.channels], initializer="zeros")
 
     def call(self, pooled):
         """[n, P, P, channels] of a list of [n, P, P, C]."""
-        normalised = [tf.math.l2_normalize(x, -1) * tf.cast(scale, x.dtype) for x, scale in zip(pooled, self.scales)]
-        return tf.nn.relu(self.reduce(tf.concat(normalised, -1)))
+        kernels = tf.split(self.kernel, [scale.shape[0] for scale in self.scales])
+        # The norm, one number a bin, divides what the convolution makes of a map: as good as dividing the map, and the outputs are fewer.
+        reduced = [tf.tensordot(x, kernel * scale[:, None], 1) * tf.math.rsqrt(tf.maximum(tf.reduce_sum(x * x, -1, keepdims=True), 1e-12))
+                   for x, kernel, scale in zip(pooled, kernels, self.scales)]
+        return tf.nn.relu(tf.add_n(reduced) + self.bias)
 
 
 class RoIPooling(tf.keras.layers.Layer):
