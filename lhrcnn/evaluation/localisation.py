@@ -22,8 +22,9 @@ def localisation_recall(detector, dataset, config, levels=LEVELS, seed=0):
     localise = tf.function(lambda *inputs: _localise(detector, *inputs), reduce_retracing=True)
     reached = [[] for _ in levels]
     for batch in evaluation_batches(dataset, config.data, config.eval.batch_size):
-        image_ids, classes, ignore = (batch[name].numpy() for name in ("image_id", "classes", "ignore"))
-        truth, sizes = batch["boxes"].numpy(), batch["image_size"].numpy()
+        image_ids, sizes = (batch[name].numpy() for name in ("image_id", "image_size"))
+        most = max(1, (batch["classes"].numpy() >= 0).sum(1).max())  # padding comes last; pooling for it would take most of the time
+        truth, classes, ignore = (batch[name].numpy()[:, :most] for name in ("boxes", "classes", "ignore"))
         inputs = np.stack([moved_boxes(boxes, size, levels, np.random.default_rng([seed, max(image_id, 0)]))
                            for boxes, size, image_id in zip(truth, sizes, image_ids)])  # [B, M, V, 4]
         every = np.repeat(classes, len(levels), 1)
