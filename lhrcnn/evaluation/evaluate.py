@@ -35,7 +35,7 @@ def detect_dataset(detector, dataset, config, strategy=None, progress=True):
     config.eval.batch_size pictures (rounded up to a multiple of them). Results do not depend on batch size or strategy.
     Raises DataError naming each picture that cannot be read."""
     records = {record.image_id: record for record in dataset.records}
-    parts = [_on_disk(results, records) for results in results_of(detector, _detect, dataset, config, strategy, progress)]
+    parts = [on_disk(results, records) for results in results_of(detector, _detect, dataset, config, strategy, progress)]
     return in_order_of(dataset, concatenate(parts))
 
 
@@ -82,7 +82,7 @@ def _function(detector, find, strategy, spec):
     return functions[key]
 
 
-def _on_disk(results, records):
+def on_disk(results, records):
     """The `Detections` of one batch: without padding and filling pictures, boxes in px of the pictures on disk."""
     image_ids = results["image_id"]
     sizes = np.asarray([(records[i].height, records[i].width) if i in records else (0, 0) for i in image_ids.tolist()], np.float32)
