@@ -3,7 +3,7 @@ import math
 
 import tensorflow as tf
 
-from lhrcnn.ops.library import compiled_ops
+from lhrcnn.ops.compiled import compiled_ops
 
 
 def best_pair(terms, limit, *, inside, borders, implementation="auto"):

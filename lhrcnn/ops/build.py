@@ -48,7 +48,7 @@ class BuildPlan:
     nvcc: Optional[str]
     architectures: List[str]
     stamp: str
-    library: Path
+    path: Path
 
 
 def custom_op_disabled() -> bool:
@@ -121,19 +121,19 @@ def build_op(force: bool = False, verbose: bool = False) -> Path:
       OpBuildError: there is no compiler, it failed, or the cache cannot be written.
     """
     plan = plan_build()
-    if not force and read_stamp(plan.library) == plan.stamp:
-        return plan.library
+    if not force and read_stamp(plan.path) == plan.stamp:
+        return plan.path
     try:
-        plan.library.parent.mkdir(parents=True, exist_ok=True)
-        with open(plan.library.parent / "build.lock", "w") as lock:
+        plan.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(plan.path.parent / "build.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if force or read_stamp(plan.library) != plan.stamp:
+            if force or read_stamp(plan.path) != plan.stamp:
                 _build(plan, verbose)
     except OSError as error:
         raise OpBuildError(
-            f"The cache folder {plan.library.parent} cannot be used ({error}). Set LHRCNN_CACHE "
+            f"The cache folder {plan.path.parent} cannot be used ({error}). Set LHRCNN_CACHE "
             "to a folder that can be written.") from error
-    return plan.library
+    return plan.path
 
 
 def _sources(folder: Path, *endings: str) -> List[Path]:
@@ -190,7 +190,7 @@ def _build(plan: BuildPlan, verbose: bool) -> None:
     compiler = _find_compiler()
     logging.info("Building the RoI ops for %s; this happens once.", plan.stamp)
     # In the cache's own file system, so that the last step is one atomic rename.
-    with tempfile.TemporaryDirectory(dir=plan.library.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=plan.path.parent) as folder:
         linker = [compiler]
         compile_cc = [compiler, *_CXX_FLAGS, *_processor_flags(), *tf.sysconfig.get_compile_flags(),
                       f'-DLHRCNN_BUILD_STAMP="<lhrcnn-op {plan.stamp}>"']
@@ -208,7 +208,7 @@ def _build(plan: BuildPlan, verbose: bool) -> None:
                 [*commands[source], "-c", str(source), "-o", built], verbose), commands, objects))
         built = os.path.join(folder, "built.so")
         _run([*linker, "-shared", *objects, *tf.sysconfig.get_link_flags(), "-o", built], verbose)
-        os.replace(built, plan.library)
+        os.replace(built, plan.path)
 
 
 def _run(command: List[str], verbose: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.ops.library import custom_op_available, custom_op_status, library  # noqa: F401  the first two for users of the op
+from lhrcnn.ops.compiled import custom_op_available, custom_op_status, library  # noqa: F401  the first two for users of the op
 
 _POOLS = ("avg", "max")
 _CHANNEL_ORDERS = ("bin_major", "channel_major")

@@ -6,7 +6,7 @@ size of their crops, S samples along a side of a bin.
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.ops.library import compiled_ops, library
+from lhrcnn.ops.compiled import compiled_ops, library
 from lhrcnn.ops.roi_pooling import checked, pool_in_chunks
 
 

@@ -56,7 +56,7 @@ def test_no_boxes(implementation):
 
 
 def test_wrong_rows_are_an_error():
-    from lhrcnn.ops.library import custom_op_available
+    from lhrcnn.ops.compiled import custom_op_available
     if not custom_op_available():
         pytest.skip("the compiled op cannot be had")
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"terms must be \[n, 3, at least 2 cells\]"):

@@ -90,7 +90,7 @@ def test_a_library_for_another_tensorflow_is_built_again(fake_compiler, monkeypa
         assert build.build_op() == path
         assert build.read_stamp(path) == stamp and fake_compiler() == before + STEPS
     monkeypatch.setattr(tf, "__version__", "2.99.0")
-    assert build.plan_build().library != path
+    assert build.plan_build().path != path
 
 
 def test_changed_sources_are_built_again(fake_compiler, monkeypatch, tmp_path):
@@ -98,10 +98,10 @@ def test_changed_sources_are_built_again(fake_compiler, monkeypatch, tmp_path):
     copy = tmp_path / "sources"
     shutil.copytree(build.source_dir(), copy)
     monkeypatch.setattr(build, "source_dir", lambda: copy)
-    assert build.plan_build().library == path
+    assert build.plan_build().path == path
     with open(copy / "psroi_align" / "psroi_align.h", "a") as header:
         header.write("// changed\n")
-    assert build.plan_build().library != path
+    assert build.plan_build().path != path
 
 
 def test_cache_folder(monkeypatch, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from lhrcnn.ops import roi_pooling
-from lhrcnn.ops.library import compiled_ops
+from lhrcnn.ops.compiled import compiled_ops
 from lhrcnn.ops.psroi_align import custom_op_available, custom_op_status
 from lhrcnn.ops.roi_align import roi_align
 from lhrcnn.ops.roi_pool import roi_pool
