@@ -94,20 +94,21 @@ class BoxHead(RoIHead):
         self.class_boxes = dense(4 * self.num_boxes, 0.001, "class_boxes")
 
     def prepare(self, maps, image_size, training=False):
-        """As the extractor's; with global context, beside the features [B, 1, F] of the whole pictures."""
+        """As the extractor's; with global context, beside the boxes [B, 1, 4] px of the whole pictures."""
         prepared = self.extractor.prepare(maps, training=training)
         if not self.config.global_context:
             return prepared
-        whole = tf.concat([tf.zeros_like(image_size), image_size], -1)[:, None]
-        return prepared, self.extractor(prepared, whole, training=training)
+        return prepared, tf.concat([tf.zeros_like(image_size), image_size], -1)[:, None]
 
     def features(self, prepared, boxes, training=False):
         """RoI features [B, N, F] of boxes [B, N, 4] px; with global context [B, N, 2 F], those of the whole picture behind each
         (arXiv 1512.03385, appendix B)."""
         if not self.config.global_context:
             return self.extractor(prepared, boxes, training=training)
-        prepared, context = prepared
-        own = self.extractor(prepared, boxes, training=training)
+        prepared, whole = prepared
+        # Together, since the few whole pictures of a batch are no sample for batch norm.
+        features = self.extractor(prepared, tf.concat([whole, boxes], 1), training=training)
+        context, own = features[:, :1], features[:, 1:]
         return tf.concat([own, context + tf.zeros_like(own)], -1)
 
     def call(self, prepared, boxes, training=False):

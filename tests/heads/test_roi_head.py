@@ -5,6 +5,7 @@ import tensorflow as tf
 from reference import detection as reference
 
 from lhrcnn import config as configs
+from lhrcnn.heads.light_head import LightHead
 from lhrcnn.heads.roi_head import BoxHead
 
 STD = np.array([0.1, 0.1, 0.2, 0.2])
@@ -144,3 +145,15 @@ def test_global_context_puts_the_features_of_the_whole_picture_behind_those_of_e
     np.testing.assert_allclose(features[..., 4:], [[[0, 0, 1, 1]] * 2, [[0, 0, 0.5, 0.75]] * 2])
     assert logits.shape == (2, 2, 4) and deltas.shape == (2, 2, 3, 4) and head.class_scores.kernel.shape[0] == 8
     assert np.abs(tape.gradient(context_alone, maps["c5"])).sum() > 0, "the context is trained end to end"
+
+
+def test_batch_norm_sees_the_whole_picture_among_its_boxes():
+    config = configs.HeadConfig(global_context=True, batch_norm=True, levels=["c5"], fc_channels=6)
+    head = BoxHead(config, LightHead(config, {"c5": 16}), num_classes=3)
+    sizes = tf.constant([[64.0, 64.0], [32.0, 48.0]])
+    whole = tf.concat([tf.zeros([2, 2]), sizes], 1)
+    boxes = tf.stack([tf.constant([[0.0, 0, 20, 20], [8, 8, 30, 40]]), whole], 1)
+    prepared = head.prepare({"c5": tf.random.stateless_normal([2, 4, 4, 4], [1, 2])}, sizes, training=True)
+    features = head.features(prepared, boxes, training=True)
+    np.testing.assert_allclose(features[:, 1, :6], features[:, 1, 6:], atol=1e-6)
+    assert np.abs(features[:, 0, :6] - features[:, 0, 6:]).max() > 0.1
