@@ -102,7 +102,7 @@ def _raise_naming_pictures(error, unseen):
 
 
 class _Progress:
-    """One line on stderr with pictures done, rate and time left; redrawn on a terminal, a new line every 20 s elsewhere."""
+    """One line on stderr with pictures done, rate and time left; redrawn on a terminal, elsewhere a new line every 20 s and at the end."""
 
     def __init__(self, total, shown):
         self.total, self.shown, self.terminal = total, shown, sys.stderr.isatty()
@@ -112,12 +112,13 @@ class _Progress:
     def update(self, done):
         now = time.monotonic()
         self.first = self.first or (done, now)
-        if not self.shown or now - self.drawn < (0.5 if self.terminal else 20) and not (done == self.total and self.terminal):
+        if not self.shown or now - self.drawn < (0.5 if self.terminal else 20) and done < self.total:
             return
         self.drawn = now
         rate = (done - self.first[0]) / max(now - self.first[1], 1e-9)
-        left = f", {rate:.1f} pictures/s, {(self.total - done) / rate:.0f} s left" if rate > 0 else ""
-        line = f"evaluating: {done} of {self.total} pictures{left}"
+        line = f"evaluating: {done} of {self.total} pictures"
+        if rate > 0:
+            line += f", {rate:.1f} pictures/s" + (f", {(self.total - done) / rate:.0f} s left" if done < self.total else "")
         if self.terminal:
             line = f"\r\033[K{line}"
         print(line, end="" if self.terminal and done < self.total else "\n", file=sys.stderr, flush=True)
