@@ -157,7 +157,7 @@ class HeadConfig:
     box_loss: str = option("smooth_l1", "loss of foreground boxes", ["smooth_l1", "l1", "iou", "bounded_iou", "giou", "ciou"])
     smooth_l1_beta: float = option(1.0, "where smooth L1 turns from quadratic to linear", minimum=1e-6)
     box_loss_weight: float = option(2.0, "factor of the box loss", minimum=0)
-    batch_norm: bool = option(False, "light: batch norm in the thin map and after the FC, for training from random weights")
+    batch_norm: bool = option(False, "light and LocNet: batch norm in the thin map, after the FC and LocNet's convolutions, for training from random weights")
     init_std: float = option(0.01, "standard deviation of new kernels; 0: He initialisation, for training from random weights", minimum=0)
     global_context: bool = option(False, "light, fc and stage5: features of the whole picture go beside those of each box")
     label_smoothing: float = option(0.0, "share of the target spread over all classes", minimum=0)

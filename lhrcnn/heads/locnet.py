@@ -31,8 +31,9 @@ class LocNet(RoIPooling):
                                   skip_channels=config.skip_channels)
         super().__init__(own, strides, name)
         self.options, self.model, self.num_boxes = config, head_config.localisation, num_boxes
-        self.convs = [tf.keras.layers.Conv2D(config.channels, 3, padding="same", activation="relu", name=f"conv{index + 1}",
+        self.convs = [tf.keras.layers.Conv2D(config.channels, 3, padding="same", name=f"conv{index + 1}",
                                              kernel_initializer=initializer(head_config.init_std)) for index in range(2)]
+        self.norms = [tf.keras.layers.BatchNormalization(name=f"norm{index + 1}") if head_config.batch_norm else None for index in range(2)]
         outputs = num_boxes * len(MODELS[self.model]) * config.cells
         self.fcs = [tf.keras.layers.Dense(outputs, kernel_initializer=tf.keras.initializers.RandomNormal(stddev=0.01), dtype="float32",
                                           name=f"locnet_{axis}") for axis in ("rows", "columns")]
@@ -40,8 +41,9 @@ class LocNet(RoIPooling):
     def call(self, maps, regions, training=False):
         """Logits [B, N, L, 2, Q, M] of regions [B, N, 4] px."""
         x = self.pool(maps, regions)
-        for conv in self.convs:
+        for conv, norm in zip(self.convs, self.norms):
             x = conv(x)
+            x = tf.nn.relu(norm(x, training=training) if norm else x)
         profiles = (tf.reduce_max(x, 2), tf.reduce_max(x, 1))  # [B * N, P, C]: over columns for y, over rows for x
         flat = self.options.pool_size * self.options.channels
         logits = [fc(tf.reshape(profile, [-1, flat])) for fc, profile in zip(self.fcs, profiles)]

@@ -119,7 +119,8 @@ FPN = ["model.backbone.out_stride=32", "model.fpn.channels=16", "model.fpn.level
 STAGE5 = ["model.backbone.name=resnet50", "model.backbone.width=0.125", "model.backbone.last_level=c4", "model.head.kind=stage5",
           "model.head.levels=[c4]", "model.head.pool_size=4"]
 TINY = ["model.locnet.channels=8", "model.locnet.pool_size=4", "model.locnet.cells=7", "model.rpn.border_px=-1"]
-BESIDE = {"light": ("in_out", ["model.locnet.roi_op=align"]), "fc on a pyramid": ("borders", ["model.head.class_agnostic=true", *FPN]),
+BESIDE = {"light": ("in_out", ["model.locnet.roi_op=align", "model.head.batch_norm=true"]),
+          "fc on a pyramid": ("borders", ["model.head.class_agnostic=true", *FPN]),
           "rfcn": ("combined", ["model.head.kind=rfcn", "model.locnet.clip_search=true"]),
           "stage5": ("in_out", ["model.locnet.decoding=threshold", *STAGE5])}
 
@@ -134,7 +135,7 @@ def test_beside_every_head_it_trains_and_detects(tiny_config, random_batch, head
     scalars = detector.train_step(batch)
     assert all(np.isfinite(value) for value in scalars.values()) and scalars["head_locnet"] > 0
     mine = [name for name in before if name.startswith("locnet/")]
-    assert len(mine) == 8
+    assert len(mine) == 8 * (1 + config.model.head.batch_norm)
     for name in mine:
         assert (detector.named_variables()[name].numpy() != before[name]).any(), name
     found = detector.detect(batch["image"], batch["image_size"])["boxes"].numpy()
