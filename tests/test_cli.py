@@ -85,6 +85,7 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
     ("pretrain --init_from x", "Unknown command line flag 'init_from'"),
     ("eval", "--run_dir is missing"),
     ("eval --run_dir x --metrics=coco,map", "allowed: coco, voc07, voc, ilsvrc, deteval, icdar_iou"),
+    ("eval --run_dir x --metrics=map --metrics=coco", "allowed: coco, voc07, voc, ilsvrc, deteval, icdar_iou"),
     ("eval --detections found.json", "--annotations is missing"),
     ("eval --annotations truth.json", "--detections is missing"),
     ("eval --run_dir x --shard 3/2", "expected i/n with i from 1 to n"),

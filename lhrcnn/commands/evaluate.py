@@ -14,8 +14,8 @@ def define(values):
     commands.define_ensemble_flag(values)
     commands.define_data_dir_flag(values)
     flags.DEFINE_string("split", "", "pictures to evaluate on, named as in the config; none: its data.test_split", flag_values=values)
-    flags.DEFINE_list("metrics", [], "of coco, voc07, voc, ilsvrc, deteval, icdar_iou, separated by commas; none: the config's eval.metrics",
-                      flag_values=values)
+    flags.DEFINE_multi_string("metrics", [], "of coco, voc07, voc, ilsvrc, deteval, icdar_iou, separated by commas or repeated; none: the "
+                              "config's eval.metrics", flag_values=values)
     flags.DEFINE_string("output", "", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json", flag_values=values)
     flags.DEFINE_string("shard", "", "i/n: detect in the i-th of n shares of the pictures only, from 1 on; then --merge", flag_values=values)
     flags.DEFINE_integer("merge", 0, "score the n shares that --shard i/n left, once all are there", lower_bound=0, flag_values=values)
