@@ -118,7 +118,7 @@ def make_shapes(values, arguments):
 
 def define_make_text(values):
     """The flags of `lhrcnn data make-text`."""
-    _define_generated(values, "datasets/text", "pictures are the same for the same seed, pictures and fonts", 2000, 500)
+    _define_generated(values, "datasets/text", "pictures are the same for the same seed, pictures and fonts", 7000, 500)
     flags.DEFINE_string("pictures", "", "folder of pictures that words are written on", flag_values=values)
 
 

@@ -22,7 +22,7 @@ _MIN_CONTRAST = 60              # difference of a word's luminance from the mean
 _GAP = 4                        # px between lines
 
 
-def make_text(folder, pictures, seed=0, num_train=2000, num_val=500):
+def make_text(folder, pictures, seed=0, num_train=7000, num_val=500):
     """Writes train/, train_gt/, val/ and val_gt/ under `folder`, the same for a seed, pictures and fonts everywhere.
 
     `pictures` is a folder, searched with all in it; those of val/ show other backgrounds than those of train/. Raises DataError when it
