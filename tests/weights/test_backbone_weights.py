@@ -176,6 +176,7 @@ def test_keras_mobilenet_v2_gives_the_same_maps(tiny_config, monkeypatch, rng, t
     model = randomised(tf.keras.applications.MobileNetV2(input_shape=[65, 65, 3], include_top=False, weights=None))
     monkeypatch.setattr(tf.keras.applications, "MobileNetV2", lambda **options: model)
     monkeypatch.setattr(weights, "FOLDERS", ())
+    monkeypatch.delenv("LHRCNN_WEIGHTS", raising=False)
     detector = build_detector(tiny_config(
         "model.backbone.name=mobilenet_v2", "model.backbone.width=1", "model.backbone.weights=imagenet", "model.backbone.out_stride=32",
         f"model.backbone.top_conv={top_conv}", "model.backbone.pixel_mean=[127.5, 127.5, 127.5]", "model.backbone.pixel_std=[127.5, 127.5, 127.5]"), 3)
@@ -187,6 +188,7 @@ def test_keras_resnet50_gives_the_same_maps(tiny_config, monkeypatch, rng):
     model = randomised(tf.keras.applications.ResNet50(input_shape=[64, 96, 3], include_top=False, weights=None))
     monkeypatch.setattr(tf.keras.applications, "ResNet50", lambda **options: model)
     monkeypatch.setattr(weights, "FOLDERS", ())
+    monkeypatch.delenv("LHRCNN_WEIGHTS", raising=False)
     detector = build_detector(tiny_config(
         "model.backbone.name=resnet50", "model.backbone.width=1", "model.backbone.weights=imagenet", "model.backbone.out_stride=32",
         "model.backbone.style=caffe", "model.backbone.pixel_mean=[123.68, 116.779, 103.939]", "model.backbone.pixel_std=[2, 2, 2]"), 3)
