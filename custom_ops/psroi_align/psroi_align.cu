@@ -41,7 +41,7 @@ __global__ void ForwardKernel(Params p, const T* __restrict__ features,
                               const float* __restrict__ boxes, T* __restrict__ pooled,
                               uint8_t* __restrict__ argmax) {
   using A = typename AccumulatorOf<T>::type;
-  const Strides strides = StridesOf(p);
+  const Strides<int64_t> strides = StridesOf(p);
   const BoxTaps<A> taps = SharedTaps<A>(p);
   for (int64_t n = blockIdx.x; n < p.batch * p.num_boxes; n += gridDim.x) {
     const bool poolable = IsPoolable(boxes + 4 * n);
@@ -75,7 +75,7 @@ __global__ void BackwardKernel(Params p, const T* __restrict__ gradient,
                                const float* __restrict__ boxes,
                                const uint8_t* __restrict__ argmax, A* features_gradient,
                                int64_t boxes_per_block, bool atomic) {
-  const Strides strides = StridesOf(p);
+  const Strides<int64_t> strides = StridesOf(p);
   const BoxTaps<A> taps = SharedTaps<A>(p);
   const auto add = [atomic](A* address, A value) {
     if (atomic) {

@@ -13,10 +13,12 @@
 #include <cfloat>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #ifdef __CUDACC__
 #define LHRCNN_HD __host__ __device__ __forceinline__
 #else
+#include "Eigen/Core"
 #define LHRCNN_HD inline __attribute__((always_inline))
 #endif
 
@@ -59,13 +61,18 @@ struct AccumulatorOf<double> {
   using type = double;
 };
 
+// Steps from value to value. `Channel` is One where the channels of a bin are
+// neighbours and the compiler should know.
+using One = std::integral_constant<int64_t, 1>;
+template <typename Channel>
 struct Strides {
-  int64_t row, pixel, channel;
+  int64_t row, pixel;
+  Channel channel;
 };
 
 LHRCNN_HD int NumBins(const Params& p) { return p.group_size * p.group_size; }
 
-LHRCNN_HD Strides StridesOf(const Params& p) {
+LHRCNN_HD Strides<int64_t> StridesOf(const Params& p) {
   const int64_t pixel = static_cast<int64_t>(NumBins(p)) * p.channels;
   return {p.width * pixel, pixel, p.channel_major ? NumBins(p) : 1};
 }
@@ -174,22 +181,49 @@ LHRCNN_HD BinTaps<A> TapsOfBin(const Params& p, BoxTaps<A> box, int bin) {
           box.counts[column]};
 }
 
+// Reads `Width` values, `stride` apart, as A. On the host, Eigen converts
+// neighbouring 16-bit numbers by vectors, which the compiler does not.
+template <int Width, typename T, typename Channel, typename A>
+LHRCNN_HD void Load(const T* values, Channel stride, A* out) {
+#ifndef __CUDACC__
+  if constexpr (sizeof(T) == 2 && std::is_same_v<Channel, One>) {
+    Eigen::Map<Eigen::Array<A, Width, 1>>{out} =
+        Eigen::Map<const Eigen::Array<T, Width, 1>>(values).template cast<A>();
+    return;
+  }
+#endif
+  for (int c = 0; c < Width; ++c) out[c] = static_cast<A>(values[c * stride]);
+}
+
+// The opposite of Load, to neighbouring values.
+template <int Width, typename T, typename A>
+LHRCNN_HD void Store(const A* values, T* out) {
+#ifndef __CUDACC__
+  if constexpr (sizeof(T) == 2) {
+    Eigen::Map<Eigen::Array<T, Width, 1>>{out} =
+        Eigen::Map<const Eigen::Array<A, Width, 1>>(values).template cast<T>();
+    return;
+  }
+#endif
+  for (int c = 0; c < Width; ++c) out[c] = static_cast<T>(values[c]);
+}
+
 // `features` points at the bin's first channel of pixel (0, 0) of the image;
 // `Width` channels are done together, in registers.
-template <int Width, typename T, typename A>
-LHRCNN_HD void MeanOfBin(const T* features, Strides strides, BinTaps<A> bin, T* out) {
+template <int Width, typename T, typename Channel, typename A>
+LHRCNN_HD void MeanOfBin(const T* features, Strides<Channel> strides, BinTaps<A> bin, T* out) {
   A sum[Width] = {};
   for (int i = 0; i < bin.num_rows; ++i) {
     const T* row = features + bin.rows[i].pixel * strides.row;
     for (int j = 0; j < bin.num_columns; ++j) {
       const T* pixel = row + bin.columns[j].pixel * strides.pixel;
       const A weight = bin.rows[i].weight * bin.columns[j].weight;
-      for (int c = 0; c < Width; ++c) {
-        sum[c] += weight * static_cast<A>(pixel[c * strides.channel]);
-      }
+      A value[Width];
+      Load<Width>(pixel, strides.channel, value);
+      for (int c = 0; c < Width; ++c) sum[c] += weight * value[c];
     }
   }
-  for (int c = 0; c < Width; ++c) out[c] = static_cast<T>(sum[c]);
+  Store<Width>(sum, out);
 }
 
 // The four pixels of sample (i, j) of a bin, as offsets from pixel (0, 0).
@@ -200,8 +234,8 @@ struct Corners {
 };
 
 // False if the sample lies outside the map.
-template <typename A>
-LHRCNN_HD bool SampleCorners(Strides strides, BinTaps<A> bin, int i, int j, Corners<A>* out) {
+template <typename Channel, typename A>
+LHRCNN_HD bool SampleCorners(Strides<Channel> strides, BinTaps<A> bin, int i, int j, Corners<A>* out) {
   const Tap<A>* rows = bin.rows + 2 * i;
   const Tap<A>* columns = bin.columns + 2 * j;
   for (int k = 0; k < 4; ++k) {
@@ -212,8 +246,8 @@ LHRCNN_HD bool SampleCorners(Strides strides, BinTaps<A> bin, int i, int j, Corn
 }
 
 // The values of sample (i, j); a sample outside the map is worth 0.
-template <int Width, typename T, typename A>
-LHRCNN_HD void ReadSample(const T* features, Strides strides, BinTaps<A> bin, int i, int j,
+template <int Width, typename T, typename Channel, typename A>
+LHRCNN_HD void ReadSample(const T* features, Strides<Channel> strides, BinTaps<A> bin, int i, int j,
                           A* value) {
   Corners<A> corners;
   const bool inside = SampleCorners(strides, bin, i, j, &corners);
@@ -228,8 +262,8 @@ LHRCNN_HD void ReadSample(const T* features, Strides strides, BinTaps<A> bin, in
 }
 
 // The first of equal samples wins.
-template <int Width, typename T, typename A>
-LHRCNN_HD void MaxOfBin(const T* features, Strides strides, BinTaps<A> bin, int samples,
+template <int Width, typename T, typename Channel, typename A>
+LHRCNN_HD void MaxOfBin(const T* features, Strides<Channel> strides, BinTaps<A> bin, int samples,
                         T* out, uint8_t* argmax) {
   A best[Width], value[Width];
   int32_t index[Width] = {};
@@ -258,11 +292,11 @@ struct PlainAdd {
 };
 
 // The transpose of MeanOfBin: add(address, value) accumulates.
-template <int Width, typename T, typename A, typename Add>
-LHRCNN_HD void SpreadMean(const T* gradient, Strides strides, BinTaps<A> bin,
+template <int Width, typename T, typename Channel, typename A, typename Add>
+LHRCNN_HD void SpreadMean(const T* gradient, Strides<Channel> strides, BinTaps<A> bin,
                           A* features_gradient, Add add) {
   A local[Width];
-  for (int c = 0; c < Width; ++c) local[c] = static_cast<A>(gradient[c]);
+  Load<Width>(gradient, One(), local);
   for (int i = 0; i < bin.num_rows; ++i) {
     A* row = features_gradient + bin.rows[i].pixel * strides.row;
     for (int j = 0; j < bin.num_columns; ++j) {
@@ -276,8 +310,8 @@ LHRCNN_HD void SpreadMean(const T* gradient, Strides strides, BinTaps<A> bin,
 }
 
 // The gradient of a maximum goes to its sample alone.
-template <typename T, typename A, typename Add>
-LHRCNN_HD void SpreadMax(T gradient, uint8_t argmax, Strides strides, BinTaps<A> bin,
+template <typename T, typename Channel, typename A, typename Add>
+LHRCNN_HD void SpreadMax(T gradient, uint8_t argmax, Strides<Channel> strides, BinTaps<A> bin,
                          int samples, A* features_gradient, Add add) {
   Corners<A> corners;
   if (!SampleCorners(strides, bin, argmax / samples, argmax % samples, &corners)) return;

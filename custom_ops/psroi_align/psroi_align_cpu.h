@@ -32,26 +32,34 @@ class TapBuffer {
 };
 
 // Calls body(width, first channel) with widths known to the compiler, so that
-// sums stay in vector registers.
-template <typename Body>
+// sums stay in vector registers. With `kOverlap` the last of several blocks has
+// eight channels too, some of them once more.
+template <bool kOverlap, typename Body>
 inline void ForChannelBlocks(int channels, Body body) {
   int c = 0;
   for (; c + 8 <= channels; c += 8) body(std::integral_constant<int, 8>(), c);
+  if (kOverlap && c > 0) {
+    if (c < channels) body(std::integral_constant<int, 8>(), channels - 8);
+    return;
+  }
   for (; c + 2 <= channels; c += 2) body(std::integral_constant<int, 2>(), c);
   if (c < channels) body(std::integral_constant<int, 1>(), c);
 }
 
 template <bool kContiguous>
-inline Strides HostStrides(const Params& p) {
-  Strides strides = StridesOf(p);
-  if (kContiguous) strides.channel = 1;  // a constant lets the compiler vectorise
-  return strides;
+inline auto HostStrides(const Params& p) {
+  const Strides<int64_t> strides = StridesOf(p);
+  if constexpr (kContiguous) {
+    return Strides<One>{strides.row, strides.pixel, One()};
+  } else {
+    return strides;
+  }
 }
 
 // Asks for the pixels a bin will read: a few bytes each of pixels far apart, which the
 // processor does not foresee.
-template <typename T, typename A>
-inline void Prefetch(const T* features, Strides strides, BinTaps<A> bin) {
+template <typename T, typename Channel, typename A>
+inline void Prefetch(const T* features, Strides<Channel> strides, BinTaps<A> bin) {
   for (int i = 0; i < bin.num_rows; ++i) {
     const T* row = features + bin.rows[i].pixel * strides.row;
     for (int j = 0; j < bin.num_columns; ++j) {
@@ -65,7 +73,7 @@ template <bool kContiguous, typename T>
 void ForwardBoxes(const Params& p, const T* features, const float* boxes, T* pooled,
                   uint8_t* argmax, int64_t first, int64_t last) {
   using A = typename AccumulatorOf<T>::type;
-  const Strides strides = HostStrides<kContiguous>(p);
+  const auto strides = HostStrides<kContiguous>(p);
   const int64_t box_size = strides.pixel;
   TapBuffer<A> taps(p);
   for (int64_t n = first; n < last; ++n) {
@@ -83,7 +91,7 @@ void ForwardBoxes(const Params& p, const T* features, const float* boxes, T* poo
         Prefetch(image + BinChannel(p, bin + 1), strides, taps.Bin(bin + 1));
       }
       const BinTaps<A> bin_taps = taps.Bin(bin);
-      ForChannelBlocks(p.channels, [&](auto width, int c) {
+      ForChannelBlocks<sizeof(T) == 2>(p.channels, [&](auto width, int c) {
         const T* source = image + BinChannel(p, bin) + c * strides.channel;
         const int64_t target = static_cast<int64_t>(bin) * p.channels + c;
         if (p.max_pool) {
@@ -106,7 +114,7 @@ void BackwardBins(const Params& p, const T* gradient, const float* boxes, const 
                   typename AccumulatorOf<T>::type* features_gradient, int64_t first,
                   int64_t last) {
   using A = typename AccumulatorOf<T>::type;
-  const Strides strides = HostStrides<kContiguous>(p);
+  const auto strides = HostStrides<kContiguous>(p);
   TapBuffer<A> taps(p);
   for (int64_t share = first; share < last;) {
     const int64_t image = share / NumBins(p);
@@ -116,7 +124,7 @@ void BackwardBins(const Params& p, const T* gradient, const float* boxes, const 
       taps.Fill(boxes + 4 * n);
       for (int bin = share % NumBins(p); bin < end - image * NumBins(p); ++bin) {
         const BinTaps<A> bin_taps = taps.Bin(bin);
-        ForChannelBlocks(p.channels, [&](auto width, int c) {
+        ForChannelBlocks<false>(p.channels, [&](auto width, int c) {
           A* target = features_gradient + image * p.height * strides.row + BinChannel(p, bin) +
                       c * strides.channel;
           const int64_t source = n * strides.pixel + static_cast<int64_t>(bin) * p.channels + c;

@@ -194,7 +194,9 @@ struct Kernels<CpuDevice, T> {
           });
     if (sizeof(T) == sizeof(A)) return absl::OkStatus();
     Share(context, size, 1, [&](int64_t first, int64_t last) {
-      for (int64_t i = first; i < last; ++i) features_gradient[i] = static_cast<T>(accumulator[i]);
+      const Eigen::Map<const Eigen::ArrayX<A>> sums(accumulator + first, last - first);
+      Eigen::Map<Eigen::ArrayX<T>>(features_gradient + first, last - first) =
+          sums.template cast<T>();
     });
     return absl::OkStatus();
   }

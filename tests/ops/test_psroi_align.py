@@ -86,12 +86,21 @@ def test_sixteen_bits_sum_in_float32(implementation, pool, dtype):
     np.testing.assert_allclose(tf.cast(gradient, tf.float32), 4096, rtol=2e-3)
 
 
+@pytest.mark.parametrize("channel_order", ["bin_major", "channel_major"])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float16, tf.bfloat16])
 @pytest.mark.parametrize("channels", [1, 3, 8, 10, 19])
-def test_any_number_of_channels(implementation, channels):
-    features, boxes = random_inputs(channels=channels)
+def test_any_number_of_channels(implementation, channels, dtype, channel_order):
+    features, boxes = random_inputs(dtype, channels=channels)
+    upstream = np.random.default_rng(1).integers(-4, 5, (2, 5, GROUP, GROUP, channels))
     for pool in ("avg", "max"):
-        np.testing.assert_allclose(run(features, boxes, pool=pool, implementation=implementation),
-                                   expected(features, boxes, pool=pool), rtol=0, atol=1e-5)
+        arguments = dict(pool=pool, channel_order=channel_order)
+        pooled = run(features, boxes, implementation=implementation, **arguments)
+        np.testing.assert_allclose(tf.cast(pooled, tf.float32), expected(features, boxes, **arguments),
+                                   rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+        gradient, in_float32 = (tf.cast(features_gradient(
+            values, boxes, upstream, implementation=implementation, **arguments), tf.float32)
+            for values in (features, tf.cast(features, tf.float32)))
+        np.testing.assert_allclose(gradient, in_float32, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("pool", ["avg", "max"])
