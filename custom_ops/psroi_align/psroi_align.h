@@ -235,7 +235,8 @@ struct Corners {
 
 // False if the sample lies outside the map.
 template <typename Channel, typename A>
-LHRCNN_HD bool SampleCorners(Strides<Channel> strides, BinTaps<A> bin, int i, int j, Corners<A>* out) {
+LHRCNN_HD bool SampleCorners(Strides<Channel> strides, BinTaps<A> bin, int i, int j,
+                             Corners<A>* out) {
   const Tap<A>* rows = bin.rows + 2 * i;
   const Tap<A>* columns = bin.columns + 2 * j;
   for (int k = 0; k < 4; ++k) {
@@ -247,8 +248,8 @@ LHRCNN_HD bool SampleCorners(Strides<Channel> strides, BinTaps<A> bin, int i, in
 
 // The values of sample (i, j); a sample outside the map is worth 0.
 template <int Width, typename T, typename Channel, typename A>
-LHRCNN_HD void ReadSample(const T* features, Strides<Channel> strides, BinTaps<A> bin, int i, int j,
-                          A* value) {
+LHRCNN_HD void ReadSample(const T* features, Strides<Channel> strides, BinTaps<A> bin, int i,
+                          int j, A* value) {
   Corners<A> corners;
   const bool inside = SampleCorners(strides, bin, i, j, &corners);
   for (int c = 0; c < Width; ++c) {

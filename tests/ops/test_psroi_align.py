@@ -1,5 +1,6 @@
 """The compiled PS-RoIAlign and its TensorFlow twin against plain loops."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -94,13 +95,13 @@ def test_any_number_of_channels(implementation, channels, dtype, channel_order):
     upstream = np.random.default_rng(1).integers(-4, 5, (2, 5, GROUP, GROUP, channels))
     for pool in ("avg", "max"):
         arguments = dict(pool=pool, channel_order=channel_order)
+        close = functools.partial(np.testing.assert_allclose, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
         pooled = run(features, boxes, implementation=implementation, **arguments)
-        np.testing.assert_allclose(tf.cast(pooled, tf.float32), expected(features, boxes, **arguments),
-                                   rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+        close(tf.cast(pooled, tf.float32), expected(features, boxes, **arguments))
         gradient, in_float32 = (tf.cast(features_gradient(
             values, boxes, upstream, implementation=implementation, **arguments), tf.float32)
             for values in (features, tf.cast(features, tf.float32)))
-        np.testing.assert_allclose(gradient, in_float32, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+        close(gradient, in_float32)
 
 
 @pytest.mark.parametrize("pool", ["avg", "max"])
