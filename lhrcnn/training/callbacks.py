@@ -12,6 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 
+NO_ANCHORS = ("no anchor of these steps is near an object, so the RPN learns nothing: compare model.rpn.anchor_scales (in anchor_unit) with the sizes "
+              "of the boxes; anchors more than model.rpn.border_px px outside the picture are left out, unless it is negative")
+
+
 class TrainingError(RuntimeError):
     """Training cannot go on; the message says at which step, why, and what to do."""
 
@@ -88,6 +92,8 @@ class Progress(tf.keras.callbacks.Callback):
             line += f"  {speed:.1f} images/s  waiting for data {waited / elapsed:.0%}  ETA {remaining}"
         self.log.scalars("train", step, epoch, values)
         print(line, flush=True)
+        if values.get("rpn_foreground") == 0:
+            print(NO_ANCHORS, flush=True)
 
 
 class PeriodicCheckpoint(tf.keras.callbacks.Callback):

@@ -90,6 +90,17 @@ def test_progress_reports_means_of_its_window(capsys):
     assert "waiting for data 0%" in printed[1] and "ETA 0:00:00" in printed[3]
 
 
+@pytest.mark.parametrize("foreground", [0.0, 0.5])
+def test_progress_says_when_no_anchor_is_near_an_object(foreground, capsys):
+    progress = Progress(Log(), Clock(), lambda step: 0.1, batch_size=4, log_every=2, steps_per_epoch=2, total_steps=2)
+    progress.set_model(Model())
+    for step in (1, 2):
+        progress.on_train_batch_begin(step)
+        progress.model.optimizer.iterations.assign(step)
+        progress.on_train_batch_end(step, {"loss": 1.0, "rpn_foreground": foreground * (step - 1)})
+    assert ("model.rpn.anchor_scales" in capsys.readouterr().out) == (foreground == 0)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32("-inf")])
 def test_non_finite_term_is_named_with_its_pictures(value, tmp_path):
     class Store:
