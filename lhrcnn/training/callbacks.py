@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 
-NO_ANCHORS = ("no anchor of these steps is near an object, so the RPN learns nothing: compare model.rpn.anchor_scales (in anchor_unit) with the sizes "
-              "of the boxes; anchors more than model.rpn.border_px px outside the picture are left out, unless it is negative")
+NO_ANCHORS = ("no anchor of these steps is near an object, so the RPN learns nothing: compare model.rpn.anchor_scales (in anchor_unit) with "
+              "the sizes of the boxes; anchors more than model.rpn.border_px px outside the picture are left out, unless it is negative")
 
 
 class TrainingError(RuntimeError):
