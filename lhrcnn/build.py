@@ -1,4 +1,6 @@
 """From a config to a detector."""
+import contextlib
+
 import tensorflow as tf
 
 from lhrcnn import weights
@@ -17,6 +19,17 @@ from lhrcnn.heads.rpn import RPN
 
 BACKBONES = {"xception": xception, "mobilenet_v2": mobilenet_v2, "vgg16": vgg16, "resnet50": resnet, "resnet101": resnet,
              "resnext101_32x4d": resnet, "resnext101_64x4d": resnet, "resnext101_32x8d": resnet}
+
+
+@contextlib.contextmanager
+def arithmetic(precision):
+    """Layers made inside compute as a Keras policy says, mixed_bfloat16 for example; their variables are float32 whatever it is."""
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy(precision)
+    try:
+        yield
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
 
 
 def build_detector(config, num_classes):

@@ -16,6 +16,9 @@ from lhrcnn.config_rules import broken_rules
 from lhrcnn.files import replacing
 
 
+PRECISIONS = ["float32", "mixed_float16", "mixed_bfloat16"]
+
+
 class ConfigError(ValueError):
     """A config file or override is wrong; the message says where, what was found and what is allowed."""
 
@@ -238,7 +241,7 @@ class TrainConfig:
     gradient_multipliers: typing.Dict[str, float] = option({}, "factor on the gradients of variables whose name starts with the key, e.g. {thin_map: 3}")
     clip_norm: float = option(0.0, "largest global gradient norm; 0: no clipping", minimum=0)
     ema_decay: float = option(0.0, "decay of the weight average used for evaluation and export; 0: none", minimum=0)
-    precision: str = option("float32", "arithmetic of the network", ["float32", "mixed_float16", "mixed_bfloat16"])
+    precision: str = option("float32", "arithmetic of the network", PRECISIONS)
     log_every: int = option(20, "steps between log lines", minimum=1)
     checkpoint_every: int = option(500, "steps between checkpoints; one is also written after each epoch", minimum=1)
     keep_checkpoints: int = option(2, "newest checkpoints kept, beside the best", minimum=1)
@@ -270,12 +273,13 @@ class EvalConfig:
 
 @dataclasses.dataclass
 class TestConfig:
-    """Testing each picture more than once: in evaluation after training, prediction and export."""
+    """How pictures are looked at in evaluation after training, prediction and export."""
     scales: typing.List[float] = option([1.0], "sizes at which a picture is looked at, as shares of its usual one")
     merge: str = option("maxout", "several scales; maxout: a box's features of two adjacent ones, merged by maximum; detections: those of all",
                         ["maxout", "detections"])
     roi_side: float = option(224.0, "maxout: a box goes to the two adjacent scales at which its side is closest to this many px", minimum=1)
     flip: bool = option(False, "detect in the mirrored picture too, and merge the detections")
+    precision: str = option("float32", "arithmetic of the network, whatever it was trained with", PRECISIONS)
 
 
 @dataclasses.dataclass

@@ -40,13 +40,14 @@ def measure(experiment, size, batch_size, num_classes, runs, threads=0):
 
     import tensorflow as tf
 
-    from lhrcnn.build import build_detector
+    from lhrcnn.build import arithmetic, build_detector
     from lhrcnn.inference.profile import profile
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.keras.utils.set_random_seed(0)
-    detector = build_detector(experiment, num_classes)
+    with arithmetic(experiment.test.precision):
+        detector = build_detector(experiment, num_classes)
     image = tf.cast(tf.random.stateless_uniform([batch_size, *size, 3], [0, 0], 0, 256, tf.int32), tf.uint8)
     figures = profile(detector, image, tf.constant([size] * batch_size, tf.float32), runs)
     return {"backbone": experiment.model.backbone.name, "head": experiment.model.head.kind, "size": list(size), "batch_size": batch_size,

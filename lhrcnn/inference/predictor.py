@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 import tensorflow as tf
 
 from lhrcnn import checkpoints, config as configuration, zoo
-from lhrcnn.build import build_detector
+from lhrcnn.build import arithmetic, build_detector
 from lhrcnn.data import image as pictures
 from lhrcnn.inference import tta
 
@@ -185,7 +185,8 @@ def _load_one(run_dir, checkpoint, overrides):
     config.model.backbone.weights = ""  # the checkpoint has them all
     names, category_ids = _read_classes(run_dir / "classes.json")
     arrays, meta = checkpoints.CheckpointStore(run_dir).load(checkpoint)
-    model = build_detector(config, len(names))
+    with arithmetic(config.test.precision):
+        model = build_detector(config, len(names))
     checkpoints.restore_model(model, arrays)
     return Run(model, config, names, category_ids, meta)
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from lhrcnn import checkpoints, weights
 from lhrcnn import config as configs
-from lhrcnn.build import build_detector
+from lhrcnn.build import arithmetic, build_detector
 from lhrcnn.data import align_classes, open_dataset
 from lhrcnn.data.check import find_unreadable
 from lhrcnn.data.pipeline import BatchPlan, training_batches
@@ -172,24 +172,19 @@ class Run:
             backbone = dataclasses.replace(config.model.backbone, weights="")
             config = dataclasses.replace(config, model=dataclasses.replace(config.model, backbone=backbone))
         tf.keras.utils.set_random_seed(train.seed)
-        policy = tf.keras.mixed_precision.global_policy()
-        tf.keras.mixed_precision.set_global_policy(train.precision)
-        try:
-            with self.strategy.scope():
-                self.model = detector = self._model(config)
-                if not arrays:
-                    if self.init_from:
-                        print("\n".join(weights.init_from(detector, self.training.class_names, self.init_from)), flush=True)
-                    self._measure(detector)
-                variables = detector.trainable_variables
-                loss_scale = checkpoints.saved_loss_scale(arrays or {})
-                optimizer = build_optimizer(train, self.steps_per_epoch, self.total_steps, variables, loss_scale)
-                if train.ema_decay:
-                    self.average = WeightAverage(_named(detector, variables), train.ema_decay, optimizer.iterations)
-                detector.compile(optimizer, weight_decay=coupled_weight_decay(train), gradient_multipliers=train.gradient_multipliers,
-                                 ema=self.average, seed=train.seed, accumulate_steps=train.accumulate_steps)
-        finally:
-            tf.keras.mixed_precision.set_global_policy(policy)
+        with arithmetic(train.precision), self.strategy.scope():
+            self.model = detector = self._model(config)
+            if not arrays:
+                if self.init_from:
+                    print("\n".join(weights.init_from(detector, self.training.class_names, self.init_from)), flush=True)
+                self._measure(detector)
+            variables = detector.trainable_variables
+            loss_scale = checkpoints.saved_loss_scale(arrays or {})
+            optimizer = build_optimizer(train, self.steps_per_epoch, self.total_steps, variables, loss_scale)
+            if train.ema_decay:
+                self.average = WeightAverage(_named(detector, variables), train.ema_decay, optimizer.iterations)
+            detector.compile(optimizer, weight_decay=coupled_weight_decay(train), gradient_multipliers=train.gradient_multipliers,
+                             ema=self.average, seed=train.seed, accumulate_steps=train.accumulate_steps)
         if arrays:
             checkpoints.restore_model(detector, arrays, prefer_ema=False)
             checkpoints.restore_optimizer(optimizer, arrays)

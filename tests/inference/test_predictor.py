@@ -5,13 +5,14 @@ import shutil
 import numpy as np
 from PIL import Image
 import pytest
+import tensorflow as tf
 
 import lhrcnn
 from inference.conftest import NAMES, picture
 from lhrcnn import checkpoints
 from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.evaluation.evaluate import detect_dataset
-from lhrcnn.inference.predictor import Detector
+from lhrcnn.inference.predictor import Detector, load_run
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,16 @@ def test_evaluation_finds_what_prediction_finds(detector, tmp_path):
         np.testing.assert_allclose(found.scores[mine], expected.scores, atol=1e-5)
         np.testing.assert_allclose(found.boxes[mine], expected.boxes, atol=1e-3)
         np.testing.assert_array_equal(found.classes[mine], expected.classes)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_sixteen_bits_give_the_scores_of_float32_nearly(detector, run_dir, precision):
+    """Boxes of the tiny model, which is not trained, tie: only scores are compared."""
+    other = Detector(load_run(run_dir, overrides=[f"test.precision={precision}"]))
+    assert other.model.backbone.output["c4"].dtype == precision[6:] and tf.keras.mixed_precision.global_policy().name == "float32"
+    found, expected = (each.predict(picture(50, 80)) for each in (other, detector))
+    assert len(found) == len(expected) and found.scores.dtype == found.boxes.dtype == np.float32
+    assert 0 < np.abs(found.scores - expected.scores).max() < 0.02
 
 
 def test_predictions_filter_and_turn_into_json(detector):
