@@ -2,8 +2,8 @@
 
     python benchmarks/rounds.py --run_dir RUN [--data_dir DATA] [--split SPLIT] [--most 4] [--candidates 300] [--nms_iou 0.3] [--vote_iou 0.5]
 
-One pass over the pictures serves all but the first row, since what the first rounds find is a part of what all find. The first row is the
-run as it is configured, without voting. Metrics are those of its config, times those of one picture by itself.
+One pass over the pictures serves all but the first row, since what the first rounds find is a part of what all find. The first row is
+one round with the NMS and voting of the run's config. Metrics are those of its config, times those of one picture by itself.
 """
 import functools
 
@@ -23,7 +23,7 @@ def main():
     from lhrcnn.inference.predictor import load_run
 
     report = measure.Report("Rounds of localisation", arguments)
-    once = load_run(arguments.run_dir)
+    once = load_run(arguments.run_dir, overrides=["model.postprocess.rounds=1"])
     detectors, further = {1: once.model}, range(2, arguments.most + 1)
     for number in further:
         options = {"rounds": number, "candidates": arguments.candidates, "nms_iou": arguments.nms_iou, "vote_iou": arguments.vote_iou}
