@@ -32,8 +32,9 @@ class TapBuffer {
 };
 
 // Calls body(width, first channel) with widths known to the compiler, so that
-// sums stay in vector registers. With `kOverlap` the last of several blocks has
-// eight channels too, some of them once more.
+// sums stay in vector registers. With `kOverlap`, for a body that assigns and does
+// not add, the last block has eight channels too, some of them once more: 16-bit
+// values are quick to convert by eight only.
 template <bool kOverlap, typename Body>
 inline void ForChannelBlocks(int channels, Body body) {
   int c = 0;
