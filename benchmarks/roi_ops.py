@@ -78,10 +78,7 @@ def pooled_and_gradients(data, implementation):
             pooled = pool(*maps)
         return (pooled, *tape.gradient(pooled, maps, upstream))
 
-    def timed(function):  # a value of each result: to fetch all would time a copy
-        return measure.timed(tf.function(lambda *maps: [tf.reshape(result, [-1])[0] for result in function(*maps)]), *maps)
-
-    return both(*maps), {"forward": timed(lambda *maps: [pool(*maps)]), "both": timed(both)}
+    return both(*maps), {name: measure.timed(tf.function(case), *maps) for name, case in (("forward", pool), ("both", both))}
 
 
 def difference(results, file):

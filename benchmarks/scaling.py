@@ -8,7 +8,7 @@ Light-Head R-CNN with Xception* where nothing else is said, 320 x 480 px, 300 pr
 import measure
 import numpy as np
 import tensorflow as tf
-from detector import SMALL, compiled, random_batch
+from detector import CONFIG, SMALL, compiled, random_batch
 
 from lhrcnn import config as configs
 from lhrcnn.build import build_detector
@@ -31,7 +31,7 @@ def training_step(num_boxes=4, replicas=1):
     """A case that trains one step of a global batch of 8."""
     strategy = strategy_for(*[f"CPU:{k}" for k in range(replicas)])
     with strategy.scope():
-        detector = compiled(configs.load("configs/light_head_mobilenet_v2_voc07_144.yaml", SMALL))
+        detector = compiled(configs.load(CONFIG, SMALL))
     data = tf.data.Dataset.from_tensors(random_batch(8, 144, 144, num_boxes)).unbatch().batch(8)
     batch = next(iter(strategy.experimental_distribute_dataset(data)))
 

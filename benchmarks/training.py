@@ -19,13 +19,12 @@ import threading
 import measure
 import numpy as np
 import tensorflow as tf
-from detector import SMALL, compiled, random_batch
+from detector import CONFIG, SMALL, compiled, random_batch
 
 from lhrcnn import config as configs
 from lhrcnn.data import shapes
 from lhrcnn.training.trainer import train
 
-CONFIG = "configs/light_head_mobilenet_v2_voc07_144.yaml"
 TINY = ["data.format=shapes", "data.train_split=train", "data.val_split=", "data.stretch_size=[64, 64]", "model.backbone.weights=",
         "model.backbone.width=0.25", "model.head.fc_channels=64", "model.head.thin_channels=2", "model.head.mid_channels=8",
         "train.batch_size=2", "train.log_every=100", "train.checkpoint_every=100000", "train.epochs=1000"]

@@ -51,7 +51,8 @@ def measure(experiment, size, batch_size, num_classes, runs, threads=0):
     image = tf.cast(tf.random.stateless_uniform([batch_size, *size, 3], [0, 0], 0, 256, tf.int32), tf.uint8)
     figures = profile(detector, image, tf.constant([size] * batch_size, tf.float32), runs)
     return {"backbone": experiment.model.backbone.name, "head": experiment.model.head.kind, "size": list(size), "batch_size": batch_size,
-            "num_classes": num_classes, "runs": runs, "threads": threads or os.cpu_count(), "tensorflow": tf.__version__, **figures,
+            "num_classes": num_classes, "runs": runs, "threads": threads or os.cpu_count(), "precision": experiment.test.precision,
+            "tensorflow": tf.__version__, **figures,
             "parameters": sum(int(tf.size(variable)) for variable in detector.named_variables().values()),
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
@@ -60,7 +61,7 @@ def format_table(figures):
     """The figures of `measure` as lines of text."""
     height, width = figures["size"]
     lines = [f"{figures['backbone']}, {figures['head']} head, {figures['batch_size']} x {height} x {width} px, {figures['num_classes']} classes, "
-             f"{figures['threads']} threads, median of {figures['runs']} runs", "",
+             f"{figures['threads']} threads, {figures['precision']}, median of {figures['runs']} runs", "",
              f"{'stage':<17}{'ms':>9}{'p90':>9}{'share':>8}{'GMACs':>9}{'of GEMM':>9}{'products alone, ms':>20}"]
     for name, row in [*figures["stages"].items(), ("total", figures["total"])]:
         rate, products = (f"{row['gemm_share']:.0%}", f"{row['products_ms']:.1f}") if row["gmacs"] else ("", "")

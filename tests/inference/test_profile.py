@@ -51,11 +51,11 @@ def test_profile_counts_every_stage(tiny_config, inputs):
 
 def test_command_writes_its_figures(tmp_path, capsys):
     status = cli.main(["benchmark", "--config=light_head_xception_shapes", "--size=64x96", "--runs=1", "--num_classes=3",
-                       f"--json={tmp_path / 'figures.json'}"])
+                       "--set=test.precision=mixed_bfloat16", f"--json={tmp_path / 'figures.json'}"])
     printed = capsys.readouterr().out
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert status == 0 and "postprocessing" in printed and "GEMM" in printed
-    assert figures["size"] == [64, 96] and figures["stages"]["backbone"]["gmacs"] > 0
+    assert status == 0 and "postprocessing" in printed and "GEMM" in printed and "mixed_bfloat16" in printed
+    assert figures["size"] == [64, 96] and figures["precision"] == "mixed_bfloat16" and figures["stages"]["backbone"]["gmacs"] > 0
 
 
 def test_a_wrong_size_is_wrong_usage(capsys):
