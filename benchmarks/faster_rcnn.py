@@ -1,17 +1,19 @@
 """The Faster R-CNN family on CPU against torchvision's, by turns: one case a call, so that the peak memory is that of the case.
 
-    python benchmarks/faster_rcnn.py --case inference|resnext|training [--rounds 3] [--peer_python .venv-peers/bin/python]
+    python benchmarks/faster_rcnn.py --case inference|resnext|training [--precision float32|mixed_bfloat16] [--rounds 3]
+        [--peer_python .venv-peers/bin/python]
 
 inference: ResNet-50 with a feature pyramid at 800 x 1200, batch 1. resnext: ResNeXt-101 64x4d at 800 x 1344, batch 1, against
 torchvision's FasterRCNN over the same network, which stands for mmdetection's. training: ResNet-50 at 320 x 480, batch 2, two stages
-and batch norm frozen. Weights and pictures are random; proposals and RoIs are as many as torchvision's.
+and batch norm frozen. Weights and pictures are random; proposals and RoIs are as many as torchvision's. --precision is ours alone:
+`test.precision`, or `train.precision`; torchvision computes in float32.
 """
 import measure
 import tensorflow as tf
 from detector import compiled, random_batch
 
 from lhrcnn import config as configs
-from lhrcnn.build import build_detector
+from lhrcnn.build import arithmetic, build_detector
 
 CASES = {  # config, torchvision's backbone, height, width, batch, limit of the time
     "inference": ("faster_rcnn_resnet50_fpn_coco_torchvision", "resnet50", 800, 1200, 1, 0.6),
@@ -21,21 +23,21 @@ CASES = {  # config, torchvision's backbone, height, width, batch, limit of the 
 
 
 def main():
-    arguments = measure.parse(__doc__, rounds=3, case="inference")
+    arguments = measure.parse(__doc__, rounds=3, case="inference", precision="float32")
     name, backbone, height, width, batch_size, limit = CASES[arguments.case]
     config = configs.load(f"configs/{name}.yaml", ["model.backbone.weights=", "train.batch_size=2"])
     batch = random_batch(batch_size, height, width)
+    with arithmetic(arguments.precision):
+        detector = compiled(config, 80) if arguments.case == "training" else build_detector(config, 80)
     if arguments.case == "training":
-        detector = compiled(config, 80)
         ours, theirs = measure.timed(tf.function(detector.train_step), batch), "training"
     else:
-        detector = build_detector(config, 80)
         ours, theirs = measure.timed(tf.function(detector.detect), batch["image"], batch["image_size"]), "inference"
     peer = measure.Peer(arguments.peer_python, "faster_rcnn", arguments.threads, backbone, height, width, batch_size)
     times = measure.by_turns({"lhrcnn": ours, "torchvision": peer.case(theirs)}, arguments.rounds, 1)
     memory = {"lhrcnn": measure.peak_megabytes(), "torchvision": peer.case("peak megabytes")()}
     peer.close()
-    report = measure.Report(f"Faster R-CNN on CPU: {arguments.case}", arguments)
+    report = measure.Report(f"Faster R-CNN on CPU: {arguments.case}, {arguments.precision}", arguments)
     report.table((f"{backbone} FPN, batch {batch_size}, {height} x {width}", "ms", "peak MB"),
                  [(who, measure.median(times[who]), memory[who]) for who in times])
     report.check("time, of torchvision's", measure.ratio(times, "lhrcnn", "torchvision"), limit)

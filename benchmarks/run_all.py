@@ -16,7 +16,9 @@ PAGE = FOLDER.parent / "docs" / "speed.md"
 DATA = "../shared/data/voc2007_192/VOCdevkit"
 BENCHMARKS = {  # section: script and arguments
     "psroi_align": ["psroi_align"], "roi_ops": ["roi_ops"], "grouped_convolution": ["grouped_convolution"], "detector": ["detector"],
-    "faster_rcnn": ["faster_rcnn"], "resnext": ["faster_rcnn", "--case", "resnext"], "faster_rcnn_training": ["faster_rcnn", "--case", "training"],
+    "faster_rcnn": ["faster_rcnn"], "faster_rcnn_bfloat16": ["faster_rcnn", "--precision", "mixed_bfloat16"],
+    "resnext": ["faster_rcnn", "--case", "resnext"], "resnext_bfloat16": ["faster_rcnn", "--case", "resnext", "--precision", "mixed_bfloat16"],
+    "faster_rcnn_training": ["faster_rcnn", "--case", "training"],
     "input": ["input", "--data_dir", DATA], "training": ["training", "--data_dir", DATA], "train_step": ["train_step"], "scaling": ["scaling"],
     "coco_eval": ["coco_eval"], "ilsvrc_eval": ["ilsvrc_eval"], "testing": ["testing"], "locnet": ["locnet"]}
 HEAD = """# Speed
