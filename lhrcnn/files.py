@@ -1,5 +1,6 @@
-"""Files that appear whole or not at all, and folders that can be written to."""
+"""Files that appear whole or not at all, folders that can be written to, and that one process at a time works in."""
 import contextlib
+import fcntl
 import os
 import pathlib
 import tempfile
@@ -30,3 +31,18 @@ def check_writable(folder, option="--output"):
             pass
     except OSError as error:
         raise OSError(f"{folder}: not a folder that can be written to: {error.strerror or error}; give another {option}") from error
+
+
+@contextlib.contextmanager
+def held(folder, option="--output"):
+    """Keeps other processes from holding the folder, too, until the block or this process ends, in whatever way.
+
+    Raises OSError naming the option while another one holds it. On a file system without locks nothing is kept from anyone."""
+    with open(pathlib.Path(folder) / ".lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OSError(f"{folder}: another process is writing there; wait for its end, or give another {option}") from error
+        except OSError:
+            pass
+        yield

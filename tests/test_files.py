@@ -1,9 +1,11 @@
 """Files that appear whole or not at all."""
 import os
+import subprocess
+import sys
 
 import pytest
 
-from lhrcnn.files import check_writable, replacing
+from lhrcnn.files import check_writable, held, replacing
 
 
 @pytest.mark.parametrize("before", [None, "old"])
@@ -36,3 +38,15 @@ def test_a_folder_is_made_and_one_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file.run: not a folder that can be written to: .*; give another --run_dir"):
         check_writable(tmp_path / "file" / "run", "--run_dir")
+
+
+def test_a_folder_is_held_by_one_process_until_it_dies(tmp_path):
+    script = f"from lhrcnn.files import held\nwith held({str(tmp_path)!r}):\n    print('held', flush=True)\n    input()"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(OSError, match=f"{tmp_path.name}: another process is writing there; .* another --run_dir"):
+            with held(tmp_path, "--run_dir"):
+                raise AssertionError("both hold it")
+        other.kill()
+    with held(tmp_path):
+        pass

@@ -18,7 +18,7 @@ from lhrcnn.data import align_classes, open_dataset
 from lhrcnn.data.check import find_unreadable
 from lhrcnn.data.pipeline import BatchPlan, training_batches
 from lhrcnn.distribution import strategy_for
-from lhrcnn.files import check_writable
+from lhrcnn.files import check_writable, held
 from lhrcnn.heads import box_targets
 from lhrcnn.training import resuming, validation
 from lhrcnn.training.callbacks import FiniteLosses, Interrupted, PeriodicCheckpoint, Progress, StopOnSignal, TrainingError, step_of
@@ -40,9 +40,14 @@ def train(config, run_dir, resume="auto", strategy=None, init_from="", run_class
     run_class: a subclass of Run that trains something else; None: Run.
     The summary has steps, total_steps, interrupted (by a signal, after saving), signalled (even at the very end), best_score and best_step
     (None without validation), and the paths run_dir, checkpoint and best_checkpoint (None when stopped before the first step).
-    Raises ConfigError, DataError, CheckpointError and ValueError before any work, TrainingError and CheckpointError later."""
-    run_dir, run_class = pathlib.Path(run_dir), run_class or Run
+    Raises ConfigError, DataError, CheckpointError, ValueError and, for a run_dir that is not writable or in which another process trains,
+    OSError before any work, TrainingError and CheckpointError later."""
     check_writable(run_dir, "--run_dir")
+    with held(run_dir, "--run_dir"):
+        return _train(config, pathlib.Path(run_dir), resume, strategy, init_from, run_class or Run)
+
+
+def _train(config, run_dir, resume, strategy, init_from, run_class):
     store = checkpoints.CheckpointStore(run_dir, config.train.keep_checkpoints)
     resumed = resuming.going_on(store, resume)
     if resumed:

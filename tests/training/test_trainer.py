@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lhrcnn import config as configs
 from lhrcnn.checkpoints import CheckpointError, CheckpointStore
 from lhrcnn.data import DataError
+from lhrcnn.files import held
 from lhrcnn.training.callbacks import TrainingError
 from lhrcnn.training.trainer import Run, train
 from training.tiny_run import lines, make_coco, tiny_config
@@ -139,6 +140,8 @@ def test_wrong_requests_are_refused_before_any_work(whole, data, tmp_path, two_c
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file: not a folder that can be written to.*--run_dir"):
         train(tiny_config(data), tmp_path / "file")
+    with held(whole[0]), pytest.raises(OSError, match="run: another process is writing there.*--run_dir"):
+        train(tiny_config(data), whole[0])
     assert not (tmp_path / "empty" / "config.yaml").exists()
 
 
