@@ -64,7 +64,7 @@ class DataConfig:
     on_error: str = option("fail", "unreadable or wrong pictures and boxes: fail, or skip and count them", ["fail", "skip"])
     proposals: str = option("", "folder of `lhrcnn proposals`: second stages take the boxes of its files, not their own RPN's; empty: they do not")
     cache_dir: str = option("", "folder for decoded pictures, resized where no zoom is drawn; empty: decode every time")
-    workers: int = option(0, "parallel reads and decodes; 0: as many as tf.data finds best", minimum=0)
+    workers: int = option(0, "parallel reads and decodes; 0: as many as processors, at most 16", minimum=0)
 
 
 @dataclasses.dataclass

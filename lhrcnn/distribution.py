@@ -11,14 +11,6 @@ def strategy_for(*devices):
     return tf.distribute.MirroredStrategy(list(devices) or gpus or ["CPU:0"])
 
 
-def sliced_by_batch(batches):
-    """The same tf.data.Dataset, of which every replica gets its slice of each batch; sharding by file or element would give it other
-    pictures."""
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return batches.with_options(options)
-
-
 def evenly_shared(batch_size, strategy):
     """`batch_size` rounded up to a multiple of the strategy's replicas."""
     replicas = strategy.num_replicas_in_sync

@@ -12,7 +12,7 @@ import tensorflow as tf
 from lhrcnn.data import augment
 from lhrcnn.data.image import decode_image, resize
 from lhrcnn.data.pipeline import BatchPlan
-from lhrcnn.distribution import sliced_by_batch
+from lhrcnn.data.reading import num_workers, read_ahead
 
 _NUM_DRAWS = augment.NUM_DRAWS + 1  # the last is the part's aspect ratio
 _MAX_ASPECT = 4 / 3
@@ -88,5 +88,5 @@ def _batches(rows, changed, config, batch_size):
         return {"image": changed(decode_image(tf.io.read_file(row["path"])), row), "label": row["label"]}
 
     examples = tf.data.Dataset.from_tensor_slices(rows)
-    examples = examples.map(example, num_parallel_calls=config.data.workers or tf.data.AUTOTUNE, deterministic=True)
-    return sliced_by_batch(examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE))
+    examples = examples.map(example, num_parallel_calls=num_workers(config.data), deterministic=True)
+    return read_ahead(examples.batch(batch_size, drop_remainder=True))

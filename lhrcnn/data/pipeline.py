@@ -10,7 +10,7 @@ import tensorflow as tf
 from lhrcnn.data import augment, cache
 from lhrcnn.data.image import (HEADER_BYTES, aspect_group, canvases, decode_image, decode_stored, evaluation_short_side, exif_and_palette,
                                num_aspect_groups, pad_image, resize, resized_size, scale_of)
-from lhrcnn.distribution import sliced_by_batch
+from lhrcnn.data.reading import num_workers, read_ahead
 
 _LARGEST_CHUNK = 8
 
@@ -101,7 +101,7 @@ def training_batches(plan, data_config, start_step, stop_step):
     batches = _batched(each, changed, finished, plan.dataset, data_config, plan.batch_size)
     if data_config.keras_cv_augment:
         batches = batches.map(augment.keras_cv_augmenter(data_config.keras_cv_augment))
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return read_ahead(batches)
 
 
 def evaluation_batches(dataset, data_config, batch_size):
@@ -126,7 +126,7 @@ def evaluation_batches(dataset, data_config, batch_size):
     def changed(image, row):
         return resize(image, row["size"], data_config.antialias)
 
-    return _batched(each, changed, without_fillers, dataset, data_config, batch_size).prefetch(tf.data.AUTOTUNE)
+    return read_ahead(_batched(each, changed, without_fillers, dataset, data_config, batch_size))
 
 
 def _groups(dataset, data_config):
@@ -228,7 +228,7 @@ def _batched(each, changed, finished, dataset, data_config, batch_size):
 
     tf.data calls its functions for chunks of pictures, since a call costs a good part of what decoding a small picture does."""
     chunk = max(size for size in range(1, _LARGEST_CHUNK + 1) if batch_size % size == 0)
-    objects, parallel = _objects(dataset, data_config), data_config.workers or tf.data.AUTOTUNE
+    objects, parallel = _objects(dataset, data_config), num_workers(data_config)
 
     def pictures(item):
         rows = [dict(zip(item, row)) for row in zip(*map(tf.unstack, item.values()))]
@@ -252,4 +252,4 @@ def _batched(each, changed, finished, dataset, data_config, batch_size):
     batches = batches.map(pictures, num_parallel_calls=parallel, deterministic=True)
     if chunk < batch_size:
         batches = batches.batch(batch_size // chunk, drop_remainder=True).map(merged)
-    return sliced_by_batch(batches.map(batch))
+    return batches.map(batch)
