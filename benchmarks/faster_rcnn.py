@@ -28,11 +28,12 @@ def main():
     config = configs.load(f"configs/{name}.yaml", ["model.backbone.weights=", "train.batch_size=2"])
     batch = random_batch(batch_size, height, width)
     with arithmetic(arguments.precision):
-        detector = compiled(config, 80) if arguments.case == "training" else build_detector(config, 80)
-    if arguments.case == "training":
-        ours, theirs = measure.timed(tf.function(detector.train_step), batch), "training"
-    else:
-        ours, theirs = measure.timed(tf.function(detector.detect), batch["image"], batch["image_size"]), "inference"
+        if arguments.case == "training":
+            detector = compiled(config, 80)
+            ours, theirs = measure.timed(tf.function(detector.train_step), batch), "training"
+        else:
+            detector = build_detector(config, 80)
+            ours, theirs = measure.timed(tf.function(detector.detect), batch["image"], batch["image_size"]), "inference"
     peer = measure.Peer(arguments.peer_python, "faster_rcnn", arguments.threads, backbone, height, width, batch_size)
     times = measure.by_turns({"lhrcnn": ours, "torchvision": peer.case(theirs)}, arguments.rounds, 1)
     memory = {"lhrcnn": measure.peak_megabytes(), "torchvision": peer.case("peak megabytes")()}
