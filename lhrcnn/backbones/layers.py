@@ -52,7 +52,8 @@ class ConvNorm(tf.keras.layers.Layer):
     def build(self, input_shape):
         depthwise, inputs = self.channels is None, input_shape[-1]
         shape = [self.size, self.size, *((inputs, 1) if depthwise else (inputs // self.groups, self.channels))]
-        self.kernel = self.add_weight("depthwise_kernel" if depthwise else "kernel", shape, initializer="he_normal")
+        self.kernel = self.add_weight("depthwise_kernel" if depthwise else "kernel", shape, initializer="he_normal",
+                                      experimental_autocast=False)
         with tf.name_scope(f"{self.norm.name}/"):
             self.norm.build([None, None, None, inputs if depthwise else self.channels])
         super().build(input_shape)
@@ -61,12 +62,13 @@ class ConvNorm(tf.keras.layers.Layer):
         if training and self.learns_statistics and self.norm.trainable:
             return self.norm(self._convolve(x, self.kernel), training=True)
         norm = self.norm
-        factor = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
-        bias = tf.cast(norm.beta - norm.moving_mean * factor, self.compute_dtype)
-        factor = tf.cast(factor if self.channels else factor[:, None], self.compute_dtype)
-        return tf.nn.bias_add(self._convolve(x, self.kernel * factor), bias)
+        with tf.control_dependencies([x]):  # else a graph begins with the products of all layers, and holds them until they are used
+            factor = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+            kernel = self.kernel * (factor if self.channels else factor[:, None])
+        return tf.nn.bias_add(self._convolve(x, kernel), tf.cast(norm.beta - norm.moving_mean * factor, self.compute_dtype))
 
     def _convolve(self, x, kernel):
+        kernel = tf.cast(kernel, self.compute_dtype)
         around = [self.size // 2] * 2
         padding = "SAME" if self.strides == 1 else [[0, 0], around, around, [0, 0]]
         if self.channels is None:

@@ -21,8 +21,24 @@ def coupled_weight_decay(train):
     return train.weight_decay if train.optimizer == "sgd" else 0.0
 
 
+class _OnArrival:
+    """Variables are updated each as its gradient comes: the products of all momenta would else be there from the start of a step."""
+
+    def update_step(self, gradient, variable):
+        with tf.control_dependencies([gradient]):
+            return super().update_step(gradient, variable)
+
+
+class _SGD(_OnArrival, tf.keras.optimizers.SGD):
+    pass
+
+
+class _AdamW(_OnArrival, tf.keras.optimizers.AdamW):
+    pass
+
+
 def _sgd(train, steps_per_epoch, total_steps, variables):
-    optimizer = tf.keras.optimizers.SGD(
+    optimizer = _SGD(
         schedules.learning_rate(train, steps_per_epoch, total_steps), momentum=train.momentum, nesterov=train.nesterov,
         global_clipnorm=train.clip_norm or None, jit_compile=False)  # compiled updates would retrace for each replica
     optimizer.build(variables)
@@ -31,7 +47,7 @@ def _sgd(train, steps_per_epoch, total_steps, variables):
 
 def _adamw(train, steps_per_epoch, total_steps, variables):
     """Adam (beta 0.9, 0.999) whose kernels shrink by learning rate times weight_decay a step (Loshchilov & Hutter 2019)."""
-    optimizer = tf.keras.optimizers.AdamW(
+    optimizer = _AdamW(
         schedules.learning_rate(train, steps_per_epoch, total_steps), weight_decay=train.weight_decay,
         global_clipnorm=train.clip_norm or None, jit_compile=False)
     optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if "kernel" not in variable.name])

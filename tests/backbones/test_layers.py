@@ -80,6 +80,13 @@ def test_gradients_are_those_of_the_two_layers(unit, twin, x, batch_norm, traine
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-3)
 
 
+def test_a_kernel_is_multiplied_once_its_map_is_there(unit):
+    """Else a graph would hold the products of all its layers from the start: the kernel is read no sooner."""
+    graph = tf.function(unit("frozen")).get_concrete_function(tf.TensorSpec([1, 7, 9, 4])).graph
+    kernels = [op for op in graph.get_operations() if op.type == "ReadVariableOp" and op.outputs[0].shape.rank == 4]
+    assert kernels and all(graph.inputs[0].op in op.control_inputs for op in kernels)
+
+
 def test_names_are_those_of_two_layers():
     config, image = configs.BackboneConfig(), tf.keras.Input([None, None, 3])
     model = tf.keras.Model(image, ConvNorm(config, None, 3, "b")(ConvNorm(config, 4, 3, "a")(image)))

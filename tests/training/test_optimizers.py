@@ -116,6 +116,18 @@ def test_state_resumes_to_the_bit(name, strategy):
         np.testing.assert_array_equal(same.numpy(), variable.numpy())
 
 
+@pytest.mark.parametrize("name, products", [("sgd", 1), ("adamw", 2)])
+def test_momenta_are_multiplied_once_the_gradient_is_there(name, products):
+    """Else a step would hold the products of all of them from the start."""
+    variables, optimizer, _ = make(config.TrainConfig(optimizer=name), tf.distribute.get_strategy())
+    gradient = tf.TensorSpec(variables[0].shape)
+    graph = tf.function(lambda gradient: optimizer.update_step(gradient, variables[0])).get_concrete_function(gradient).graph
+    state = {variable.handle.ref() for variable in optimizer.variables if variable.shape == variables[0].shape}
+    captured = {inner.ref() for outer, inner in graph.captures if outer.ref() in state}
+    reads = [op for op in graph.get_operations() if op.type == "ReadVariableOp" and op.inputs[0].ref() in captured]
+    assert len(captured) >= products and reads and all(graph.inputs[0].op in op.control_inputs for op in reads)
+
+
 def test_float16_scales_the_loss_and_starts_where_told():
     train = config.TrainConfig(precision="mixed_float16", learning_rate=0.05, warmup_steps=0, decay_epochs=[])
     variables, optimizer, advance = make(train, tf.distribute.get_strategy())
