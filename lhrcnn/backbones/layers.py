@@ -62,7 +62,9 @@ class ConvNorm(tf.keras.layers.Layer):
         if training and self.learns_statistics and self.norm.trainable:
             return self.norm(self._convolve(x, self.kernel), training=True)
         norm = self.norm
-        with tf.control_dependencies([x]):  # else a graph begins with the products of all layers, and holds them until they are used
+        # Else a graph begins with the products of all layers, and holds them until they are used. A number of x stands for x: TensorFlow
+        # fuses no activation that another node waits for.
+        with tf.control_dependencies([x[:1, :1, :1, :1]]):
             factor = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
             kernel = self.kernel * (factor if self.channels else factor[:, None])
         return tf.nn.bias_add(self._convolve(x, kernel), tf.cast(norm.beta - norm.moving_mean * factor, self.compute_dtype))

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from lhrcnn import config as configs
-from lhrcnn.backbones.layers import ConvNorm, MaxPool
+from lhrcnn.backbones.layers import ConvNorm, MaxPool, conv
 
 KINDS = {"dense": dict(channels=8, size=3), "pointwise, stride 2": dict(channels=8, size=1, strides=2),
          "stem": dict(channels=8, size=7, strides=2), "dilated": dict(channels=8, size=3, dilation=2),
@@ -80,11 +80,35 @@ def test_gradients_are_those_of_the_two_layers(unit, twin, x, batch_norm, traine
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-3)
 
 
-def test_a_kernel_is_multiplied_once_its_map_is_there(unit):
-    """Else a graph would hold the products of all its layers from the start: the kernel is read no sooner."""
-    graph = tf.function(unit("frozen")).get_concrete_function(tf.TensorSpec([1, 7, 9, 4])).graph
-    kernels = [op for op in graph.get_operations() if op.type == "ReadVariableOp" and op.outputs[0].shape.rank == 4]
-    assert kernels and all(graph.inputs[0].op in op.control_inputs for op in kernels)
+@pytest.fixture
+def graph():
+    """(nodes of the graph of two layers with ReLU as it was built, those that TensorFlow ran)."""
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        x, config = tf.random.uniform([1, 8, 8, 4]), configs.BackboneConfig(batch_norm="frozen")
+        for name in "ab":
+            x = conv(x, 4, 3, name, config)
+        session.run(tf.compat.v1.global_variables_initializer())
+        metadata = tf.compat.v1.RunMetadata()
+        session.run(x, options=tf.compat.v1.RunOptions(output_partition_graphs=True), run_metadata=metadata)
+    return graph.as_graph_def().node, [node for partition in metadata.partition_graphs for node in partition.node]
+
+
+def test_a_kernel_is_read_once_its_map_is_there(graph):
+    """Else a graph would hold the products of kernels and batch norms of all its layers from the start."""
+    built, _ = graph
+    inputs = {node.name: [name.lstrip("^").split(":")[0] for name in node.input] for node in built}
+
+    def comes_after(name, other):
+        return name == other or any(comes_after(earlier, other) for earlier in inputs[name])
+
+    products = [node.name for node in built if node.op == "Mul" and node.name.startswith("b/mul")]
+    assert products and all(comes_after(name, "a_relu/Relu") for name in products)
+
+
+def test_activations_are_fused_with_their_convolutions(graph):
+    built, run = graph
+    assert sum(node.op == "Relu" for node in built) == 2
+    assert sum("Fused" in node.op and "Conv2D" in node.op for node in run) == 2 and not any(node.op.endswith("Relu") for node in run)
 
 
 def test_names_are_those_of_two_layers():
