@@ -12,12 +12,11 @@ MERGED_CHANNELS = 32  # wide enough for an efficient matrix product, narrow enou
 
 def grouped_convolution(x, kernel, groups, strides=1, padding="SAME", dilations=1):
     """Convolution of x [B, h, w, C] in `groups` runs of consecutive channels, each with its share of kernel [kh, kw, C / groups, D];
-    returns [B, h', w', D]. `padding` is SAME or VALID, or, without dilation, tf.nn.conv2d's list.
+    returns [B, h', w', D]. `padding` is SAME or VALID.
 
     cuDNN does it on GPUs. TensorFlow has no gradient of it for CPUs: there, neighbouring groups merge into dense convolutions of
     MERGED_CHANNELS, with zeros where a kernel would cross from one group to another."""
-    convolution = tf.nn.convolution if dilations > 1 else tf.nn.conv2d  # the second has no dilated gradients on CPUs, but takes explicit padding
-    convolve = functools.partial(convolution, strides=strides, padding=padding, dilations=dilations)
+    convolve = functools.partial(tf.nn.convolution, strides=strides, padding=padding, dilations=dilations)
     if groups == 1 or on_gpu():
         return convolve(x, kernel)
     inputs, outputs = kernel.shape[2], kernel.shape[3] // groups  # channels of a group

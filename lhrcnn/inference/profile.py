@@ -63,12 +63,7 @@ class Stage:
 
 
 def _convolution(kind):
-    return lambda op, x, kernel: kind(x, kernel, op.get_attr("strides"), _padding(op), dilations=op.get_attr("dilations")[1:3])
-
-
-def _padding(op):
-    explicit = op.get_attr("explicit_paddings")
-    return [explicit[i:i + 2] for i in range(0, len(explicit), 2)] or op.get_attr("padding").decode()
+    return lambda op, x, kernel: kind(x, kernel, op.get_attr("strides"), op.get_attr("padding").decode(), dilations=op.get_attr("dilations")[1:3])
 
 
 def _transposed(op, which):
