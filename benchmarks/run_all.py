@@ -19,6 +19,7 @@ BENCHMARKS = {  # section: script and arguments
     "faster_rcnn": ["faster_rcnn"], "faster_rcnn_bfloat16": ["faster_rcnn", "--precision", "mixed_bfloat16"],
     "resnext": ["faster_rcnn", "--case", "resnext"], "resnext_bfloat16": ["faster_rcnn", "--case", "resnext", "--precision", "mixed_bfloat16"],
     "faster_rcnn_training": ["faster_rcnn", "--case", "training"],
+    "faster_rcnn_training_bfloat16": ["faster_rcnn", "--case", "training", "--precision", "mixed_bfloat16"],
     "input": ["input", "--data_dir", DATA], "training": ["training", "--data_dir", DATA], "train_step": ["train_step"], "scaling": ["scaling"],
     "coco_eval": ["coco_eval"], "ilsvrc_eval": ["ilsvrc_eval"], "testing": ["testing"], "locnet": ["locnet"]}
 HEAD = """# Speed

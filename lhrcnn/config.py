@@ -94,6 +94,7 @@ class FPNConfig:
     """The feature pyramid between backbone and both stages (arXiv 1612.03144)."""
     channels: int = option(0, "channels of every level; 0: no pyramid", minimum=0)
     levels: typing.List[str] = option(["c2", "c3", "c4", "c5"], "backbone maps it reads; c3 becomes p3, beside it")
+    batch_norm: bool = option(False, "batch norm behind its convolutions; VGG16 needs it, whose c4 is ten times as large as its c5")
     extra_level: bool = option(True, "one more level, every second cell of the last, for the RPN's largest anchors")
 
 

@@ -11,11 +11,11 @@ def with_fpn(backbone, config):
     maps, strides, above = dict(backbone.model.output), dict(backbone.strides), None
     for level in reversed(config.levels):
         name = level.replace("c", "p")
-        x = _conv(config.channels, 1, f"fpn_lateral_{level}")(backbone.model.output[level])
+        x = _conv(backbone.model.output[level], config, 1, f"fpn_lateral_{level}")
         if above is not None:
             x = tf.keras.layers.Add(name=f"fpn_add_{name}")([x, NearestUpSampling(name=f"fpn_upsample_{name}")([above, x])])
         above, strides[name] = x, backbone.strides[level]
-        maps[name] = _conv(config.channels, 3, f"fpn_output_{name}")(x)
+        maps[name] = _conv(x, config, 3, f"fpn_output_{name}")
     if config.extra_level:
         last = config.levels[-1].replace("c", "p")
         extra = f"p{int(last[1:]) + 1}"
@@ -34,5 +34,7 @@ class NearestUpSampling(tf.keras.layers.Layer):
         return tf.raw_ops.ResizeNearestNeighbor(images=coarse, size=tf.shape(fine)[1:3], align_corners=False, half_pixel_centers=False)
 
 
-def _conv(channels, size, name):
-    return tf.keras.layers.Conv2D(channels, size, padding="same", kernel_initializer="glorot_uniform", name=name)
+def _conv(x, config, size, name):
+    x = tf.keras.layers.Conv2D(config.channels, size, padding="same", kernel_initializer="glorot_uniform", name=name,
+                               use_bias=not config.batch_norm)(x)
+    return tf.keras.layers.BatchNormalization(name=f"{name}_norm")(x) if config.batch_norm else x

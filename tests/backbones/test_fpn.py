@@ -56,6 +56,19 @@ def test_levels_strides_and_preprocessing(bare):
     assert fewer.strides == {**backbone.strides, "p3": 8, "p5": 32} and list(fewer.model.output) == [*backbone.strides, "p3", "p5"]
 
 
+def test_batch_norm_makes_up_for_maps_of_any_size(rng, bare):
+    pyramid = with_fpn(bare([3, 4, 5]), configs.FPNConfig(channels=6, levels=["c2", "c3", "c4"], batch_norm=True))
+    maps = {f"c{i}": (scale * rng.normal(size=[2, 64 >> i, 48 >> i, i + 1])).astype(np.float32) for i, scale in ((2, 1e3), (3, 1), (4, 30))}
+    found = pyramid.model(maps, training=True)
+    for name in ("p2", "p3", "p4"):
+        np.testing.assert_allclose(tf.reduce_mean(found[name], [0, 1, 2]), np.zeros(6), atol=1e-3)
+        np.testing.assert_allclose(tf.math.reduce_std(found[name], [0, 1, 2]), np.ones(6), atol=1e-2)
+    names = [variable.name for variable in pyramid.model.trainable_weights]
+    assert "fpn_lateral_c2_norm/gamma:0" in names and not [name for name in names if "bias" in name]
+    pyramid.freeze(2)
+    assert not pyramid.model.trainable_weights
+
+
 def test_xavier_uniform_kernels_and_zero_biases(bare):
     pyramid = with_fpn(bare([64, 64, 64, 64]), configs.FPNConfig(channels=64))
     weights = {variable.name: variable.numpy() for variable in pyramid.model.weights}
