@@ -73,8 +73,9 @@ class ConvNorm(tf.keras.layers.Layer):
         kernel = tf.cast(kernel, self.compute_dtype)
         padding = "SAME"
         if self.strides > 1:  # on CPUs convolutions with a padding of their own have a slow gradient in 16 bits, depthwise ones abort
-            around = [self.size // 2] * 2
-            x, padding = tf.pad(x, [[0, 0], around, around, [0, 0]]) if self.size > 1 else x, "VALID"
+            padding, around = "VALID", [self.size // 2] * 2
+            if self.size > 1:
+                x = tf.pad(x, [[0, 0], around, around, [0, 0]])
         if self.channels is None:
             return tf.nn.depthwise_conv2d(x, kernel, [1, self.strides, self.strides, 1], padding, dilations=[self.dilation] * 2)
         return grouped_convolution(x, kernel, self.groups, self.strides, padding, self.dilation)
