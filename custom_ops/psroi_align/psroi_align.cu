@@ -216,7 +216,10 @@ extern "C" void LhrcnnPsRoiAlignForwardHost(const LhrcnnPsRoiAlignParams* params
 extern "C" void LhrcnnPsRoiAlignBackwardHost(const LhrcnnPsRoiAlignParams* params,
                                              const double* gradient, const float* boxes,
                                              const uint8_t* argmax, double* features_gradient) {
-  lhrcnn::BackwardBins<false>(*params, gradient, boxes, argmax, features_gradient, 0,
+  const int64_t num_boxes = params->batch * params->num_boxes;
+  lhrcnn::TapBuffer<double> taps(*params, num_boxes);
+  taps.FillPoolable(boxes, 0, num_boxes);
+  lhrcnn::BackwardBins<false>(*params, gradient, boxes, argmax, &taps, features_gradient, 0,
                               params->batch * lhrcnn::NumBins(*params));
 }
 #endif  // LHRCNN_HOST_CHECK

@@ -10,23 +10,38 @@
 
 namespace lhrcnn {
 
-// Room for the taps of one box; reused from box to box.
+// The taps of some boxes.
 template <typename A>
 class TapBuffer {
  public:
-  explicit TapBuffer(const Params& p)
-      : params_(p), taps_(4 * p.group_size * p.sampling_ratio), counts_(2 * p.group_size) {}
+  TapBuffer(const Params& p, int64_t num_boxes)
+      : params_(p),
+        box_taps_(4 * p.group_size * p.sampling_ratio),
+        box_counts_(2 * p.group_size),
+        taps_(num_boxes * box_taps_),
+        counts_(num_boxes * box_counts_) {}
 
-  void Fill(const float* box) {
+  void Fill(int64_t n, const float* box) {
     for (int task = 0; task < 2 * params_.group_size; ++task) {
-      FillTaps<A>(params_, box, task, {taps_.data(), counts_.data()});
+      FillTaps<A>(params_, box, task, OfBox(n));
     }
   }
 
-  BinTaps<A> Bin(int bin) { return TapsOfBin<A>(params_, {taps_.data(), counts_.data()}, bin); }
+  void FillPoolable(const float* boxes, int64_t first, int64_t last) {
+    for (int64_t n = first; n < last; ++n) {
+      if (IsPoolable(boxes + 4 * n)) Fill(n, boxes + 4 * n);
+    }
+  }
+
+  BinTaps<A> Bin(int64_t n, int bin) { return TapsOfBin<A>(params_, OfBox(n), bin); }
 
  private:
+  BoxTaps<A> OfBox(int64_t n) {
+    return {taps_.data() + n * box_taps_, counts_.data() + n * box_counts_};
+  }
+
   const Params& params_;
+  const int64_t box_taps_, box_counts_;
   std::vector<Tap<A>> taps_;
   std::vector<int32_t> counts_;
 };
@@ -76,7 +91,7 @@ void ForwardBoxes(const Params& p, const T* features, const float* boxes, T* poo
   using A = typename AccumulatorOf<T>::type;
   const auto strides = HostStrides<kContiguous>(p);
   const int64_t box_size = strides.pixel;
-  TapBuffer<A> taps(p);
+  TapBuffer<A> taps(p, 1);
   for (int64_t n = first; n < last; ++n) {
     T* out = pooled + n * box_size;
     uint8_t* winners = p.max_pool ? argmax + n * box_size : nullptr;
@@ -85,13 +100,13 @@ void ForwardBoxes(const Params& p, const T* features, const float* boxes, T* poo
       if (p.max_pool) std::fill_n(winners, box_size, 0);
       continue;
     }
-    taps.Fill(boxes + 4 * n);
+    taps.Fill(0, boxes + 4 * n);
     const T* image = features + n / p.num_boxes * p.height * strides.row;
     for (int bin = 0; bin < NumBins(p); ++bin) {
       if (bin + 1 < NumBins(p)) {
-        Prefetch(image + BinChannel(p, bin + 1), strides, taps.Bin(bin + 1));
+        Prefetch(image + BinChannel(p, bin + 1), strides, taps.Bin(0, bin + 1));
       }
-      const BinTaps<A> bin_taps = taps.Bin(bin);
+      const BinTaps<A> bin_taps = taps.Bin(0, bin);
       ForChannelBlocks<sizeof(T) == 2>(p.channels, [&](auto width, int c) {
         const T* source = image + BinChannel(p, bin) + c * strides.channel;
         const int64_t target = static_cast<int64_t>(bin) * p.channels + c;
@@ -106,41 +121,83 @@ void ForwardBoxes(const Params& p, const T* features, const float* boxes, T* poo
   }
 }
 
-// Adds the gradient of bins [first, last) of the B*G*G. A bin owns its channels,
-// so shares never write one address, and a sum runs over the boxes in order
-// however the bins are shared out: the result has the same bits on any number
-// of threads.
-template <bool kContiguous, typename T>
-void BackwardBins(const Params& p, const T* gradient, const float* boxes, const uint8_t* argmax,
-                  typename AccumulatorOf<T>::type* features_gradient, int64_t first,
-                  int64_t last) {
-  using A = typename AccumulatorOf<T>::type;
+// Adds the gradients of one image's boxes, from box `first_box` of the batch on, to the
+// sums of its bins [first, first + number), which begin at `sums` and are laid out as
+// the channels of `p`.
+template <typename T, typename A, typename Channel>
+void SpreadBins(const Params& p, const T* gradient, const float* boxes, const uint8_t* argmax,
+                TapBuffer<A>* taps, int64_t first_box, int first, int number, A* sums,
+                Strides<Channel> strides) {
+  for (int64_t n = first_box; n < first_box + p.num_boxes; ++n) {
+    if (!IsPoolable(boxes + 4 * n)) continue;
+    for (int bin = 0; bin < number; ++bin) {
+      const BinTaps<A> bin_taps = taps->Bin(n, first + bin);
+      ForChannelBlocks<false>(p.channels, [&](auto width, int c) {
+        A* target = sums + BinChannel(p, bin) + c * strides.channel;
+        const int64_t source = (n * NumBins(p) + first + bin) * p.channels + c;
+        if (!p.max_pool) {
+          SpreadMean<width>(gradient + source, strides, bin_taps, target, PlainAdd());
+          return;
+        }
+        for (int k = 0; k < width; ++k) {
+          SpreadMax(gradient[source + k], argmax[source + k], strides, bin_taps,
+                    p.sampling_ratio, target + k * strides.channel, PlainAdd());
+        }
+      });
+    }
+  }
+}
+
+// Rounds the sums [H, W, num_bins, C] to their place in the map, where `map` is the first bin's.
+template <bool kContiguous, typename T, typename A>
+void RoundSums(const Params& p, const A* sums, int num_bins, T* map) {
   const auto strides = HostStrides<kContiguous>(p);
-  TapBuffer<A> taps(p);
-  for (int64_t share = first; share < last;) {
-    const int64_t image = share / NumBins(p);
-    const int64_t end = std::min(last, (image + 1) * NumBins(p));
-    for (int64_t n = image * p.num_boxes; n < (image + 1) * p.num_boxes; ++n) {
-      if (!IsPoolable(boxes + 4 * n)) continue;
-      taps.Fill(boxes + 4 * n);
-      for (int bin = share % NumBins(p); bin < end - image * NumBins(p); ++bin) {
-        const BinTaps<A> bin_taps = taps.Bin(bin);
-        ForChannelBlocks<false>(p.channels, [&](auto width, int c) {
-          A* target = features_gradient + image * p.height * strides.row + BinChannel(p, bin) +
-                      c * strides.channel;
-          const int64_t source = n * strides.pixel + static_cast<int64_t>(bin) * p.channels + c;
-          if (!p.max_pool) {
-            SpreadMean<width>(gradient + source, strides, bin_taps, target, PlainAdd());
-            return;
-          }
-          for (int k = 0; k < width; ++k) {
-            SpreadMax(gradient[source + k], argmax[source + k], strides, bin_taps,
-                      p.sampling_ratio, target + k * strides.channel, PlainAdd());
-          }
-        });
+  const int width = num_bins * p.channels;
+  for (int64_t pixel = 0; pixel < p.height * p.width; ++pixel) {
+    const A* from = sums + pixel * width;
+    T* to = map + pixel * strides.pixel;
+    if constexpr (kContiguous) {
+      ForChannelBlocks<true>(width, [&](auto block, int c) { Store<block>(from + c, to + c); });
+    } else {
+      for (int k = 0; k < width; ++k) {
+        to[k / p.channels + k % p.channels * strides.channel] = static_cast<T>(from[k]);
       }
     }
-    share = end;
+  }
+}
+
+// Writes the gradient of bins [first, last) of the B*G*G, given the taps of all poolable
+// boxes. A bin owns its channels, so shares never write one address, and a
+// sum runs over the boxes in order however the bins are shared out: the result has the
+// same bits on any number of threads. 16-bit gradients are summed apart, a row of bins
+// at a time, which fits the caches, and rounded once; others on a map of zeros.
+template <bool kContiguous, typename T, typename A>
+void BackwardBins(const Params& p, const T* gradient, const float* boxes, const uint8_t* argmax,
+                  TapBuffer<A>* taps, T* features_gradient, int64_t first, int64_t last) {
+  const auto strides = HostStrides<kContiguous>(p);
+  constexpr bool kApart = !std::is_same_v<T, A>;
+  Params packed = p;  // the layout of the sums
+  packed.channel_major = 0;
+  std::vector<A> sums;
+  for (int64_t share = first; share < last;) {
+    const int64_t image = share / NumBins(p);
+    const int bin = share % NumBins(p);
+    const int64_t most = kApart ? p.group_size : NumBins(p);
+    const int number = std::min({last - share, int64_t{NumBins(p) - bin}, most});
+    T* map = features_gradient + image * p.height * strides.row + BinChannel(p, bin);
+    const auto spread = [&](const Params& layout, A* target, auto target_strides) {
+      SpreadBins(layout, gradient, boxes, argmax, taps, image * p.num_boxes, bin, number, target,
+                 target_strides);
+    };
+    if constexpr (kApart) {
+      const int64_t pixel = number * p.channels;
+      sums.assign(p.height * p.width * pixel, A(0));
+      spread(packed, sums.data(), Strides<One>{p.width * pixel, pixel, One()});
+      RoundSums<kContiguous>(p, sums.data(), number, map);
+    } else {
+      spread(p, map, strides);
+    }
+    share += number;
   }
 }
 

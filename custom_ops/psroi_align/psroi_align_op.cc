@@ -181,23 +181,21 @@ struct Kernels<CpuDevice, T> {
   }
 
   static absl::Status Backward(tf::OpKernelContext* context, const Params& p, const T* gradient,
-                               const float* boxes, const uint8_t* argmax, A* accumulator,
-                               T* features_gradient) {
-    const int64_t size = p.batch * p.height * StridesOf(p).row;
-    Share(context, size, 1, [&](int64_t first, int64_t last) {
-      std::fill(accumulator + first, accumulator + last, A(0));
-    });
-    const auto spread = p.channel_major ? BackwardBins<false, T> : BackwardBins<true, T>;
+                               const float* boxes, const uint8_t* argmax, T* features_gradient) {
+    if (std::is_same_v<T, A>) {
+      Share(context, p.batch * p.height * StridesOf(p).row, 1, [&](int64_t first, int64_t last) {
+        std::fill(features_gradient + first, features_gradient + last, T(0));
+      });
+    }
+    const int64_t num_boxes = p.batch * p.num_boxes;
+    TapBuffer<A> taps(p, num_boxes);
+    Share(context, num_boxes, 30 * p.group_size * p.sampling_ratio,
+          [&](int64_t first, int64_t last) { taps.FillPoolable(boxes, first, last); });
+    const auto spread = p.channel_major ? BackwardBins<false, T, A> : BackwardBins<true, T, A>;
     Share(context, p.batch * NumBins(p), p.num_boxes * BinCost(p),
           [&](int64_t first, int64_t last) {
-            spread(p, gradient, boxes, argmax, accumulator, first, last);
+            spread(p, gradient, boxes, argmax, &taps, features_gradient, first, last);
           });
-    if (sizeof(T) == sizeof(A)) return absl::OkStatus();
-    Share(context, size, 1, [&](int64_t first, int64_t last) {
-      const Eigen::Map<const Eigen::ArrayX<A>> sums(accumulator + first, last - first);
-      Eigen::Map<Eigen::ArrayX<T>>(features_gradient + first, last - first) =
-          sums.template cast<T>();
-    });
     return absl::OkStatus();
   }
 };
@@ -233,8 +231,14 @@ struct Kernels<GpuDevice, T> {
   }
 
   static absl::Status Backward(tf::OpKernelContext* context, const Params& p, const T* gradient,
-                               const float* boxes, const uint8_t* argmax, A* accumulator,
-                               T* features_gradient) {
+                               const float* boxes, const uint8_t* argmax, T* features_gradient) {
+    void* accumulator = features_gradient;
+    tf::Tensor sums;
+    if (!std::is_same_v<T, A>) {
+      TF_RETURN_IF_ERROR(context->allocate_temp(
+          tf::DT_FLOAT, {p.batch, p.height, p.width, StridesOf(p).pixel}, &sums));
+      accumulator = sums.data();
+    }
     return Checked(LhrcnnPsRoiAlignBackward(&p, Type(), gradient, boxes, argmax, accumulator,
                                             features_gradient, tf::OpDeterminismRequired(),
                                             Stream(context)));
@@ -271,8 +275,6 @@ class ForwardOp : public tf::OpKernel {
 template <typename Device, typename T>
 class BackwardOp : public tf::OpKernel {
  public:
-  using A = typename AccumulatorOf<T>::type;
-
   explicit BackwardOp(tf::OpKernelConstruction* context) : tf::OpKernel(context) {
     OP_REQUIRES_OK(context, ReadAttributes(context, &attributes_));
   }
@@ -294,14 +296,9 @@ class BackwardOp : public tf::OpKernel {
                     argmax.shape().DebugString())));
     tf::Tensor* features_gradient;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &features_gradient));
-    tf::Tensor accumulator = *features_gradient;
-    if (sizeof(T) != sizeof(A)) {
-      OP_REQUIRES_OK(context, context->allocate_temp(tf::DT_FLOAT, shape, &accumulator));
-    }
     OP_REQUIRES_OK(context, (Kernels<Device, T>::Backward(
                                 context, p, Data<const T>(gradient), Data<const float>(boxes),
-                                Data<const uint8_t>(argmax), Data<A>(accumulator),
-                                Data<T>(*features_gradient))));
+                                Data<const uint8_t>(argmax), Data<T>(*features_gradient))));
   }
 
  private:
