@@ -59,7 +59,9 @@ def large(report, arguments):
     figures = measure_stages(config, (height, width), 1, 80, arguments.rounds)
     print(f"\n```\n{format_table(figures)}\n```\n")
     total, stages = figures["total"], figures["stages"]
-    report.check("everything but convolutions and matrix products, of the total", 1 - total["products_ms"] / total["ms"], 0.12)
+    # Stage by stage: products replayed alone may take longer than inside, which must not make up for another stage.
+    rest = sum(max(row["ms"] - row["products_ms"], 0.0) for row in stages.values())
+    report.check("everything but convolutions and matrix products, of the total", rest / total["ms"], 0.12)
     convolutions = [stages[name] for name in ("backbone", "RPN", "RoI preparation")]
     rate = sum(row["gmacs"] for row in convolutions) / sum(row["ms"] for row in convolutions) * 1000
     report.check("backbone, RPN and thin map, of the GEMM rate", rate / figures["gemm_gmacs_per_s"], 0.45, least=True)
