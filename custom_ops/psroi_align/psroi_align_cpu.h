@@ -166,11 +166,11 @@ void RoundSums(const Params& p, const A* sums, int num_bins, T* map) {
   }
 }
 
-// Writes the gradient of bins [first, last) of the B*G*G, given the taps of all poolable
-// boxes. A bin owns its channels, so shares never write one address, and a
-// sum runs over the boxes in order however the bins are shared out: the result has the
-// same bits on any number of threads. 16-bit gradients are summed apart, a row of bins
-// at a time, which fits the caches, and rounded once; others on a map of zeros.
+// Writes the gradient of bins [first, last) of the B*G*G, given the taps of all
+// poolable boxes. A bin owns its channels, so shares never write one address, and a sum
+// runs over the boxes in order however the bins are shared out: the result has the same
+// bits on any number of threads. 16-bit gradients are summed apart, a row of bins at a
+// time, which fits the caches, and rounded once; others in the map itself, zeros so far.
 template <bool kContiguous, typename T, typename A>
 void BackwardBins(const Params& p, const T* gradient, const float* boxes, const uint8_t* argmax,
                   TapBuffer<A>* taps, T* features_gradient, int64_t first, int64_t last) {
