@@ -219,7 +219,7 @@ extern "C" void LhrcnnPsRoiAlignBackwardHost(const LhrcnnPsRoiAlignParams* param
   const int64_t num_boxes = params->batch * params->num_boxes;
   lhrcnn::TapBuffer<double> taps(*params, num_boxes);
   taps.FillPoolable(boxes, 0, num_boxes);
-  lhrcnn::BackwardBins<false>(*params, gradient, boxes, argmax, &taps, features_gradient, 0,
+  lhrcnn::BackwardBins<false>(*params, gradient, argmax, &taps, features_gradient, 0,
                               params->batch * lhrcnn::NumBins(*params));
 }
 #endif  // LHRCNN_HOST_CHECK

@@ -10,7 +10,7 @@
 
 namespace lhrcnn {
 
-// The taps of some boxes.
+// The taps of some boxes: none, until they are filled.
 template <typename A>
 class TapBuffer {
  public:
@@ -122,18 +122,16 @@ void ForwardBoxes(const Params& p, const T* features, const float* boxes, T* poo
 }
 
 // Adds the gradients of one image's boxes, from box `first_box` of the batch on, to the
-// sums of its bins [first, first + number), which begin at `sums` and are laid out as
-// the channels of `p`.
+// sums of its bins [first, first + number), which begin at `sums`, `bin_step` apart.
 template <typename T, typename A, typename Channel>
-void SpreadBins(const Params& p, const T* gradient, const float* boxes, const uint8_t* argmax,
-                TapBuffer<A>* taps, int64_t first_box, int first, int number, A* sums,
+void SpreadBins(const Params& p, const T* gradient, const uint8_t* argmax, TapBuffer<A>* taps,
+                int64_t first_box, int first, int number, A* sums, int64_t bin_step,
                 Strides<Channel> strides) {
   for (int64_t n = first_box; n < first_box + p.num_boxes; ++n) {
-    if (!IsPoolable(boxes + 4 * n)) continue;
     for (int bin = 0; bin < number; ++bin) {
       const BinTaps<A> bin_taps = taps->Bin(n, first + bin);
       ForChannelBlocks<false>(p.channels, [&](auto width, int c) {
-        A* target = sums + BinChannel(p, bin) + c * strides.channel;
+        A* target = sums + bin * bin_step + c * strides.channel;
         const int64_t source = (n * NumBins(p) + first + bin) * p.channels + c;
         if (!p.max_pool) {
           SpreadMean<width>(gradient + source, strides, bin_taps, target, PlainAdd());
@@ -172,12 +170,10 @@ void RoundSums(const Params& p, const A* sums, int num_bins, T* map) {
 // bits on any number of threads. 16-bit gradients are summed apart, a row of bins at a
 // time, which fits the caches, and rounded once; others in the map itself, zeros so far.
 template <bool kContiguous, typename T, typename A>
-void BackwardBins(const Params& p, const T* gradient, const float* boxes, const uint8_t* argmax,
-                  TapBuffer<A>* taps, T* features_gradient, int64_t first, int64_t last) {
+void BackwardBins(const Params& p, const T* gradient, const uint8_t* argmax, TapBuffer<A>* taps,
+                  T* features_gradient, int64_t first, int64_t last) {
   const auto strides = HostStrides<kContiguous>(p);
   constexpr bool kApart = !std::is_same_v<T, A>;
-  Params packed = p;  // the layout of the sums
-  packed.channel_major = 0;
   std::vector<A> sums;
   for (int64_t share = first; share < last;) {
     const int64_t image = share / NumBins(p);
@@ -185,17 +181,17 @@ void BackwardBins(const Params& p, const T* gradient, const float* boxes, const 
     const int64_t most = kApart ? p.group_size : NumBins(p);
     const int number = std::min({last - share, int64_t{NumBins(p) - bin}, most});
     T* map = features_gradient + image * p.height * strides.row + BinChannel(p, bin);
-    const auto spread = [&](const Params& layout, A* target, auto target_strides) {
-      SpreadBins(layout, gradient, boxes, argmax, taps, image * p.num_boxes, bin, number, target,
+    const auto spread = [&](A* target, int64_t bin_step, auto target_strides) {
+      SpreadBins(p, gradient, argmax, taps, image * p.num_boxes, bin, number, target, bin_step,
                  target_strides);
     };
     if constexpr (kApart) {
       const int64_t pixel = number * p.channels;
       sums.assign(p.height * p.width * pixel, A(0));
-      spread(packed, sums.data(), Strides<One>{p.width * pixel, pixel, One()});
+      spread(sums.data(), p.channels, Strides<One>{p.width * pixel, pixel, One()});
       RoundSums<kContiguous>(p, sums.data(), number, map);
     } else {
-      spread(p, map, strides);
+      spread(map, BinChannel(p, 1), strides);
     }
     share += number;
   }

@@ -194,7 +194,7 @@ struct Kernels<CpuDevice, T> {
     const auto spread = p.channel_major ? BackwardBins<false, T, A> : BackwardBins<true, T, A>;
     Share(context, p.batch * NumBins(p), p.num_boxes * BinCost(p),
           [&](int64_t first, int64_t last) {
-            spread(p, gradient, boxes, argmax, &taps, features_gradient, first, last);
+            spread(p, gradient, argmax, &taps, features_gradient, first, last);
           });
     return absl::OkStatus();
   }
