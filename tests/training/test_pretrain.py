@@ -8,7 +8,7 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
-from lhrcnn import config as configs, weights
+from lhrcnn import cli, config as configs, weights
 from lhrcnn.build import build_backbone, build_detector
 from lhrcnn.checkpoints import CheckpointStore
 from lhrcnn.config import ConfigError
@@ -84,6 +84,19 @@ def test_every_backbone_variable_goes_into_a_detector(whole, tiny_config):
     arrays, _ = CheckpointStore(whole[0]).load("best")
     for name, variable in mine.items():
         np.testing.assert_array_equal(variable.numpy(), arrays[f"model/{name}"])
+
+
+def test_the_imagenet_recipe_is_a_command_that_prints_top_1(data, tmp_path, capsys):
+    smaller = ["model.backbone.width=0.25", "pretrain.crop_size=48", "pretrain.test_resize=54", "train.batch_size=10", "train.epochs=2",
+               "train.log_every=1", "eval.batch_size=4"]
+    flags = ["--config", "xception_imagenet", "--data_dir", str(data), "--run_dir", str(tmp_path / "run")]
+    assert cli.main(["pretrain", *flags, *(word for change in smaller for word in ("--set", change))]) == 0
+    out = capsys.readouterr().out
+    validations = lines(tmp_path / "run", "validation")
+    assert [line["step"] for line in validations] == [3, 6]
+    for line in validations:
+        assert f"validation after step {line['step']}: top1 {line['top1']:.3f}  top5 1.000" in out
+    assert f"top-1 {max(line['top1'] for line in validations):.3f} at step" in out and f"model.backbone.weights={tmp_path / 'run'}" in out
 
 
 def test_two_devices_train_as_one(data, tmp_path, two_cpus):
