@@ -39,7 +39,7 @@ setuptools.setup(
     long_description=text("README.md"),
     long_description_content_type="text/markdown",
     packages=setuptools.find_packages(include=["lhrcnn", "lhrcnn.*"]),
-    package_data={"lhrcnn.zoo": ["*/*.yaml", "*/*.json", "*/*/*.json", "*/*/*.npz"]},
+    package_data={"lhrcnn.zoo": ["*/*.yaml", "*/*.txt", "*/*.json", "*/*/*.json", "*/*/*.npz"]},
     python_requires=">=3.9,<3.14",
     install_requires=[
         f"tensorflow>=2.15.1,<2.16; {FIRST_STACK}",

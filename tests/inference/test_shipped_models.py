@@ -27,6 +27,7 @@ def test_a_model_is_whole_and_small(name):
     assert not config.data.dir.startswith("/") and not config.data.cache_dir
     (scores,) = [entry.scores for entry in zoo.entries() if entry.name == name]
     assert any(config.data.test_split in score for score in scores)
+    assert "were trained on" in (folder / "NOTICE.txt").read_text(encoding="utf-8"), "where the weights come from, and on what terms"
 
 
 def test_the_default_model_finds_nothing_outside_a_picture():
