@@ -165,7 +165,8 @@ class Run:
 
     def _announce(self, step):
         versions = environment(self.strategy)
-        self.log.line("start", step, step / self.steps_per_epoch, {"environment": versions})
+        begun_from = {"init_from": str(self.init_from)} if self.init_from and not step else {}
+        self.log.line("start", step, step / self.steps_per_epoch, {"environment": versions, **begun_from})
         print("environment: " + "  ".join(f"{name} {value}" for name, value in versions.items()))
         print(f"run directory: {self.run_dir}\npictures: {len(self.training.records)} for training, "
               f"{len(self.held_out.records) if self.held_out else 0} for validation, classes: {self.training.num_classes}\n"

@@ -8,7 +8,7 @@ from lhrcnn import checkpoints, weights
 from lhrcnn.build import build_detector
 from lhrcnn.training.trainer import train
 from lhrcnn.weights.fine_tuning import read_run
-from training.tiny_run import make_coco, tiny_config as tiny_run_config
+from training.tiny_run import lines, make_coco, tiny_config as tiny_run_config
 
 OLD = ["cat", "dog", "bird"]
 
@@ -107,4 +107,5 @@ def test_training_starts_there_and_a_resumed_run_does_not(tmp_path, capsys):
     np.testing.assert_allclose(read_run(tmp_path / "new")["head/class_scores/bias"], old["head/class_scores/bias"][1:])
     config.train.max_steps = 2
     assert train(config, tmp_path / "new", init_from=str(tmp_path / "nowhere"))["steps"] == 2
+    assert [line.get("init_from") for line in lines(tmp_path / "new", "start")] == [str(tmp_path / "old"), None], "what a run began from is on record"
     assert "copied by class" not in capsys.readouterr().out
