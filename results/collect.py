@@ -23,6 +23,9 @@ def main(run_dir, name):
     changed = differences(dataclasses.asdict(kept), dataclasses.asdict(configs.Config()))
     (output / "config.yaml").write_text(yaml.safe_dump(changed, sort_keys=False, default_flow_style=None, width=140), encoding="utf-8")
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        if "init_from" in line:  # as the data set's folder, by its last name
+            line["init_from"] = pathlib.Path(line["init_from"]).name
     (output / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in one_an_epoch(lines)), encoding="utf-8")
     for path in run_dir.glob("eval/*.json"):
         metrics = json.loads(path.read_text(encoding="utf-8"))
