@@ -291,7 +291,7 @@ def test_predictions_name_what_cannot_be_read_and_do_the_rest(call, experiment, 
     assert used == ["shapes/train/000001.jpg", *(f"shapes/val/00000{k}.jpg" for k in (1, 2, 3, 4))]
     drawn = [image["annotated"] for image in content["images"]]
     assert drawn[:2] == ["000001.jpg", "000001_2.jpg"]
-    assert {path.name for path in pathlib.Path("found").iterdir()} == {*drawn, "detections.json"}
+    assert {path.name for path in pathlib.Path("found").iterdir()} == {*drawn, "detections.json", ".lhrcnn_files"}
     assert [category["name"] for category in content["categories"]] == ["circle", "square", "triangle", "star"]
     assert content["annotations"] and len({a["id"] for a in content["annotations"]}) == len(content["annotations"])
     for annotation in content["annotations"]:

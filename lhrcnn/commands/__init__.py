@@ -8,7 +8,7 @@ import typing
 
 from absl import flags
 
-from lhrcnn import config
+from lhrcnn import config, files
 
 DEFAULT_CONFIG = "light_head_xception_shapes"
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
@@ -48,6 +48,18 @@ def define_config_flags(values, default=DEFAULT_CONFIG):
                         flag_values=values)
     define_set_flag(values)
     define_data_dir_flag(values)
+
+
+def define_output_flags(values, default, meaning):
+    """--output and --overwrite, for `output_of`."""
+    flags.DEFINE_string("output", default, meaning, flag_values=values)
+    flags.DEFINE_boolean("overwrite", False, "replace what --output holds, also where lhrcnn did not write it, but never what the command reads",
+                         flag_values=values)
+
+
+def output_of(values, folder, inputs=()):
+    """The files.Output of a command with `define_output_flags`, which reads the files `inputs`."""
+    return files.Output(folder, overwrite=values.overwrite, inputs=inputs)
 
 
 def define_set_flag(values):

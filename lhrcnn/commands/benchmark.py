@@ -26,11 +26,12 @@ def run(values, arguments):
     experiment.model.backbone.weights = ""
     output = pathlib.Path(values.json) if values.json else None
     if output:
-        files.check_writable(output.parent, "--json")
+        written = files.Output(output.parent, "--json")
+        written.check(output.name)
     figures = measure(experiment, size, values.batch_size, values.num_classes, values.runs, values.threads)
     print(format_table(figures))
     if output:
-        output.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        written.write(output.name, json.dumps(figures, indent=1))
         print(f"\nfigures     {output}")
 
 

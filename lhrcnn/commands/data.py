@@ -3,7 +3,7 @@ import pathlib
 
 from absl import flags
 
-from lhrcnn import commands, files
+from lhrcnn import commands
 
 PICTURES_A_SHEET, COLUMNS = 24, 6
 
@@ -33,7 +33,7 @@ def define_browse(values):
     """The flags of `lhrcnn data browse`."""
     commands.define_config_flags(values)
     flags.DEFINE_string("split", "", "pictures to show, named as in the config; none: its train_split", flag_values=values)
-    flags.DEFINE_string("output", "browse", "folder for the PNG sheets", flag_values=values)
+    commands.define_output_flags(values, "browse", "folder for the PNG sheets")
     flags.DEFINE_integer("num", 48, "how many pictures", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("first", 0, "number of the first picture, or of the first training step with --augmented", lower_bound=0,
                          flag_values=values)
@@ -44,8 +44,8 @@ def browse(values, arguments):
     """Writes contact sheets of a split's pictures with their boxes."""
     del arguments
     experiment = commands.load_config(values)
-    split, output = values.split or experiment.data.train_split, pathlib.Path(values.output)
-    files.check_writable(output)
+    split, output = values.split or experiment.data.train_split, commands.output_of(values, values.output)
+    output.check(*(_sheet(number) for number in range(-(-values.num // PICTURES_A_SHEET))))
 
     from lhrcnn.data import open_dataset
     from lhrcnn.inference.visualize import contact_sheet
@@ -55,10 +55,15 @@ def browse(values, arguments):
         raise commands.UsageError(f"--first={values.first}: {dataset.name} has {len(dataset.records)} pictures")
     for start in range(0, len(shown), PICTURES_A_SHEET):
         pictures, captions = zip(*shown[start:start + PICTURES_A_SHEET])
-        path = output / f"sheet_{start // PICTURES_A_SHEET + 1:03d}.png"
-        contact_sheet(list(pictures), COLUMNS, list(captions)).save(path)
-        print(path)
+        name = _sheet(start // PICTURES_A_SHEET)
+        with output.writing(name) as file:
+            contact_sheet(list(pictures), COLUMNS, list(captions)).save(file, "PNG")
+        print(output.folder / name)
     print(f"{dataset.name}: {len(shown)} of {len(dataset.records)} pictures, classes: {', '.join(dataset.class_names)}")
+
+
+def _sheet(number):
+    return f"sheet_{number + 1:03d}.png"
 
 
 def _stored(dataset, values):

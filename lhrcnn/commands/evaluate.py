@@ -16,7 +16,7 @@ def define(values):
     flags.DEFINE_string("split", "", "pictures to evaluate on, named as in the config; none: its data.test_split", flag_values=values)
     flags.DEFINE_multi_string("metrics", [], "of coco, voc07, voc, ilsvrc, deteval, icdar_iou, separated by commas or repeated; none: the "
                               "config's eval.metrics", flag_values=values)
-    flags.DEFINE_string("output", "", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json", flag_values=values)
+    commands.define_output_flags(values, "", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json")
     flags.DEFINE_string("shard", "", "i/n: detect in the i-th of n shares of the pictures only, from 1 on; then --merge", flag_values=values)
     flags.DEFINE_integer("merge", 0, "score the n shares that --shard i/n left, once all are there", lower_bound=0, flag_values=values)
     flags.DEFINE_string("detections", "", "COCO result file to score in place of a run; needs --annotations", flag_values=values)
@@ -43,14 +43,15 @@ def _score_files(values, options):
     detections = commands.require(values, "detections", "results.json")
     output = pathlib.Path(values.output) if values.output else None
     if output:
-        files.check_writable(output.parent)
+        written = commands.output_of(values, output.parent, inputs=[truth, detections])
+        written.check(output.name)
 
     from lhrcnn.evaluation.report import format_tables, to_json
     from lhrcnn.evaluation.scoring import score_files
     metrics = score_files(truth, detections, options.metrics, options.backend, options.text_score)
     print(format_tables(metrics))
     if output:
-        output.write_text(to_json({"annotations": truth, "detections": detections, **metrics}), encoding="utf-8")
+        written.write(output.name, to_json({"annotations": truth, "detections": detections, **metrics}))
         print(f"\nmetrics     {output}")
 
 
@@ -67,7 +68,9 @@ def _evaluate_run(values, overrides):
         trained = load_run(run_dir, values.checkpoint, overrides, values.ensemble)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     output = pathlib.Path(values.output or run_dir / "eval" / f"{split}.json")
-    files.check_writable(output.parent)
+    beside = output.with_name(f"{output.stem}_detections.json")
+    written = files.Output(output.parent, overwrite=values.overwrite or not values.output)  # RUN_DIR/eval is the run's
+    written.check(output.name, beside.name)
 
     def share(index, number):
         return output.with_name(f"{output.stem}_shard_{index}_of_{number}.npz")
@@ -77,7 +80,8 @@ def _evaluate_run(values, overrides):
         part = shards.share_of(dataset, *shard)
         if not part.records:
             raise commands.UsageError(f"--shard={values.shard}: there are only {len(dataset.records)} pictures to share")
-        shards.save(share(*shard), detect_dataset(trained.model, part, experiment, strategy), part, identity)
+        with written.writing(share(*shard).name) as file:
+            shards.save(file, detect_dataset(trained.model, part, experiment, strategy), part, identity)
         print(f"{len(part.records)} of {len(dataset.records)} pictures  {share(*shard)}\n"
               f"next     lhrcnn eval with --merge {shard[1]} in place of --shard, once all shares are there")
         return
@@ -89,9 +93,8 @@ def _evaluate_run(values, overrides):
     print(format_tables(metrics))
     about = {"run_dir": str(run_dir), "ensemble": values.ensemble, "step": trained.meta["step"], "data": dataset.name,
              "pictures": len(dataset.records)}
-    output.write_text(to_json({**about, **metrics}), encoding="utf-8")
-    beside = output.with_name(f"{output.stem}_detections.json")
-    beside.write_text(json.dumps(detections.to_coco(dataset)), encoding="utf-8")
+    written.write(output.name, to_json({**about, **metrics}))
+    written.write(beside.name, json.dumps(detections.to_coco(dataset)))
     print(f"\nstep {about['step']} of {run_dir}: {len(dataset.records)} pictures, {len(detections)} detections\n"
           f"metrics     {output}\ndetections  {beside}")
 

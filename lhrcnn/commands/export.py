@@ -9,11 +9,10 @@ from lhrcnn import commands
 def define(values):
     """The flags of `lhrcnn export`."""
     commands.define_run_flags(values)
-    flags.DEFINE_string("output", "", "folder of the SavedModel; none: RUN_DIR/export", flag_values=values)
+    commands.define_output_flags(values, "", "folder of the SavedModel; none: RUN_DIR/export")
     flags.DEFINE_enum("psroi_impl", "tf", ["tf", "custom"], "tf: stock TensorFlow loads the model; custom: only with lhrcnn's compiled op",
                       flag_values=values)
     commands.define_set_flag(values)
-    flags.DEFINE_boolean("overwrite", False, "replace a SavedModel that is there already", flag_values=values)
 
 
 def run(values, arguments):

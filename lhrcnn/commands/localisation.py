@@ -11,7 +11,7 @@ def define(values):
     commands.define_run_flags(values)
     commands.define_data_dir_flag(values)
     flags.DEFINE_string("split", "", "pictures whose objects are used, named as in the config; none: its data.test_split", flag_values=values)
-    flags.DEFINE_string("output", "", "JSON file for the table; none: RUN_DIR/eval/SPLIT_localisation.json", flag_values=values)
+    commands.define_output_flags(values, "", "JSON file for the table; none: RUN_DIR/eval/SPLIT_localisation.json")
     commands.define_set_flag(values)
 
 
@@ -26,11 +26,12 @@ def run(values, arguments):
     trained = load_run(run_dir, values.checkpoint, overrides=values["set"].value)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     output = pathlib.Path(values.output or run_dir / "eval" / f"{split}_localisation.json")
-    files.check_writable(output.parent)
+    written = files.Output(output.parent, overwrite=values.overwrite or not values.output)  # RUN_DIR/eval is the run's
+    written.check(output.name)
     table = localisation_recall(trained.model, dataset, experiment)
     print(format_table(table))
-    output.write_text(to_json({"run_dir": str(run_dir), "step": trained.meta["step"], "data": dataset.name, "localisation": table}),
-                      encoding="utf-8")
+    about = {"run_dir": str(run_dir), "step": trained.meta["step"], "data": dataset.name}
+    written.write(output.name, to_json({**about, "localisation": table}))
     print(f"\nstep {trained.meta['step']} of {run_dir}, {len(dataset.records)} pictures\nmetrics     {output}")
 
 

@@ -5,8 +5,9 @@ import sys
 
 from absl import flags
 
-from lhrcnn import commands, files, zoo
+from lhrcnn import commands, zoo
 
+DETECTIONS = "detections.json"
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
@@ -14,7 +15,7 @@ def define(values):
     """The flags of `lhrcnn predict`."""
     commands.define_run_flags(values)
     commands.define_ensemble_flag(values)
-    flags.DEFINE_string("output", "predictions", "folder for the annotated pictures and detections.json", flag_values=values)
+    commands.define_output_flags(values, "predictions", "folder for the annotated pictures and detections.json")
     flags.DEFINE_float("score_threshold", 0.5, "detections below are neither drawn nor written", lower_bound=0, upper_bound=1,
                        flag_values=values)
     commands.define_set_flag(values)
@@ -27,20 +28,22 @@ def run(values, arguments):
         raise commands.UsageError("name pictures or folders of pictures, as in `lhrcnn predict photo.jpg --run_dir runs/shapes`")
     paths, failures = find_pictures(arguments)
     num_inputs = len(paths) + len(failures)
-    output = pathlib.Path(values.output)
-    files.check_writable(output)
+    drawn_of = _drawn_names(paths)
+    output = commands.output_of(values, values.output, inputs=paths)
+    output.check(*drawn_of, DETECTIONS)
 
     from lhrcnn.inference.predictor import Detector, load_run, read_picture
     from lhrcnn.inference.visualize import draw_detections
     detector = Detector(load_run(run_dir, values.checkpoint, values["set"].value, values.ensemble))
     categories = [{"id": i, "name": name} for i, name in zip(detector.category_ids, detector.class_names)]
     content = {"images": [], "categories": categories, "annotations": []}
-    for path in paths:
+    for path, drawn in zip(paths, drawn_of):
         try:
             picture = read_picture(path)
             found = detector.predict(picture).above(values.score_threshold)
-            drawn = _free_name(path.stem, taken={image["annotated"] for image in content["images"]})
-            draw_detections(picture, found.boxes, found.names, found.scores, class_names=detector.class_names).save(output / drawn, quality=92)
+            annotated = draw_detections(picture, found.boxes, found.names, found.scores, class_names=detector.class_names)
+            with output.writing(drawn) as file:
+                annotated.save(file, "JPEG", quality=92)
         except (OSError, ValueError) as error:
             failures.append(str(error))
             print(f"lhrcnn: {error}", file=sys.stderr)
@@ -51,9 +54,9 @@ def run(values, arguments):
         for result in found.to_coco(image_id):
             content["annotations"].append({"id": len(content["annotations"]) + 1, **result})
         print(f"{path}: {', '.join(f'{name} {score:.2f}' for name, score in zip(found.names, found.scores)) or 'nothing'}")
-    (output / "detections.json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    written = output.write(DETECTIONS, json.dumps(content, ensure_ascii=False, indent=1))
     print(f"\n{len(content['images'])} pictures, {len(content['annotations'])} detections with a score of at least {values.score_threshold}"
-          f"\nannotated pictures  {output}\ndetections          {output / 'detections.json'}")
+          f"\nannotated pictures  {output.folder}\ndetections          {written}")
     if failures:
         print(f"lhrcnn: {len(failures)} of {num_inputs} inputs could not be used", file=sys.stderr)
     return 1 if failures else 0
@@ -74,13 +77,16 @@ def find_pictures(arguments):
     return paths, failures
 
 
-def _free_name(stem, taken):
-    """The name of an annotated picture, numbered where a picture of another folder has it already."""
-    name, number = f"{stem}.jpg", 1
-    while name in taken:
-        number += 1
-        name = f"{stem}_{number}.jpg"
-    return name
+def _drawn_names(paths):
+    """Names of the annotated pictures, numbered where a picture of another folder has it already."""
+    names = []
+    for path in paths:
+        name, number = f"{path.stem}.jpg", 1
+        while name in names:
+            number += 1
+            name = f"{path.stem}_{number}.jpg"
+        names.append(name)
+    return names
 
 
 COMMAND = commands.Command("detect in pictures or folders: annotated pictures and a JSON file", define, run, positional="PICTURE...")

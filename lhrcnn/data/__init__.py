@@ -21,6 +21,8 @@ def open_dataset(data_config, split, training=False):
     that counts, unless data.keep_empty; pictures that may show unlabelled objects of a class get no background (R-CNN, arXiv
     1311.2524, section 4.2). Under `skip` every picture is decoded once, and `problems` tells what was left out. Where data.proposals is
     set, those of the split come with it. Raises DataError."""
+    if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
+        shapes.make_shapes(data_config.dir)
     dataset = read_dataset(data_config, split, training)
     if data_config.on_error == "skip":
         _drop_unreadable(dataset)
@@ -55,9 +57,12 @@ def _restrict_training(dataset, data_config):
 
 
 def read_dataset(data_config, split, training=False):
-    """The `Dataset` of a split as its reader finds it, without the faulty parts, each named in `problems`. Raises DataError."""
+    """The `Dataset` of a split as its reader finds it, without the faulty parts, each named in `problems`; writes nothing.
+
+    Raises DataError."""
     if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
-        shapes.make_shapes(data_config.dir)
+        raise DataError(f"{data_config.dir}: the shapes data set is not there; `lhrcnn data make-shapes` draws it, or set data.format "
+                        "to what the folder is (coco, voc, icdar, imagenet_det)")
     dataset = _READERS[data_config.format](data_config, split, training)
     dataset.records = drop_missing(dataset.records, dataset.problems)
     return dataset

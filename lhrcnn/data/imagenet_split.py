@@ -10,6 +10,7 @@ import numpy as np
 
 from lhrcnn.data.imagenet_det import annotation_file, full_name, read_classes, read_list
 from lhrcnn.data.schema import DataError
+from lhrcnn.files import Output
 
 _SWEEPS = 20
 
@@ -93,9 +94,8 @@ def object_counts(root, names):
 
 def write_list(root, name, pictures):
     """Writes a list of pictures into ImageSets/DET and returns its path. Raises DataError where another one of this name is there."""
-    file = pathlib.Path(root, "ImageSets", "DET", f"{name}.txt")
+    output, file = Output(pathlib.Path(root, "ImageSets", "DET"), "--data_dir"), pathlib.Path(root, "ImageSets", "DET", f"{name}.txt")
     text = "".join(f"{picture} {number}\n" for number, picture in enumerate(pictures, start=1))
     if file.exists() and file.read_text(encoding="utf-8") != text:
         raise DataError(f"{file}: there already, with other pictures; remove or rename it first")
-    file.write_text(text, encoding="utf-8")
-    return file
+    return file if file.exists() else output.write(file.name, text)

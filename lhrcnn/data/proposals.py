@@ -12,7 +12,7 @@ import typing
 import numpy as np
 
 from lhrcnn.data.schema import DataError
-from lhrcnn.files import replacing
+from lhrcnn.files import Output
 
 
 class Proposals(typing.NamedTuple):
@@ -58,13 +58,15 @@ def open_proposals(folder, split, records, fingerprint=None):
 
 
 def write_proposals(folder, split, records, number, fingerprint, batches):
-    """Writes `number` proposals a picture of a split's records and returns the path of the array; a file that is there is replaced.
+    """Writes `number` proposals a picture of a split's records and returns the path of the array; older proposals are replaced.
 
     `batches` yields (image ids [B], boxes [B, n, 4] px of the pictures on disk, zeros at the end); all records must come up. An
-    interrupted call leaves a `.partial` file and no proposals of the split."""
+    interrupted call leaves a `.partial` file and no proposals of the split. Raises FileExistsError for a file of that name that is
+    something else."""
     header_path = pathlib.Path(folder, f"{file_name(split)}.json")
     array_path = header_path.with_suffix(".npy")
-    header_path.parent.mkdir(parents=True, exist_ok=True)
+    output = Output(folder)
+    output.check(header_path.name, array_path.name)
     header_path.unlink(missing_ok=True)
     rows = {record.image_id: row for row, record in enumerate(records)}
     partial, missing = array_path.with_suffix(".npy.partial"), set(rows)
@@ -78,8 +80,8 @@ def write_proposals(folder, split, records, number, fingerprint, batches):
     os.replace(partial, array_path)
     header = {"split": split, "fingerprint": fingerprint, "number": number, "bytes": array_path.stat().st_size,
               "pictures": [[record.image_id, record.height, record.width] for record in records]}
-    with replacing(header_path, "w") as file:
-        json.dump(header, file)
+    output.record(array_path.name)
+    output.write(header_path.name, json.dumps(header))
     return array_path
 
 

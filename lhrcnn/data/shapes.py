@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from lhrcnn.data.schema import DataError
-from lhrcnn.files import replacing
+from lhrcnn.files import Output
 
 CLASSES = ("circle", "square", "triangle", "star")
 _HUES = (0.0, 0.3, 0.6, 0.14)  # red, green, blue, yellow; the backgrounds have any
@@ -32,21 +32,18 @@ def make_shapes(folder, seed=0, num_train=400, num_val=100):
     """Writes train/, val/ and annotations/instances_{train,val}.json, the same for a seed everywhere; takes seconds.
 
     The annotations are written last, so a folder that has them is complete. Raises DataError when the folder cannot be written
-    or holds something else."""
-    folder = pathlib.Path(folder)
+    or holds a file that is not of such a set."""
     try:
-        others = sorted({path.name for path in folder.iterdir()} - {"train", "val", "annotations"}) if folder.exists() else []
+        output, contents = Output(folder, "data.dir"), {}
+        others = output.others()
         if others:
-            raise DataError(f"{folder}: holds '{others[0]}', so the shapes data set is not written there; "
-                            "set data.format to what the folder is, or data.dir to an empty folder")
-        contents = {}
+            raise DataError(f"{folder}: holds {others[0]}{' and more' if len(others) > 1 else ''}, so the shapes data set is not "
+                            "written there; set data.format to what the folder is (coco, voc, icdar, imagenet_det), or data.dir to an "
+                            "empty folder")
         for number, (split, count) in enumerate((("train", num_train), ("val", num_val))):
-            (folder / split).mkdir(parents=True, exist_ok=True)
-            contents[split] = _write_split(folder / split, [seed, number], count)
-        (folder / "annotations").mkdir(exist_ok=True)
+            contents[split] = _write_split(output, split, [seed, number], count)
         for split, content in contents.items():
-            with replacing(folder / "annotations" / f"instances_{split}.json", "w") as file:
-                json.dump(content, file)
+            output.write(f"annotations/instances_{split}.json", json.dumps(content))
     except OSError as error:
         raise DataError(f"{folder}: cannot write the shapes data set there: {error.strerror or error}; choose another data.dir") from None
 
@@ -76,13 +73,14 @@ def draw_picture(rng):
     return np.clip(canvas, 0, 255).astype(np.uint8), [item for item, share in zip(objects, seen) if share >= 1 - _MAX_HIDDEN]
 
 
-def _write_split(folder, seed, count):
+def _write_split(output, split, seed, count):
     """Draws the pictures of a split; returns its COCO annotations."""
     images, annotations = [], []
     for number in range(1, count + 1):
         picture, objects = draw_picture(np.random.default_rng([*seed, number]))
         name = f"{number:06d}.jpg"
-        Image.fromarray(picture).save(folder / name, quality=92)
+        with output.writing(f"{split}/{name}") as file:
+            Image.fromarray(picture).save(file, "JPEG", quality=92)
         images.append({"id": number, "file_name": name, "height": picture.shape[0], "width": picture.shape[1]})
         for shape, (ymin, xmin, ymax, xmax) in objects:
             box = [round(float(value), 2) for value in (xmin, ymin, xmax - xmin, ymax - ymin)]

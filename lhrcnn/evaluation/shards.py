@@ -12,7 +12,6 @@ import numpy as np
 from lhrcnn import config as configs
 from lhrcnn.checkpoints import digest_of
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
-from lhrcnn.files import replacing
 
 
 class ShardError(ValueError):
@@ -33,10 +32,9 @@ def fingerprint(variables, config, dataset):
     return hashlib.sha256(f"{digest_of(variables)}{options}{pictures}{dataset.class_names}".encode()).hexdigest()
 
 
-def save(path, detections, dataset, identity):
-    """Writes the `Detections` of a share, the `Dataset`, whole or not at all; `identity` is the `fingerprint` of the evaluation."""
-    with replacing(path) as file:
-        np.savez(file, identity=identity, pictures=np.array([record.image_id for record in dataset.records], np.int64), **vars(detections))
+def save(file, detections, dataset, identity):
+    """Writes the `Detections` of a share, the `Dataset`, to an open file; `identity` is the `fingerprint` of the evaluation."""
+    np.savez(file, identity=identity, pictures=np.array([record.image_id for record in dataset.records], np.int64), **vars(detections))
 
 
 def merge(paths, dataset, identity):

@@ -20,6 +20,8 @@ import tensorflow as tf
 from lhrcnn.data.image import canvases, decode_image, evaluation_short_side, pad_image
 from lhrcnn.inference.predictor import detect_in_pictures, load_run, prepare, require_own_proposals
 
+SAVED_MODEL_FILES = {"saved_model.pb", "keras_metadata.pb", "fingerprint.pb", "variables", "assets", "assets.extra"}
+
 
 def export_saved_model(run_dir, output, psroi_impl="tf", checkpoint="best", overwrite=False, overrides=()):
     """Writes the detector of a run directory as a SavedModel into the folder `output`, whole or not at all; returns its path.
@@ -121,6 +123,10 @@ def _check_output(output, overwrite):
     content = sorted(os.listdir(output)) if output.exists() else []
     if content and "saved_model.pb" not in content:
         raise FileExistsError(f"{output}: the folder is not empty and no SavedModel (it holds {', '.join(content[:3])}); give another one")
+    others = sorted(set(content) - SAVED_MODEL_FILES)
+    if content and others:
+        raise FileExistsError(f"{output}: a SavedModel with other files beside it ({', '.join(others[:3])}), which are not deleted; "
+                              "give another folder, or move them away")
     if content and not overwrite:
         raise FileExistsError(f"{output}: holds a SavedModel already; give another folder, or --overwrite to replace it")
 

@@ -17,7 +17,7 @@ from lhrcnn.data import open_dataset
 from lhrcnn.data.schema import DataError
 from lhrcnn.distribution import strategy_for
 from lhrcnn.evaluation import proposals
-from lhrcnn.files import check_writable, replacing
+from lhrcnn.files import Output, check_writable, replacing
 from lhrcnn.inference.predictor import load_run
 from lhrcnn.training import resuming, trainer
 from lhrcnn.training.callbacks import TrainingError
@@ -44,7 +44,7 @@ def train(config, run_dir, resume="auto", init_from=""):
     check_writable(run_dir, "--run_dir")
     if resuming.going_on(CheckpointStore(run_dir / "stage_1"), resume) or CheckpointStore(run_dir).steps():
         resuming.check_same_experiment(config, run_dir)
-    configs.save(config, run_dir / "config.yaml")
+    trainer.write_config(config, Output(run_dir, "--run_dir", overwrite=(run_dir / "stage_1").is_dir()))
     stages = [configs.stage(config, number) for number in range(1, len(config.train.stages) + 1)]
     rpn = None
     for number, (own, continues) in enumerate(stages, 1):

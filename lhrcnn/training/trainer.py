@@ -18,7 +18,7 @@ from lhrcnn.data import align_classes, open_dataset
 from lhrcnn.data.check import find_unreadable
 from lhrcnn.data.pipeline import BatchPlan, training_batches
 from lhrcnn.distribution import strategy_for
-from lhrcnn.files import check_writable, held
+from lhrcnn.files import Output, check_writable, held
 from lhrcnn.heads import box_targets
 from lhrcnn.training import resuming, validation
 from lhrcnn.training.callbacks import FiniteLosses, Interrupted, PeriodicCheckpoint, Progress, StopOnSignal, TrainingError, step_of
@@ -60,10 +60,21 @@ def _train(config, run_dir, resume, strategy, init_from, run_class):
     arrays, meta = store.load("last") if resumed else (None, {"step": 0})
     if resumed:
         resuming.check_same_data(training, meta, run_dir)
-    configs.save(config, run_dir / "config.yaml")
-    _write_json(run_dir / "classes.json", {"names": training.class_names, "category_ids": training.category_ids})
+    output = Output(run_dir, "--run_dir")
+    output.overwrite = resumed or output.owns("classes.json")  # a run, though perhaps without a checkpoint yet
+    output.check("classes.json", "metrics.jsonl")
+    write_config(config, output)
+    output.write("classes.json", json.dumps({"names": training.class_names, "category_ids": training.category_ids}, indent=1,
+                                            ensure_ascii=False))
     run = run_class(config, run_dir, store, strategy, training, held_out, init_from)
     return run.train(arrays, meta["step"])
+
+
+def write_config(config, output):
+    """Writes config.yaml into the files.Output of a run, unless the file there says the same."""
+    path = output.folder / "config.yaml"
+    if not path.is_file() or configs.load(path) != config:
+        output.write(path.name, configs.dump(config))
 
 
 class Run:
@@ -289,7 +300,3 @@ class Run:
 def _named(detector, variables):
     chosen = {variable.ref() for variable in variables}
     return {name: variable for name, variable in detector.named_variables().items() if variable.ref() in chosen}
-
-
-def _write_json(path, content):
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

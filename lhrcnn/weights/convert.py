@@ -6,6 +6,7 @@ import typing
 from lhrcnn import checkpoints
 from lhrcnn import config as configs
 from lhrcnn.build import build_detector
+from lhrcnn.files import Output
 from lhrcnn.weights import SOURCES
 from lhrcnn.weights.class_names import COCO
 from lhrcnn.weights.files import read_checkpoint
@@ -30,6 +31,7 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
     run_dir = pathlib.Path(run_dir)
     if checkpoints.CheckpointStore(run_dir).steps():
         raise ValueError(f"{run_dir}: already holds checkpoints; give another --output")
+    Output(run_dir).check("config.yaml", "classes.json")
     arrays, names_in_file = read_checkpoint(checkpoint)
     try:
         source = SOURCES[source_name](arrays, config.model, epsilon)
@@ -37,10 +39,9 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
     except ValueError as error:
         raise ValueError(f"{checkpoint}: {error}") from None
     detector, translation = build_converted(source, config, len(names), f"{checkpoint} as a checkpoint of {source_name}")
-    run_dir.mkdir(parents=True, exist_ok=True)
-    configs.save(config, run_dir / "config.yaml")
-    classes = {"names": names, "category_ids": category_ids}
-    (run_dir / "classes.json").write_text(json.dumps(classes, indent=1, ensure_ascii=False), encoding="utf-8")
+    output = Output(run_dir)
+    output.write("config.yaml", configs.dump(config))
+    output.write("classes.json", json.dumps({"names": names, "category_ids": category_ids}, indent=1, ensure_ascii=False))
     path = checkpoints.CheckpointStore(run_dir).save(checkpoints.model_arrays(detector), {"step": 0, "converted_from": source_name})
     reasons = {reason: sorted(name for name, why in translation.dropped.items() if why == reason)
                for reason in translation.dropped.values()}

@@ -5,8 +5,9 @@ A name from here stands wherever a run directory is asked for.
 import dataclasses
 import json
 import pathlib
-import shutil
 import typing
+
+from lhrcnn.files import Output
 
 FOLDER = pathlib.Path(__file__).parent
 DEFAULT = "light_head_mobilenet_v2_voc07_144"
@@ -59,9 +60,10 @@ def pack(run_dir, output, checkpoint="best"):
     arrays, meta = checkpoints.CheckpointStore(source).load(checkpoint)
     if checkpoints.CheckpointStore(output).steps():
         raise FileExistsError(f"{output}: already holds checkpoints; give another --output")
-    output.mkdir(parents=True, exist_ok=True)
-    configs.save(portable(configs.load(source / "config.yaml")), output / "config.yaml")
-    shutil.copyfile(source / "classes.json", output / "classes.json")
+    written = Output(output)
+    written.check(*RUN_FILES)
+    written.write("config.yaml", configs.dump(portable(configs.load(source / "config.yaml"))))
+    written.write("classes.json", (source / "classes.json").read_text(encoding="utf-8"))
     values = {f"model/{name}": array.astype(np.float16) if array.ndim > 1 else array for name, array in checkpoints.weights_of(arrays).items()}
     return checkpoints.CheckpointStore(output).save(values, {"step": meta["step"]})
 

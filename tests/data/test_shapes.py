@@ -19,7 +19,7 @@ def test_the_same_seed_draws_the_same_and_another_seed_does_not(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         shapes.make_shapes(tmp_path / name, seed=seed, num_train=4, num_val=2)
     first, again, other = (contents(tmp_path / name) for name in "abc")
-    assert first == again and len(first) == 8
+    assert first == again and len(first) == 9  # pictures, two files of annotations, and the list of files
     assert all(first[name] != other[name] for name in first)
     assert first["train/000001.jpg"] != first["val/000001.jpg"]
 

@@ -25,7 +25,8 @@ def save_shares(dataset, folder, detect, identity="this one"):  # noqa: F811
     paths = [folder / f"share_{index}.npz" for index in (1, 2, 3)]
     for index, path in enumerate(paths, start=1):
         part = shards.share_of(dataset, index, 3)
-        shards.save(path, detect(part), part, identity)
+        with open(path, "wb") as file:
+            shards.save(file, detect(part), part, identity)
     return paths
 
 
