@@ -41,8 +41,8 @@ demo: $(BUILT)  ## the same, then train on the embedded data set, evaluate, expo
 	"$(BIN)/lhrcnn" train --config configs/light_head_xception_shapes.yaml --run_dir $(RUN)
 	"$(BIN)/lhrcnn" eval --run_dir $(RUN)
 	"$(BIN)/lhrcnn" export --run_dir $(RUN) --output $(RUN)/export --overwrite
-	"$(BIN)/lhrcnn" predict --run_dir $(RUN) --output $(RUN)/pictures --score_threshold 0.5 datasets/shapes/val/00000*.jpg
-	@echo "Trained model: $(RUN)   SavedModel: $(RUN)/export   pictures: $(RUN)/pictures   curves: $(BIN)/tensorboard --logdir $(RUN)"
+	"$(BIN)/lhrcnn" predict --run_dir $(RUN) --output $(RUN)/images --score_threshold 0.5 datasets/shapes/val/00000*.jpg
+	@echo "Trained model: $(RUN)   SavedModel: $(RUN)/export   images: $(RUN)/images   curves: $(BIN)/tensorboard --logdir $(RUN)"
 
 peers: $(PEERS)/.installed  ## make .venv-peers with PyTorch and torchvision, which the benchmarks compare with (Python 3.8 to 3.11)
 

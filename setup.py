@@ -1,4 +1,5 @@
 """Packaging of lhrcnn: dependencies of the two stacks, and the files that live outside the package in a checkout."""
+
 import pathlib
 import re
 import shutil
@@ -9,7 +10,9 @@ from setuptools.command.build_py import build_py
 ROOT = pathlib.Path(__file__).resolve().parent
 COPIED = {"custom_ops": ("ops/csrc", (".h", ".cc", ".cu")), "configs": ("configs", (".yaml",))}
 
-FIRST_STACK = 'python_version < "3.12"'   # TensorFlow 2.15, the newest that tensorflow-addons runs on
+FIRST_STACK = (
+    'python_version < "3.12"'  # TensorFlow 2.15, the newest that tensorflow-addons runs on
+)
 SECOND_STACK = 'python_version >= "3.12"'
 
 
@@ -39,13 +42,17 @@ setuptools.setup(
     long_description=text("README.md"),
     long_description_content_type="text/markdown",
     packages=setuptools.find_packages(include=["lhrcnn", "lhrcnn.*"]),
-    package_data={"lhrcnn.zoo": ["*/*.yaml", "*/*.txt", "*/*.json", "*/*/*.json", "*/*/*.npz"]},
+    package_data={
+        "lhrcnn": [
+            f"zoo/{path}" for path in ("*/*.yaml", "*/*.txt", "*/*.json", "*/*/*.json", "*/*/*.npz")
+        ]
+    },
     python_requires=">=3.9,<3.14",
     install_requires=[
         f"tensorflow>=2.15.1,<2.16; {FIRST_STACK}",
         f"tensorflow-addons>=0.23,<0.24; {FIRST_STACK}",
         f"tensorflow-metadata<1.16; {FIRST_STACK}",  # newer ones do not import with TensorFlow 2.15's protobuf
-        f"setuptools<81; {FIRST_STACK}",             # TensorBoard 2.15 imports pkg_resources
+        f"setuptools<81; {FIRST_STACK}",  # TensorBoard 2.15 imports pkg_resources
         f"tensorflow>=2.21,<2.22; {SECOND_STACK}",
         f"tf-keras>=2.21,<2.22; {SECOND_STACK}",
         "keras-cv>=0.9,<0.10",

@@ -1,4 +1,5 @@
 """Trains a detector; the same as `lhrcnn train`. `python train_main.py --help` lists the flags."""
+
 import sys
 
 from lhrcnn import cli

@@ -5,15 +5,16 @@
 
 inference: ResNet-50 with a feature pyramid at 800 x 1200, batch 1. resnext: ResNeXt-101 64x4d at 800 x 1344, batch 1, against
 torchvision's FasterRCNN over the same network, which stands for mmdetection's. training: ResNet-50 at 320 x 480, batch 2, two stages
-and batch norm frozen. Weights and pictures are random; proposals and RoIs are as many as torchvision's. --precision is ours alone:
+and batch norm frozen. Weights and images are random; proposals and RoIs are as many as torchvision's. --precision is ours alone:
 `test.precision`, or `train.precision`; torchvision computes in float32.
 """
+
 import measure
 import tensorflow as tf
 from detector import compiled, random_batch
 
 from lhrcnn import config as configs
-from lhrcnn.build import arithmetic, build_detector
+from lhrcnn.models.build import arithmetic, build_detector
 
 CASES = {  # config, torchvision's backbone, height, width, batch, limit of the time
     "inference": ("faster_rcnn_resnet50_fpn_coco_torchvision", "resnet50", 800, 1200, 1, 0.6),
@@ -33,14 +34,25 @@ def main():
             ours, theirs = measure.timed(tf.function(detector.train_step), batch), "training"
         else:
             detector = build_detector(config, 80)
-            ours, theirs = measure.timed(tf.function(detector.detect), batch["image"], batch["image_size"]), "inference"
-    peer = measure.Peer(arguments.peer_python, "faster_rcnn", arguments.threads, backbone, height, width, batch_size)
-    times = measure.by_turns({"lhrcnn": ours, "torchvision": peer.case(theirs)}, arguments.rounds, 1)
+            ours, theirs = (
+                measure.timed(tf.function(detector.detect), batch["image"], batch["image_size"]),
+                "inference",
+            )
+    peer = measure.Peer(
+        arguments.peer_python, "faster_rcnn", arguments.threads, backbone, height, width, batch_size
+    )
+    times = measure.by_turns(
+        {"lhrcnn": ours, "torchvision": peer.case(theirs)}, arguments.rounds, 1
+    )
     memory = {"lhrcnn": measure.peak_megabytes(), "torchvision": peer.case("peak megabytes")()}
     peer.close()
-    report = measure.Report(f"Faster R-CNN on CPU: {arguments.case}, {arguments.precision}", arguments)
-    report.table((f"{backbone} FPN, batch {batch_size}, {height} x {width}", "ms", "peak MB"),
-                 [(who, measure.median(times[who]), memory[who]) for who in times])
+    report = measure.Report(
+        f"Faster R-CNN on CPU: {arguments.case}, {arguments.precision}", arguments
+    )
+    report.table(
+        (f"{backbone} FPN, batch {batch_size}, {height} x {width}", "ms", "peak MB"),
+        [(who, measure.median(times[who]), memory[who]) for who in times],
+    )
     report.check("time, of torchvision's", measure.ratio(times, "lhrcnn", "torchvision"), limit)
     report.check("peak memory, of torchvision's", memory["lhrcnn"] / memory["torchvision"], 1.3)
     report.finish()

@@ -4,6 +4,7 @@
 
 With names, e.g. `psroi_align detector`, only those run, and only their sections are replaced. Nothing else should run meanwhile.
 """
+
 import argparse
 import os
 import pathlib
@@ -15,13 +16,31 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs" / "speed.md"
 DATA = "../shared/data/voc2007_192/VOCdevkit"
 BENCHMARKS = {  # section: script and arguments
-    "psroi_align": ["psroi_align"], "roi_ops": ["roi_ops"], "grouped_convolution": ["grouped_convolution"], "detector": ["detector"],
-    "faster_rcnn": ["faster_rcnn"], "faster_rcnn_bfloat16": ["faster_rcnn", "--precision", "mixed_bfloat16"],
-    "resnext": ["faster_rcnn", "--case", "resnext"], "resnext_bfloat16": ["faster_rcnn", "--case", "resnext", "--precision", "mixed_bfloat16"],
+    "psroi_align": ["psroi_align"],
+    "roi_ops": ["roi_ops"],
+    "grouped_convolution": ["grouped_convolution"],
+    "detector": ["detector"],
+    "faster_rcnn": ["faster_rcnn"],
+    "faster_rcnn_bfloat16": ["faster_rcnn", "--precision", "mixed_bfloat16"],
+    "resnext": ["faster_rcnn", "--case", "resnext"],
+    "resnext_bfloat16": ["faster_rcnn", "--case", "resnext", "--precision", "mixed_bfloat16"],
     "faster_rcnn_training": ["faster_rcnn", "--case", "training"],
-    "faster_rcnn_training_bfloat16": ["faster_rcnn", "--case", "training", "--precision", "mixed_bfloat16"],
-    "input": ["input", "--data_dir", DATA], "training": ["training", "--data_dir", DATA], "train_step": ["train_step"], "scaling": ["scaling"],
-    "coco_eval": ["coco_eval"], "ilsvrc_eval": ["ilsvrc_eval"], "testing": ["testing"], "locnet": ["locnet"]}
+    "faster_rcnn_training_bfloat16": [
+        "faster_rcnn",
+        "--case",
+        "training",
+        "--precision",
+        "mixed_bfloat16",
+    ],
+    "input": ["input", "--data_dir", DATA],
+    "training": ["training", "--data_dir", DATA],
+    "train_step": ["train_step"],
+    "scaling": ["scaling"],
+    "coco_eval": ["coco_eval"],
+    "ilsvrc_eval": ["ilsvrc_eval"],
+    "testing": ["testing"],
+    "locnet": ["locnet"],
+}
 HEAD = """# Speed
 
 Written by `make benchmarks`: medians of runs by turns with the peer or the limit they are compared with, on the machine that each
@@ -37,7 +56,9 @@ def sections(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", help="which; all without a name")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in BENCHMARKS]
@@ -47,8 +68,13 @@ def main():
     failed = []
     for name in arguments.names or BENCHMARKS:
         script, *options = BENCHMARKS[name]
-        process = subprocess.Popen([sys.executable, f"benchmarks/{script}.py", *options], cwd=FOLDER.parent, stdout=subprocess.PIPE, text=True,
-                                   env={**os.environ, "PYTHONPATH": str(FOLDER.parent)})
+        process = subprocess.Popen(
+            [sys.executable, f"benchmarks/{script}.py", *options],
+            cwd=FOLDER.parent,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(FOLDER.parent)},
+        )
         lines = []
         for line in process.stdout:
             print(line, end="", flush=True)
@@ -57,7 +83,11 @@ def main():
             failed.append(name)
             continue
         known[name] = "".join(lines).strip() + "\n\n"
-        PAGE.write_text(HEAD + "".join(f"<!-- {name} -->\n{known[name]}" for name in BENCHMARKS if name in known), encoding="utf-8")
+        PAGE.write_text(
+            HEAD
+            + "".join(f"<!-- {name} -->\n{known[name]}" for name in BENCHMARKS if name in known),
+            encoding="utf-8",
+        )
     if failed:
         sys.exit(f"no result from: {', '.join(failed)}")
 

@@ -1,16 +1,14 @@
 """lhrcnn: two-stage object detection in TensorFlow 2."""
-import os
-import sys
-
-if sys.version_info >= (3, 12):  # TensorFlow there brings Keras 3; lhrcnn, like keras-cv's box layers, is written for Keras 2
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Detector", "__version__"]
 
 
 def __getattr__(name):
-    if name == "Detector":  # imported on first use, so that `lhrcnn --help` does not wait for TensorFlow
+    if (
+        name == "Detector"
+    ):  # imported on first use, so that `lhrcnn --help` does not wait for TensorFlow
         from lhrcnn.inference.predictor import Detector
+
         return Detector
     raise AttributeError(f"module 'lhrcnn' has no attribute '{name}'")

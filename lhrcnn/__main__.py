@@ -1,4 +1,5 @@
 """`python -m lhrcnn` is the `lhrcnn` command."""
+
 import sys
 
 from lhrcnn import cli

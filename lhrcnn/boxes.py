@@ -4,6 +4,7 @@ Boxes are [..., 4] float32 (ymin, xmin, ymax, xmax), half-open, in px; a box wit
 Deltas are [..., 4] (dy, dx, dh, dw): centre offset over the reference's size, and log of the size ratio (Faster R-CNN,
 arXiv 1506.01497, eq. 2).
 """
+
 import math
 
 import tensorflow as tf
@@ -65,17 +66,21 @@ def decode(deltas, references):
     """Boxes [..., 4] in px: `references` moved by deltas; size ratios are limited to 1000 / 16."""
     reference_size = size(references)
     middle = center(references) + deltas[..., :2] * reference_size
-    half = reference_size * tf.exp(tf.clip_by_value(deltas[..., 2:], -MAX_LOG_RATIO, MAX_LOG_RATIO)) / 2
+    half = (
+        reference_size
+        * tf.exp(tf.clip_by_value(deltas[..., 2:], -MAX_LOG_RATIO, MAX_LOG_RATIO))
+        / 2
+    )
     return tf.concat([middle - half, middle + half], -1)
 
 
 def mirror(boxes, width):
-    """Boxes [..., 4] px of pictures mirrored left-right; `width` px is that of the picture, of a shape that broadcasts with [...]."""
+    """Boxes [..., 4] px of images mirrored left-right; `width` px is that of the image, of a shape that broadcasts with [...]."""
     ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
     return tf.stack([ymin, width - xmax, ymax, width - xmin], axis=-1)
 
 
 def clip(boxes, image_size):
-    """Boxes [B, n, 4] limited to pictures of valid height and width image_size [B, 2], px."""
+    """Boxes [B, n, 4] limited to images of valid height and width image_size [B, 2], px."""
     limit = tf.tile(image_size, [1, 2])[:, None, :]
     return tf.clip_by_value(boxes, 0.0, limit)

@@ -2,6 +2,7 @@
 
 Exit status: 0 fine, 1 failed, 2 wrong usage, 130 interrupted from the keyboard.
 """
+
 import difflib
 import logging
 import os
@@ -10,19 +11,50 @@ import sys
 import textwrap
 import traceback
 
-from absl import flags
 import absl.logging
+from absl import flags
 
 import lhrcnn
-from lhrcnn.commands import (PACKAGE, UsageError, benchmark, build_ops, convert, data, env, evaluate, export, localisation, predict, pretrain,
-                             proposals, train, zoo)
-from lhrcnn.config import ConfigError
+from lhrcnn.commands import (
+    PACKAGE,
+    UsageError,
+    benchmark,
+    build_ops,
+    convert,
+    data,
+    env,
+    evaluate,
+    export,
+    localisation,
+    predict,
+    pretrain,
+    proposals,
+    train,
+    zoo,
+)
+from lhrcnn.errors import ConfigError
 
-COMMANDS = {"train": train.COMMAND, "pretrain": pretrain.COMMAND, "eval": evaluate.COMMAND, "localisation": localisation.COMMAND,
-            "proposals": proposals.COMMAND, "predict": predict.COMMAND, "export": export.COMMAND, "benchmark": benchmark.COMMAND,
-            "convert": convert.COMMAND, "data check": data.CHECK, "data browse": data.BROWSE, "data make-shapes": data.MAKE_SHAPES,
-            "data make-text": data.MAKE_TEXT, "data imagenet-split": data.IMAGENET_SPLIT, "data voc-to-det": data.VOC_TO_DET,
-            "zoo": zoo.LIST, "pack": zoo.PACK, "build-ops": build_ops.COMMAND, "env": env.COMMAND}
+COMMANDS = {
+    "train": train.COMMAND,
+    "pretrain": pretrain.COMMAND,
+    "eval": evaluate.COMMAND,
+    "localisation": localisation.COMMAND,
+    "proposals": proposals.COMMAND,
+    "predict": predict.COMMAND,
+    "export": export.COMMAND,
+    "benchmark": benchmark.COMMAND,
+    "convert": convert.COMMAND,
+    "data check": data.CHECK,
+    "data browse": data.BROWSE,
+    "data make-shapes": data.MAKE_SHAPES,
+    "data make-text": data.MAKE_TEXT,
+    "data imagenet-split": data.IMAGENET_SPLIT,
+    "data voc-to-det": data.VOC_TO_DET,
+    "zoo": zoo.LIST,
+    "pack": zoo.PACK,
+    "build-ops": build_ops.COMMAND,
+    "env": env.COMMAND,
+}
 HELP = ("-h", "-help", "--help", "help")
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 WIDTH = 100
@@ -43,10 +75,14 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe went away, as `head` does; Python would complain again when it exits
+    except (
+        BrokenPipeError
+    ):  # the reader of a pipe went away, as `head` does; Python would complain again when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except Exception as error:  # the edge of the program: whatever the message explains gets no traceback
+    except (
+        Exception
+    ) as error:  # the edge of the program: whatever the message explains gets no traceback
         if not _explains_itself(error):
             traceback.print_exc()
             return FAILED
@@ -107,22 +143,42 @@ def _parse(name, command, values, arguments):
     except flags.Error as error:
         raise UsageError(f"{error}\n`lhrcnn {name} --help` lists its flags") from None
     if positional and not command.positional:
-        raise UsageError(f"`lhrcnn {name}` takes flags only, found '{positional[0]}'\n`lhrcnn {name} --help` lists its flags")
+        raise UsageError(
+            f"`lhrcnn {name}` takes flags only, found '{positional[0]}'\n`lhrcnn {name} --help` lists its flags"
+        )
     return positional
 
 
 def _overview(prefix=""):
     names = [name for name in COMMANDS if name.startswith(prefix)]
     lines = [f"  {name:<21}{COMMANDS[name].summary}" for name in names]
-    return "\n".join([f"usage: lhrcnn {prefix}COMMAND [FLAGS]", "", *lines, "", "`lhrcnn COMMAND --help` lists the flags of a command."])
+    return "\n".join(
+        [
+            f"usage: lhrcnn {prefix}COMMAND [FLAGS]",
+            "",
+            *lines,
+            "",
+            "`lhrcnn COMMAND --help` lists the flags of a command.",
+        ]
+    )
 
 
 def _help(name, command, values):
-    lines = [" ".join(filter(None, ["usage: lhrcnn", name, command.positional, "[FLAGS]"])), "", f"{command.summary}.", ""]
+    lines = [
+        " ".join(filter(None, ["usage: lhrcnn", name, command.positional, "[FLAGS]"])),
+        "",
+        f"{command.summary}.",
+        "",
+    ]
     for flag in map(values.__getitem__, values):
         default = f" (default: {flag.default})" if flag.default not in (None, "", [], False) else ""
         lines.append(f"  --{'[no]' if flag.boolean else ''}{flag.name}")
-        lines += textwrap.wrap(flag.help.split(";\n")[0] + default, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        lines += textwrap.wrap(
+            flag.help.split(";\n")[0] + default,
+            WIDTH,
+            initial_indent=" " * 6,
+            subsequent_indent=" " * 6,
+        )
     return "\n".join(lines)
 
 

@@ -1,4 +1,5 @@
 """Files that appear whole or not at all, folders that can be written to, and that one process at a time works in."""
+
 import contextlib
 import fcntl
 import hashlib
@@ -31,7 +32,9 @@ def check_writable(folder, option="--output"):
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OSError(f"{folder}: not a folder that can be written to: {error.strerror or error}; give another {option}") from error
+        raise OSError(
+            f"{folder}: not a folder that can be written to: {error.strerror or error}; give another {option}"
+        ) from error
 
 
 class Output:
@@ -54,14 +57,22 @@ class Output:
         for name in names:
             path = self.folder / name
             if os.path.realpath(path) in self.inputs:
-                raise FileExistsError(f"{path}: this command reads it, and never writes over it; give another {self.option}")
+                raise FileExistsError(
+                    f"{path}: this command reads it, and never writes over it; give another {self.option}"
+                )
             if os.path.lexists(path) and not self.overwrite and not self.owns(name):
-                raise FileExistsError(f"{path}: exists, and lhrcnn did not write it or it has changed since; give another "
-                                      f"{self.option}, or move the file away")
+                raise FileExistsError(
+                    f"{path}: exists, and lhrcnn did not write it or it has changed since; give another "
+                    f"{self.option}, or move the file away"
+                )
 
     def others(self):
         """Paths of the files anywhere below the folder that lhrcnn did not write, sorted."""
-        found = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if not path.is_dir())
+        found = (
+            path.relative_to(self.folder).as_posix()
+            for path in self.folder.rglob("*")
+            if not (path.is_dir() and any(path.iterdir()))
+        )
         return sorted(name for name in found if name != self._list.name and not self.owns(name))
 
     @contextlib.contextmanager
@@ -89,13 +100,21 @@ class Output:
     def owns(self, name):
         """Whether lhrcnn wrote the file `name` below the folder, and it is as it was left."""
         path = self.folder / name
-        return name in self._written and path.is_file() and not path.is_symlink() and _digest(path) == self._written[name]
+        return (
+            name in self._written
+            and path.is_file()
+            and not path.is_symlink()
+            and _digest(path) == self._written[name]
+        )
 
 
 def _digest(path):
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else (
-            hashlib.sha256(file.read()).hexdigest())
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else (hashlib.sha256(file.read()).hexdigest())
+        )
 
 
 @contextlib.contextmanager
@@ -107,7 +126,9 @@ def held(folder, option="--output"):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise OSError(f"{folder}: another process is writing there; wait for its end, or give another {option}") from error
+            raise OSError(
+                f"{folder}: another process is writing there; wait for its end, or give another {option}"
+            ) from error
         except OSError:
             pass
         yield

@@ -1,7 +1,8 @@
 """Keeps what a run measured: its config without this machine's folders, a line of metrics an epoch, and its evaluations.
 
-    python results/collect.py RUN_DIR NAME     writes results/NAME/config.yaml, metrics.jsonl and eval/*.json
+python results/collect.py RUN_DIR NAME     writes results/NAME/config.yaml, metrics.jsonl and eval/*.json
 """
+
 import dataclasses
 import json
 import pathlib
@@ -9,7 +10,8 @@ import sys
 
 import yaml
 
-from lhrcnn import config as configs, zoo
+from lhrcnn import config as configs
+from lhrcnn.runs import zoo
 
 HERE = pathlib.Path(__file__).parent
 
@@ -21,25 +23,41 @@ def main(run_dir, name):
     kept = zoo.portable(config)
     output.mkdir(parents=True, exist_ok=True)
     changed = differences(dataclasses.asdict(kept), dataclasses.asdict(configs.Config()))
-    (output / "config.yaml").write_text(yaml.safe_dump(changed, sort_keys=False, default_flow_style=None, width=140), encoding="utf-8")
-    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    (output / "config.yaml").write_text(
+        yaml.safe_dump(changed, sort_keys=False, default_flow_style=None, width=140),
+        encoding="utf-8",
+    )
+    lines = [
+        json.loads(line)
+        for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     for line in lines:
         if "init_from" in line:  # as the data set's folder, by its last name
             line["init_from"] = pathlib.Path(line["init_from"]).name
-    (output / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in one_an_epoch(lines)), encoding="utf-8")
+    (output / "metrics.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in one_an_epoch(lines)), encoding="utf-8"
+    )
     for path in run_dir.glob("eval/*.json"):
         metrics = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(metrics, dict):  # the others are detections
             (output / "eval").mkdir(exist_ok=True)
-            metrics.update(run_dir=name, data=metrics["data"].replace(config.data.dir, kept.data.dir))
-            (output / "eval" / path.name).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+            metrics.update(
+                run_dir=name, data=metrics["data"].replace(config.data.dir, kept.data.dir)
+            )
+            (output / "eval" / path.name).write_text(
+                json.dumps(metrics, indent=1), encoding="utf-8"
+            )
 
 
 def differences(values, defaults):
     """What a dict of options says that the defaults do not."""
     changed = {}
     for key, value in values.items():
-        value = differences(value, defaults[key]) if isinstance(value, dict) and defaults.get(key) else value
+        value = (
+            differences(value, defaults[key])
+            if isinstance(value, dict) and defaults.get(key)
+            else value
+        )
         if value != defaults[key] and value != {}:
             changed[key] = value
     return changed
@@ -48,8 +66,16 @@ def differences(values, defaults):
 def one_an_epoch(lines):
     """Starts and validations, and the last training line of each epoch, numbers to five digits."""
     last = {-(-line["epoch"] // 1): line for line in lines if line["phase"] == "train"}
-    kept = [line for line in lines if line["phase"] != "train" or line is last[-(-line["epoch"] // 1)]]
-    return [{key: float(f"{value:.5g}") if isinstance(value, float) else value for key, value in line.items()} for line in kept]
+    kept = [
+        line for line in lines if line["phase"] != "train" or line is last[-(-line["epoch"] // 1)]
+    ]
+    return [
+        {
+            key: float(f"{value:.5g}") if isinstance(value, float) else value
+            for key, value in line.items()
+        }
+        for line in kept
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """Fixtures every test may use."""
+
 import os
 import pathlib
 import sys
@@ -10,16 +11,16 @@ sys.path.insert(0, str(TESTS.parent))
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
-
-import lhrcnn.config  # noqa: E402  chooses the Keras of this Python before TensorFlow is imported
 import tensorflow as tf  # noqa: E402
-
-from lhrcnn.distribution import strategy_for  # noqa: E402
 from tiny import TINY  # noqa: E402
 
+import lhrcnn.config  # noqa: E402  chooses the Keras of this Python before TensorFlow is imported
+from lhrcnn.distribution import strategy_for  # noqa: E402
+
 # Two logical CPUs in every test process, so that MirroredStrategy can be tried anywhere.
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
-                                           [tf.config.LogicalDeviceConfiguration()] * 2)
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
 
 
 @pytest.fixture
@@ -51,15 +52,26 @@ def tiny_config():
 
 @pytest.fixture
 def random_batch(rng):
-    """A function (pictures, size) -> batch dict as in lhrcnn.data.schema, with three boxes, a crowd and padding in each picture."""
-    def make(pictures=4, size=64):
-        boxes = np.tile(np.array([[4, 4, 30, 40], [20, 20, 60, 60], [40, 2, 60, 20], [0, 40, 20, 64], [0, 0, 0, 0]], np.float32),
-                        (pictures, 1, 1))
-        return {"image": tf.constant(rng.integers(0, 256, (pictures, size, size, 3)), tf.uint8),
-                "image_size": tf.fill([pictures, 2], float(size)), "scale": tf.ones([pictures, 2]), "boxes": tf.constant(boxes),
-                "classes": tf.tile(tf.constant([[0, 1, 2, 1, -1]]), [pictures, 1]),
-                "ignore": tf.tile(tf.constant([[False, False, False, True, False]]), [pictures, 1]),
-                "image_id": tf.range(pictures, dtype=tf.int64)}
+    """A function (images, size) -> batch dict as in lhrcnn.data.schema, with three boxes, a crowd and padding in each image."""
+
+    def make(images=4, size=64):
+        boxes = np.tile(
+            np.array(
+                [[4, 4, 30, 40], [20, 20, 60, 60], [40, 2, 60, 20], [0, 40, 20, 64], [0, 0, 0, 0]],
+                np.float32,
+            ),
+            (images, 1, 1),
+        )
+        return {
+            "image": tf.constant(rng.integers(0, 256, (images, size, size, 3)), tf.uint8),
+            "image_size": tf.fill([images, 2], float(size)),
+            "scale": tf.ones([images, 2]),
+            "boxes": tf.constant(boxes),
+            "classes": tf.tile(tf.constant([[0, 1, 2, 1, -1]]), [images, 1]),
+            "ignore": tf.tile(tf.constant([[False, False, False, True, False]]), [images, 1]),
+            "image_id": tf.range(images, dtype=tf.int64),
+        }
+
     return make
 
 
@@ -67,6 +79,7 @@ def random_batch(rng):
 def implementation(request):
     """Each implementation of a RoI op that can be had here."""
     from lhrcnn.ops.psroi_align import custom_op_available, custom_op_status
+
     if request.param == "custom" and not custom_op_available():
         pytest.skip(custom_op_status())
     return request.param

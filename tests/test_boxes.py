@@ -1,4 +1,5 @@
 """lhrcnn.boxes against one-box-at-a-time arithmetic."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -30,7 +31,9 @@ def test_coverage_is_the_share_inside_the_region():
 def test_encode_equals_the_reference_and_decode_inverts_it(rng):
     boxes, references = random_boxes(rng, 50), random_boxes(rng, 50)
     deltas = box_ops.encode(boxes, references)
-    np.testing.assert_allclose(deltas, [reference.encode(b, r) for b, r in zip(boxes, references)], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        deltas, [reference.encode(b, r) for b, r in zip(boxes, references)], rtol=1e-3, atol=1e-5
+    )
     np.testing.assert_allclose(box_ops.decode(deltas, references), boxes, rtol=1e-4, atol=1e-3)
 
 
@@ -43,8 +46,10 @@ def test_encode_and_decode_stay_finite(empty):
 
 
 def test_decode_limits_the_size_ratio():
-    height = (box_ops.decode(tf.constant([[0.0, 0, 1e3, 0]]), tf.constant([[0.0, 0, 16, 16]]))[:, 2]
-              - box_ops.decode(tf.constant([[0.0, 0, 1e3, 0]]), tf.constant([[0.0, 0, 16, 16]]))[:, 0])
+    height = (
+        box_ops.decode(tf.constant([[0.0, 0, 1e3, 0]]), tf.constant([[0.0, 0, 16, 16]]))[:, 2]
+        - box_ops.decode(tf.constant([[0.0, 0, 1e3, 0]]), tf.constant([[0.0, 0, 16, 16]]))[:, 0]
+    )
     np.testing.assert_allclose(height, 1000, rtol=1e-4)
 
 
@@ -55,6 +60,8 @@ def test_clip_uses_height_for_y_and_width_for_x():
 
 
 def test_at_least_wants_both_sides_and_refuses_what_is_not_finite():
-    boxes = tf.constant([[0.0, 0, 2, 5], [0, 0, 1.9, 5], [0, 0, 0, 5], [5, 5, 1, 9], [0, 0, float("nan"), 5]])
+    boxes = tf.constant(
+        [[0.0, 0, 2, 5], [0, 0, 1.9, 5], [0, 0, 0, 5], [5, 5, 1, 9], [0, 0, float("nan"), 5]]
+    )
     np.testing.assert_array_equal(box_ops.at_least(boxes, 2.0), [True, False, False, False, False])
     np.testing.assert_array_equal(box_ops.at_least(boxes, 0.0), [True, True, False, False, False])

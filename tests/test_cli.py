@@ -1,4 +1,5 @@
 """The commands as a user types them: help, wrong usage, failures, and one tiny experiment from data to export."""
+
 import json
 import os
 import pathlib
@@ -8,9 +9,10 @@ import subprocess
 import sys
 
 import pytest
+from tiny import TINY
 
 from lhrcnn import cli, commands, config
-from tiny import TINY
+from lhrcnn.errors import ConfigError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAMES = list(cli.COMMANDS)
@@ -19,16 +21,29 @@ NAMES = list(cli.COMMANDS)
 @pytest.fixture
 def call(capsys):
     """A function (words or a command line) -> (exit status, stdout, stderr) of `lhrcnn`, run in this process."""
+
     def run(arguments):
-        status = cli.main(shlex.split(arguments) if isinstance(arguments, str) else [str(word) for word in arguments])
+        status = cli.main(
+            shlex.split(arguments)
+            if isinstance(arguments, str)
+            else [str(word) for word in arguments]
+        )
         return (status, *capsys.readouterr())
+
     return run
 
 
 def python(arguments, folder):
     """The completed process of this Python in another folder, with the checkout importable."""
-    return subprocess.run([sys.executable, *map(str, arguments)], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
 
 
 def tiny(*more):
@@ -50,55 +65,78 @@ def test_help_lists_the_flags_of_a_command(call, name):
     cli.COMMANDS[name].define(values)
     status, out, err = call(f"{name} --help")
     assert (status, err) == (0, "")
-    shown = {line.strip()[2:].replace("[no]", "") for line in out.splitlines() if line.startswith("  --")}
+    shown = {
+        line.strip()[2:].replace("[no]", "") for line in out.splitlines() if line.startswith("  --")
+    }
     assert shown == set(values) and all(values[flag].help for flag in values)
 
 
 def test_words_of_a_group_list_its_commands(call):
     for line, expected in (("data", cli.WRONG_USAGE), ("data --help", 0)):
         status, out, _ = call(line)
-        assert status == expected and "data check" in out and "data browse" in out and "export" not in out
+        assert (
+            status == expected
+            and "data check" in out
+            and "data browse" in out
+            and "export" not in out
+        )
 
 
 def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
     code = "import sys; from lhrcnn import cli; print([cli.main(a.split()) for a in sys.argv[1:]], 'tensorflow' in sys.modules)"
-    result = python(["-c", code, "--help", "train --help", "eval", "train --set a=1", "data"], tmp_path)
+    result = python(
+        ["-c", code, "--help", "train --help", "eval", "train --set a=1", "data"], tmp_path
+    )
     assert result.stdout.splitlines()[-1] == "[0, 0, 2, 2, 2] False"
 
 
-@pytest.mark.parametrize("line, words", [
-    ("", "usage: lhrcnn COMMAND"),
-    ("trian", "did you mean 'train'"),
-    ("data chek", "did you mean 'data check'"),
-    ("train --confg=x", "Did you mean: config"),
-    ("train --seed=-1", "non-negative"),
-    ("train --seed", "Missing value for flag"),
-    ("train --resume=maybe", "auto|never|must"),
-    ("train configs/x.yaml", "takes flags only, found 'configs/x.yaml'"),
-    ("train --set train.batchsize=3", "did you mean 'batch_size'"),
-    ("train --set train.batch_size=many", "expected int, found 'many'"),
-    ("train --set train.batch_size", "expected section.key=value"),
-    ("train --config nope.yaml", "nope.yaml: no such config file"),
-    ("train --config light_head_xception_shape", "did you mean 'light_head_xception_shapes'"),
-    ("pretrain --config xception_imagnet", "did you mean 'xception_imagenet'"),
-    ("pretrain --set pretrain.teacher=mobilenet", "did you mean 'mobilenet_v2'"),
-    ("pretrain --init_from x", "Unknown command line flag 'init_from'"),
-    ("eval", "--run_dir is missing"),
-    ("eval --run_dir x --metrics=coco,map", "allowed: coco, voc07, voc, ilsvrc, deteval, icdar_iou"),
-    ("eval --run_dir x --metrics=map --metrics=coco", "allowed: coco, voc07, voc, ilsvrc, deteval, icdar_iou"),
-    ("eval --detections found.json", "--annotations is missing"),
-    ("eval --annotations truth.json", "--detections is missing"),
-    ("eval --run_dir x --shard 3/2", "expected i/n with i from 1 to n"),
-    ("eval --run_dir x --shard 1/2 --merge 2", "give one of them"),
-    ("eval --detections a --annotations b --run_dir c", "--run_dir has no meaning beside --detections"),
-    ("predict --run_dir x", "name pictures or folders"),
-    ("predict photo.jpg --run_dir x --score_threshold 2", "--score_threshold=2"),
-    ("export", "--run_dir is missing"),
-    ("export --run_dir x --psroi_impl=torch", "tf|custom"),
-    ("data make-shapes --num_train 0", "--num_train=0"),
-    ("data make-text --output words", "--pictures is missing"), ("localisation", "--run_dir is missing"),
-    ("proposals", "--run_dir is missing"), ("train --set train.stages=[{train.part:rpm}]", "'train.stages', stage 1"),
-])
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("", "usage: lhrcnn COMMAND"),
+        ("trian", "did you mean 'train'"),
+        ("data chek", "did you mean 'data check'"),
+        ("train --confg=x", "Did you mean: config"),
+        ("train --seed=-1", "non-negative"),
+        ("train --seed", "Missing value for flag"),
+        ("train --resume=maybe", "auto|never|must"),
+        ("train configs/x.yaml", "takes flags only, found 'configs/x.yaml'"),
+        ("train --set train.batchsize=3", "did you mean 'batch_size'"),
+        ("train --set train.batch_size=many", "expected int, found 'many'"),
+        ("train --set train.batch_size", "expected section.key=value"),
+        ("train --config nope.yaml", "nope.yaml: no such config file"),
+        ("train --config light_head_xception_shape", "did you mean 'light_head_xception_shapes'"),
+        ("pretrain --config xception_imagnet", "did you mean 'xception_imagenet'"),
+        ("pretrain --set pretrain.teacher=mobilenet", "did you mean 'mobilenet_v2'"),
+        ("pretrain --init_from x", "Unknown command line flag 'init_from'"),
+        ("eval", "--run_dir is missing"),
+        (
+            "eval --run_dir x --metrics=coco,map",
+            "allowed: coco, voc07, voc, ilsvrc, deteval, icdar_iou",
+        ),
+        (
+            "eval --run_dir x --metrics=map --metrics=coco",
+            "allowed: coco, voc07, voc, ilsvrc, deteval, icdar_iou",
+        ),
+        ("eval --detections found.json", "--annotations is missing"),
+        ("eval --annotations truth.json", "--detections is missing"),
+        ("eval --run_dir x --shard 3/2", "expected i/n with i from 1 to n"),
+        ("eval --run_dir x --shard 1/2 --merge 2", "give one of them"),
+        (
+            "eval --detections a --annotations b --run_dir c",
+            "--run_dir has no meaning beside --detections",
+        ),
+        ("predict --run_dir x", "name images or folders"),
+        ("predict photo.jpg --run_dir x --score_threshold 2", "--score_threshold=2"),
+        ("export", "--run_dir is missing"),
+        ("export --run_dir x --roi_impl=torch", "tf|custom"),
+        ("data make-shapes --num_train 0", "--num_train=0"),
+        ("data make-text --output words", "--images is missing"),
+        ("localisation", "--run_dir is missing"),
+        ("proposals", "--run_dir is missing"),
+        ("train --set train.stages=[{train.part:rpm}]", "'train.stages', stage 1"),
+    ],
+)
 def test_wrong_usage_is_answered_with_status_2_and_a_hint(call, tmp_path, monkeypatch, line, words):
     monkeypatch.chdir(tmp_path)
     status, out, err = call(line)
@@ -107,19 +145,28 @@ def test_wrong_usage_is_answered_with_status_2_and_a_hint(call, tmp_path, monkey
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("line, words", [
-    ("eval --run_dir nowhere", "nowhere: not a run directory"),
-    ("export --run_dir nowhere", "nowhere: not a run directory"),
-    ("predict photo.jpg --run_dir nowhere", "nowhere: not a run directory"),
-    ("eval --detections nowhere.json --annotations nowhere.json", "nowhere.json: no such file"),
-    ("train --set data.format=coco --data_dir nowhere", "nowhere: no such data folder"),
-    ("pretrain --data_dir nowhere", "nowhere/train: no such folder of pictures (data.format=folders reads DIR/SPLIT/CLASS/*.jpg); nowhere does not exist"),
-    ("train --resume=must --run_dir new", "holds no checkpoint to resume from"),
-    ("train --run_dir file/run", "file/run: not a folder that can be written to"),
-    ("predict photo.jpg --run_dir x --output file", "file: not a folder that can be written to"),
-    ("data browse --output file/sheets", "file/sheets: not a folder that can be written to"),
-    ("data browse --set data.format=voc --data_dir nowhere", "nowhere"),
-])
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("eval --run_dir nowhere", "nowhere: not a run directory"),
+        ("export --run_dir nowhere", "nowhere: not a run directory"),
+        ("predict photo.jpg --run_dir nowhere", "nowhere: not a run directory"),
+        ("eval --detections nowhere.json --annotations nowhere.json", "nowhere.json: no such file"),
+        ("train --set data.format=coco --data_dir nowhere", "nowhere: no such data folder"),
+        (
+            "pretrain --data_dir nowhere",
+            "nowhere/train: no such folder of images (data.format=folders reads DIR/SPLIT/CLASS/*.jpg); nowhere does not exist",
+        ),
+        ("train --resume=must --run_dir new", "holds no checkpoint to resume from"),
+        ("train --run_dir file/run", "file/run: not a folder that can be written to"),
+        (
+            "predict photo.jpg --run_dir x --output file",
+            "file: not a folder that can be written to",
+        ),
+        ("data browse --output file/sheets", "file/sheets: not a folder that can be written to"),
+        ("data browse --set data.format=voc --data_dir nowhere", "nowhere"),
+    ],
+)
 def test_failures_are_one_message_and_status_1(call, tmp_path, monkeypatch, line, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("not a folder")
@@ -131,16 +178,26 @@ def test_failures_are_one_message_and_status_1(call, tmp_path, monkeypatch, line
 def _raise(error):
     def run(values, arguments):
         raise error
+
     return run
 
 
-@pytest.mark.parametrize("error, status, traceback", [
-    (KeyError("bug"), 1, True), (ValueError("from elsewhere"), 1, True), (AttributeError("bug"), 1, True),
-    (config.ConfigError("wrong option"), 2, False), (FileNotFoundError(2, "No such file or directory", "a.jpg"), 1, False),
-    (PermissionError(13, "Permission denied", "a.jpg"), 1, False), (KeyboardInterrupt(), 130, False),
-])
+@pytest.mark.parametrize(
+    "error, status, traceback",
+    [
+        (KeyError("bug"), 1, True),
+        (ValueError("from elsewhere"), 1, True),
+        (AttributeError("bug"), 1, True),
+        (ConfigError("wrong option"), 2, False),
+        (FileNotFoundError(2, "No such file or directory", "a.jpg"), 1, False),
+        (PermissionError(13, "Permission denied", "a.jpg"), 1, False),
+        (KeyboardInterrupt(), 130, False),
+    ],
+)
 def test_only_unexpected_errors_show_a_traceback(call, monkeypatch, error, status, traceback):
-    monkeypatch.setitem(cli.COMMANDS, "env", commands.Command("fails", lambda values: None, _raise(error)))
+    monkeypatch.setitem(
+        cli.COMMANDS, "env", commands.Command("fails", lambda values: None, _raise(error))
+    )
     found, _, err = call("env")
     assert found == status and ("Traceback" in err) == traceback
     assert "a.jpg: " in err or not isinstance(error, OSError)
@@ -148,9 +205,17 @@ def test_only_unexpected_errors_show_a_traceback(call, monkeypatch, error, statu
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path):
     command = f"{shlex.quote(sys.executable)} -m lhrcnn env --config light_head_xception_shapes | head -n 1"
-    result = subprocess.run(command, shell=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, check=False)
-    assert result.stdout.startswith("data:") and result.stderr == ""
+    result = subprocess.run(
+        command,
+        shell=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.startswith("plugins:") and result.stderr == ""
 
 
 def test_configs_are_found_by_path_and_by_name(tmp_path, monkeypatch):
@@ -162,34 +227,60 @@ def test_configs_are_found_by_path_and_by_name(tmp_path, monkeypatch):
     assert not os.path.samefile(commands.find_config("light_head_xception_shapes.yaml"), shipped)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_every_shipped_config_loads(call, path):
     status, out, err = call(f"env --config {path.stem}")
     assert (status, err) == (0, "") and "# peak learning rate at base_batch_size" in out
-    assert path.read_text(encoding="utf-8").startswith("#"), "a config starts with a comment on paper, hardware and cost"
+    assert path.read_text(encoding="utf-8").startswith("#"), (
+        "a config starts with a comment on paper, hardware and cost"
+    )
 
 
 def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
     from lhrcnn.training import trainer
+
     seen = []
 
     def train(experiment, run_dir, resume="auto", init_from=""):
         seen.append((experiment, str(run_dir), resume))
-        return {"steps": 3, "total_steps": 3, "interrupted": False, "best_score": None, "best_step": None, "run_dir": str(run_dir),
-                "checkpoint": "c", "best_checkpoint": "c"}
+        return {
+            "steps": 3,
+            "total_steps": 3,
+            "interrupted": False,
+            "best_score": None,
+            "best_step": None,
+            "run_dir": str(run_dir),
+            "checkpoint": "c",
+            "best_checkpoint": "c",
+        }
 
     monkeypatch.setattr(trainer, "train", train)
     monkeypatch.chdir(tmp_path)
     embedded = config.load(ROOT / "configs" / "light_head_xception_shapes.yaml")
     assert call("train")[0] == 0
     assert seen.pop() == (embedded, "runs/light_head_xception_shapes", "auto")
-    assert call("train --seed=7 --data_dir=elsewhere --set train.epochs=2 --set train.seed=5 --run_dir=run --resume=never")[0] == 0
+    assert (
+        call(
+            "train --seed=7 --data_dir=elsewhere --set train.epochs=2 --set train.seed=5 --run_dir=run --resume=never"
+        )[0]
+        == 0
+    )
     experiment, run_dir, resume = seen.pop()
-    assert (experiment.train.seed, experiment.train.epochs, experiment.data.dir, run_dir, resume) == (7, 2, "elsewhere", "run", "never")
+    assert (
+        experiment.train.seed,
+        experiment.train.epochs,
+        experiment.data.dir,
+        run_dir,
+        resume,
+    ) == (7, 2, "elsewhere", "run", "never")
     (tmp_path / "run").mkdir()
     config.save(experiment, tmp_path / "run" / "config.yaml")
     assert call("train --run_dir=run")[0] == 0
-    assert seen.pop()[0] == experiment, "a run directory goes on with the config it was started with"
+    assert seen.pop()[0] == experiment, (
+        "a run directory goes on with the config it was started with"
+    )
     assert call("train --run_dir=run --config light_head_xception_shapes")[0] == 0
     assert seen.pop()[0] == embedded
 
@@ -197,9 +288,13 @@ def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
 def test_env_tells_versions_devices_and_the_op(call):
     status, out, _ = call("env")
     import tensorflow as tf
+
     rows = dict(line.split(None, 1) for line in out.splitlines())
     assert status == 0 and rows["tensorflow"] == tf.__version__ and "CPU:0" in rows["devices"]
-    assert rows["python"].startswith(f"{sys.version_info[0]}.{sys.version_info[1]}.") and "PS-RoIAlign" in rows
+    assert (
+        rows["python"].startswith(f"{sys.version_info[0]}.{sys.version_info[1]}.")
+        and "PS-RoIAlign" in rows
+    )
 
 
 def test_build_ops_says_where_the_library_is(call):
@@ -212,39 +307,81 @@ def test_build_ops_says_where_the_library_is(call):
 def test_data_commands(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, out, _ = call("data make-shapes --output shapes --num_train 5 --num_val 2")
-    assert status == 0 and "5 pictures for training, 2 for validation" in out
+    assert status == 0 and "5 images for training, 2 for validation" in out
     status, out, _ = call("data check --data_dir shapes")
     assert (status, out) == (0, "shapes: no problems in train, val\n")
     status, out, _ = call("data browse --data_dir shapes --output stored")
-    assert status == 0 and (tmp_path / "stored" / "sheet_001.png").stat().st_size > 10000 and "5 of 5 pictures" in out
-    status, out, _ = call("data browse --data_dir shapes --output seen --augmented --num 11 --first 3")
+    assert (
+        status == 0
+        and (tmp_path / "stored" / "sheet_001.png").stat().st_size > 10000
+        and "5 of 5 images" in out
+    )
+    status, out, _ = call(
+        "data browse --data_dir shapes --output seen --augmented --num 11 --first 3"
+    )
     assert status == 0 and (tmp_path / "seen" / "sheet_001.png").stat().st_size > 10000
     assert call("data browse --data_dir shapes --first 5")[0] == 2
 
     (tmp_path / "shapes/train/000001.jpg").unlink()
-    (tmp_path / "shapes/train/000002.jpg").write_bytes(b"no picture")
+    (tmp_path / "shapes/train/000002.jpg").write_bytes(b"no image")
     status, out, err = call("data check --data_dir shapes --split train --split val")
     assert status == 1 and "Traceback" not in err
-    assert "000001.jpg" in out and "000002.jpg" in out and out.splitlines()[-1] == "shapes: 2 problems in train, val"
+    assert (
+        "000001.jpg" in out
+        and "000002.jpg" in out
+        and out.splitlines()[-1] == "shapes: 2 problems in train, val"
+    )
 
 
 def test_golden_detections_give_the_golden_numbers(shared, tmp_path):
     golden = shared / "data" / "coco_eval_golden"
-    result = python([ROOT / "eval_main.py", "--detections", golden / "instances_val2014_fakebbox100_results.json",
-                     "--annotations", golden / "instances_val2014_100.json", "--output", tmp_path / "metrics.json"], tmp_path)
+    result = python(
+        [
+            ROOT / "eval_main.py",
+            "--detections",
+            golden / "instances_val2014_fakebbox100_results.json",
+            "--annotations",
+            golden / "instances_val2014_100.json",
+            "--output",
+            tmp_path / "metrics.json",
+        ],
+        tmp_path,
+    )
     assert result.returncode == 0, result.stderr
     printed = [float(line.rsplit("=", 1)[1]) for line in result.stdout.splitlines() if "@[" in line]
-    assert printed == [.505, .697, .573, .586, .519, .501, .387, .594, .595, .640, .566, .564]
-    assert json.loads((tmp_path / "metrics.json").read_text())["coco"]["AP"] == pytest.approx(.505, abs=5e-4)
+    assert printed == [
+        0.505,
+        0.697,
+        0.573,
+        0.586,
+        0.519,
+        0.501,
+        0.387,
+        0.594,
+        0.595,
+        0.640,
+        0.566,
+        0.564,
+    ]
+    assert json.loads((tmp_path / "metrics.json").read_text())["coco"]["AP"] == pytest.approx(
+        0.505, abs=5e-4
+    )
 
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
     """Folder with a small data set `shapes` and a run `run`, trained for some steps by train_main.py."""
-    from lhrcnn.data.shapes import make_shapes
+    from lhrcnn.data.tools.shapes import make_shapes
+
     folder = tmp_path_factory.mktemp("experiment")
     make_shapes(folder / "shapes", num_train=8, num_val=4)
-    flags = ["--data_dir", "shapes", "--run_dir", "run", *tiny("train.max_steps=3", "train.eval_every=0")]
+    flags = [
+        "--data_dir",
+        "shapes",
+        "--run_dir",
+        "run",
+        *tiny("train.max_steps=3", "train.eval_every=0"),
+    ]
     result = python([ROOT / "train_main.py", *flags], folder)
     assert result.returncode == 0, result.stderr
     assert "steps           3 of 3" in result.stdout and "step_00000003.npz" in result.stdout
@@ -254,15 +391,28 @@ def experiment(tmp_path_factory):
 @pytest.mark.slow
 def test_evaluation_of_a_run(call, experiment, monkeypatch):
     monkeypatch.chdir(experiment)
-    status, out, _ = call("eval --run_dir run --checkpoint=run/checkpoints/step_00000003.npz --metrics=coco,voc07,voc --split train")
-    assert status == 0 and "Average Precision  (AP) @[ IoU=0.50:0.95" in out and "run/eval/train.json" in out
+    status, out, _ = call(
+        "eval --run_dir run --checkpoint=run/checkpoints/step_00000003.npz --metrics=coco,voc07,voc --split train"
+    )
+    assert (
+        status == 0
+        and "Average Precision  (AP) @[ IoU=0.50:0.95" in out
+        and "run/eval/train.json" in out
+    )
     metrics = json.loads(pathlib.Path("run/eval/train.json").read_text())
-    assert {"coco", "voc07", "voc"} <= set(metrics) and (metrics["step"], metrics["pictures"]) == (3, 8)
-    status, again, _ = call("eval --detections run/eval/train_detections.json --annotations shapes/annotations/instances_train.json")
+    assert {"coco", "voc07", "voc"} <= set(metrics) and (metrics["step"], metrics["images"]) == (
+        3,
+        8,
+    )
+    status, again, _ = call(
+        "eval --detections run/eval/train_detections.json --annotations shapes/annotations/instances_train.json"
+    )
     table = [line for line in out.splitlines() if "@[" in line]
     assert status == 0 and [line for line in again.splitlines() if "@[" in line] == table
     for part in ("1/3", "3/3", "2/3"):
-        status, shown, _ = call(f"eval --run_dir run --metrics=coco,voc07,voc --split train --shard {part}")
+        status, shown, _ = call(
+            f"eval --run_dir run --metrics=coco,voc07,voc --split train --shard {part}"
+        )
         assert status == 0 and f"train_shard_{part[0]}_of_3.npz" in shown
         if part == "3/3":
             status, _, err = call("eval --run_dir run --split train --merge 3")
@@ -272,7 +422,12 @@ def test_evaluation_of_a_run(call, experiment, monkeypatch):
     assert json.loads(pathlib.Path("run/eval/train.json").read_text()) == metrics
     status, out, _ = call("localisation --run_dir run --checkpoint=last --split train")
     table = json.loads(pathlib.Path("run/eval/train_localisation.json").read_text())["localisation"]
-    assert status == 0 and "input IoU   boxes  mean IoU" in out and table["0.5"]["boxes"] > 0 and 0 <= table["0.5"]["AR"] <= 1
+    assert (
+        status == 0
+        and "input IoU   boxes  mean IoU" in out
+        and table["0.5"]["boxes"] > 0
+        and 0 <= table["0.5"]["AR"] <= 1
+    )
     status, _, err = call("eval --run_dir run --checkpoint=none.npz")
     assert status == 1 and "none.npz: no such checkpoint" in err
 
@@ -282,22 +437,41 @@ def test_predictions_name_what_cannot_be_read_and_do_the_rest(call, experiment, 
     monkeypatch.chdir(experiment)
     pathlib.Path("empty").mkdir()
     pathlib.Path("broken.jpg").write_bytes(pathlib.Path("shapes/val/000001.jpg").read_bytes()[:500])
-    pictures = "shapes/train/000001.jpg broken.jpg missing.png empty shapes/val"
-    status, _, err = call(f"predict {pictures} --run_dir run --output found --score_threshold 0")
+    images = "shapes/train/000001.jpg broken.jpg missing.png empty shapes/val"
+    status, _, err = call(f"predict {images} --run_dir run --output found --score_threshold 0")
     assert status == 1
-    assert all(name in err for name in ("broken.jpg", "missing.png", "empty")) and "3 of 8 inputs could not be used" in err
+    assert (
+        all(name in err for name in ("broken.jpg", "missing.png", "empty"))
+        and "3 of 8 inputs could not be used" in err
+    )
     content = json.loads(pathlib.Path("found/detections.json").read_text())
     used = [image["file_name"] for image in content["images"]]
     assert used == ["shapes/train/000001.jpg", *(f"shapes/val/00000{k}.jpg" for k in (1, 2, 3, 4))]
     drawn = [image["annotated"] for image in content["images"]]
     assert drawn[:2] == ["000001.jpg", "000001_2.jpg"]
-    assert {path.name for path in pathlib.Path("found").iterdir()} == {*drawn, "detections.json", ".lhrcnn_files"}
-    assert [category["name"] for category in content["categories"]] == ["circle", "square", "triangle", "star"]
-    assert content["annotations"] and len({a["id"] for a in content["annotations"]}) == len(content["annotations"])
+    assert {path.name for path in pathlib.Path("found").iterdir()} == {
+        *drawn,
+        "detections.json",
+        ".lhrcnn_files",
+    }
+    assert [category["name"] for category in content["categories"]] == [
+        "circle",
+        "square",
+        "triangle",
+        "star",
+    ]
+    assert content["annotations"] and len({a["id"] for a in content["annotations"]}) == len(
+        content["annotations"]
+    )
     for annotation in content["annotations"]:
         image = content["images"][annotation["image_id"] - 1]
         x, y, width, height = annotation["bbox"]
-        assert x >= 0 and y >= 0 and x + width <= image["width"] + 0.01 and y + height <= image["height"] + 0.01
+        assert (
+            x >= 0
+            and y >= 0
+            and x + width <= image["width"] + 0.01
+            and y + height <= image["height"] + 0.01
+        )
     assert call("predict shapes/val --run_dir run --output nothing --score_threshold 1")[0] == 0
     assert not json.loads(pathlib.Path("nothing/detections.json").read_text())["annotations"]
 
@@ -306,7 +480,11 @@ def test_predictions_name_what_cannot_be_read_and_do_the_rest(call, experiment, 
 def test_export_of_a_run(call, experiment, monkeypatch):
     monkeypatch.chdir(experiment)
     status, out, _ = call("export --run_dir run")
-    assert status == 0 and "SavedModel  run/export" in out and pathlib.Path("run/export/saved_model.pb").exists()
+    assert (
+        status == 0
+        and "SavedModel  run/export" in out
+        and pathlib.Path("run/export/saved_model.pb").exists()
+    )
     status, _, err = call("export --run_dir run")
     assert status == 1 and "--overwrite" in err
 

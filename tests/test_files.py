@@ -1,4 +1,5 @@
 """Files that appear whole or not at all."""
+
 import os
 import subprocess
 import sys
@@ -13,11 +14,12 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, before):
     path = tmp_path / "file.txt"
     if before:
         path.write_text(before)
-    with pytest.raises(KeyboardInterrupt):
-        with replacing(path, "w") as file:
-            file.write("half of")
-            raise KeyboardInterrupt
-    assert os.listdir(tmp_path) == (["file.txt"] if before else []) and (not before or path.read_text() == before)
+    with pytest.raises(KeyboardInterrupt), replacing(path, "w") as file:
+        file.write("half of")
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == (["file.txt"] if before else []) and (
+        not before or path.read_text() == before
+    )
     with replacing(path, "w") as file:
         file.write("Größe")
         file.flush()
@@ -36,17 +38,26 @@ def test_a_folder_is_made_and_one_that_cannot_be_written_to_is_named(tmp_path):
     check_writable(tmp_path / "new" / "folder")
     assert (tmp_path / "new" / "folder").is_dir() and not os.listdir(tmp_path / "new" / "folder")
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file.run: not a folder that can be written to: .*; give another --run_dir"):
+    with pytest.raises(
+        OSError, match="file.run: not a folder that can be written to: .*; give another --run_dir"
+    ):
         check_writable(tmp_path / "file" / "run", "--run_dir")
 
 
 def test_a_folder_is_held_by_one_process_until_it_dies(tmp_path):
     script = f"from lhrcnn.files import held\nwith held({str(tmp_path)!r}):\n    print('held', flush=True)\n    input()"
-    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(OSError, match=f"{tmp_path.name}: another process is writing there; .* another --run_dir"):
-            with held(tmp_path, "--run_dir"):
-                raise AssertionError("both hold it")
+        with (
+            pytest.raises(
+                OSError,
+                match=f"{tmp_path.name}: another process is writing there; .* another --run_dir",
+            ),
+            held(tmp_path, "--run_dir"),
+        ):
+            raise AssertionError("both hold it")
         other.kill()
     with held(tmp_path):
         pass

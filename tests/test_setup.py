@@ -1,4 +1,5 @@
 """Packaging, lock files, the Makefile, and that the README's commands exist."""
+
 import fnmatch
 import os
 import pathlib
@@ -12,24 +13,43 @@ import tarfile
 import zipfile
 from email.parser import Parser
 
+import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-import pytest
 
 from lhrcnn import cli, commands
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-LOCK_OF = {"3.9": "requirements.lock", "3.10": "requirements.lock", "3.11": "requirements.lock",
-           "3.12": "requirements-py312.lock", "3.13": "requirements-py312.lock"}
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "*.egg-info", "build", "dist", "datasets", "runs", ".pytest_cache")
+LOCK_OF = {
+    "3.9": "requirements.lock",
+    "3.10": "requirements.lock",
+    "3.11": "requirements.lock",
+    "3.12": "requirements-py312.lock",
+    "3.13": "requirements-py312.lock",
+}
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv*", "__pycache__", "*.egg-info", "build", "dist", "datasets", ".pytest_cache"
+)
+
+
+def _left_out(folder, names):
+    """What a copy of the checkout does without: what git ignores."""
+    outputs = {"runs"} if pathlib.Path(folder) == ROOT else set()
+    return LEFT_OUT(folder, names) | outputs
 
 
 def environment(python, extra=""):
-    return {**default_environment(), "python_version": python, "python_full_version": f"{python}.7", "extra": extra,
-            "sys_platform": "linux", "platform_system": "Linux"}
+    return {
+        **default_environment(),
+        "python_version": python,
+        "python_full_version": f"{python}.7",
+        "extra": extra,
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+    }
 
 
 def locked(python):
@@ -40,7 +60,9 @@ def locked(python):
         exact = requirement.url is None and re.fullmatch(r"==[\w.]+", str(requirement.specifier))
         assert exact, f"{requirement}: an exact version is expected"
         if requirement.marker is None or requirement.marker.evaluate(environment(python)):
-            assert canonicalize_name(requirement.name) not in versions, f"{requirement.name} stands twice for Python {python}"
+            assert canonicalize_name(requirement.name) not in versions, (
+                f"{requirement.name} stands twice for Python {python}"
+            )
             versions[canonicalize_name(requirement.name)] = Version(str(requirement.specifier)[2:])
     return versions
 
@@ -49,12 +71,19 @@ def locked(python):
 def wheel(tmp_path_factory):
     """The wheel built from a source archive of a copy of this checkout."""
     folder = tmp_path_factory.mktemp("package")
-    shutil.copytree(ROOT, folder / "checkout", ignore=LEFT_OUT)
+    shutil.copytree(ROOT, folder / "checkout", ignore=_left_out)
     environ = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
     def run(*arguments, cwd):
-        result = subprocess.run([sys.executable, *arguments], cwd=cwd, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                text=True, check=False)
+        result = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=cwd,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
         assert result.returncode == 0, result.stdout
 
     run("setup.py", "--quiet", "sdist", "--dist-dir", str(folder), cwd=folder / "checkout")
@@ -62,7 +91,18 @@ def wheel(tmp_path_factory):
     with tarfile.open(archive) as file:
         file.extractall(folder / "unpacked")  # our own archive
     source = next((folder / "unpacked").iterdir())
-    run("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source), cwd=folder)
+    run(
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        str(source),
+        cwd=folder,
+    )
     return next(folder.glob("*.whl"))
 
 
@@ -75,42 +115,86 @@ def metadata(wheel):
 def test_wheel_holds_package_op_sources_configs_and_models(wheel):
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
-        points = file.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
+        points = file.read(
+            next(name for name in names if name.endswith("entry_points.txt"))
+        ).decode()
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "lhrcnn").rglob("*.py")}
     sources = {f"lhrcnn/ops/csrc/{path.name}" for path in (ROOT / "custom_ops").rglob("*.[hc]*")}
     configs = {f"lhrcnn/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
-    models = {str(path.relative_to(ROOT)) for path in (ROOT / "lhrcnn" / "zoo").glob("*/**/*") if path.is_file() and "__pycache__" not in path.parts}
-    assert sources and configs and models and modules | sources | configs | models == {name for name in names if ".dist-info/" not in name}
+    models = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "lhrcnn" / "zoo").glob("*/**/*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert (
+        sources
+        and configs
+        and models
+        and modules | sources | configs | models
+        == {name for name in names if ".dist-info/" not in name}
+    )
     assert "lhrcnn = lhrcnn.cli:main" in points
 
 
 def test_installed_package_works_from_another_folder(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as file:
         file.extractall(tmp_path / "site")
-    code = ("import pathlib, lhrcnn, lhrcnn.commands as c; from lhrcnn.ops.build import source_dir; "
-            "print(pathlib.Path(lhrcnn.__file__).parent, source_dir(), c.find_config('light_head_xception_shapes').parent, sep='\\n')")
-    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
-                            stdout=subprocess.PIPE, text=True, check=True)
+    code = (
+        "import pathlib, lhrcnn, lhrcnn.commands as c; from lhrcnn.ops.compiling import source_dir; "
+        "print(pathlib.Path(lhrcnn.__file__).parent, source_dir(), c.find_config('light_head_xception_shapes').parent, sep='\\n')"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     package = tmp_path / "site" / "lhrcnn"
-    assert result.stdout.splitlines() == [str(package), str(package / "ops/csrc"), str(package / "configs")]
+    assert result.stdout.splitlines() == [
+        str(package),
+        str(package / "ops/csrc"),
+        str(package / "configs"),
+    ]
 
 
 def test_supported_pythons(wheel):
     supported = SpecifierSet(metadata(wheel)["Requires-Python"])
-    assert [minor for minor in range(6, 16) if f"3.{minor}.5" in supported] == [int(python.split(".")[1]) for python in LOCK_OF]
+    assert [minor for minor in range(6, 16) if f"3.{minor}.5" in supported] == [
+        int(python.split(".")[1]) for python in LOCK_OF
+    ]
 
 
 @pytest.mark.parametrize("python", LOCK_OF)
 def test_lock_has_every_dependency_within_the_range_of_setup_py(wheel, python):
     versions = locked(python)
     required = [Requirement(line) for line in metadata(wheel).get_all("Requires-Dist")]
-    required = [r for r in required if not r.marker or any(r.marker.evaluate(environment(python, extra)) for extra in ("", "test"))]
-    assert {"tensorflow", "keras-cv", "numpy", "absl-py", "tensorboard", "pillow", "pycocotools", "faster-coco-eval", "pyyaml",
-            "matplotlib", "pytest"} <= {canonicalize_name(r.name) for r in required}
+    required = [
+        r
+        for r in required
+        if not r.marker
+        or any(r.marker.evaluate(environment(python, extra)) for extra in ("", "test"))
+    ]
+    assert {
+        "tensorflow",
+        "keras-cv",
+        "numpy",
+        "absl-py",
+        "tensorboard",
+        "pillow",
+        "pycocotools",
+        "faster-coco-eval",
+        "pyyaml",
+        "matplotlib",
+        "pytest",
+    } <= {canonicalize_name(r.name) for r in required}
     for requirement in required:
         version = versions.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement} is not in {LOCK_OF[python]}"
-        assert version in requirement.specifier, f"{LOCK_OF[python]} has {version}, setup.py asks for {requirement}"
+        assert version in requirement.specifier, (
+            f"{LOCK_OF[python]} has {version}, setup.py asks for {requirement}"
+        )
 
 
 def test_stacks_are_the_two_intended():
@@ -128,16 +212,30 @@ def make(tmp_path):
         shutil.copy(ROOT / name, tmp_path)
 
     def run(*arguments):
-        environ = {name: value for name, value in os.environ.items() if name not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "TESTS")}
-        return subprocess.run(["make", *arguments], cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, check=False)
+        environ = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "TESTS")
+        }
+        return subprocess.run(
+            ["make", *arguments],
+            cwd=tmp_path,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
     return run
 
 
 def fake_python(folder, version, has_ensurepip=True):
     """An executable that calls itself Python `version` and does nothing else."""
     path = folder / "fake_python"
-    path.write_text(f'#!/bin/sh\ncase "$2" in *ensurepip*) exit {0 if has_ensurepip else 1};; *) echo {version};; esac\n')
+    path.write_text(
+        f'#!/bin/sh\ncase "$2" in *ensurepip*) exit {0 if has_ensurepip else 1};; *) echo {version};; esac\n'
+    )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
@@ -145,22 +243,35 @@ def fake_python(folder, version, has_ensurepip=True):
 def test_make_alone_lists_the_targets(make):
     result = make()
     assert result.returncode == 0
-    assert {"help", "venv", "test", "demo", "peers", "benchmarks", "clean"} == set(re.findall(r"make (\w+)\t", result.stdout))
+    assert {"help", "venv", "test", "demo", "peers", "benchmarks", "clean"} == set(
+        re.findall(r"make (\w+)\t", result.stdout)
+    )
 
 
 @pytest.mark.parametrize("version", ["2.7", "3.8", "3.14"])
 def test_make_refuses_other_pythons_in_one_line(make, tmp_path, version):
     result = make("test", f"PYTHON={fake_python(tmp_path, version)}")
     assert result.returncode != 0 and len(result.stderr.splitlines()) == 1
-    assert f"is Python {version}; lhrcnn runs on Python 3.9 to 3.13: name one, as in `make test PYTHON=python3.11`" in result.stderr
+    assert (
+        f"is Python {version}; lhrcnn runs on Python 3.9 to 3.13: name one, as in `make test PYTHON=python3.11`"
+        in result.stderr
+    )
     result = make("venv", "PYTHON=no_such_python")
-    assert result.returncode != 0 and len(result.stderr.splitlines()) == 1 and "no_such_python does not start" in result.stderr
+    assert (
+        result.returncode != 0
+        and len(result.stderr.splitlines()) == 1
+        and "no_such_python does not start" in result.stderr
+    )
     assert not list(tmp_path.glob(".venv*"))
 
 
 def test_make_says_what_to_install_where_python_has_no_ensurepip(make, tmp_path):
     result = make("venv", f"PYTHON={fake_python(tmp_path, '3.11', has_ensurepip=False)}")
-    assert result.returncode != 0 and "cannot make virtual environments" in result.stderr and "apt install python3.11-venv" in result.stderr
+    assert (
+        result.returncode != 0
+        and "cannot make virtual environments" in result.stderr
+        and "apt install python3.11-venv" in result.stderr
+    )
     assert not list(tmp_path.glob(".venv*"))
 
 
@@ -187,17 +298,24 @@ def check_command(words):
     program = pathlib.Path(words[0]).name
     if program.startswith("python") and len(words) > 1 and words[1].endswith("_main.py"):
         assert (ROOT / words[1]).is_file()
-        program, words = "lhrcnn", ["lhrcnn", {"train_main.py": "train", "eval_main.py": "eval"}[words[1]], *words[2:]]
+        program, words = (
+            "lhrcnn",
+            ["lhrcnn", {"train_main.py": "train", "eval_main.py": "eval"}[words[1]], *words[2:]],
+        )
     if program == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert {word for word in words[1:] if "=" not in word and not word.startswith("-")} <= set(targets), words
+        assert {word for word in words[1:] if "=" not in word and not word.startswith("-")} <= set(
+            targets
+        ), words
     elif program == "lhrcnn" and len(words) > 1 and not words[1].startswith("-"):
-        name = next((name for name in (" ".join(words[1:3]), words[1]) if name in cli.COMMANDS), None)
+        name = next(
+            (name for name in (" ".join(words[1:3]), words[1]) if name in cli.COMMANDS), None
+        )
         assert name, f"{' '.join(words)}: no such command"
         values = commands.flags.FlagValues()
         cli.COMMANDS[name].define(values)
         values.set_gnu_getopt(True)
-        values(["lhrcnn", *words[1 + len(name.split()):]])  # raises for an unknown flag
+        values(["lhrcnn", *words[1 + len(name.split()) :]])  # raises for an unknown flag
         if "config" in values and values.config:
             assert (ROOT / values.config).is_file() or commands.find_config(values.config)
     else:
@@ -208,16 +326,31 @@ def check_command(words):
 def test_demo_calls_commands_that_exist(make, tmp_path):
     result = make("--dry-run", "demo", f"PYTHON={fake_python(tmp_path, '3.11')}")
     assert result.returncode == 0, result.stderr
-    called = [words for words in commands_in(result.stdout) if fnmatch.fnmatch(words[0], ".venv*/bin/lhrcnn")]
-    assert [words[1] for words in called if words[1] != "build-ops"] == ["train", "eval", "export", "predict"]
+    called = [
+        words
+        for words in commands_in(result.stdout)
+        if fnmatch.fnmatch(words[0], ".venv*/bin/lhrcnn")
+    ]
+    assert [words[1] for words in called if words[1] != "build-ops"] == [
+        "train",
+        "eval",
+        "export",
+        "predict",
+    ]
     assert all(check_command(words) for words in called)
 
 
 def test_readme_commands_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = re.findall(r"^(?: {4}|\$ )?((?:[A-Z_]+=\S+ )*(?:\S*bin/)?(?:make|lhrcnn|python\S*) .*)$", text, re.MULTILINE)
+    lines = re.findall(
+        r"^(?: {4}|\$ )?((?:[A-Z_]+=\S+ )*(?:\S*bin/)?(?:make|lhrcnn|python\S*) .*)$",
+        text,
+        re.MULTILINE,
+    )
     shown = [words for words in commands_in("\n".join(lines)) if check_command(words)]
-    assert {"demo", "test"} <= {words[1] for words in shown if words[0] == "make"}, "the README shows `make demo` and `make test`"
+    assert {"demo", "test"} <= {words[1] for words in shown if words[0] == "make"}, (
+        "the README shows `make demo` and `make test`"
+    )
     assert any(words[0] == "lhrcnn" for words in shown)
 
 

@@ -1,4 +1,5 @@
 """No command replaces, changes or deletes a file that it did not write itself."""
+
 import hashlib
 import json
 import pathlib
@@ -7,14 +8,18 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from tiny import TINY
 
 from lhrcnn import cli
-from tiny import TINY
 
 
 def tree(folder):
     """{path: digest} of all files below a folder."""
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in pathlib.Path(folder).rglob("*") if path.is_file()}
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in pathlib.Path(folder).rglob("*")
+        if path.is_file()
+    }
 
 
 def lost(before, folder):
@@ -26,9 +31,11 @@ def lost(before, folder):
 @pytest.fixture
 def call(capsys):
     """A function (words) -> (exit status, stdout, stderr) of `lhrcnn`, run in this process."""
+
     def run(*words):
         status = cli.main([str(word) for word in words])
         return (status, *capsys.readouterr())
+
     return run
 
 
@@ -37,8 +44,32 @@ def run_dir(tmp_path_factory):
     """A run of one step on a data set of shapes, with its data set beside it."""
     folder = tmp_path_factory.mktemp("experiment")
     overrides = [*TINY, f"data.dir={folder / 'shapes'}", "train.max_steps=1"]
-    assert cli.main(["data", "make-shapes", "--output", str(folder / "shapes"), "--num_train", "4", "--num_val", "2"]) == 0
-    assert cli.main(["train", "--run_dir", str(folder / "run"), *(word for o in overrides for word in ("--set", o))]) == 0
+    assert (
+        cli.main(
+            [
+                "data",
+                "make-shapes",
+                "--output",
+                str(folder / "shapes"),
+                "--num_train",
+                "4",
+                "--num_val",
+                "2",
+            ]
+        )
+        == 0
+    )
+    assert (
+        cli.main(
+            [
+                "train",
+                "--run_dir",
+                str(folder / "run"),
+                *(word for o in overrides for word in ("--set", o)),
+            ]
+        )
+        == 0
+    )
     return folder / "run"
 
 
@@ -48,17 +79,30 @@ def users_data(tmp_path):
     for split in ("train", "val"):
         (tmp_path / split).mkdir()
         for number in (1, 2):
-            Image.fromarray(np.full([40, 50, 3], 99, np.uint8)).save(tmp_path / split / f"{number:06d}.jpg")
+            Image.fromarray(np.full([40, 50, 3], 99, np.uint8)).save(
+                tmp_path / split / f"{number:06d}.jpg"
+            )
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "via.csv").write_text("filename,x\n")
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [
-    ["data", "check"], ["data", "browse", "--output", "{out}"], ["train", "--run_dir", "{out}"], ["train", "--run_dir", "{data}"]])
-def test_the_embedded_data_set_is_never_drawn_among_other_files(call, users_data, tmp_path_factory, command):
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["data", "check"],
+        ["data", "browse", "--output", "{out}"],
+        ["train", "--run_dir", "{out}"],
+        ["train", "--run_dir", "{data}"],
+    ],
+)
+def test_the_embedded_data_set_is_never_drawn_among_other_files(
+    call, users_data, tmp_path_factory, command
+):
     out, before = tmp_path_factory.mktemp("out"), tree(users_data)
-    status, stdout, stderr = call(*(word.format(out=out, data=users_data) for word in command), "--data_dir", users_data)
+    status, stdout, stderr = call(
+        *(word.format(out=out, data=users_data) for word in command), "--data_dir", users_data
+    )
     assert status == 1 and "data.format" in stdout + stderr and "Traceback" not in stderr
     assert not lost(before, users_data)
 
@@ -84,37 +128,66 @@ def test_predict_never_writes_over_its_images(call, run_dir, tmp_path, overwrite
     (tmp_path / "link.jpg").symlink_to(tmp_path / "photo.jpg")
     before = tree(tmp_path)
     for given in ("photo.jpg", "link.jpg", ""):
-        status, _, stderr = call("predict", tmp_path / given, "--run_dir", run_dir, "--output", tmp_path, *overwrite)
+        status, _, stderr = call(
+            "predict", tmp_path / given, "--run_dir", run_dir, "--output", tmp_path, *overwrite
+        )
         assert status == 1 and "give another --output" in stderr and tree(tmp_path) == before
-    assert call("predict", tmp_path / "other.png", "--run_dir", run_dir, "--output", tmp_path)[0] == 0
+    assert (
+        call("predict", tmp_path / "other.png", "--run_dir", run_dir, "--output", tmp_path)[0] == 0
+    )
     assert not lost(before, tmp_path)
-    assert call("predict", tmp_path / "other.png", "--run_dir", run_dir, "--output", tmp_path)[0] == 0  # its own are replaced
+    assert (
+        call("predict", tmp_path / "other.png", "--run_dir", run_dir, "--output", tmp_path)[0] == 0
+    )  # its own are replaced
 
 
 def test_outputs_of_the_name_of_a_users_file_are_refused(call, run_dir, tmp_path):
     data, notes = run_dir.parent / "shapes", {"note": "mine"}
     shutil.copytree(data, tmp_path / "data")
-    for name in ("detections.json", "sheet_001.png", "metrics.json", "val_table.json", "classes.json", "speed.json"):
+    for name in (
+        "detections.json",
+        "sheet_001.png",
+        "metrics.json",
+        "val_table.json",
+        "classes.json",
+        "speed.json",
+    ):
         (tmp_path / name).write_text(json.dumps(notes))
     before = tree(tmp_path)
     run, split = ["--run_dir", run_dir], tmp_path / "data"
     config = ["--config", "light_head_xception_shapes"]
-    for words in (["predict", data / "val" / "000001.jpg", *run, "--output", tmp_path],
-                  ["data", "browse", "--data_dir", data, "--output", tmp_path],
-                  ["eval", *run, "--output", tmp_path / "metrics.json"],
-                  ["localisation", *run, "--output", tmp_path / "val_table.json"],
-                  ["benchmark", *config, "--json", tmp_path / "speed.json"],
-                  ["pack", *run, "--output", tmp_path],
-                  ["train", *config, "--data_dir", data, "--run_dir", tmp_path],
-                  ["proposals", *run, "--data_dir", split, "--split", "annotations/instances_val.json",
-                   "--output", split / "annotations"],
-                  ["data", "make-shapes", "--output", tmp_path],
-                  ["data", "make-text", "--pictures", data / "train", "--output", tmp_path],
-                  ["data", "voc-to-det", "--data_dir", data, "--split", "train=train", "--output", tmp_path]):
+    for words in (
+        ["predict", data / "val" / "000001.jpg", *run, "--output", tmp_path],
+        ["data", "browse", "--data_dir", data, "--output", tmp_path],
+        ["eval", *run, "--output", tmp_path / "metrics.json"],
+        ["localisation", *run, "--output", tmp_path / "val_table.json"],
+        ["benchmark", *config, "--json", tmp_path / "speed.json"],
+        ["pack", *run, "--output", tmp_path],
+        ["train", *config, "--data_dir", data, "--run_dir", tmp_path],
+        [
+            "proposals",
+            *run,
+            "--data_dir",
+            split,
+            "--split",
+            "annotations/instances_val.json",
+            "--output",
+            split / "annotations",
+        ],
+        ["data", "make-shapes", "--output", tmp_path],
+        ["data", "make-text", "--images", data / "train", "--output", tmp_path],
+        ["data", "voc-to-det", "--data_dir", data, "--split", "train=train", "--output", tmp_path],
+    ):
         status, _, stderr = call(*words)
-        assert status == 1 and str(tmp_path) in stderr and "Traceback" not in stderr, (words, stderr)
+        assert status == 1 and str(tmp_path) in stderr and "Traceback" not in stderr, (
+            words,
+            stderr,
+        )
         assert not lost(before, tmp_path), words
-    assert call("predict", data / "val" / "000001.jpg", *run, "--output", tmp_path, "--overwrite")[0] == 0
+    assert (
+        call("predict", data / "val" / "000001.jpg", *run, "--output", tmp_path, "--overwrite")[0]
+        == 0
+    )
     assert [pathlib.Path(path).name for path in lost(before, tmp_path)] == ["detections.json"]
 
 
@@ -136,5 +209,11 @@ def test_a_config_that_a_user_put_into_a_run_directory_keeps_its_comments(call, 
     assert config.read_text().startswith("# mine")
     (tmp_path / "classes.json").unlink()
     shutil.rmtree(tmp_path / "checkpoints")
-    status, _, stderr = call("train", "--run_dir", tmp_path, "--data_dir", data, "--set", "train.seed=3")
-    assert status == 1 and config.read_text().startswith("# mine") and "give another --run_dir" in stderr
+    status, _, stderr = call(
+        "train", "--run_dir", tmp_path, "--data_dir", data, "--set", "train.seed=3"
+    )
+    assert (
+        status == 1
+        and config.read_text().startswith("# mine")
+        and "give another --run_dir" in stderr
+    )

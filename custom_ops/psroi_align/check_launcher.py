@@ -23,19 +23,35 @@ ARCHITECTURES = (75, 80, 86, 89, 90)
 DATA_TYPES = {"float32": 0, "float64": 1, "float16": 2}
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12, "float16": 2e-3}
 INF, NAN = np.inf, np.nan
-ODD_BOXES = [[8, 8, 8, 30], [30, 8, 8, 30], [NAN, 1, 9, 9], [1, 1, 9, NAN], [0, 0, INF, 9],
-             [-INF, 0, 9, 9], [-1e30, -1e30, 2e30, 2e30], [1e30, 1e30, 2e30, 2e30],
-             [-3e38, 0, 2e38, 9], [-90, -90, -50, -50], [9e3, 9e3, 9.1e3, 9.1e3], [-8, -8, 8, 8],
-             [0, 0, 4e9, 4e9], [3, 3, 3.001, 3.001], [0, 0, 160, 160], [16, 16, 128, 128]]
+ODD_BOXES = [
+    [8, 8, 8, 30],
+    [30, 8, 8, 30],
+    [NAN, 1, 9, 9],
+    [1, 1, 9, NAN],
+    [0, 0, INF, 9],
+    [-INF, 0, 9, 9],
+    [-1e30, -1e30, 2e30, 2e30],
+    [1e30, 1e30, 2e30, 2e30],
+    [-3e38, 0, 2e38, 9],
+    [-90, -90, -50, -50],
+    [9e3, 9e3, 9.1e3, 9.1e3],
+    [-8, -8, 8, 8],
+    [0, 0, 4e9, 4e9],
+    [3, 3, 3.001, 3.001],
+    [0, 0, 160, 160],
+    [16, 16, 128, 128],
+]
 
 
 class Params(ctypes.Structure):
     """LhrcnnPsRoiAlignParams of psroi_align.h."""
 
-    _fields_ = ([(name, ctypes.c_int64) for name in ("batch", "height", "width", "num_boxes")]
-                + [(name, ctypes.c_int32) for name in ("channels", "group_size", "sampling_ratio")]
-                + [("spatial_scale", ctypes.c_float)]
-                + [(name, ctypes.c_int32) for name in ("aligned", "max_pool", "channel_major")])
+    _fields_ = (
+        [(name, ctypes.c_int64) for name in ("batch", "height", "width", "num_boxes")]
+        + [(name, ctypes.c_int32) for name in ("channels", "group_size", "sampling_ratio")]
+        + [("spatial_scale", ctypes.c_float)]
+        + [(name, ctypes.c_int32) for name in ("aligned", "max_pool", "channel_major")]
+    )
 
 
 class TorchDevice:
@@ -43,6 +59,7 @@ class TorchDevice:
 
     def __init__(self):
         import torch
+
         if not torch.cuda.is_available():
             raise ImportError("PyTorch sees no GPU")
         self.torch, self.stream = torch, torch.cuda.Stream()
@@ -68,6 +85,7 @@ class CupyDevice:
 
     def __init__(self):
         import cupy
+
         try:
             cupy.cuda.runtime.getDeviceCount()
         except cupy.cuda.runtime.CUDARuntimeError as error:
@@ -110,17 +128,36 @@ def compile_library(folder):
     library = Path(folder) / "psroi_align.so"
     targets = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in ARCHITECTURES]
     result = subprocess.run(
-        [nvcc, "-O3", "-std=c++17", "-shared", "-Xcompiler", "-fPIC", "-Xptxas", "-v",
-         "-DLHRCNN_HOST_CHECK", *targets, str(SOURCE), "-o", str(library)],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        [
+            nvcc,
+            "-O3",
+            "-std=c++17",
+            "-shared",
+            "-Xcompiler",
+            "-fPIC",
+            "-Xptxas",
+            "-v",
+            "-DLHRCNN_HOST_CHECK",
+            *targets,
+            str(SOURCE),
+            "-o",
+            str(library),
+        ],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
     if result.returncode:
         print(result.stdout)
         return None
     spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", result.stdout)
     registers = [int(n) for n in re.findall(r"Used (\d+) registers", result.stdout)]
     spilling = [pair for pair in spills if pair != ("0", "0")]
-    print(f"{len(spills)} kernels for {len(ARCHITECTURES)} architectures: {len(spilling)} spills, "
-          f"at most {max(registers, default=0)} registers.")
+    print(
+        f"{len(spills)} kernels for {len(ARCHITECTURES)} architectures: {len(spilling)} spills, "
+        f"at most {max(registers, default=0)} registers."
+    )
     return library if spills and not spilling else None
 
 
@@ -151,8 +188,9 @@ def check_case(library, device, params, dtype, boxes, rng):
     differences = [difference(found_pooled, pooled)]
     # Rounding may pick the other of two nearly equal samples: the host takes the device's choice.
     wide, wanted = gradient.astype(np.float64), np.zeros(features.shape)
-    library.LhrcnnPsRoiAlignBackwardHost(ctypes.byref(params), pointer(wide), pointer(boxes),
-                                         pointer(argmax), pointer(wanted))
+    library.LhrcnnPsRoiAlignBackwardHost(
+        ctypes.byref(params), pointer(wide), pointer(boxes), pointer(argmax), pointer(wanted)
+    )
     inputs = [device.put(array) for array in (gradient, boxes, argmax)]
     runs = []
     for deterministic in (0, 1, 1):
@@ -160,9 +198,15 @@ def check_case(library, device, params, dtype, boxes, rng):
         accumulator = result
         if dtype == "float16":
             accumulator = device.put(np.full(features.shape, NAN, np.float32))
-        call(library, "LhrcnnPsRoiAlignBackward", ctypes.byref(params), DATA_TYPES[dtype],
-             *map(device.pointer, (*inputs, accumulator, result)), deterministic,
-             device.stream_pointer())
+        call(
+            library,
+            "LhrcnnPsRoiAlignBackward",
+            ctypes.byref(params),
+            DATA_TYPES[dtype],
+            *map(device.pointer, (*inputs, accumulator, result)),
+            deterministic,
+            device.stream_pointer(),
+        )
         runs.append(device.get(result))
     differences += [difference(result, wanted) for result in runs[:2]]
     if runs[1].tobytes() != runs[2].tobytes():
@@ -175,14 +219,20 @@ def check_forward(library, device, params, features, boxes, depth):
     shape = (params.batch, params.num_boxes, depth)
     pooled, argmax = np.zeros(shape), np.zeros(shape, np.uint8)
     wide = features.astype(np.float64)
-    library.LhrcnnPsRoiAlignForwardHost(ctypes.byref(params), pointer(wide), pointer(boxes),
-                                        pointer(pooled), pointer(argmax))
+    library.LhrcnnPsRoiAlignForwardHost(
+        ctypes.byref(params), pointer(wide), pointer(boxes), pointer(pooled), pointer(argmax)
+    )
     inputs = [device.put(features), device.put(boxes)]
     # What the kernel does not write stays NaN.
     outputs = [device.put(np.full(shape, NAN, features.dtype)), device.put(argmax * 0)]
-    call(library, "LhrcnnPsRoiAlignForward", ctypes.byref(params),
-         DATA_TYPES[features.dtype.name], *map(device.pointer, inputs + outputs),
-         device.stream_pointer())
+    call(
+        library,
+        "LhrcnnPsRoiAlignForward",
+        ctypes.byref(params),
+        DATA_TYPES[features.dtype.name],
+        *map(device.pointer, inputs + outputs),
+        device.stream_pointer(),
+    )
     return pooled, device.get(outputs[0]), np.ascontiguousarray(device.get(outputs[1]))
 
 
@@ -192,27 +242,32 @@ def check_device(path, device):
     rng, failures = np.random.default_rng(0), 0
     print(f"{'dtype':8} {'pool':4} {'order':13} aligned  S  N    pooled  gradient  ordered")
     for dtype, max_pool, channel_major, aligned, samples, num_boxes in itertools.product(
-            DATA_TYPES, (0, 1), (0, 1), (0, 1), (1, 2, 3), (0, 40)):
-        params = Params(2, 10, 11, num_boxes, 10, 7, samples, 1 / 16, aligned, max_pool,
-                        channel_major)
+        DATA_TYPES, (0, 1), (0, 1), (0, 1), (1, 2, 3), (0, 40)
+    ):
+        params = Params(
+            2, 10, 11, num_boxes, 10, 7, samples, 1 / 16, aligned, max_pool, channel_major
+        )
         corner = rng.uniform(-20, 150, (2, 40, 2))
-        boxes = np.concatenate([corner, corner + rng.uniform(.1, 120, corner.shape)], -1)
-        boxes[:, :len(ODD_BOXES)] = ODD_BOXES
+        boxes = np.concatenate([corner, corner + rng.uniform(0.1, 120, corner.shape)], -1)
+        boxes[:, : len(ODD_BOXES)] = ODD_BOXES
         boxes = np.ascontiguousarray(boxes[:, :num_boxes], dtype=np.float32)
         differences = check_case(library, device, params, dtype, boxes, rng)
         failed = max(differences) > TOLERANCES[dtype]
         failures += failed
-        print(f"{dtype:8} {'max' if max_pool else 'avg':4} "
-              f"{'channel_major' if channel_major else 'bin_major':13} {aligned:7} {samples:2} "
-              f"{num_boxes:2} {differences[0]:9.1e} {differences[1]:9.1e} {differences[2]:8.1e}"
-              f"{'  FAILED' if failed else ''}")
+        print(
+            f"{dtype:8} {'max' if max_pool else 'avg':4} "
+            f"{'channel_major' if channel_major else 'bin_major':13} {aligned:7} {samples:2} "
+            f"{num_boxes:2} {differences[0]:9.1e} {differences[1]:9.1e} {differences[2]:8.1e}"
+            f"{'  FAILED' if failed else ''}"
+        )
     print(f"{failures} failures.")
     return 1 if failures else 0
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--compile_only", action="store_true", help="do not run on a GPU")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -72,7 +72,7 @@ inline auto HostStrides(const Params& p) {
   }
 }
 
-// Asks for the pixels a bin will read: a few bytes each of pixels far apart, which the
+// Asks for the pixels per bin will read: a few bytes each of pixels far apart, which the
 // processor does not foresee.
 template <typename T, typename Channel, typename A>
 inline void Prefetch(const T* features, Strides<Channel> strides, BinTaps<A> bin) {

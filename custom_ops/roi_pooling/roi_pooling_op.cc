@@ -125,7 +125,7 @@ void Share(tf::OpKernelContext* context, int64_t total, int64_t cost, Work work)
   tf::Shard(workers.num_threads, workers.workers, total, cost, work);
 }
 
-// Nanoseconds, roughly, of one box: about 16 pixels a bin, four channels at a time.
+// Nanoseconds, roughly, of one box: about 16 pixels per bin, four channels at a time.
 int64_t BoxCost(const Params& p) { return p.size * p.size * (20 + 4 * p.channels); }
 
 template <template <typename> class Method, typename T>

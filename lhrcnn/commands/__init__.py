@@ -2,6 +2,7 @@
 
 TensorFlow is imported inside the functions that need it, so that help and wrong usage answer at once.
 """
+
 import difflib
 import pathlib
 import typing
@@ -9,6 +10,7 @@ import typing
 from absl import flags
 
 from lhrcnn import config, files
+from lhrcnn.errors import ConfigError
 
 DEFAULT_CONFIG = "light_head_xception_shapes"
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
@@ -20,10 +22,11 @@ class UsageError(ValueError):
 
 class Command(typing.NamedTuple):
     """What `lhrcnn NAME` is and does."""
-    summary: str                    # one line
-    define: typing.Callable         # (flags.FlagValues) -> None: its flags
-    run: typing.Callable            # (flags.FlagValues, positional arguments) -> exit status, None being 0
-    positional: str = ""            # what positional arguments are, "": there are none
+
+    summary: str  # one line
+    define: typing.Callable  # (flags.FlagValues) -> None: its flags
+    run: typing.Callable  # (flags.FlagValues, positional arguments) -> exit status, None being 0
+    positional: str = ""  # what positional arguments are, "": there are none
 
 
 def find_config(name):
@@ -34,18 +37,24 @@ def find_config(name):
     if given.is_file():
         return given
     shipped = {path.stem: path for path in sorted(_shipped_configs().glob("*.yaml"))}
-    stem = given.name[:-len(".yaml")] if given.name.endswith(".yaml") else given.name
+    stem = given.name[: -len(".yaml")] if given.name.endswith(".yaml") else given.name
     if given.parent == pathlib.Path(".") and stem in shipped:
         return shipped[stem]
     close = difflib.get_close_matches(stem, shipped, n=1)
     hint = f", did you mean '{close[0]}'?" if close else ""
-    raise config.ConfigError(f"{name}: no such config file{hint}; found by name are: {', '.join(shipped) or 'none'}")
+    raise ConfigError(
+        f"{name}: no such config file{hint}; found by name are: {', '.join(shipped) or 'none'}"
+    )
 
 
 def define_config_flags(values, default=DEFAULT_CONFIG):
     """--config, --set and --data_dir."""
-    flags.DEFINE_string("config", "", f"YAML file with the options, or the name of a shipped one; none: {default}",
-                        flag_values=values)
+    flags.DEFINE_string(
+        "config",
+        "",
+        f"YAML file with the options, or the name of a shipped one; none: {default}",
+        flag_values=values,
+    )
     define_set_flag(values)
     define_data_dir_flag(values)
 
@@ -53,8 +62,12 @@ def define_config_flags(values, default=DEFAULT_CONFIG):
 def define_output_flags(values, default, meaning):
     """--output and --overwrite, for `output_of`."""
     flags.DEFINE_string("output", default, meaning, flag_values=values)
-    flags.DEFINE_boolean("overwrite", False, "replace what --output holds, also where lhrcnn did not write it, but never what the command reads",
-                         flag_values=values)
+    flags.DEFINE_boolean(
+        "overwrite",
+        False,
+        "replace what --output holds, also where lhrcnn did not write it, but never what the command reads",
+        flag_values=values,
+    )
 
 
 def output_of(values, folder, inputs=()):
@@ -64,25 +77,49 @@ def output_of(values, folder, inputs=()):
 
 def define_set_flag(values):
     """--set."""
-    flags.DEFINE_multi_string("set", [], "key=value: changes one option, e.g. --set train.batch_size=4; may be repeated",
-                              flag_values=values)
+    flags.DEFINE_multi_string(
+        "set",
+        [],
+        "key=value: changes one option, e.g. --set train.batch_size=4; may be repeated",
+        flag_values=values,
+    )
 
 
 def define_data_dir_flag(values):
     """--data_dir."""
-    flags.DEFINE_string("data_dir", "", "folder of the data set, in place of the config's data.dir", flag_values=values)
+    flags.DEFINE_string(
+        "data_dir",
+        "",
+        "folder of the data set, instead of the config's data.dir",
+        flag_values=values,
+    )
 
 
 def define_run_flags(values):
     """--run_dir and --checkpoint of commands that use a trained model."""
-    flags.DEFINE_string("run_dir", "", "run directory of the training, or the name of a pretrained model", flag_values=values)
-    flags.DEFINE_string("checkpoint", "best", "best, last, or the path of a checkpoint file of this run", flag_values=values)
+    flags.DEFINE_string(
+        "run_dir",
+        "",
+        "run directory of the training, or the name of a pretrained model",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "checkpoint",
+        "best",
+        "best, last, or the path of a checkpoint file of this run",
+        flag_values=values,
+    )
 
 
 def define_ensemble_flag(values):
     """--ensemble."""
-    flags.DEFINE_multi_string("ensemble", [], "run directory of another model that detects together with the first: their proposals are "
-                              "united, their scores and boxes averaged; may be repeated", flag_values=values)
+    flags.DEFINE_multi_string(
+        "ensemble",
+        [],
+        "run directory of another model that detects together with the first: their proposals are "
+        "united, their scores and boxes averaged; may be repeated",
+        flag_values=values,
+    )
 
 
 def load_config(values, path=None):
@@ -93,19 +130,20 @@ def load_config(values, path=None):
 
 def with_data_dir(loaded, values):
     """The Config with the folder of --data_dir, where that is given."""
-    if values.data_dir:
-        loaded.data.dir = values.data_dir
-    return loaded
+    return config.changed(loaded, {"data.dir": values.data_dir}) if values.data_dir else loaded
 
 
 def dataset_of_run(trained, values):
-    """(Dataset of --split and --data_dir with the classes of a predictor.Run, its Config, the split's name for files)."""
-    from lhrcnn.data import align_classes, open_dataset
+    """(Dataset of --split and --data_dir with the classes of a predictor.LoadedRun, its Config, the split's name for files)."""
+    from lhrcnn.data.datasets import align_classes, open_dataset
     from lhrcnn.data.proposals import file_name
-    experiment = with_data_dir(trained.config, values)
-    experiment.data.classes = []  # the run's, whether or not the data set has them all
+
+    # Classes are the run's, whether or not the data set has them all.
+    experiment = config.changed(with_data_dir(trained.config, values), {"data.classes": []})
     split = values.split or experiment.data.test_split
-    dataset = align_classes(open_dataset(experiment.data, split), trained.class_names, trained.category_ids)
+    dataset = align_classes(
+        open_dataset(experiment.data, split), trained.class_names, trained.category_ids
+    )
     return dataset, experiment, file_name(split)
 
 

@@ -1,4 +1,5 @@
 """`lhrcnn benchmark`."""
+
 import json
 import os
 import pathlib
@@ -11,24 +12,37 @@ from lhrcnn import commands, files
 def define(values):
     """The flags of `lhrcnn benchmark`."""
     commands.define_config_flags(values)
-    flags.DEFINE_string("size", "800x1200", "height x width of the pictures in px", flag_values=values)
-    flags.DEFINE_integer("batch_size", 1, "pictures that run together", lower_bound=1, flag_values=values)
+    flags.DEFINE_string(
+        "size", "800x1200", "height x width of the images in px", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "batch_size", 1, "images that run together", lower_bound=1, flag_values=values
+    )
     flags.DEFINE_integer("num_classes", 80, "foreground classes", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("runs", 20, "timed runs of every stage, by turns", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("threads", 0, "threads of TensorFlow; 0: as many as processors", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer(
+        "runs", 20, "timed runs of every stage, by turns", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "threads",
+        0,
+        "threads of TensorFlow; 0: as many as processors",
+        lower_bound=0,
+        flag_values=values,
+    )
     flags.DEFINE_string("json", "", "file for the figures", flag_values=values)
 
 
 def run(values, arguments):
-    """Times each stage of the config's detector, with random weights on a random picture, and prints the table."""
+    """Times each stage of the config's detector, with random weights on a random image, and prints the table."""
     del arguments
     experiment, size = commands.load_config(values), _size(values.size)
-    experiment.model.backbone.weights = ""
     output = pathlib.Path(values.json) if values.json else None
     if output:
         written = files.Output(output.parent, "--json")
         written.check(output.name)
-    figures = measure(experiment, size, values.batch_size, values.num_classes, values.runs, values.threads)
+    figures = measure(
+        experiment, size, values.batch_size, values.num_classes, values.runs, values.threads
+    )
     print(format_table(figures))
     if output:
         written.write(output.name, json.dumps(figures, indent=1))
@@ -36,47 +50,79 @@ def run(values, arguments):
 
 
 def measure(experiment, size, batch_size, num_classes, runs, threads=0):
-    """What `lhrcnn.inference.profile.profile` finds for a Config's detector, with parameters, peak memory and what was run."""
+    """What `lhrcnn.commands.benchmark_stages.profile` finds for a Config's detector, with parameters, peak memory and what was run."""
     import resource
 
     import tensorflow as tf
 
-    from lhrcnn.build import arithmetic, build_detector
-    from lhrcnn.inference.profile import profile
+    from lhrcnn.commands.benchmark_stages import profile
+    from lhrcnn.keras import keras
+    from lhrcnn.models.build import arithmetic, build_detector
+
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    tf.keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(0)
     with arithmetic(experiment.test.precision):
         detector = build_detector(experiment, num_classes)
-    image = tf.cast(tf.random.stateless_uniform([batch_size, *size, 3], [0, 0], 0, 256, tf.int32), tf.uint8)
+    image = tf.cast(
+        tf.random.stateless_uniform([batch_size, *size, 3], [0, 0], 0, 256, tf.int32), tf.uint8
+    )
     figures = profile(detector, image, tf.constant([size] * batch_size, tf.float32), runs)
-    return {"backbone": experiment.model.backbone.name, "head": experiment.model.head.kind, "size": list(size), "batch_size": batch_size,
-            "num_classes": num_classes, "runs": runs, "threads": threads or os.cpu_count(), "precision": experiment.test.precision,
-            "tensorflow": tf.__version__, **figures,
-            "parameters": sum(int(tf.size(variable)) for variable in detector.named_variables().values()),
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {
+        "backbone": experiment.model.backbone.name,
+        "head": experiment.model.head.kind,
+        "size": list(size),
+        "batch_size": batch_size,
+        "num_classes": num_classes,
+        "runs": runs,
+        "threads": threads or os.cpu_count(),
+        "precision": experiment.test.precision,
+        "tensorflow": tf.__version__,
+        **figures,
+        "parameters": sum(
+            int(tf.size(variable)) for variable in detector.named_variables().values()
+        ),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def format_table(figures):
     """The figures of `measure` as lines of text."""
     height, width = figures["size"]
-    lines = [f"{figures['backbone']}, {figures['head']} head, {figures['batch_size']} x {height} x {width} px, {figures['num_classes']} classes, "
-             f"{figures['threads']} threads, {figures['precision']}, median of {figures['runs']} runs", "",
-             f"{'stage':<17}{'ms':>9}{'p90':>9}{'share':>8}{'GMACs':>9}{'of GEMM':>9}{'products alone, ms':>20}"]
+    lines = [
+        f"{figures['backbone']}, {figures['head']} head, {figures['batch_size']} x {height} x {width} px, {figures['num_classes']} classes, "
+        f"{figures['threads']} threads, {figures['precision']}, median of {figures['runs']} runs",
+        "",
+        f"{'stage':<17}{'ms':>9}{'p90':>9}{'share':>8}{'GMACs':>9}{'of GEMM':>9}{'products alone, ms':>20}",
+    ]
     for name, row in [*figures["stages"].items(), ("total", figures["total"])]:
-        rate, products = (f"{row['gemm_share']:.0%}", f"{row['products_ms']:.1f}") if row["gmacs"] else ("", "")
-        lines.append(f"{name:<17}{row['ms']:9.1f}{row['p90_ms']:9.1f}{row['share']:8.1%}{row['gmacs']:9.3f}{rate:>9}{products:>20}")
-    return "\n".join([*lines, "", f"GEMM            {figures['gemm_gmacs_per_s']:.1f} GMACs/s, a float32 matrix product in the same run",
-                      f"parameters      {figures['parameters'] / 1e6:.2f} million",
-                      f"peak memory     {figures['peak_memory_mb']:.0f} MB of the process"])
+        rate, products = (
+            (f"{row['gemm_share']:.0%}", f"{row['products_ms']:.1f}") if row["gmacs"] else ("", "")
+        )
+        lines.append(
+            f"{name:<17}{row['ms']:9.1f}{row['p90_ms']:9.1f}{row['share']:8.1%}{row['gmacs']:9.3f}{rate:>9}{products:>20}"
+        )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"GEMM            {figures['gemm_gmacs_per_s']:.1f} GMACs/s, a float32 matrix product in the same run",
+            f"parameters      {figures['parameters'] / 1e6:.2f} million",
+            f"peak memory     {figures['peak_memory_mb']:.0f} MB of the process",
+        ]
+    )
 
 
 def _size(text):
     height, _, width = text.partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise commands.UsageError(f"--size: found '{text}', expected height x width in px, such as --size 800x1200")
+        raise commands.UsageError(
+            f"--size: found '{text}', expected height x width in px, such as --size 800x1200"
+        )
     return int(height), int(width)
 
 
-COMMAND = commands.Command("time of every stage of a detector, beside the machine's float32 rate", define, run)
+COMMAND = commands.Command(
+    "time of every stage of a detector, beside the machine's float32 rate", define, run
+)

@@ -1,4 +1,5 @@
 """`lhrcnn build-ops`."""
+
 from absl import flags
 
 from lhrcnn import commands
@@ -6,15 +7,21 @@ from lhrcnn import commands
 
 def define(values):
     """The flags of `lhrcnn build-ops`."""
-    flags.DEFINE_boolean("force", False, "build even if there is a library for this TensorFlow and these sources", flag_values=values)
+    flags.DEFINE_boolean(
+        "force",
+        False,
+        "build even if there is a library for this TensorFlow and these sources",
+        flag_values=values,
+    )
     flags.DEFINE_boolean("verbose", False, "show the compiler's command lines", flag_values=values)
 
 
 def run(values, arguments):
     """Builds the compiled op and loads it once. Raises OpBuildError, which says what is missing."""
     del arguments
-    from lhrcnn.ops.build import build_op
+    from lhrcnn.ops.compiling import build_op
     from lhrcnn.ops.psroi_align import custom_op_available, custom_op_status
+
     build_op(force=values.force, verbose=values.verbose)
     print(f"PS-RoIAlign: {custom_op_status()}")
     return 0 if custom_op_available() else 1

@@ -1,25 +1,58 @@
 """`lhrcnn convert`."""
+
 import pathlib
 
 from absl import flags
 
 from lhrcnn import commands, config, files
 
-SOURCES = ["mmdet", "torchvision", "chenyuntc", "tf-slim", "keras"]  # those of lhrcnn.weights, which needs TensorFlow
+SOURCES = [
+    "mmdet",
+    "torchvision",
+    "chenyuntc",
+    "tf-slim",
+    "keras",
+]  # those of lhrcnn.weights, which needs TensorFlow
 
 
 def define(values):
     """The flags of `lhrcnn convert`."""
-    flags.DEFINE_enum("source", None, SOURCES, "where the checkpoint comes from: mmdetection; torchvision's detectors and classifiers; "
-                      "simple-faster-rcnn-pytorch; TF-slim's ResNets and light_head_rcnn; tf.keras.applications", flag_values=values)
-    flags.DEFINE_string("checkpoint", "", "its file: .pth, .npz, .safetensors, .h5 or a TensorFlow checkpoint", flag_values=values)
-    flags.DEFINE_string("config", "", "YAML file, or the name of a shipped one, that describes the same detector", flag_values=values)
+    flags.DEFINE_enum(
+        "source",
+        None,
+        SOURCES,
+        "where the checkpoint comes from: mmdetection; torchvision's detectors and classifiers; "
+        "simple-faster-rcnn-pytorch; TF-slim's ResNets and light_head_rcnn; keras.applications",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "checkpoint",
+        "",
+        "its file: .pth, .npz, .safetensors, .h5 or a TensorFlow checkpoint",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "config",
+        "",
+        "YAML file, or the name of a shipped one, that describes the same detector",
+        flag_values=values,
+    )
     commands.define_set_flag(values)
     flags.DEFINE_string("output", "", "run directory to write", flag_values=values)
-    flags.DEFINE_string("classes", "", "file with the class names in the order of its outputs, one a line, without the background; "
-                        "none: those in the checkpoint, or of COCO or VOC by their number", flag_values=values)
-    flags.DEFINE_float("epsilon", None, "of its batch norms, where not the usual one: 0 for torchvision detectors fine-tuned from COCO_V1",
-                       lower_bound=0, flag_values=values)
+    flags.DEFINE_string(
+        "classes",
+        "",
+        "file with the class names in the order of its outputs, one per line, without the background; "
+        "none: those in the checkpoint, or of COCO or VOC by their number",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "epsilon",
+        None,
+        "of its batch norms, where not the usual one: 0 for torchvision detectors fine-tuned from COCO_V1",
+        lower_bound=0,
+        flag_values=values,
+    )
 
 
 def run(values, arguments):
@@ -30,20 +63,29 @@ def run(values, arguments):
     commands.require(values, "config", "faster_rcnn_resnet50_fpn_coco")
     output = pathlib.Path(commands.require(values, "output", "runs/converted"))
     experiment = config.load(commands.find_config(values.config), values["set"].value)
-    lines = pathlib.Path(values.classes).read_text(encoding="utf-8").splitlines() if values.classes else []
+    lines = (
+        pathlib.Path(values.classes).read_text(encoding="utf-8").splitlines()
+        if values.classes
+        else []
+    )
     names = [line.strip() for line in lines if line.strip()]
     files.check_writable(output)
 
     from lhrcnn.weights.convert import convert
+
     result = convert(source, checkpoint, experiment, output, names, values.epsilon)
     for reason, dropped in result.dropped.items():
         shown = ", ".join(dropped[:3]) + (f" ... ({len(dropped)})" if len(dropped) > 3 else "")
         print(f"not used, {reason}: {shown}")
     if result.new:
-        print(f"{len(result.new)} variables are not in the checkpoint and start from random weights: {', '.join(result.new)}")
+        print(
+            f"{len(result.new)} variables are not in the checkpoint and start from random weights: {', '.join(result.new)}"
+        )
     classes = result.class_names
-    print(f"{result.used} variables set\nclasses        {len(classes)}: {', '.join(classes[:5])}{' ...' if len(classes) > 5 else ''}\n"
-          f"run directory  {output}\nnext           lhrcnn {'train --init_from' if result.new else 'predict PICTURE --run_dir'} {output}")
+    print(
+        f"{result.used} variables set\nclasses        {len(classes)}: {', '.join(classes[:5])}{' ...' if len(classes) > 5 else ''}\n"
+        f"run directory  {output}\nnext           lhrcnn {'train --init_from' if result.new else 'predict IMAGE --run_dir'} {output}"
+    )
 
 
 COMMAND = commands.Command("turn a checkpoint of another library into a run", define, run)

@@ -1,65 +1,102 @@
 """`lhrcnn data check`, `browse`, `make-shapes`, `make-text`, `imagenet-split` and `voc-to-det`."""
+
 import pathlib
 
 from absl import flags
 
 from lhrcnn import commands
 
-PICTURES_A_SHEET, COLUMNS = 24, 6
+IMAGES_A_SHEET, COLUMNS = 24, 6
 
 
 def define_check(values):
     """The flags of `lhrcnn data check`."""
     commands.define_config_flags(values)
-    flags.DEFINE_multi_string("split", [], "split to check, may be repeated; none: the config's train_split, val_split and test_split",
-                              flag_values=values)
+    flags.DEFINE_multi_string(
+        "split",
+        [],
+        "split to check, may be repeated; none: the config's train_split, val_split and test_split",
+        flag_values=values,
+    )
 
 
 def check(values, arguments):
     """Lists every problem of the splits; status 1 if there is one."""
     del arguments
     data = commands.load_config(values).data
-    splits = list(dict.fromkeys(values.split or filter(None, [data.train_split, data.val_split, data.test_split])))
+    splits = list(
+        dict.fromkeys(
+            values.split or filter(None, [data.train_split, data.val_split, data.test_split])
+        )
+    )
 
-    from lhrcnn.data.check import find_problems
+    from lhrcnn.data.tools.check import find_problems
+
     problems = find_problems(data, splits)
     for problem in problems:
         print(problem)
-    print(f"{data.dir}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'} in {', '.join(splits)}")
+    print(
+        f"{data.dir}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'} in {', '.join(splits)}"
+    )
     return 1 if problems else 0
 
 
 def define_browse(values):
     """The flags of `lhrcnn data browse`."""
     commands.define_config_flags(values)
-    flags.DEFINE_string("split", "", "pictures to show, named as in the config; none: its train_split", flag_values=values)
+    flags.DEFINE_string(
+        "split",
+        "",
+        "images to show, named as in the config; none: its train_split",
+        flag_values=values,
+    )
     commands.define_output_flags(values, "browse", "folder for the PNG sheets")
-    flags.DEFINE_integer("num", 48, "how many pictures", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("first", 0, "number of the first picture, or of the first training step with --augmented", lower_bound=0,
-                         flag_values=values)
-    flags.DEFINE_boolean("augmented", False, "show what a training step sees, after resize and augmentation", flag_values=values)
+    flags.DEFINE_integer("num", 48, "how many images", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer(
+        "first",
+        0,
+        "number of the first image, or of the first training step with --augmented",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "augmented",
+        False,
+        "show what a training step sees, after resize and augmentation",
+        flag_values=values,
+    )
 
 
 def browse(values, arguments):
-    """Writes contact sheets of a split's pictures with their boxes."""
+    """Writes contact sheets of a split's images with their boxes."""
     del arguments
     experiment = commands.load_config(values)
-    split, output = values.split or experiment.data.train_split, commands.output_of(values, values.output)
-    output.check(*(_sheet(number) for number in range(-(-values.num // PICTURES_A_SHEET))))
+    split, output = (
+        values.split or experiment.data.train_split,
+        commands.output_of(values, values.output),
+    )
+    output.check(*(_sheet(number) for number in range(-(-values.num // IMAGES_A_SHEET))))
 
-    from lhrcnn.data import open_dataset
+    from lhrcnn.data.datasets import open_dataset
     from lhrcnn.inference.visualize import contact_sheet
+
     dataset = open_dataset(experiment.data, split, training=values.augmented)
-    shown = list(_augmented(dataset, experiment, values) if values.augmented else _stored(dataset, values))
+    shown = list(
+        _augmented(dataset, experiment, values) if values.augmented else _stored(dataset, values)
+    )
     if not shown:
-        raise commands.UsageError(f"--first={values.first}: {dataset.name} has {len(dataset.records)} pictures")
-    for start in range(0, len(shown), PICTURES_A_SHEET):
-        pictures, captions = zip(*shown[start:start + PICTURES_A_SHEET])
-        name = _sheet(start // PICTURES_A_SHEET)
+        raise commands.UsageError(
+            f"--first={values.first}: {dataset.name} has {len(dataset.records)} images"
+        )
+    for start in range(0, len(shown), IMAGES_A_SHEET):
+        images, captions = zip(*shown[start : start + IMAGES_A_SHEET])
+        name = _sheet(start // IMAGES_A_SHEET)
         with output.writing(name) as file:
-            contact_sheet(list(pictures), COLUMNS, list(captions)).save(file, "PNG")
+            contact_sheet(list(images), COLUMNS, list(captions)).save(file, "PNG")
         print(output.folder / name)
-    print(f"{dataset.name}: {len(shown)} of {len(dataset.records)} pictures, classes: {', '.join(dataset.class_names)}")
+    print(
+        f"{dataset.name}: {len(shown)} of {len(dataset.records)} images, classes: {', '.join(dataset.class_names)}"
+    )
 
 
 def _sheet(number):
@@ -67,107 +104,164 @@ def _sheet(number):
 
 
 def _stored(dataset, values):
-    """(picture with boxes, caption) as the files are."""
+    """(image with boxes, caption) as the files are."""
     import tensorflow as tf
-    from lhrcnn.data.image import decode_image
-    for record in dataset.records[values.first:values.first + values.num]:
-        picture = decode_image(tf.io.read_file(record.path)).numpy()
-        yield _drawn(picture, record.boxes, record.classes, record.ignore, dataset), record.path
+
+    from lhrcnn.data.images import decode_image
+
+    for record in dataset.records[values.first : values.first + values.num]:
+        image = decode_image(tf.io.read_file(record.path)).numpy()
+        yield _drawn(image, record.boxes, record.classes, record.ignore, dataset), record.path
 
 
 def _augmented(dataset, experiment, values):
-    """(picture with boxes, caption) as training steps from --first on see them."""
-    from lhrcnn.data.pipeline import BatchPlan, training_batches
+    """(image with boxes, caption) as training steps from --first on see them."""
+    from lhrcnn.data.batches.pipeline import BatchPlan, training_batches
+
     plan = BatchPlan(dataset, experiment.data, experiment.train.batch_size, experiment.train.seed)
     paths = {record.image_id: record.path for record in dataset.records}
     steps = -(-values.num // plan.batch_size)
     left = values.num
-    for step, batch in enumerate(training_batches(plan, experiment.data, values.first, values.first + steps), start=values.first):
+    for step, batch in enumerate(
+        training_batches(plan, experiment.data, values.first, values.first + steps),
+        start=values.first,
+    ):
         batch = {name: value.numpy() for name, value in batch.items()}
         for slot in range(min(left, plan.batch_size)):
             height, width = batch["image_size"][slot].astype(int)
             real = batch["classes"][slot] >= 0
-            boxes, classes, ignore = (batch[name][slot][real] for name in ("boxes", "classes", "ignore"))
-            picture = batch["image"][slot].astype("uint8")[:height, :width]
-            yield _drawn(picture, boxes, classes, ignore, dataset), f"step {step}: {paths.get(int(batch['image_id'][slot]), '')}"
+            boxes, classes, ignore = (
+                batch[name][slot][real] for name in ("boxes", "classes", "ignore")
+            )
+            image = batch["image"][slot].astype("uint8")[:height, :width]
+            yield (
+                _drawn(image, boxes, classes, ignore, dataset),
+                f"step {step}: {paths.get(int(batch['image_id'][slot]), '')}",
+            )
         left -= plan.batch_size
 
 
-def _drawn(picture, boxes, classes, ignore, dataset):
+def _drawn(image, boxes, classes, ignore, dataset):
     from lhrcnn.inference.visualize import draw_detections
-    labels = [dataset.class_names[k] + (" (ignored)" if ignored else "") for k, ignored in zip(classes, ignore)]
-    return draw_detections(picture, boxes, labels, class_names=dataset.class_names)
+
+    labels = [
+        dataset.class_names[k] + (" (ignored)" if ignored else "")
+        for k, ignored in zip(classes, ignore)
+    ]
+    return draw_detections(image, boxes, labels, class_names=dataset.class_names)
 
 
 def define_make_shapes(values):
     """The flags of `lhrcnn data make-shapes`."""
-    _define_generated(values, "datasets/shapes", "pictures are the same for the same seed", 400, 100)
+    _define_generated(values, "datasets/shapes", "images are the same for the same seed", 400, 100)
 
 
 def _define_generated(values, folder, seed, num_train, num_val):
     """The flags of commands that draw a data set; `seed` says what it decides."""
     flags.DEFINE_string("output", folder, "folder of the data set", flag_values=values)
     flags.DEFINE_integer("seed", 0, seed, lower_bound=0, flag_values=values)
-    flags.DEFINE_integer("num_train", num_train, "pictures of the split `train`", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("num_val", num_val, "pictures of the split `val`", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer(
+        "num_train", num_train, "images of the split `train`", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "num_val", num_val, "images of the split `val`", lower_bound=1, flag_values=values
+    )
 
 
 def make_shapes(values, arguments):
     """Draws the embedded data set."""
     del arguments
-    from lhrcnn.data import shapes
+    from lhrcnn.data.tools import shapes
+
     shapes.make_shapes(values.output, values.seed, values.num_train, values.num_val)
-    print(f"{values.num_train} pictures for training, {values.num_val} for validation, classes: {', '.join(shapes.CLASSES)}\n"
-          f"COCO data set  {values.output}")
+    print(
+        f"{values.num_train} images for training, {values.num_val} for validation, classes: {', '.join(shapes.CLASSES)}\n"
+        f"COCO data set  {values.output}"
+    )
 
 
 def define_make_text(values):
     """The flags of `lhrcnn data make-text`."""
-    _define_generated(values, "datasets/text", "pictures are the same for the same seed, pictures and fonts", 7000, 500)
-    flags.DEFINE_string("pictures", "", "folder of pictures that words are written on", flag_values=values)
+    _define_generated(
+        values,
+        "datasets/text",
+        "images are the same for the same seed, images and fonts",
+        7000,
+        500,
+    )
+    flags.DEFINE_string(
+        "images", "", "folder of images that words are written on", flag_values=values
+    )
 
 
 def make_text(values, arguments):
-    """Writes words on pictures."""
+    """Writes words on images."""
     del arguments
-    pictures = commands.require(values, "pictures", "photos")
-    from lhrcnn.data import words
-    words.make_text(values.output, pictures, values.seed, values.num_train, values.num_val)
-    print(f"{values.num_train} pictures for training, {values.num_val} for validation, {len(words.usable_fonts())} fonts\n"
-          f"ICDAR data set  {values.output}")
+    images = commands.require(values, "images", "photos")
+    from lhrcnn.data.tools import words
+
+    words.make_text(values.output, images, values.seed, values.num_train, values.num_val)
+    print(
+        f"{values.num_train} images for training, {values.num_val} for validation, {len(words.usable_fonts())} fonts\n"
+        f"ICDAR data set  {values.output}"
+    )
 
 
 def define_imagenet_split(values):
     """The flags of `lhrcnn data imagenet-split`."""
     commands.define_data_dir_flag(values)
-    flags.DEFINE_string("val2", "", "list of the pictures of val2, a name or a .txt file; none: halves of the same class balance",
-                        flag_values=values)
-    flags.DEFINE_integer("per_class", 0, "most training pictures a class; 0: all", lower_bound=0, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "of the halves and of the training pictures that stay", lower_bound=0, flag_values=values)
+    flags.DEFINE_string(
+        "val2",
+        "",
+        "list of the images of val2, a name or a .txt file; none: halves of the same class balance",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "per_class", 0, "most training images per class; 0: all", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "of the halves and of the training images that stay",
+        lower_bound=0,
+        flag_values=values,
+    )
 
 
 def imagenet_split(values, arguments):
     """Writes the lists train, val1 and val2, and prints how well the halves are balanced."""
     del arguments
     import numpy as np
-    from lhrcnn.data import imagenet_det, imagenet_split as split
-    root = imagenet_det.find_root(pathlib.Path(commands.require(values, "data_dir", "datasets/ILSVRC2015")))
+
+    from lhrcnn.data.readers import imagenet_det
+    from lhrcnn.data.tools import imagenet_split as split
+
+    root = imagenet_det.find_root(
+        pathlib.Path(commands.require(values, "data_dir", "datasets/ILSVRC2015"))
+    )
     lists = {}
     lists["val1"], lists["val2"], imbalance = split.split_validation(root, values.seed, values.val2)
-    lists["train"] = split.training_pictures(root, values.per_class, values.seed)
-    for name, pictures in lists.items():
-        if pictures:
-            print(f"{len(pictures):7} pictures  {split.write_list(root, name, pictures)}")
-    print(f"imbalance |a - b| / (a + b) of a class between val1 and val2: median {np.median(imbalance):.3f}, largest {imbalance.max():.3f}\n"
-          "next     lhrcnn train --config faster_rcnn_resnet101_imagenet_det --data_dir " + values.data_dir)
+    lists["train"] = split.training_images(root, values.per_class, values.seed)
+    for name, images in lists.items():
+        if images:
+            print(f"{len(images):7} images  {split.write_list(root, name, images)}")
+    print(
+        f"imbalance |a - b| / (a + b) of a class between val1 and val2: median {np.median(imbalance):.3f}, largest {imbalance.max():.3f}\n"
+        "next     lhrcnn train --config faster_rcnn_resnet101_imagenet_det --data_dir "
+        + values.data_dir
+    )
 
 
 def define_voc_to_det(values):
     """The flags of `lhrcnn data voc-to-det`."""
     commands.define_config_flags(values)
-    flags.DEFINE_multi_string("split", [], "LIST=SPLIT: a list of the new data set and the split that fills it, such as "
-                              "train=VOC2007/trainval; pictures of lists named train... lie in train/, others in val/; may be repeated",
-                              flag_values=values)
+    flags.DEFINE_multi_string(
+        "split",
+        [],
+        "LIST=SPLIT: a list of the new data set and the split that fills it, such as "
+        "train=VOC2007/trainval; images of lists named train... lie in train/, others in val/; may be repeated",
+        flag_values=values,
+    )
     flags.DEFINE_string("output", "", "new folder of the data set", flag_values=values)
 
 
@@ -175,22 +269,38 @@ def voc_to_det(values, arguments):
     """Writes splits of a VOC or COCO data set in the layout of ImageNet DET."""
     del arguments
     output = commands.require(values, "output", "datasets/voc_as_det")
-    parts = [part.partition("=") for part in commands.require(values, "split", "train=VOC2007/trainval")]
+    parts = [
+        part.partition("=") for part in commands.require(values, "split", "train=VOC2007/trainval")
+    ]
     if not all(split for _, _, split in parts):
-        raise commands.UsageError(f"--split {' '.join(values.split)}: expected LIST=SPLIT, such as train=VOC2007/trainval")
+        raise commands.UsageError(
+            f"--split {' '.join(values.split)}: expected LIST=SPLIT, such as train=VOC2007/trainval"
+        )
     data = commands.load_config(values).data
 
-    from lhrcnn.data import imagenet_det, open_dataset
+    from lhrcnn.data.datasets import open_dataset
+    from lhrcnn.data.readers import imagenet_det
+
     datasets = {name: open_dataset(data, split) for name, _, split in parts}
     imagenet_det.write(datasets, output)
     for name, dataset in datasets.items():
-        print(f"{len(dataset.records):7} pictures  {name}  of {dataset.name}")
+        print(f"{len(dataset.records):7} images  {name}  of {dataset.name}")
     print(f"DET data set  {output}")
 
 
-CHECK = commands.Command("list every problem of a data set; exit status 1 if there is one", define_check, check)
-BROWSE = commands.Command("draw pictures and their boxes on PNG sheets", define_browse, browse)
-MAKE_SHAPES = commands.Command("draw the embedded data set of shapes", define_make_shapes, make_shapes)
-IMAGENET_SPLIT = commands.Command("write the lists train, val1 and val2 of ImageNet DET", define_imagenet_split, imagenet_split)
-VOC_TO_DET = commands.Command("write a VOC or COCO data set in the layout of ImageNet DET", define_voc_to_det, voc_to_det)
-MAKE_TEXT = commands.Command("write words on pictures: a scene-text data set in ICDAR's layout", define_make_text, make_text)
+CHECK = commands.Command(
+    "list every problem of a data set; exit status 1 if there is one", define_check, check
+)
+BROWSE = commands.Command("draw images and their boxes on PNG sheets", define_browse, browse)
+MAKE_SHAPES = commands.Command(
+    "draw the embedded data set of shapes", define_make_shapes, make_shapes
+)
+IMAGENET_SPLIT = commands.Command(
+    "write the lists train, val1 and val2 of ImageNet DET", define_imagenet_split, imagenet_split
+)
+VOC_TO_DET = commands.Command(
+    "write a VOC or COCO data set in the layout of ImageNet DET", define_voc_to_det, voc_to_det
+)
+MAKE_TEXT = commands.Command(
+    "write words on images: a scene-text data set in ICDAR's layout", define_make_text, make_text
+)

@@ -1,4 +1,5 @@
 """`lhrcnn env`."""
+
 import importlib.metadata
 import platform
 import sys
@@ -6,8 +7,21 @@ import sys
 import lhrcnn
 from lhrcnn import commands, config
 
-PACKAGES = ("tensorflow", "keras", "tf-keras", "tensorflow-addons", "keras-cv", "numpy", "pillow", "pycocotools", "faster-coco-eval",
-            "absl-py", "tensorboard", "pyyaml", "matplotlib")
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "tf-keras",
+    "tensorflow-addons",
+    "keras-cv",
+    "numpy",
+    "pillow",
+    "pycocotools",
+    "faster-coco-eval",
+    "absl-py",
+    "tensorboard",
+    "pyyaml",
+    "matplotlib",
+)
 
 
 def define(values):
@@ -21,14 +35,21 @@ def run(values, arguments):
     if values.config or values["set"].value or values.data_dir:
         print(config.describe(commands.load_config(values)))
         return
-    rows = [("lhrcnn", f"{lhrcnn.__version__} in {commands.PACKAGE}"), ("python", f"{platform.python_version()} at {sys.executable}"),
-            ("platform", platform.platform())]
+    rows = [
+        ("lhrcnn", f"{lhrcnn.__version__} in {commands.PACKAGE}"),
+        ("python", f"{platform.python_version()} at {sys.executable}"),
+        ("platform", platform.platform()),
+    ]
     rows += [(name, _version(name)) for name in PACKAGES]
 
     import tensorflow as tf
+
     from lhrcnn.ops.psroi_align import custom_op_status
-    rows += [("devices", ", ".join(_describe(device) for device in tf.config.list_physical_devices())),
-             ("PS-RoIAlign op", custom_op_status())]
+
+    rows += [
+        ("devices", ", ".join(_describe(device) for device in tf.config.list_physical_devices())),
+        ("PS-RoIAlign op", custom_op_status()),
+    ]
     print("\n".join(f"{name:<18} {value}" for name, value in rows))
 
 
@@ -41,8 +62,11 @@ def _version(package):
 
 def _describe(device):
     import tensorflow as tf
+
     name = tf.config.experimental.get_device_details(device).get("device_name")
     return device.name.split(":", 1)[1] + (f" ({name})" if name else "")
 
 
-COMMAND = commands.Command("versions, devices and the op; with --config the meaning of every option", define, run)
+COMMAND = commands.Command(
+    "versions, devices and the op; with --config the meaning of every option", define, run
+)

@@ -1,4 +1,5 @@
 """`lhrcnn eval`."""
+
 import json
 import pathlib
 import re
@@ -13,21 +14,56 @@ def define(values):
     commands.define_run_flags(values)
     commands.define_ensemble_flag(values)
     commands.define_data_dir_flag(values)
-    flags.DEFINE_string("split", "", "pictures to evaluate on, named as in the config; none: its data.test_split", flag_values=values)
-    flags.DEFINE_multi_string("metrics", [], "of coco, voc07, voc, ilsvrc, deteval, icdar_iou, separated by commas or repeated; none: the "
-                              "config's eval.metrics", flag_values=values)
-    commands.define_output_flags(values, "", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json")
-    flags.DEFINE_string("shard", "", "i/n: detect in the i-th of n shares of the pictures only, from 1 on; then --merge", flag_values=values)
-    flags.DEFINE_integer("merge", 0, "score the n shares that --shard i/n left, once all are there", lower_bound=0, flag_values=values)
-    flags.DEFINE_string("detections", "", "COCO result file to score in place of a run; needs --annotations", flag_values=values)
-    flags.DEFINE_string("annotations", "", "COCO annotation file that --detections is scored against", flag_values=values)
+    flags.DEFINE_string(
+        "split",
+        "",
+        "images to evaluate on, named as in the config; none: its data.test_split",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "metrics",
+        [],
+        "of coco, voc07, voc, ilsvrc, deteval, icdar_iou, separated by commas or repeated; none: the "
+        "config's eval.metrics",
+        flag_values=values,
+    )
+    commands.define_output_flags(
+        values, "", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json"
+    )
+    flags.DEFINE_string(
+        "shard",
+        "",
+        "i/n: detect in the i-th of n shares of the images only, from 1 on; then --merge",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "merge",
+        0,
+        "score the n shares that --shard i/n left, once all are there",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "detections",
+        "",
+        "COCO result file to score instead of a run; needs --annotations",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "annotations",
+        "",
+        "COCO annotation file that --detections is scored against",
+        flag_values=values,
+    )
     commands.define_set_flag(values)
 
 
 def run(values, arguments):
     """Scores a run, or a file of detections, and prints and writes the metrics."""
     del arguments
-    overrides = values["set"].value + ([f"eval.metrics=[{', '.join(values.metrics)}]"] if values.metrics else [])
+    overrides = values["set"].value + (
+        [f"eval.metrics=[{', '.join(values.metrics)}]"] if values.metrics else []
+    )
     options = config.load(None, overrides).eval  # what is wrong here shows before TensorFlow starts
     if values.detections or values.annotations:
         _score_files(values, options)
@@ -36,9 +72,15 @@ def run(values, arguments):
 
 
 def _score_files(values, options):
-    unused = [name for name in ("run_dir", "ensemble", "data_dir", "split", "shard", "merge") if values[name].value]
+    unused = [
+        name
+        for name in ("run_dir", "ensemble", "data_dir", "split", "shard", "merge")
+        if values[name].value
+    ]
     if unused:
-        raise commands.UsageError(f"--{unused[0]} has no meaning beside --detections and --annotations; give one or the other")
+        raise commands.UsageError(
+            f"--{unused[0]} has no meaning beside --detections and --annotations; give one or the other"
+        )
     truth = commands.require(values, "annotations", "instances_val.json")
     detections = commands.require(values, "detections", "results.json")
     output = pathlib.Path(values.output) if values.output else None
@@ -48,55 +90,89 @@ def _score_files(values, options):
 
     from lhrcnn.evaluation.report import format_tables, to_json
     from lhrcnn.evaluation.scoring import score_files
+
     metrics = score_files(truth, detections, options.metrics, options.backend, options.text_score)
     print(format_tables(metrics))
     if output:
-        written.write(output.name, to_json({"annotations": truth, "detections": detections, **metrics}))
+        written.write(
+            output.name, to_json({"annotations": truth, "detections": detections, **metrics})
+        )
         print(f"\nmetrics     {output}")
 
 
 def _evaluate_run(values, overrides):
-    run_dir, shard = pathlib.Path(commands.require(values, "run_dir", "runs/shapes")), _shard(values)
+    run_dir, shard = (
+        pathlib.Path(commands.require(values, "run_dir", "runs/shapes")),
+        _shard(values),
+    )
 
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import shards
-    from lhrcnn.evaluation.evaluate import detect_dataset, score
+    from lhrcnn.evaluation.detect import detect_dataset, score
     from lhrcnn.evaluation.report import format_tables, to_json
     from lhrcnn.inference.predictor import load_run
+
     strategy = strategy_for()
     with strategy.scope():
         trained = load_run(run_dir, values.checkpoint, overrides, values.ensemble)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     output = pathlib.Path(values.output or run_dir / "eval" / f"{split}.json")
     beside = output.with_name(f"{output.stem}_detections.json")
-    written = files.Output(output.parent, overwrite=values.overwrite or not values.output)  # RUN_DIR/eval is the run's
+    written = files.Output(
+        output.parent, overwrite=values.overwrite or not values.output
+    )  # RUN_DIR/eval is the run's
     written.check(output.name, beside.name)
 
     def share(index, number):
         return output.with_name(f"{output.stem}_shard_{index}_of_{number}.npz")
 
-    identity = shards.fingerprint(trained.model.named_variables(), experiment, dataset) if shard or values.merge else None
+    identity = (
+        shards.fingerprint(trained.model.named_variables(), experiment, dataset)
+        if shard or values.merge
+        else None
+    )
     if shard:
         part = shards.share_of(dataset, *shard)
         if not part.records:
-            raise commands.UsageError(f"--shard={values.shard}: there are only {len(dataset.records)} pictures to share")
+            raise commands.UsageError(
+                f"--shard={values.shard}: there are only {len(dataset.records)} images to share"
+            )
         with written.writing(share(*shard).name) as file:
-            shards.save(file, detect_dataset(trained.model, part, experiment, strategy), part, identity)
-        print(f"{len(part.records)} of {len(dataset.records)} pictures  {share(*shard)}\n"
-              f"next     lhrcnn eval with --merge {shard[1]} in place of --shard, once all shares are there")
+            shards.save(
+                file, detect_dataset(trained.model, part, experiment, strategy), part, identity
+            )
+        print(
+            f"{len(part.records)} of {len(dataset.records)} images  {share(*shard)}\n"
+            f"next     lhrcnn eval with --merge {shard[1]} instead of --shard, once all shares are there"
+        )
         return
     if values.merge:
-        detections = shards.merge([share(index, values.merge) for index in range(1, values.merge + 1)], dataset, identity)
+        detections = shards.merge(
+            [share(index, values.merge) for index in range(1, values.merge + 1)], dataset, identity
+        )
     else:
         detections = detect_dataset(trained.model, dataset, experiment, strategy)
-    metrics = score(dataset, detections, experiment.eval.metrics, experiment.eval.backend, experiment.eval.text_score)
+    metrics = score(
+        dataset,
+        detections,
+        experiment.eval.metrics,
+        experiment.eval.backend,
+        experiment.eval.text_score,
+    )
     print(format_tables(metrics))
-    about = {"run_dir": str(run_dir), "ensemble": values.ensemble, "step": trained.meta["step"], "data": dataset.name,
-             "pictures": len(dataset.records)}
+    about = {
+        "run_dir": str(run_dir),
+        "ensemble": values.ensemble,
+        "step": trained.meta["step"],
+        "data": dataset.name,
+        "images": len(dataset.records),
+    }
     written.write(output.name, to_json({**about, **metrics}))
     written.write(beside.name, json.dumps(detections.to_coco(dataset)))
-    print(f"\nstep {about['step']} of {run_dir}: {len(dataset.records)} pictures, {len(detections)} detections\n"
-          f"metrics     {output}\ndetections  {beside}")
+    print(
+        f"\nstep {about['step']} of {run_dir}: {len(dataset.records)} images, {len(detections)} detections\n"
+        f"metrics     {output}\ndetections  {beside}"
+    )
 
 
 def _shard(values):
@@ -105,9 +181,13 @@ def _shard(values):
         return None
     match = re.fullmatch(r"(\d+)/(\d+)", values.shard)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise commands.UsageError(f"--shard={values.shard}: expected i/n with i from 1 to n, such as 2/4")
+        raise commands.UsageError(
+            f"--shard={values.shard}: expected i/n with i from 1 to n, such as 2/4"
+        )
     if values.merge:
-        raise commands.UsageError("--shard and --merge: run each share first, then merge; give one of them")
+        raise commands.UsageError(
+            "--shard and --merge: run each share first, then merge; give one of them"
+        )
     return int(match[1]), int(match[2])
 
 

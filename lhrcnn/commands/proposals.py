@@ -1,4 +1,5 @@
 """`lhrcnn proposals`."""
+
 import pathlib
 
 from absl import flags
@@ -10,9 +11,18 @@ def define(values):
     """The flags of `lhrcnn proposals`."""
     commands.define_run_flags(values)
     commands.define_data_dir_flag(values)
-    flags.DEFINE_string("split", "", "pictures to propose boxes in, named as in the config; none: its data.train_split", flag_values=values)
-    flags.DEFINE_string("output", "", "folder that gets a file for the split, to be named in data.proposals; none: RUN_DIR/proposals",
-                        flag_values=values)
+    flags.DEFINE_string(
+        "split",
+        "",
+        "images to propose boxes in, named as in the config; none: its data.train_split",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "output",
+        "",
+        "folder that gets a file for the split, to be named in data.proposals; none: RUN_DIR/proposals",
+        flag_values=values,
+    )
     commands.define_set_flag(values)
 
 
@@ -23,10 +33,11 @@ def run(values, arguments):
     output = pathlib.Path(values.output or run_dir / "proposals")
     files.check_writable(output)
 
-    from lhrcnn.data import open_dataset
+    from lhrcnn.data.datasets import open_dataset
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation.proposals import LOOK_ONCE, cache_proposals
     from lhrcnn.inference.predictor import load_run
+
     strategy = strategy_for()
     with strategy.scope():
         trained = load_run(run_dir, values.checkpoint, [*values["set"].value, *LOOK_ONCE])
@@ -34,9 +45,13 @@ def run(values, arguments):
     split = values.split or experiment.data.train_split
     dataset = open_dataset(experiment.data, split)
     made = cache_proposals(trained.model, dataset, experiment, output, split, strategy)
-    print(f"step {trained.meta['step']} of {run_dir}: up to {experiment.model.rpn.post_nms_test} proposals for each of "
-          f"{len(dataset.records)} pictures {'written' if made else 'are there already'}\n"
-          f"next     lhrcnn train or eval with --set data.proposals={output}")
+    print(
+        f"step {trained.meta['step']} of {run_dir}: up to {experiment.model.rpn.post_nms_test} proposals for each of "
+        f"{len(dataset.records)} images {'written' if made else 'are there already'}\n"
+        f"next     lhrcnn train or eval with --set data.proposals={output}"
+    )
 
 
-COMMAND = commands.Command("write what a run's RPN proposes, for second stages without one", define, run)
+COMMAND = commands.Command(
+    "write what a run's RPN proposes, for second stages without one", define, run
+)

@@ -1,27 +1,48 @@
 """`lhrcnn train`."""
+
 import pathlib
 
 from absl import flags
 
-from lhrcnn import commands
+from lhrcnn import commands, config
 
 
 def define(values):
     """The flags of `lhrcnn train`."""
     define_training_flags(values, commands.DEFAULT_CONFIG)
-    flags.DEFINE_string("init_from", "", "run directory or pretrained model whose weights a new run starts from; those of classes of equal "
-                        "name too", flag_values=values)
+    flags.DEFINE_string(
+        "init_from",
+        "",
+        "run directory or pretrained model whose weights a new run starts from; those of classes of equal "
+        "name too",
+        flag_values=values,
+    )
 
 
 def define_training_flags(values, default):
     """The flags of any training; `default` is the config without --config."""
     commands.define_config_flags(values, default)
-    flags.DEFINE_string("run_dir", "", "folder for checkpoints, logs and results; none: runs/NAME_OF_THE_CONFIG",
-                        flag_values=values)
-    flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "a run directory with checkpoints: auto goes on from "
-                      "them, never refuses, must fails where there are none", flag_values=values)
-    flags.DEFINE_integer("seed", None, "of weights, order and augmentation, in place of the config's train.seed", lower_bound=0,
-                         flag_values=values)
+    flags.DEFINE_string(
+        "run_dir",
+        "",
+        "folder for checkpoints, logs and results; none: runs/NAME_OF_THE_CONFIG",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "resume",
+        "auto",
+        ["auto", "never", "must"],
+        "a run directory with checkpoints: auto goes on from "
+        "them, never refuses, must fails where there are none",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "seed",
+        None,
+        "of weights, order and augmentation, instead of the config's train.seed",
+        lower_bound=0,
+        flag_values=values,
+    )
 
 
 def run(values, arguments):
@@ -30,8 +51,15 @@ def run(values, arguments):
     experiment, run_dir = experiment_of(values, commands.DEFAULT_CONFIG)
 
     from lhrcnn.training import stages
+
     summary = stages.train(experiment, run_dir, values.resume, init_from=values.init_from)
-    print(format_summary(summary, "AP", f"lhrcnn {'train' if summary['interrupted'] else 'eval'} --run_dir {run_dir}"))
+    print(
+        format_summary(
+            summary,
+            "AP",
+            f"lhrcnn {'train' if summary['interrupted'] else 'eval'} --run_dir {run_dir}",
+        )
+    )
 
 
 def experiment_of(values, default):
@@ -39,18 +67,28 @@ def experiment_of(values, default):
     path = _config_path(values, default)
     experiment = commands.load_config(values, path)
     if values.seed is not None:
-        experiment.train.seed = values.seed
+        experiment = config.changed(experiment, {"train.seed": values.seed})
     return experiment, pathlib.Path(values.run_dir or pathlib.Path("runs", path.stem))
 
 
 def format_summary(summary, score, following):
     """The trainer's summary as lines: steps, best score, under that name, paths, and the command to go on with."""
     run_dir, best = summary["run_dir"], summary["best_score"]
-    rows = [*([("stage", summary["stage"])] if "stage" in summary else []), ("steps", f"{summary['steps']} of {summary['total_steps']}"),
-            ("best", "not evaluated" if best is None else f"{score} {best:.3f} at step {summary['best_step']}"),
-            ("run directory", run_dir), ("best weights", summary["best_checkpoint"] or "none yet"),
-            ("newest weights", summary["checkpoint"] or "none yet"),
-            ("curves", f"tensorboard --logdir {run_dir}"), ("next", following)]
+    rows = [
+        *([("stage", summary["stage"])] if "stage" in summary else []),
+        ("steps", f"{summary['steps']} of {summary['total_steps']}"),
+        (
+            "best",
+            "not evaluated"
+            if best is None
+            else f"{score} {best:.3f} at step {summary['best_step']}",
+        ),
+        ("run directory", run_dir),
+        ("best weights", summary["best_checkpoint"] or "none yet"),
+        ("newest weights", summary["checkpoint"] or "none yet"),
+        ("curves", f"tensorboard --logdir {run_dir}"),
+        ("next", following),
+    ]
     return "\n" + "\n".join(f"{name:<15} {value}" for name, value in rows)
 
 

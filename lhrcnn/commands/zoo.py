@@ -1,9 +1,11 @@
 """`lhrcnn zoo` and `lhrcnn pack`."""
+
 import pathlib
 
 from absl import flags
 
-from lhrcnn import commands, files, zoo
+from lhrcnn import commands, files
+from lhrcnn.runs import zoo
 
 
 def define_nothing(values):
@@ -14,7 +16,9 @@ def list_models(values, arguments):
     """Prints the pretrained models of the package with their scores."""
     del values, arguments
     for entry in zoo.entries():
-        print(f"{entry.name}  {entry.megabytes:.1f} MB, {len(entry.class_names)} classes: {', '.join(entry.class_names)}")
+        print(
+            f"{entry.name}  {entry.megabytes:.1f} MB, {len(entry.class_names)} classes: {', '.join(entry.class_names)}"
+        )
         print("\n".join(f"    {score}" for score in entry.scores) or "    not evaluated")
     if not zoo.names():
         print("no pretrained model in this installation")
@@ -33,8 +37,12 @@ def pack(values, arguments):
     output = pathlib.Path(commands.require(values, "output", "shapes_small"))
     files.check_writable(output)
     path = zoo.pack(run_dir, output, values.checkpoint)
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB\nnext            lhrcnn eval --run_dir {output}")
+    print(
+        f"{path}: {path.stat().st_size / 1e6:.1f} MB\nnext            lhrcnn eval --run_dir {output}"
+    )
 
 
 LIST = commands.Command("list the pretrained models of the package", define_nothing, list_models)
-PACK = commands.Command("make a small run directory, to share or ship, of a trained one", define_pack, pack)
+PACK = commands.Command(
+    "make a small run directory, to share or ship, of a trained one", define_pack, pack
+)

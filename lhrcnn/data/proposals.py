@@ -1,9 +1,10 @@
-"""Proposals of the pictures of a split on disk, for second stages that are trained and tested without running an RPN.
+"""Proposals of the images of a split on disk, for second stages that are trained and tested without running an RPN.
 
-FOLDER/SPLIT.npy is [N, P, 4] float32, px of the pictures on disk, best first, zeros where a picture has fewer; numpy opens it
+FOLDER/SPLIT.npy is [N, P, 4] float32, px of the images on disk, best first, zeros where an image has fewer; numpy opens it
 memory-mapped. FOLDER/SPLIT.json describes it: split, fingerprint of the model that made it, image ids and sizes in the order of the
 rows, P, and the length of the array's file. It is written last: without it nothing counts as there.
 """
+
 import json
 import os
 import pathlib
@@ -11,15 +12,16 @@ import typing
 
 import numpy as np
 
-from lhrcnn.data.schema import DataError
+from lhrcnn.errors import DataError
 from lhrcnn.files import Output
 
 
 class Proposals(typing.NamedTuple):
     """The proposals of a split."""
-    boxes: np.ndarray              # [N, P, 4] float32, memory-mapped, px of the pictures on disk
-    rows: typing.Dict[int, int]    # image id -> row
-    fingerprint: str               # of the model that made them
+
+    boxes: np.ndarray  # [N, P, 4] float32, memory-mapped, px of the images on disk
+    rows: dict[int, int]  # image id -> row
+    fingerprint: str  # of the model that made them
 
 
 def file_name(split):
@@ -39,28 +41,45 @@ def open_proposals(folder, split, records, fingerprint=None):
             raise DataError(f"{path}: no such file of proposals; {again}")
     try:
         header = json.loads(header_path.read_text(encoding="utf-8"))
-        pictures = {int(image_id): (row, int(height), int(width)) for row, (image_id, height, width) in enumerate(header["pictures"])}
-        found, length, shape = header["fingerprint"], header["bytes"], (len(pictures), header["number"], 4)
+        images = {
+            int(image_id): (row, int(height), int(width))
+            for row, (image_id, height, width) in enumerate(
+                header.get("images") or header["pictures"]
+            )
+        }
+        found, length, shape = (
+            header["fingerprint"],
+            header["bytes"],
+            (len(images), header["number"], 4),
+        )
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{header_path}: not readable as the description of proposals: {error!r}; {again} anew") from None
+        raise DataError(
+            f"{header_path}: not readable as the description of proposals: {error!r}; {again} anew"
+        ) from None
     if array_path.stat().st_size != length:
-        raise DataError(f"{array_path}: damaged: it has {array_path.stat().st_size} bytes, {header_path.name} says {length}; "
-                        f"{again} anew")
+        raise DataError(
+            f"{array_path}: damaged: it has {array_path.stat().st_size} bytes, {header_path.name} says {length}; "
+            f"{again} anew"
+        )
     boxes = np.load(array_path, mmap_mode="r", allow_pickle=False)
     if boxes.shape != shape or boxes.dtype != np.float32:
-        raise DataError(f"{array_path}: damaged: it holds {boxes.dtype} {list(boxes.shape)}, {header_path.name} says float32 {list(shape)}; "
-                        f"{again} anew")
+        raise DataError(
+            f"{array_path}: damaged: it holds {boxes.dtype} {list(boxes.shape)}, {header_path.name} says float32 {list(shape)}; "
+            f"{again} anew"
+        )
     if fingerprint is not None and found != fingerprint:
-        raise DataError(f"{array_path}: proposals of another model: their fingerprint is {found[:12]}, this model's {fingerprint[:12]}; "
-                        f"{again} anew")
-    _check_pictures(records, pictures, array_path, again)
-    return Proposals(boxes, {image_id: row for image_id, (row, _, _) in pictures.items()}, found)
+        raise DataError(
+            f"{array_path}: proposals of another model: their fingerprint is {found[:12]}, this model's {fingerprint[:12]}; "
+            f"{again} anew"
+        )
+    _check_images(records, images, array_path, again)
+    return Proposals(boxes, {image_id: row for image_id, (row, _, _) in images.items()}, found)
 
 
 def write_proposals(folder, split, records, number, fingerprint, batches):
-    """Writes `number` proposals a picture of a split's records and returns the path of the array; older proposals are replaced.
+    """Writes `number` proposals an image of a split's records and returns the path of the array; older proposals are replaced.
 
-    `batches` yields (image ids [B], boxes [B, n, 4] px of the pictures on disk, zeros at the end); all records must come up. An
+    `batches` yields (image ids [B], boxes [B, n, 4] px of the images on disk, zeros at the end); all records must come up. An
     interrupted call leaves a `.partial` file and no proposals of the split. Raises FileExistsError for a file of that name that is
     something else."""
     header_path = pathlib.Path(folder, f"{file_name(split)}.json")
@@ -70,29 +89,42 @@ def write_proposals(folder, split, records, number, fingerprint, batches):
     header_path.unlink(missing_ok=True)
     rows = {record.image_id: row for row, record in enumerate(records)}
     partial, missing = array_path.with_suffix(".npy.partial"), set(rows)
-    boxes = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(len(rows), number, 4))
+    boxes = np.lib.format.open_memmap(
+        partial, mode="w+", dtype=np.float32, shape=(len(rows), number, 4)
+    )
     for image_ids, found in batches:
-        boxes[[rows[image_id] for image_id in image_ids], :found.shape[1]] = found[:, :number]
+        boxes[[rows[image_id] for image_id in image_ids], : found.shape[1]] = found[:, :number]
         missing.difference_update(image_ids)
     if missing:
-        raise DataError(f"{partial}: {len(missing)} pictures got no proposals, such as {sorted(missing)[:3]}")
+        raise DataError(
+            f"{partial}: {len(missing)} images got no proposals, such as {sorted(missing)[:3]}"
+        )
     boxes.flush()
     os.replace(partial, array_path)
-    header = {"split": split, "fingerprint": fingerprint, "number": number, "bytes": array_path.stat().st_size,
-              "pictures": [[record.image_id, record.height, record.width] for record in records]}
+    header = {
+        "split": split,
+        "fingerprint": fingerprint,
+        "number": number,
+        "bytes": array_path.stat().st_size,
+        "images": [[record.image_id, record.height, record.width] for record in records],
+    }
     output.record(array_path.name)
     output.write(header_path.name, json.dumps(header))
     return array_path
 
 
-def _check_pictures(records, pictures, path, again):
-    """Raises a DataError that names the records which are not among pictures {image id: (row, height, width)}."""
-    missing = [record for record in records if record.image_id not in pictures]
+def _check_images(records, images, path, again):
+    """Raises a DataError that names the records which are not among images {image id: (row, height, width)}."""
+    missing = [record for record in records if record.image_id not in images]
     if missing:
-        raise DataError(f"{path}: holds {len(pictures)} pictures, but not {len(missing)} of the {len(records)} of the data set, such as "
-                        f"{missing[0].path} (image id {missing[0].image_id}); {again} anew")
+        raise DataError(
+            f"{path}: holds {len(images)} images, but not {len(missing)} of the {len(records)} of the data set, such as "
+            f"{missing[0].path} (image id {missing[0].image_id}); {again} anew"
+        )
     for record in records:
-        if pictures[record.image_id][1:] != (record.height, record.width):
-            height, width = pictures[record.image_id][1:]
-            raise DataError(f"{path}: image id {record.image_id} is a picture of {height} x {width} px (height x width) there, "
-                            f"{record.path} has {record.height} x {record.width}; these are proposals of other pictures")
+        if images[record.image_id][1:] != (record.height, record.width):
+            height, width = images[record.image_id][1:]
+            raise DataError(
+                f"{path}: image id {record.image_id} is an image of {height} x {width} px (height x width) there, "
+                f"{record.path} has {record.height} x {record.width}; these are proposals of other images"
+            )

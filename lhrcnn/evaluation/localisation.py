@@ -1,12 +1,13 @@
 """How much closer to an object its box gets by being localised once, whatever the scores say.
 
-Input boxes are made from the truth by random moves until they overlap it by a given IoU, the same for every detector.
-Shape letters: B pictures, M padded truth boxes, V levels of input IoU.
+Input boxes are made from the ground truth by random moves until they overlap it by a given IoU, the same for every detector.
+Shape letters: B images, M padded truth boxes, V levels of input IoU.
 """
+
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.data.pipeline import evaluation_batches
+from lhrcnn.data.batches.pipeline import evaluation_batches
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FARTHEST, BISECTIONS = 4.0, 24  # of a move, in sides of the box
@@ -16,20 +17,34 @@ IOU_TOLERANCE = 0.01
 def localisation_recall(detector, dataset, config, levels=LEVELS, seed=0):
     """{IoU of the input boxes: {"boxes", "mean_iou", "recall50", "recall70", "AR"}} of a TwoStageDetector on a `Dataset`.
 
-    Every object that counts gives one input box a level, unless the picture's border is in the way of that IoU; it is moved by the
+    Every object that counts gives one input box a level, unless the image's border is in the way of that IoU; it is moved by the
     localiser of its own class. Recalls are the shares of outputs with at least that IoU, AR is twice the integral of the recall over
     IoUs from 0.5 to 1."""
     localise = tf.function(lambda *inputs: _localise(detector, *inputs), reduce_retracing=True)
     reached = [[] for _ in levels]
     for batch in evaluation_batches(dataset, config.data, config.eval.batch_size):
         image_ids, sizes = (batch[name].numpy() for name in ("image_id", "image_size"))
-        most = max(1, (batch["classes"].numpy() >= 0).sum(1).max())  # padding comes last; pooling for it would take most of the time
-        truth, classes, ignore = (batch[name].numpy()[:, :most] for name in ("boxes", "classes", "ignore"))
-        inputs = np.stack([moved_boxes(boxes, size, levels, np.random.default_rng([seed, max(image_id, 0)]))
-                           for boxes, size, image_id in zip(truth, sizes, image_ids)])  # [B, M, V, 4]
+        most = max(
+            1, (batch["classes"].numpy() >= 0).sum(1).max()
+        )  # padding comes last; pooling for it would take most of the time
+        truth, classes, ignore = (
+            batch[name].numpy()[:, :most] for name in ("boxes", "classes", "ignore")
+        )
+        inputs = np.stack(
+            [
+                moved_boxes(boxes, size, levels, np.random.default_rng([seed, max(image_id, 0)]))
+                for boxes, size, image_id in zip(truth, sizes, image_ids)
+            ]
+        )  # [B, M, V, 4]
         every = np.repeat(classes, len(levels), 1)
-        outputs = localise(batch["image"], batch["image_size"], inputs.reshape(len(truth), -1, 4), every).numpy().reshape(inputs.shape)
-        counts = ((classes >= 0) & ~ignore)[..., None] & (np.abs(pairwise_iou(inputs, truth[:, :, None]) - levels) < IOU_TOLERANCE)
+        outputs = (
+            localise(batch["image"], batch["image_size"], inputs.reshape(len(truth), -1, 4), every)
+            .numpy()
+            .reshape(inputs.shape)
+        )
+        counts = ((classes >= 0) & ~ignore)[..., None] & (
+            np.abs(pairwise_iou(inputs, truth[:, :, None]) - levels) < IOU_TOLERANCE
+        )
         ious = pairwise_iou(outputs, truth[:, :, None])
         for place in range(len(levels)):
             reached[place].extend(ious[..., place][counts[..., place]])
@@ -39,40 +54,66 @@ def localisation_recall(detector, dataset, config, levels=LEVELS, seed=0):
 def recall(ious):
     """The entry of `localisation_recall` for IoUs [n] of outputs with their objects; NaN without any."""
     if not len(ious):
-        return {"boxes": 0, **dict.fromkeys(("mean_iou", "recall50", "recall70", "AR"), float("nan"))}
-    return {"boxes": len(ious), "mean_iou": float(ious.mean()), "recall50": float((ious >= 0.5).mean()),
-            "recall70": float((ious >= 0.7).mean()), "AR": float(2 * np.maximum(ious - 0.5, 0).mean())}
+        return {
+            "boxes": 0,
+            **dict.fromkeys(("mean_iou", "recall50", "recall70", "AR"), float("nan")),
+        }
+    return {
+        "boxes": len(ious),
+        "mean_iou": float(ious.mean()),
+        "recall50": float((ious >= 0.5).mean()),
+        "recall70": float((ious >= 0.7).mean()),
+        "AR": float(2 * np.maximum(ious - 0.5, 0).mean()),
+    }
 
 
 def moved_boxes(boxes, image_size, levels, rng):
-    """float32 [M, V, 4]: boxes [M, 4] px with their borders moved in random directions as far as gives each IoU, inside the picture."""
+    """float32 [M, V, 4]: boxes [M, 4] px with their borders moved in random directions as far as gives each IoU, inside the image."""
     boxes, limit = boxes.astype(np.float64)[:, None], np.tile(image_size, 2)
-    direction = rng.normal(size=(len(boxes), len(levels), 4)) * np.tile(boxes[..., 2:] - boxes[..., :2], 2)
+    direction = rng.normal(size=(len(boxes), len(levels), 4)) * np.tile(
+        boxes[..., 2:] - boxes[..., :2], 2
+    )
     near, far = np.zeros(direction.shape[:2]), np.full(direction.shape[:2], FARTHEST)
     for _ in range(BISECTIONS):
         middle = (near + far) / 2
-        close = pairwise_iou(np.clip(boxes + middle[..., None] * direction, 0, limit), boxes) >= levels
+        close = (
+            pairwise_iou(np.clip(boxes + middle[..., None] * direction, 0, limit), boxes) >= levels
+        )
         near, far = np.where(close, middle, near), np.where(close, far, middle)
     return np.clip(boxes + near[..., None] * direction, 0, limit).astype(np.float32)
 
 
 def pairwise_iou(first, second):
     """IoU [...] of boxes [..., 4] and [..., 4], pair by pair; 0 where they do not overlap."""
-    sides = np.maximum(np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2]), 0)
+    sides = np.maximum(
+        np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2]), 0
+    )
     common = sides.prod(-1)
     areas = [np.maximum(boxes[..., 2:] - boxes[..., :2], 0).prod(-1) for boxes in (first, second)]
-    return np.divide(common, areas[0] + areas[1] - common, out=np.zeros(common.shape), where=common > 0)
+    return np.divide(
+        common, areas[0] + areas[1] - common, out=np.zeros(common.shape), where=common > 0
+    )
 
 
 def format_table(table):
     """The table as text, a line a level."""
     lines = ["input IoU   boxes  mean IoU  recall .5  recall .7      AR"]
-    return "\n".join(lines + [f"{level:>9.2f}{row['boxes']:>8}{row['mean_iou']:>10.3f}{row['recall50']:>11.3f}{row['recall70']:>11.3f}"
-                              f"{row['AR']:>8.3f}" for level, row in table.items()])
+    return "\n".join(
+        lines
+        + [
+            f"{level:>9.2f}{row['boxes']:>8}{row['mean_iou']:>10.3f}{row['recall50']:>11.3f}{row['recall70']:>11.3f}"
+            f"{row['AR']:>8.3f}"
+            for level, row in table.items()
+        ]
+    )
 
 
 def _localise(detector, image, image_size, boxes, classes):
     """Boxes [B, n, 4] of boxes [B, n, 4] px moved once for classes [B, n]."""
     prepared, _ = detector.regions(image, image_size)
     moved, _ = detector.localise(prepared, boxes, image_size)
-    return moved[:, :, 0] if moved.shape[2] == 1 else tf.gather(moved, tf.maximum(classes, 0), batch_dims=2)
+    return (
+        moved[:, :, 0]
+        if moved.shape[2] == 1
+        else tf.gather(moved, tf.maximum(classes, 0), batch_dims=2)
+    )

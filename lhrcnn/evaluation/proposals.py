@@ -1,39 +1,61 @@
 """Proposals of a detector's RPN over a data set, into files that second stages read (see lhrcnn.data.proposals)."""
+
 import dataclasses
 import hashlib
 
 import numpy as np
 
-from lhrcnn.checkpoints import digest_of
 from lhrcnn.data import proposals as files
-from lhrcnn.data.schema import DataError
-from lhrcnn.evaluation.evaluate import results_of
+from lhrcnn.errors import DataError
+from lhrcnn.evaluation.detect import results_of
 from lhrcnn.inference.predictor import PREPARATION
+from lhrcnn.runs.checkpoints import digest_of
 
 FROM_DATA = (*PREPARATION, "aspect_groups")
-LOOK_ONCE = ("data.proposals=", "data.classes=[]", "test.scales=[1.0]", "test.flip=false")  # overrides for a run that proposes
+LOOK_ONCE = (
+    "data.proposals=",
+    "data.classes=[]",
+    "test.scales=[1.0]",
+    "test.flip=false",
+)  # overrides for a run that proposes
 PARTS = ("backbone/", "rpn/")  # names of the variables that proposals depend on
 
 
 def fingerprint(detector, config):
     """Hexadecimal digest of the weights and options that the proposals of a TwoStageDetector depend on."""
-    weights = {name: variable for name, variable in sorted(detector.named_variables().items()) if name.startswith(PARTS)}
+    weights = {
+        name: variable
+        for name, variable in sorted(detector.named_variables().items())
+        if name.startswith(PARTS)
+    }
     backbone = dataclasses.replace(config.model.backbone, weights="", frozen_stages=0)
-    options = [backbone, config.model.fpn, config.model.rpn, *(getattr(config.data, name) for name in FROM_DATA)]
+    options = [
+        backbone,
+        config.model.fpn,
+        config.model.rpn,
+        *(getattr(config.data, name) for name in FROM_DATA),
+    ]
     return hashlib.sha256(f"{digest_of(weights)}{options}".encode()).hexdigest()
 
 
 def cache_proposals(detector, dataset, config, folder, split, strategy=None):
     """Makes the file of a split's proposals in `folder`, unless this very model's are there; returns whether it did.
 
-    `detector` is a TwoStageDetector; config.model.rpn.post_nms_test proposals a picture are written."""
+    `detector` is a TwoStageDetector; config.model.rpn.post_nms_test proposals per image are written."""
     identity = fingerprint(detector, config)
     try:
         files.open_proposals(folder, split, dataset.records, identity)
         return False
     except DataError:  # not there, of another model or incomplete: all the same
         number = config.model.rpn.post_nms_test
-        files.write_proposals(folder, split, dataset.records, number, identity, _batches(detector, dataset, config, strategy))
+        files.write_proposals(
+            folder,
+            split,
+            dataset.records,
+            number,
+            identity,
+            _batches(detector, dataset, config, strategy),
+        )
         return True
 
 
@@ -42,11 +64,13 @@ def _propose(detector, batch):
 
 
 def _batches(detector, dataset, config, strategy):
-    """(image ids [B], proposals [B, P, 4] px of the pictures on disk) of batch after batch, without filling pictures."""
+    """(image ids [B], proposals [B, P, 4] px of the images on disk) of batch after batch, without filling images."""
     sizes = {record.image_id: (record.height, record.width) for record in dataset.records}
     for results in results_of(detector, _propose, dataset, config, strategy):
         real = results["image_id"] >= 0
         image_ids = results["image_id"][real].tolist()
         boxes = results["proposals"][real] / np.tile(results["scale"][real], 2)[:, None]
-        limit = np.tile(np.array([sizes[image_id] for image_id in image_ids], np.float32).reshape(-1, 2), 2)
+        limit = np.tile(
+            np.array([sizes[image_id] for image_id in image_ids], np.float32).reshape(-1, 2), 2
+        )
         yield image_ids, np.clip(boxes, 0, limit[:, None])

@@ -1,8 +1,9 @@
-"""Evaluation by several processes: each detects in its share of the pictures, and the detections are put together again.
+"""Evaluation by several processes: each detects in its share of the images, and the detections are put together again.
 
-A share is an .npz file with the columns of `Detections`, the ids of its pictures, and a fingerprint of the model, its options and the
+A share is an .npz file with the columns of `Detections`, the ids of its images, and a fingerprint of the model, its options and the
 whole data set.
 """
+
 import dataclasses
 import hashlib
 import zipfile
@@ -10,8 +11,8 @@ import zipfile
 import numpy as np
 
 from lhrcnn import config as configs
-from lhrcnn.checkpoints import digest_of
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
+from lhrcnn.runs.checkpoints import digest_of
 
 
 class ShardError(ValueError):
@@ -19,47 +20,75 @@ class ShardError(ValueError):
 
 
 def share_of(dataset, index, number):
-    """The `Dataset` of every number-th picture, from the index-th on, counted from 1."""
-    return dataclasses.replace(dataset, records=dataset.records[index - 1::number])
+    """The `Dataset` of every number-th image, from the index-th on, counted from 1."""
+    return dataclasses.replace(dataset, records=dataset.records[index - 1 :: number])
 
 
 def fingerprint(variables, config, dataset):
-    """Hexadecimal digest of weights {name: variable}, of the options that detections depend on, and of the pictures to be evaluated."""
-    data = dataclasses.replace(config.data, dir="", cache_dir="", image_dir="", workers=0,
-                               proposals=dataset.proposals.fingerprint if dataset.proposals else "")
-    options = configs.dump(dataclasses.replace(config, data=data, train=configs.TrainConfig(), eval=configs.EvalConfig()))
-    pictures = [(record.image_id, record.height, record.width) for record in dataset.records]
-    return hashlib.sha256(f"{digest_of(variables)}{options}{pictures}{dataset.class_names}".encode()).hexdigest()
+    """Hexadecimal digest of weights {name: variable}, of the options that detections depend on, and of the images to be evaluated."""
+    data = dataclasses.replace(
+        config.data,
+        dir="",
+        cache_dir="",
+        image_dir="",
+        workers=0,
+        proposals=dataset.proposals.fingerprint if dataset.proposals else "",
+    )
+    options = configs.dump(
+        dataclasses.replace(
+            config, data=data, train=configs.TrainConfig(), eval=configs.EvalConfig()
+        )
+    )
+    images = [(record.image_id, record.height, record.width) for record in dataset.records]
+    return hashlib.sha256(
+        f"{digest_of(variables)}{options}{images}{dataset.class_names}".encode()
+    ).hexdigest()
 
 
 def save(file, detections, dataset, identity):
     """Writes the `Detections` of a share, the `Dataset`, to an open file; `identity` is the `fingerprint` of the evaluation."""
-    np.savez(file, identity=identity, pictures=np.array([record.image_id for record in dataset.records], np.int64), **vars(detections))
+    np.savez(
+        file,
+        identity=identity,
+        images=np.array([record.image_id for record in dataset.records], np.int64),
+        **vars(detections),
+    )
 
 
 def merge(paths, dataset, identity):
     """The `Detections` of all shares, as one process would have made them.
 
-    Raises ShardError for a share that is missing, unreadable or of another evaluation, and where pictures are missing or repeated."""
-    parts, pictures = [], []
+    Raises ShardError for a share that is missing, unreadable or of another evaluation, and where images are missing or repeated."""
+    parts, images = [], []
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
-        raise ShardError(f"{len(missing)} of {len(paths)} shares are missing: {', '.join(missing)}; "
-                         f"run `lhrcnn eval --shard i/{len(paths)}` for each")
+        raise ShardError(
+            f"{len(missing)} of {len(paths)} shares are missing: {', '.join(missing)}; "
+            f"run `lhrcnn eval --shard i/{len(paths)}` for each"
+        )
     for path in paths:
         try:
             with np.load(path, allow_pickle=False) as file:
                 content = dict(file)
             found = Detections(*(content[field.name] for field in dataclasses.fields(Detections)))
-            own_identity, own_pictures = str(content["identity"]), content["pictures"]
+            own_identity, own_images = str(content["identity"]), content["images"]
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ShardError(f"{path}: not readable as a share of an evaluation: {error!r}; make it again") from error
+            raise ShardError(
+                f"{path}: not readable as a share of an evaluation: {error!r}; make it again"
+            ) from error
         if own_identity != identity:
-            raise ShardError(f"{path}: a share of another evaluation: weights, options or pictures differ; make all shares again")
+            raise ShardError(
+                f"{path}: a share of another evaluation: weights, options or images differ; make all shares again"
+            )
         parts.append(found)
-        pictures.append(own_pictures)
-    wanted, there = sorted(record.image_id for record in dataset.records), np.sort(np.concatenate(pictures)).tolist()
+        images.append(own_images)
+    wanted, there = (
+        sorted(record.image_id for record in dataset.records),
+        np.sort(np.concatenate(images)).tolist(),
+    )
     if there != wanted:
-        raise ShardError(f"{paths[0].parent}: the shares hold {len(there)} pictures, of which {len(set(there))} differ, the data set has "
-                         f"{len(wanted)}; make all shares again")
+        raise ShardError(
+            f"{paths[0].parent}: the shares hold {len(there)} images, of which {len(set(there))} differ, the data set has "
+            f"{len(wanted)}; make all shares again"
+        )
     return in_order_of(dataset, concatenate(parts))

@@ -1,7 +1,8 @@
-"""A run directory as a model: pictures in, detections out.
+"""A run directory as a model: images in, detections out.
 
-Shape letters: B pictures, H W height and width of a picture, h w those of its padded canvas, D detections of a picture.
+Shape letters: B images, H W height and width of an image, h w those of its padded canvas, D detections of an image.
 """
+
 import dataclasses
 import json
 import os
@@ -9,36 +10,46 @@ import pathlib
 import typing
 
 import numpy as np
-from PIL import Image, ImageOps
 import tensorflow as tf
+from PIL import Image, ImageOps
 
-from lhrcnn import checkpoints, config as configuration, zoo
-from lhrcnn.build import arithmetic, build_detector
-from lhrcnn.data import image as pictures
+from lhrcnn import config as configuration
+from lhrcnn.data import images as images
 from lhrcnn.inference import tta
+from lhrcnn.models.build import arithmetic, build_detector
+from lhrcnn.runs import checkpoints, zoo
+
+PREPARATION = (
+    "resize",
+    "short_side",
+    "test_short_side",
+    "long_side",
+    "stretch_size",
+    "antialias",
+    "pad_multiple",
+)
 
 
-PREPARATION = ("resize", "short_side", "test_short_side", "long_side", "stretch_size", "antialias", "pad_multiple")
-
-
-class Run(typing.NamedTuple):
+class LoadedRun(typing.NamedTuple):
     """What a run directory holds: the trained model and what it needs to be used."""
-    model: typing.Any              # a TwoStageDetector, or what tta.for_testing makes of it
+
+    model: typing.Any  # a TwoStageDetector, or what tta.for_testing makes of it
     config: configuration.Config
-    class_names: typing.List[str]
-    category_ids: typing.List[int]
-    meta: dict                     # of the checkpoint: step, metric, ...
+    class_names: list[str]
+    category_ids: list[int]
+    meta: dict  # of the checkpoint: step, metric, ...
 
 
 @dataclasses.dataclass
 class Prediction:
-    """The detections of one picture, best first."""
-    boxes: np.ndarray              # [D, 4] float32 (ymin, xmin, ymax, xmax), px of the picture as shown
-    scores: np.ndarray             # [D] float32
-    classes: np.ndarray            # [D] int32, 0...K-1
-    names: typing.List[str]        # D class names
-    category_ids: typing.List[int]  # D ids of the classes in the training set's files
-    size: typing.Tuple[int, int]   # height and width of the picture, px
+    """The detections of one image, best first."""
+
+    boxes: np.ndarray  # [D, 4] float32 (ymin, xmin, ymax, xmax), px of the image as shown
+    scores: np.ndarray  # [D] float32
+    classes: np.ndarray  # [D] int32, 0...K-1
+    names: list[str]  # D class names
+    category_ids: list[int]  # D ids of the classes in the training set's files
+    size: tuple[int, int]  # height and width of the image, px
 
     def __len__(self):
         return len(self.scores)
@@ -46,35 +57,65 @@ class Prediction:
     def above(self, score):
         """The detections with at least this score."""
         keep = np.flatnonzero(self.scores >= score)
-        return Prediction(self.boxes[keep], self.scores[keep], self.classes[keep], [self.names[k] for k in keep],
-                          [self.category_ids[k] for k in keep], self.size)
+        return Prediction(
+            self.boxes[keep],
+            self.scores[keep],
+            self.classes[keep],
+            [self.names[k] for k in keep],
+            [self.category_ids[k] for k in keep],
+            self.size,
+        )
 
     def to_coco(self, image_id):
         """COCO's result format, `bbox` as [x, y, width, height] px, with the class name added as `category`."""
         columns = zip(self.boxes.tolist(), self.scores.tolist(), self.category_ids, self.names)
-        return [{"image_id": image_id, "category_id": category_id, "category": name, "score": score,
-                 "bbox": [xmin, ymin, xmax - xmin, ymax - ymin]} for (ymin, xmin, ymax, xmax), score, category_id, name in columns]
+        return [
+            {
+                "image_id": image_id,
+                "category_id": category_id,
+                "category": name,
+                "score": score,
+                "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
+            }
+            for (ymin, xmin, ymax, xmax), score, category_id, name in columns
+        ]
 
     def to_json(self):
         """The detections as JSON text: {"height", "width", "detections": [{"box": [ymin, xmin, ymax, xmax], "score", "class", "name"}]}."""
-        detections = [{"box": box, "score": score, "class": k, "name": name}
-                      for box, score, k, name in zip(self.boxes.tolist(), self.scores.tolist(), self.classes.tolist(), self.names)]
-        return json.dumps({"height": self.size[0], "width": self.size[1], "detections": detections}, ensure_ascii=False)
+        detections = [
+            {"box": box, "score": score, "class": k, "name": name}
+            for box, score, k, name in zip(
+                self.boxes.tolist(), self.scores.tolist(), self.classes.tolist(), self.names
+            )
+        ]
+        return json.dumps(
+            {"height": self.size[0], "width": self.size[1], "detections": detections},
+            ensure_ascii=False,
+        )
 
 
 class Detector:
-    """A trained detector that takes pictures of any size."""
+    """A trained detector that takes images of any size."""
 
     def __init__(self, run):
-        """`run` is a `Run`; use `from_run` for a folder. Raises ValueError for one that takes its proposals from a file."""
+        """`run` is a `LoadedRun`; use `from_run` for a folder. Raises ValueError for one that takes its proposals from a file."""
         require_own_proposals(run.config)
         self.model, self.config, self.class_names, self.category_ids, self.meta = run
-        # Signatures that leave every size open: one trace each, however many sizes of pictures come.
-        self._prepare = tf.function(lambda picture: prepare(picture, self.config.data),
-                                    input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+        # Signatures that leave every size open: one trace each, however many sizes of images come.
+        self._prepare = tf.function(
+            lambda image: prepare(image, self.config.data),
+            input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
+        )
         self._detect = tf.function(
-            lambda canvas, image_size, size: detect_in_pictures(self.model.detect, canvas, image_size, size),
-            input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8), tf.TensorSpec([None, 2]), tf.TensorSpec([None, 2])])
+            lambda canvas, image_size, size: detect_in_images(
+                self.model.detect, canvas, image_size, size
+            ),
+            input_signature=[
+                tf.TensorSpec([None, None, None, 3], tf.uint8),
+                tf.TensorSpec([None, 2]),
+                tf.TensorSpec([None, 2]),
+            ],
+        )
 
     @classmethod
     def from_run(cls, run_dir, checkpoint="best"):
@@ -87,16 +128,20 @@ class Detector:
         return cls.from_run(name)
 
     def predict(self, image):
-        """The `Prediction` of a picture: a path, a PIL image, or a uint8 array [H, W, 3] RGB or [H, W] grey.
+        """The `Prediction` of an image: a path, a PIL image, or a uint8 array [H, W, 3] RGB or [H, W] grey.
 
         Raises FileNotFoundError, or ValueError saying what was found and what is allowed."""
         return self.predict_batch([image])[0]
 
     def predict_batch(self, images, batch_size=8):
-        """A list with the `Prediction` of each picture; those of `batch_size` in a row that share a canvas run together."""
+        """A list with the `Prediction` of each image; those of `batch_size` in a row that share a canvas run together."""
         predictions = []
         for start in range(0, len(images), batch_size):
-            predictions.extend(self._predict_together([self._pixels(image) for image in images[start:start + batch_size]]))
+            predictions.extend(
+                self._predict_together(
+                    [self._pixels(image) for image in images[start : start + batch_size]]
+                )
+            )
         return predictions
 
     def _predict_together(self, arrays):
@@ -106,7 +151,12 @@ class Detector:
             members = [k for k, (padded, _) in enumerate(prepared) if tuple(padded.shape) == canvas]
             padded, image_sizes = zip(*(prepared[k] for k in members))
             sizes = np.asarray([arrays[k].shape[:2] for k in members], np.float32)
-            results = {name: value.numpy() for name, value in self._detect(tf.stack(padded), tf.stack(image_sizes), sizes).items()}
+            results = {
+                name: value.numpy()
+                for name, value in self._detect(
+                    tf.stack(padded), tf.stack(image_sizes), sizes
+                ).items()
+            }
             for row, k in enumerate(members):
                 predictions[k] = self._prediction(results, row, arrays[k].shape[:2])
         return predictions
@@ -114,94 +164,123 @@ class Detector:
     def _prediction(self, results, row, size):
         number = results["num_detections"][row]
         classes = results["classes"][row, :number]
-        return Prediction(results["boxes"][row, :number], results["scores"][row, :number], classes,
-                          [self.class_names[k] for k in classes], [self.category_ids[k] for k in classes], tuple(size))
+        return Prediction(
+            results["boxes"][row, :number],
+            results["scores"][row, :number],
+            classes,
+            [self.class_names[k] for k in classes],
+            [self.category_ids[k] for k in classes],
+            tuple(size),
+        )
 
     @staticmethod
     def _pixels(image):
         """uint8 RGB [H, W, 3] of whatever `predict` takes."""
         if isinstance(image, (str, os.PathLike)):
-            return read_picture(image)
+            return read_image(image)
         if isinstance(image, Image.Image):
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I;16"):
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             return np.asarray(image.convert("RGB"))
         array = np.asarray(image)
-        if array.dtype != np.uint8 or 0 in array.shape or not (array.ndim == 2 or array.ndim == 3 and array.shape[2] in (1, 3)):
-            raise ValueError(f"predict: found an array of {array.dtype} {list(array.shape)}; allowed: uint8 [height, width, 3] RGB or "
-                             "[height, width] grey with values 0 to 255, one picture at a time, a PIL image, or a path")
-        return np.ascontiguousarray(np.broadcast_to(array.reshape(*array.shape[:2], -1), [*array.shape[:2], 3]))
+        if (
+            array.dtype != np.uint8
+            or 0 in array.shape
+            or not (array.ndim == 2 or array.ndim == 3 and array.shape[2] in (1, 3))
+        ):
+            raise ValueError(
+                f"predict: found an array of {array.dtype} {list(array.shape)}; allowed: uint8 [height, width, 3] RGB or "
+                "[height, width] grey with values 0 to 255, one image at a time, a PIL image, or a path"
+            )
+        return np.ascontiguousarray(
+            np.broadcast_to(array.reshape(*array.shape[:2], -1), [*array.shape[:2], 3])
+        )
 
 
-def read_picture(path):
-    """uint8 RGB [H, W, 3] of a picture file, as it is to be shown. Raises FileNotFoundError, or ValueError naming the file."""
+def read_image(path):
+    """uint8 RGB [H, W, 3] of an image file, as it is to be shown. Raises FileNotFoundError, or ValueError naming the file."""
     try:
         contents = pathlib.Path(path).read_bytes()
-        return pictures.decode_image(tf.constant(contents)).numpy()
+        return images.decode_image(tf.constant(contents)).numpy()
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such picture file") from None
+        raise FileNotFoundError(f"{path}: no such image file") from None
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
     except tf.errors.OpError:
-        raise ValueError(f"{path}: {len(contents)} bytes that do not decode as a picture; "
-                         "allowed are whole JPEG, PNG, BMP and GIF files") from None
+        raise ValueError(
+            f"{path}: {len(contents)} bytes that do not decode as an image; "
+            "allowed are whole JPEG, PNG, BMP and GIF files"
+        ) from None
 
 
 def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
-    """The `Run` of a run directory, or of a pretrained model by name, made to test as its config's `test` section asks; call it inside
+    """The `LoadedRun` of a run directory, or of a pretrained model by name, made to test as its config's `test` section asks; call it inside
     a strategy's scope where there is one.
 
     checkpoint: "best", "last" or the path of a file; overrides: `section.key=value`, on the run's config; ensemble: more run
     directories, whose models detect together with this one. Raises FileNotFoundError when it is no run directory, CheckpointError when
     the checkpoint is missing or does not fit, ConfigError for wrong options, ValueError for unreadable class names and for models of an
-    ensemble with other classes or pictures."""
+    ensemble with other classes or images."""
     run = _load_one(run_dir, checkpoint, overrides)
-    others = [_load_one(other, "last" if checkpoint == "last" else "best", overrides) for other in ensemble]
+    others = [
+        _load_one(other, "last" if checkpoint == "last" else "best", overrides)
+        for other in ensemble
+    ]
     for folder, other in zip(ensemble, others):
         if other.class_names != run.class_names:
-            raise ValueError(f"{folder}: its classes are {', '.join(other.class_names)}, those of {run_dir} {', '.join(run.class_names)}; "
-                             "models of an ensemble learn the same classes in the same order")
+            raise ValueError(
+                f"{folder}: its classes are {', '.join(other.class_names)}, those of {run_dir} {', '.join(run.class_names)}; "
+                "models of an ensemble learn the same classes in the same order"
+            )
         for field in PREPARATION:
             mine, theirs = getattr(run.config.data, field), getattr(other.config.data, field)
             if mine != theirs:
-                raise ValueError(f"{folder}: 'data.{field}' is {theirs}, {mine} in {run_dir}; models of an ensemble take the same pictures: "
-                                 f"--set data.{field}=... changes it for all")
+                raise ValueError(
+                    f"{folder}: 'data.{field}' is {theirs}, {mine} in {run_dir}; models of an ensemble take the same images: "
+                    f"--set data.{field}=... changes it for all"
+                )
     model, data = tta.for_testing([run.model, *(other.model for other in others)], run.config)
     return run._replace(model=model, config=dataclasses.replace(run.config, data=data))
 
 
 def require_own_proposals(config):
-    """Raises ValueError where a Config has the proposals of known pictures in a file."""
+    """Raises ValueError where a Config has the proposals of known images in a file."""
     if config.data.proposals:
-        raise ValueError(f"'data.proposals' is {config.data.proposals}: this model takes the proposals of known pictures from there, and knows "
-                         "none for others; `lhrcnn eval` scores it, and --set data.proposals= makes it use its own RPN")
+        raise ValueError(
+            f"'data.proposals' is {config.data.proposals}: this model takes the proposals of known images from there, and knows "
+            "none for others; `lhrcnn eval` scores it, and --set data.proposals= makes it use its own RPN"
+        )
 
 
 def _load_one(run_dir, checkpoint, overrides):
-    """The `Run` of one directory, with its TwoStageDetector."""
+    """The `LoadedRun` of one directory, with its TwoStageDetector."""
     run_dir = zoo.find_run(run_dir, zoo.RUN_FILES)
-    config = configuration.load(run_dir / "config.yaml", overrides)
-    config.model.backbone.weights = ""  # the checkpoint has them all
+    config = configuration.load(
+        run_dir / "config.yaml",
+        [*overrides, "model.backbone.weights="],  # the checkpoint has all
+    )
     names, category_ids = _read_classes(run_dir / "classes.json")
     arrays, meta = checkpoints.CheckpointStore(run_dir).load(checkpoint)
     with arithmetic(config.test.precision):
         model = build_detector(config, len(names))
     checkpoints.restore_model(model, arrays)
-    return Run(model, config, names, category_ids, meta)
+    return LoadedRun(model, config, names, category_ids, meta)
 
 
-def prepare(picture, data_config):
-    """(uint8 [h, w, 3] on its padded canvas, [2] float32 height and width it covers there) of a picture uint8 [H, W, 3]."""
-    resized, _ = pictures.resize_image(picture, data_config)
+def prepare(image, data_config):
+    """(uint8 [h, w, 3] on its padded canvas, [2] float32 height and width it covers there) of an image uint8 [H, W, 3]."""
+    resized, _ = images.resize_image(image, data_config)
     size = tf.shape(resized)[:2]
-    return pictures.pad_image(resized, pictures.own_canvas(size, data_config)), tf.cast(size, tf.float32)
+    return images.pad_image(resized, images.own_canvas(size, data_config)), tf.cast(
+        size, tf.float32
+    )
 
 
-def detect_in_pictures(detect, canvas, image_size, size):
-    """What `detect`, a detector's method, finds; boxes in px of pictures of `size` [B, 2] before they were resized to `image_size` [B, 2].
+def detect_in_images(detect, canvas, image_size, size):
+    """What `detect`, a detector's method, finds; boxes in px of images of `size` [B, 2] before they were resized to `image_size` [B, 2].
 
-    canvas: [B, h, w, 3] uint8, from `prepare`. Boxes are clipped to the pictures."""
+    canvas: [B, h, w, 3] uint8, from `prepare`. Boxes are clipped to the images."""
     detections = detect(canvas, image_size)
     factor, limit = tf.tile(size / image_size, [1, 2])[:, None], tf.tile(size, [1, 2])[:, None]
     return {**detections, "boxes": tf.clip_by_value(detections["boxes"] * factor, 0.0, limit)}
@@ -210,9 +289,16 @@ def detect_in_pictures(detect, canvas, image_size, size):
 def _read_classes(path):
     try:
         classes = json.loads(path.read_text(encoding="utf-8"))
-        names, category_ids = list(map(str, classes["names"])), list(map(int, classes["category_ids"]))
+        names, category_ids = (
+            list(map(str, classes["names"])),
+            list(map(int, classes["category_ids"])),
+        )
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path}: not readable as {{"names": [...], "category_ids": [...]}}: {error!r}') from None
+        raise ValueError(
+            f'{path}: not readable as {{"names": [...], "category_ids": [...]}}: {error!r}'
+        ) from None
     if len(names) != len(category_ids) or not names:
-        raise ValueError(f"{path}: {len(names)} names and {len(category_ids)} category ids; expected the same number, at least one")
+        raise ValueError(
+            f"{path}: {len(names)} names and {len(category_ids)} category ids; expected the same number, at least one"
+        )
     return names, category_ids

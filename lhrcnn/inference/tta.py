@@ -1,17 +1,18 @@
-"""Detectors made of detectors: pictures at several scales, mirrored pictures, several models (arXiv 1512.03385, appendix B).
+"""Detectors made of detectors: images at several scales, mirrored images, several models (arXiv 1512.03385, appendix B).
 
-Each offers what testing uses of TwoStageDetector: `regions`, `localise`, `candidates`, `select`, `detect`, `named_variables`. Pictures
+Each offers what testing uses of TwoStageDetector: `regions`, `localise`, `candidates`, `select`, `detect`, `named_variables`. Images
 come at the largest of the scales; all boxes are in its px.
-Shape letters: B pictures, N boxes, K foreground classes, L boxes a proposal (K or 1), F features, S scales.
+Shape letters: B images, N boxes, K foreground classes, L boxes per proposal (K or 1), F features, S scales.
 """
+
 import dataclasses
 
 import tensorflow as tf
 
 from lhrcnn import boxes as box_ops
-from lhrcnn.data.image import evaluation_short_side
-from lhrcnn.detector import TwoStageDetector
-from lhrcnn.nms import Candidates
+from lhrcnn.data.images import evaluation_short_side
+from lhrcnn.models.detector import TwoStageDetector
+from lhrcnn.models.nms import Candidates
 
 
 class _Combination(tf.Module):
@@ -21,9 +22,15 @@ class _Combination(tf.Module):
         """`times` as many candidates as the detector's go into NMS."""
         super().__init__()
         self.detector = detector
-        self.postprocess = dataclasses.replace(detector.postprocess, pre_nms=detector.postprocess.pre_nms * times)
+        self.postprocess = dataclasses.replace(
+            detector.postprocess, pre_nms=detector.postprocess.pre_nms * times
+        )
 
-    candidates, select, detect = TwoStageDetector.candidates, TwoStageDetector.select, TwoStageDetector.detect
+    candidates, select, detect = (
+        TwoStageDetector.candidates,
+        TwoStageDetector.select,
+        TwoStageDetector.detect,
+    )
 
     def named_variables(self):
         """{name: variable} of everything that is stored."""
@@ -43,16 +50,21 @@ class Maxout(_Combination):
         prepared, given = [], proposals is not None
         usual = min(self.scales, key=lambda scale: abs(scale - 1))
         for scale in self.scales:
-            scaled, size, factor = _rescaled(image, image_size, scale / self.scales[-1], self.pad_multiple)
+            scaled, size, factor = _rescaled(
+                image, image_size, scale / self.scales[-1], self.pad_multiple
+            )
             maps = self.detector.backbone(self.detector.preprocess(scaled, size), training=False)
             if scale == usual and not given:
-                proposals = self.detector.rpn.propose(self.detector.rpn(maps), size, training=False) / factor
+                proposals = (
+                    self.detector.rpn.propose(self.detector.rpn(maps), size, training=False)
+                    / factor
+                )
             prepared.append((self.detector.head.prepare(maps, size), factor))
         return prepared, proposals
 
     def localise(self, prepared, boxes, image_size):
         """As of TwoStageDetector. Each scale computes the features of the boxes that chose it and of no others, but for padding where
-        the pictures of a batch differ in how many do."""
+        the images of a batch differ in how many do."""
         head, lower, merged = self.detector.head, self._lower_scale(boxes), None
         rows = tf.range(tf.shape(boxes)[0])[:, None]
         for index, (own, factor) in enumerate(prepared):
@@ -62,19 +74,27 @@ class Maxout(_Combination):
             features = head.features(own, tf.gather(boxes, place, batch_dims=1) * factor)
             features = tf.where(is_wanted[..., None] > 0, features, features.dtype.min)
             if merged is None:
-                merged = tf.fill([tf.shape(boxes)[0], tf.shape(boxes)[1], features.shape[-1]], features.dtype.min)
-            merged = tf.tensor_scatter_nd_max(merged, tf.stack([rows + tf.zeros_like(place), place], -1), features)
+                merged = tf.fill(
+                    [tf.shape(boxes)[0], tf.shape(boxes)[1], features.shape[-1]], features.dtype.min
+                )
+            merged = tf.tensor_scatter_nd_max(
+                merged, tf.stack([rows + tf.zeros_like(place), place], -1), features
+            )
         return head.decode(*head.outputs(merged), boxes, image_size)
 
     def _lower_scale(self, boxes):
         """Index [B, N] of the smaller of the two adjacent scales of each box [B, N, 4]."""
-        sides = tf.sqrt(tf.maximum(box_ops.area(boxes), 1e-6))[..., None] * tf.constant(self.scales) / self.scales[-1]
+        sides = (
+            tf.sqrt(tf.maximum(box_ops.area(boxes), 1e-6))[..., None]
+            * tf.constant(self.scales)
+            / self.scales[-1]
+        )
         distances = tf.abs(tf.math.log(sides / self.roi_side))  # [B, N, S]
         return tf.argmin(distances[..., :-1] + distances[..., 1:], -1, output_type=tf.int32)
 
 
 class MergedViews(_Combination):
-    """The candidates of all scales, and of the mirrored picture, go through NMS together."""
+    """The candidates of all scales, and of the mirrored image, go through NMS together."""
 
     def __init__(self, detector, scales, flip, pad_multiple):
         """`detector` is any here or a TwoStageDetector; the rest as in TestConfig and DataConfig."""
@@ -83,6 +103,7 @@ class MergedViews(_Combination):
 
     def candidates(self, image, image_size, proposals=None):
         """As of TwoStageDetector, with those of all views."""
+
         def mirrored(boxes):
             return box_ops.mirror(boxes, image_size[:, 1, None])
 
@@ -90,8 +111,14 @@ class MergedViews(_Combination):
         for flipped in (False, True) if self.flip else (False,):
             view = _mirrored(image, image_size) if flipped else image
             for scale in self.scales:
-                scaled, size, factor = _rescaled(view, image_size, scale / max(self.scales), self.pad_multiple)
-                given = None if proposals is None else (mirrored(proposals) if flipped else proposals) * factor
+                scaled, size, factor = _rescaled(
+                    view, image_size, scale / max(self.scales), self.pad_multiple
+                )
+                given = (
+                    None
+                    if proposals is None
+                    else (mirrored(proposals) if flipped else proposals) * factor
+                )
                 found = self.detector.candidates(scaled, size, given)
                 boxes = found.boxes / factor
                 views.append(found._replace(boxes=mirrored(boxes) if flipped else boxes))
@@ -102,28 +129,38 @@ class Ensemble(_Combination):
     """Several models: their proposals are united, and each box gets the mean of their scores and boxes."""
 
     def __init__(self, detectors):
-        """`detectors` are TwoStageDetectors or Maxouts of the same classes that take the same pictures; the first one's NMS counts."""
+        """`detectors` are TwoStageDetectors or Maxouts of the same classes that take the same images; the first one's NMS counts."""
         super().__init__(detectors[0], len(detectors))
         self.detectors = detectors
 
     def named_variables(self):
         """{number of the model / name: variable}."""
-        return {f"{i}/{name}": variable for i, detector in enumerate(self.detectors)
-                for name, variable in detector.named_variables().items()}
+        return {
+            f"{i}/{name}": variable
+            for i, detector in enumerate(self.detectors)
+            for name, variable in detector.named_variables().items()
+        }
 
     def regions(self, image, image_size, proposals=None):
         """As of TwoStageDetector, with the proposals of all models."""
-        prepared, found = zip(*(detector.regions(image, image_size, proposals) for detector in self.detectors))
+        prepared, found = zip(
+            *(detector.regions(image, image_size, proposals) for detector in self.detectors)
+        )
         return prepared, tf.concat(found, 1) if proposals is None else proposals
 
     def localise(self, prepared, boxes, image_size):
         """As of TwoStageDetector."""
-        found = [detector.localise(own, boxes, image_size) for detector, own in zip(self.detectors, prepared)]
-        return tuple(sum(values) / len(found) for values in zip(*found))  # one box for all classes spreads to those of the others
+        found = [
+            detector.localise(own, boxes, image_size)
+            for detector, own in zip(self.detectors, prepared)
+        ]
+        return tuple(
+            sum(values) / len(found) for values in zip(*found)
+        )  # one box for all classes spreads to those of the others
 
 
 def for_testing(models, config):
-    """(detector, DataConfig of the pictures it takes) of TwoStageDetectors, several being an ensemble, as config.test asks."""
+    """(detector, DataConfig of the images it takes) of TwoStageDetectors, several being an ensemble, as config.test asks."""
     test, multiple = config.test, 1 if config.data.resize == "stretch" else config.data.pad_multiple
     scales = test.scales
     if test.merge == "maxout" and len(scales) > 1:
@@ -135,26 +172,31 @@ def for_testing(models, config):
 
 
 def _at_scale(data_config, scale):
-    """The DataConfig that prepares pictures for testing at `scale` times their usual size."""
+    """The DataConfig that prepares images for testing at `scale` times their usual size."""
     if scale == 1:
         return data_config
-    return dataclasses.replace(data_config, test_short_side=round(evaluation_short_side(data_config) * scale),
-                               long_side=round(data_config.long_side * scale),
-                               stretch_size=[round(side * scale) for side in data_config.stretch_size])
+    return dataclasses.replace(
+        data_config,
+        test_short_side=round(evaluation_short_side(data_config) * scale),
+        long_side=round(data_config.long_side * scale),
+        stretch_size=[round(side * scale) for side in data_config.stretch_size],
+    )
 
 
 def _rescaled(image, image_size, share, pad_multiple):
-    """(pictures [B, h, w, 3], valid sizes [B, 2], their px per px of the given ones [4]) of pictures shrunk to a share of their size."""
+    """(images [B, h, w, 3], valid sizes [B, 2], their px per px of the given ones [4]) of images shrunk to a share of their size."""
     if share == 1:
         return image, image_size, tf.ones([4])
     canvas = tf.shape(image)[1:3]
     size = tf.maximum(tf.cast(tf.round(tf.cast(canvas, tf.float32) * share), tf.int32), 1)
     factor = tf.cast(size, tf.float32) / tf.cast(canvas, tf.float32)
     bottom, right = tf.unstack(-size % pad_multiple)
-    scaled = tf.pad(tf.image.resize(image, size, antialias=True), [[0, 0], [0, bottom], [0, right], [0, 0]])
+    scaled = tf.pad(
+        tf.image.resize(image, size, antialias=True), [[0, 0], [0, bottom], [0, right], [0, 0]]
+    )
     return scaled, image_size * factor, tf.tile(factor, [2])
 
 
 def _mirrored(image, image_size):
-    """The pictures [B, H, W, 3] mirrored left-right within their valid sizes [B, 2]."""
+    """The images [B, H, W, 3] mirrored left-right within their valid sizes [B, 2]."""
     return tf.reverse_sequence(image, tf.cast(image_size[:, 1], tf.int32), seq_axis=2, batch_axis=0)

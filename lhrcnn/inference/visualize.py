@@ -1,4 +1,5 @@
-"""Drawing boxes on pictures, and pictures beside each other."""
+"""Drawing boxes on images, and images beside each other."""
+
 import functools
 import pathlib
 import zlib
@@ -6,91 +7,159 @@ import zlib
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-_PALETTE = ["#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45", "#ffe119", "#469990",
-            "#b07a3a", "#dcbeff", "#c83737", "#aaffc3", "#a0a000", "#ffd8b1", "#7a7af0", "#fabed4"]
+_PALETTE = [
+    "#e6194b",
+    "#3cb44b",
+    "#4363d8",
+    "#f58231",
+    "#911eb4",
+    "#42d4f4",
+    "#f032e6",
+    "#bfef45",
+    "#ffe119",
+    "#469990",
+    "#b07a3a",
+    "#dcbeff",
+    "#c83737",
+    "#aaffc3",
+    "#a0a000",
+    "#ffd8b1",
+    "#7a7af0",
+    "#fabed4",
+]
 _BACKGROUND, _TRUTH = "#202020", "#ffffff"
 
 
 def draw_detections(image, boxes, labels, scores=None, truth=None, class_names=None, min_side=360):
-    """The picture with its boxes and their labels drawn on it, as a PIL image.
+    """The image with its boxes and their labels drawn on it, as a PIL image.
 
     image: PIL or uint8 [H, W, 3] or [H, W]; boxes [D, 4] (ymin, xmin, ymax, xmax) px, which may stick out; labels: D class
     names; scores [D] in 0...1 or None; truth [T, 4] boxes to draw dashed and white. Colours follow the place in `class_names`,
-    or the name itself without them. A picture whose short side is below `min_side` px is enlarged, so that labels stay legible."""
-    picture, factor = _enlarged(_as_rgb(image), min_side)
+    or the name itself without them. An image whose short side is below `min_side` px is enlarged, so that labels stay legible."""
+    canvas, factor = _enlarged(_as_rgb(image), min_side)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) * factor
     if len(labels) != len(boxes) or (scores is not None and len(scores) != len(boxes)):
         number = "no" if scores is None else len(scores)
-        raise ValueError(f"draw_detections: found {len(boxes)} boxes, {len(labels)} labels and {number} scores; give one each a box")
-    short_side = min(picture.size)
+        raise ValueError(
+            f"draw_detections: found {len(boxes)} boxes, {len(labels)} labels and {number} scores; give one each a box"
+        )
+    short_side = min(canvas.size)
     line = max(2, round(short_side / 180))
     font = _font(max(11, round(short_side / 32)))
-    draw = ImageDraw.Draw(picture)
-    order = range(len(boxes)) if scores is None else np.argsort(-np.asarray(scores, np.float64), kind="stable")
-    drawn = [k for k in order if _visible(boxes[k], picture)]
+    draw = ImageDraw.Draw(canvas)
+    order = (
+        range(len(boxes))
+        if scores is None
+        else np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    )
+    drawn = [k for k in order if _visible(boxes[k], canvas)]
     for k in reversed(drawn):
-        draw.rectangle(_corners(boxes[k], picture, line), outline=_color(labels[k], class_names), width=line)
+        draw.rectangle(
+            _corners(boxes[k], canvas, line), outline=_color(labels[k], class_names), width=line
+        )
     for box in np.asarray([] if truth is None else truth, np.float64).reshape(-1, 4) * factor:
-        if _visible(box, picture):
-            _dashed(draw, _corners(box, picture, line), line)
+        if _visible(box, canvas):
+            _dashed(draw, _corners(box, canvas, line), line)
     placed = []
     for k in drawn:
         text = str(labels[k]) if scores is None else f"{labels[k]} {scores[k]:.2f}"
-        place = _label_place(draw, text, font, boxes[k], picture, line, [earlier for earlier, _, _ in placed])
+        place = _label_place(
+            draw, text, font, boxes[k], canvas, line, [earlier for earlier, _, _ in placed]
+        )
         placed.append((place, text, _color(labels[k], class_names)))
     for place, text, color in reversed(placed):
         draw.rectangle(place, fill=color)
-        draw.text((place[0] + line, (place[1] + place[3]) / 2), text, fill=_text_color(color), font=font, anchor="lm")
-    return picture
+        draw.text(
+            (place[0] + line, (place[1] + place[3]) / 2),
+            text,
+            fill=_text_color(color),
+            font=font,
+            anchor="lm",
+        )
+    return canvas
 
 
 def contact_sheet(images, columns, captions=None, tile=360, gap=6):
-    """The pictures (PIL or uint8 arrays) as one PIL image of `columns` columns, each fitted into `tile` x `tile` px.
+    """The images (PIL or uint8 arrays) as one PIL image of `columns` columns, each fitted into `tile` x `tile` px.
 
-    `captions`, one a picture where given, stand below. Raises ValueError without pictures."""
+    `captions`, one per image where given, stand below. Raises ValueError without images."""
     if not images:
-        raise ValueError("contact_sheet: found no pictures; give at least one")
+        raise ValueError("contact_sheet: found no images; give at least one")
     columns, below = min(columns, len(images)), 22 if captions else 0
-    pictures = [_fitted(_as_rgb(image), tile) for image in images]
-    rows = [range(start, min(start + columns, len(pictures))) for start in range(0, len(pictures), columns)]
-    heights = [max(pictures[k].height for k in row) for row in rows]
-    sheet = Image.new("RGB", (columns * (tile + gap) + gap, sum(heights) + len(rows) * (below + gap) + gap), _BACKGROUND)
+    tiles = [_fitted(_as_rgb(image), tile) for image in images]
+    rows = [
+        range(start, min(start + columns, len(tiles))) for start in range(0, len(tiles), columns)
+    ]
+    heights = [max(tiles[k].height for k in row) for row in rows]
+    sheet = Image.new(
+        "RGB",
+        (columns * (tile + gap) + gap, sum(heights) + len(rows) * (below + gap) + gap),
+        _BACKGROUND,
+    )
     draw, font, top = ImageDraw.Draw(sheet), _font(15), gap
     for row, height in zip(rows, heights):
         for column, k in enumerate(row):
             left = gap + column * (tile + gap)
-            sheet.paste(pictures[k], (left + (tile - pictures[k].width) // 2, top + (height - pictures[k].height) // 2))
+            sheet.paste(
+                tiles[k],
+                (left + (tile - tiles[k].width) // 2, top + (height - tiles[k].height) // 2),
+            )
             if captions:
                 text = _shortened(draw, str(captions[k]), font, tile)
-                draw.text((left + tile // 2, top + height + below // 2), text, fill="#e0e0e0", font=font, anchor="mm")
+                draw.text(
+                    (left + tile // 2, top + height + below // 2),
+                    text,
+                    fill="#e0e0e0",
+                    font=font,
+                    anchor="mm",
+                )
         top += height + below + gap
     return sheet
 
 
-def _fitted(picture, tile):
-    factor = tile / max(picture.size)
-    return picture.resize([max(1, round(side * factor)) for side in picture.size], Image.Resampling.LANCZOS)
+def _fitted(image, tile):
+    factor = tile / max(image.size)
+    return image.resize(
+        [max(1, round(side * factor)) for side in image.size], Image.Resampling.LANCZOS
+    )
 
 
 def _as_rgb(image):
-    """A copy of the picture as a PIL RGB image."""
-    return (image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image, np.uint8))).convert("RGB").copy()
+    """A copy of the image as a PIL RGB image."""
+    return (
+        (image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image, np.uint8)))
+        .convert("RGB")
+        .copy()
+    )
 
 
-def _enlarged(picture, min_side):
-    factor = max(1.0, min_side / min(picture.size))
-    factor = min(factor, max(1.0, 4 * min_side / max(picture.size)))  # a strip of a few px would become huge
-    return (picture.resize([round(side * factor) for side in picture.size], Image.Resampling.BICUBIC) if factor > 1 else picture), factor
+def _enlarged(image, min_side):
+    factor = max(1.0, min_side / min(image.size))
+    factor = min(
+        factor, max(1.0, 4 * min_side / max(image.size))
+    )  # a strip of a few px would become huge
+    return (
+        image.resize([round(side * factor) for side in image.size], Image.Resampling.BICUBIC)
+        if factor > 1
+        else image
+    ), factor
 
 
-def _visible(box, picture):
+def _visible(box, image):
     start, stop = box[:2], box[2:]
-    return bool(np.isfinite(box).all() and (stop > start).all() and (stop > 0).all() and (start < [picture.height, picture.width]).all())
+    return bool(
+        np.isfinite(box).all()
+        and (stop > start).all()
+        and (stop > 0).all()
+        and (start < [image.height, image.width]).all()
+    )
 
 
-def _corners(box, picture, line):
-    """[left, top, right, bottom] px, inclusive; sides outside the picture lie just out of sight."""
-    ymin, xmin, ymax, xmax = np.round(np.clip(box, -line - 1, [picture.height + line + 1, picture.width + line + 1] * 2)).tolist()
+def _corners(box, image, line):
+    """[left, top, right, bottom] px, inclusive; sides outside the image lie just out of sight."""
+    ymin, xmin, ymax, xmax = np.round(
+        np.clip(box, -line - 1, [image.height + line + 1, image.width + line + 1] * 2)
+    ).tolist()
     return [xmin, ymin, max(xmin, xmax - 1), max(ymin, ymax - 1)]
 
 
@@ -98,37 +167,64 @@ def _dashed(draw, corners, line):
     """A thin white dashed rectangle with a dark line under it, so that it shows on any background."""
     left, top, right, bottom = corners
     width, dash = max(1, line // 2), 4 * line
-    for x0, y0, x1, y1 in ((left, top, right, top), (left, bottom, right, bottom), (left, top, left, bottom), (right, top, right, bottom)):
+    for x0, y0, x1, y1 in (
+        (left, top, right, top),
+        (left, bottom, right, bottom),
+        (left, top, left, bottom),
+        (right, top, right, bottom),
+    ):
         draw.line([x0, y0, x1, y1], fill=_BACKGROUND, width=width)
         length = max(x1 - x0, y1 - y0)
         for start in np.arange(0, length, 2 * dash):
             a, b = (min(1.0, distance / length) for distance in (start, start + dash))
-            draw.line([x0 + (x1 - x0) * a, y0 + (y1 - y0) * a, x0 + (x1 - x0) * b, y0 + (y1 - y0) * b], fill=_TRUTH, width=width)
+            draw.line(
+                [x0 + (x1 - x0) * a, y0 + (y1 - y0) * a, x0 + (x1 - x0) * b, y0 + (y1 - y0) * b],
+                fill=_TRUTH,
+                width=width,
+            )
 
 
-def _label_place(draw, text, font, box, picture, line, taken):
+def _label_place(draw, text, font, box, image, line, taken):
     """[left, top, right, bottom] of a label: above its box, else inside, below or beside it, where no earlier label stands."""
     ascent, descent = font.getmetrics()
     width, height = round(draw.textlength(text, font=font)) + 2 * line, ascent + descent
-    ymin, xmin, ymax, xmax = np.clip(box, 0, [picture.height, picture.width] * 2)
-    choices = [(xmin, ymin - height), (xmin, ymin), (xmin, ymax), (xmin, ymax - height), (xmax - width, ymin - height),
-               (xmax - width, ymax), (xmax, ymin)]
+    ymin, xmin, ymax, xmax = np.clip(box, 0, [image.height, image.width] * 2)
+    choices = [
+        (xmin, ymin - height),
+        (xmin, ymin),
+        (xmin, ymax),
+        (xmin, ymax - height),
+        (xmax - width, ymin - height),
+        (xmax - width, ymax),
+        (xmax, ymin),
+    ]
     places = []
     for left, top in choices:
-        left = round(min(max(left, 0), max(0, picture.width - width)))
-        if 0 <= top <= picture.height - height:
+        left = round(min(max(left, 0), max(0, image.width - width)))
+        if 0 <= top <= image.height - height:
             places.append([left, round(top), left + width - 1, round(top) + height - 1])
-    top = round(min(max(ymin, 0), max(0, picture.height - height)))
+    top = round(min(max(ymin, 0), max(0, image.height - height)))
     places.append([left, top, left + width - 1, top + height - 1])
-    return next((place for place in places if not any(_overlap(place, other) for other in taken)), places[0])
+    return next(
+        (place for place in places if not any(_overlap(place, other) for other in taken)), places[0]
+    )
 
 
 def _overlap(first, second):
-    return first[0] <= second[2] and second[0] <= first[2] and first[1] <= second[3] and second[1] <= first[3]
+    return (
+        first[0] <= second[2]
+        and second[0] <= first[2]
+        and first[1] <= second[3]
+        and second[1] <= first[3]
+    )
 
 
 def _color(label, class_names):
-    index = list(class_names).index(label) if class_names is not None and label in class_names else zlib.crc32(str(label).encode())
+    index = (
+        list(class_names).index(label)
+        if class_names is not None and label in class_names
+        else zlib.crc32(str(label).encode())
+    )
     return _PALETTE[index % len(_PALETTE)]
 
 
@@ -143,8 +239,10 @@ def _shortened(draw, text, font, width):
     return text
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _font(size):
     import matplotlib  # its DejaVu Sans knows more letters than Pillow's own font
 
-    return ImageFont.truetype(str(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
+    return ImageFont.truetype(
+        str(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size
+    )

@@ -1,4 +1,5 @@
 """LocNet's search over pairs of cells: a compiled op and a twin made of stock TensorFlow ops."""
+
 import math
 
 import tensorflow as tf
@@ -28,7 +29,9 @@ def best_pair(terms, limit, *, inside, borders, implementation="auto"):
     ops = compiled_ops(implementation, "best pair")
     if ops:
         return ops.lhrcnn_best_pair(terms, limit=limit, inside=inside, borders=borders)
-    terms = tf.transpose(tf.clip_by_value(terms, -limit, limit), [1, 2, 0])  # cells before boxes: steps over them are contiguous
+    terms = tf.transpose(
+        tf.clip_by_value(terms, -limit, limit), [1, 2, 0]
+    )  # cells before boxes: steps over them are contiguous
     rows = [tf.unstack(row) for row in tf.unstack(terms if inside else tf.sigmoid(terms))]
     zero = [0.0] * len(rows[0])
     first, last = rows[-2:] if borders else (zero, zero)
@@ -40,7 +43,9 @@ def best_pair(terms, limit, *, inside, borders, implementation="auto"):
         total = start + sum_inside + last[cell] if inside else start * last[cell]
         better = total > score
         score, first_cell, last_cell = (
-            tf.where(better, new, old) for new, old in ((total, score), (start_cell, first_cell), (cell, last_cell)))
+            tf.where(better, new, old)
+            for new, old in ((total, score), (start_cell, first_cell), (cell, last_cell))
+        )
         better = new_start > start
         start, start_cell = tf.where(better, new_start, start), tf.where(better, cell, start_cell)
     cells = tf.cast(tf.stack([first_cell, last_cell], -1), tf.float32)

@@ -1,4 +1,5 @@
 """The library of compiled ops of this process: built where it must be, loaded once."""
+
 from __future__ import annotations
 
 import ctypes
@@ -9,11 +10,12 @@ from typing import Any, NamedTuple, Optional
 
 import tensorflow as tf
 
-from lhrcnn.ops import build
+from lhrcnn.ops import compiling
 
 
 class Library(NamedTuple):
     """The compiled ops: a module of functions, None where they cannot be had, and a sentence about it."""
+
     module: Optional[Any]
     status: str
 
@@ -48,8 +50,14 @@ def custom_op_status() -> str:
 def compiled_ops(implementation, name):
     """The compiled ops for this implementation, None for stock ops; RuntimeError where "custom" cannot be had."""
     if implementation not in ("auto", "custom", "tf"):
-        raise ValueError(f"implementation is {implementation!r}; it must be 'auto', 'custom' or 'tf'.")
-    if implementation == "tf" or implementation == "auto" and tf.config.list_physical_devices("GPU"):
+        raise ValueError(
+            f"implementation is {implementation!r}; it must be 'auto', 'custom' or 'tf'."
+        )
+    if (
+        implementation == "tf"
+        or implementation == "auto"
+        and tf.config.list_physical_devices("GPU")
+    ):
         return None  # the compiled ops have no kernels for GPUs
     compiled = library()
     if implementation == "custom" and compiled.module is None:
@@ -58,19 +66,23 @@ def compiled_ops(implementation, name):
 
 
 def _load() -> Library:
-    if build.custom_op_disabled():
+    if compiling.custom_op_disabled():
         return Library(None, "Disabled by LHRCNN_NO_CUSTOM_OP.")
     try:
-        path = str(build.build_op())
+        path = str(compiling.build_op())
         module = tf.load_op_library(path)
         problem = _gpu_problem(path)
-    except (build.OpBuildError, tf.errors.OpError, OSError) as error:
+    except (compiling.OpBuildError, tf.errors.OpError, OSError) as error:
         problem = str(error)
     if problem:
-        warnings.warn(f"{problem} PS-RoIAlign uses stock TensorFlow ops instead: same results, "
-                      "slower. LHRCNN_NO_CUSTOM_OP=1 silences this.", RuntimeWarning, stacklevel=4)
+        warnings.warn(
+            f"{problem} PS-RoIAlign uses stock TensorFlow ops instead: same results, "
+            "slower. LHRCNN_NO_CUSTOM_OP=1 silences this.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
         return Library(None, problem)
-    return Library(module, f"{path} ({build.read_stamp(path)})")
+    return Library(module, f"{path} ({compiling.read_stamp(path)})")
 
 
 def _gpu_problem(path: str) -> Optional[str]:
@@ -79,11 +91,15 @@ def _gpu_problem(path: str) -> Optional[str]:
         return None
     probe = getattr(ctypes.CDLL(path), "LhrcnnPsRoiAlignProbe", None)
     if probe is None:
-        return ("The compiled op has no CUDA kernels and this machine has a GPU: install nvcc "
-                "(the CUDA toolkit), or set LHRCNN_CUDA=0 to pool on the CPU.")
+        return (
+            "The compiled op has no CUDA kernels and this machine has a GPU: install nvcc "
+            "(the CUDA toolkit), or set LHRCNN_CUDA=0 to pool on the CPU."
+        )
     error = probe()
     if error:
-        return (f"The CUDA kernels of the compiled op do not run here (cudaError {error}): is the "
-                "driver older than nvcc? Update the driver, or build with an older nvcc "
-                "(CUDA_HOME).")
+        return (
+            f"The CUDA kernels of the compiled op do not run here (cudaError {error}): is the "
+            "driver older than nvcc? Update the driver, or build with an older nvcc "
+            "(CUDA_HOME)."
+        )
     return None

@@ -9,7 +9,11 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.ops.compiled import custom_op_available, custom_op_status, library  # noqa: F401  the first two for users of the op
+from lhrcnn.ops.compiled import (  # noqa: F401  the first two for users of the op
+    custom_op_available,
+    custom_op_status,
+    library,
+)
 
 _POOLS = ("avg", "max")
 _CHANNEL_ORDERS = ("bin_major", "channel_major")
@@ -18,8 +22,18 @@ _DTYPES = (tf.float32, tf.float64, tf.float16, tf.bfloat16)
 _MAX_GROUP_SIZE, _MAX_SAMPLING_RATIO = 32, 16
 
 
-def ps_roi_align(features, boxes, *, group_size, spatial_scale, sampling_ratio=2, pool="avg",
-                 aligned=False, channel_order="bin_major", implementation="auto"):
+def ps_roi_align(
+    features,
+    boxes,
+    *,
+    group_size,
+    spatial_scale,
+    sampling_ratio=2,
+    pool="avg",
+    aligned=False,
+    channel_order="bin_major",
+    implementation="auto",
+):
     """Pools every box into G·G bins, each from its own C channels of the feature map.
 
     A bin takes S·S samples, at (i + 0.5) / S of its height and width, by bilinear
@@ -53,11 +67,17 @@ def ps_roi_align(features, boxes, *, group_size, spatial_scale, sampling_ratio=2
     Light-Head R-CNN (Li et al. 2017), which takes the maximum of 2·2 samples.
     """
     if implementation not in ("auto", "custom", "tf"):
-        raise ValueError(f"implementation is {implementation!r}; "
-                         "it must be 'auto', 'custom' or 'tf'.")
-    attributes = dict(group_size=group_size, spatial_scale=spatial_scale,
-                      sampling_ratio=sampling_ratio, pool=pool, aligned=aligned,
-                      channel_order=channel_order)
+        raise ValueError(
+            f"implementation is {implementation!r}; it must be 'auto', 'custom' or 'tf'."
+        )
+    attributes = dict(
+        group_size=group_size,
+        spatial_scale=spatial_scale,
+        sampling_ratio=sampling_ratio,
+        pool=pool,
+        aligned=aligned,
+        channel_order=channel_order,
+    )
     compiled = None if implementation == "tf" else library()
     if implementation == "custom" and compiled.module is None:
         raise RuntimeError(f"The compiled PS-RoIAlign op is not available: {compiled.status}")
@@ -67,18 +87,29 @@ def ps_roi_align(features, boxes, *, group_size, spatial_scale, sampling_ratio=2
     return compiled.module.lhrcnn_ps_roi_align(features, boxes, **attributes).pooled
 
 
-def ps_roi_align_tf(features, boxes, *, group_size, spatial_scale, sampling_ratio=2, pool="avg",
-                    aligned=False, channel_order="bin_major"):
+def ps_roi_align_tf(
+    features,
+    boxes,
+    *,
+    group_size,
+    spatial_scale,
+    sampling_ratio=2,
+    pool="avg",
+    aligned=False,
+    channel_order="bin_major",
+):
     """`ps_roi_align` in stock TensorFlow ops: same arguments, shapes, results and errors."""
-    features, boxes = _checked(features, boxes, group_size, spatial_scale, sampling_ratio, pool,
-                               aligned, channel_order)
+    features, boxes = _checked(
+        features, boxes, group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order
+    )
     dtype, static_shape = features.dtype, features.shape
     work = tf.float64 if dtype == tf.float64 else tf.float32
     shape = tf.shape(features, out_type=tf.int64)
     bins = group_size**2
     channels = shape[3] // bins
-    index, weights = _taps(tf.stop_gradient(boxes), shape, work, group_size, spatial_scale,
-                           sampling_ratio, aligned)
+    index, weights = _taps(
+        tf.stop_gradient(boxes), shape, work, group_size, spatial_scale, sampling_ratio, aligned
+    )
     # One table row per pixel and bin, so that a bin gathers its C channels, not all G·G·C.
     if channel_order == "channel_major":
         features = tf.reshape(features, [shape[0], shape[1], shape[2], channels, bins])
@@ -92,8 +123,15 @@ def ps_roi_align_tf(features, boxes, *, group_size, spatial_scale, sampling_rati
         sizes = tf.shape(weights, out_type=tf.int64)
         sizes = tf.concat([sizes[:4], [sampling_ratio**2, 4, channels]], axis=0)
         pooled = _first_maximum(tf.reduce_sum(tf.reshape(values, sizes), axis=5))
-    pooled.set_shape([_known(boxes.shape[0], static_shape[0]), boxes.shape[1], group_size,
-                      group_size, None if static_shape[3] is None else static_shape[3] // bins])
+    pooled.set_shape(
+        [
+            _known(boxes.shape[0], static_shape[0]),
+            boxes.shape[1],
+            group_size,
+            group_size,
+            None if static_shape[3] is None else static_shape[3] // bins,
+        ]
+    )
     return tf.cast(pooled, dtype)
 
 
@@ -101,48 +139,76 @@ def ps_roi_align_tf(features, boxes, *, group_size, spatial_scale, sampling_rati
 @tf.RegisterGradient("LhrcnnPsRoiAlign")
 def _gradient(op, gradient, _):
     features, boxes = op.inputs
-    attributes = {name: op.get_attr(name)
-                  for name in ("group_size", "spatial_scale", "sampling_ratio", "pool", "aligned",
-                               "channel_order")}
+    attributes = {
+        name: op.get_attr(name)
+        for name in (
+            "group_size",
+            "spatial_scale",
+            "sampling_ratio",
+            "pool",
+            "aligned",
+            "channel_order",
+        )
+    }
     return library().module.lhrcnn_ps_roi_align_grad(
-        gradient, boxes, tf.shape(features), op.outputs[1], **attributes), None
+        gradient, boxes, tf.shape(features), op.outputs[1], **attributes
+    ), None
 
 
-def _checked(features, boxes, group_size, spatial_scale, sampling_ratio, pool, aligned,
-             channel_order):
+def _checked(
+    features, boxes, group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order
+):
     """The two inputs as tensors, after everything that can be seen statically is checked."""
     features, boxes = tf.convert_to_tensor(features), tf.convert_to_tensor(boxes)
-    for name, value, allowed in (("pool", pool, _POOLS), ("aligned", aligned, (True, False)),
-                                 ("channel_order", channel_order, _CHANNEL_ORDERS)):
+    for name, value, allowed in (
+        ("pool", pool, _POOLS),
+        ("aligned", aligned, (True, False)),
+        ("channel_order", channel_order, _CHANNEL_ORDERS),
+    ):
         if value not in allowed:
             raise ValueError(f"{name} is {value!r}; it must be {' or '.join(map(repr, allowed))}.")
-    for name, value, most in (("group_size", group_size, _MAX_GROUP_SIZE),
-                              ("sampling_ratio", sampling_ratio, _MAX_SAMPLING_RATIO)):
+    for name, value, most in (
+        ("group_size", group_size, _MAX_GROUP_SIZE),
+        ("sampling_ratio", sampling_ratio, _MAX_SAMPLING_RATIO),
+    ):
         if not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
             raise ValueError(f"{name} is {value!r}; it must be an integer from 1 to {most}.")
     if not (np.isfinite(spatial_scale) and spatial_scale > 0):
-        raise ValueError(f"spatial_scale is {spatial_scale!r}; it must be finite and positive: "
-                         "map cells per pixel, such as 1/16.")
+        raise ValueError(
+            f"spatial_scale is {spatial_scale!r}; it must be finite and positive: "
+            "map cells per pixel, such as 1/16."
+        )
     if features.dtype not in _DTYPES:
-        raise ValueError(f"features are {features.dtype.name}; they must be "
-                         f"{', '.join(d.name for d in _DTYPES)}.")
+        raise ValueError(
+            f"features are {features.dtype.name}; they must be "
+            f"{', '.join(d.name for d in _DTYPES)}."
+        )
     if boxes.dtype != tf.float32:
-        raise ValueError(f"boxes are {boxes.dtype.name}; they must be float32, since 16 bits "
-                         "cannot hold a pixel coordinate. Cast them, or keep them out of autocast.")
+        raise ValueError(
+            f"boxes are {boxes.dtype.name}; they must be float32, since 16 bits "
+            "cannot hold a pixel coordinate. Cast them, or keep them out of autocast."
+        )
     if features.shape.rank not in (None, 4) or boxes.shape.rank not in (None, 3):
-        raise ValueError("features must be [B, H, W, G·G·C] and boxes [B, N, 4], got shapes "
-                         f"{features.shape} and {boxes.shape}.")
+        raise ValueError(
+            "features must be [B, H, W, G·G·C] and boxes [B, N, 4], got shapes "
+            f"{features.shape} and {boxes.shape}."
+        )
     features, boxes = tf.ensure_shape(features, [None] * 4), tf.ensure_shape(boxes, [None] * 3)
     if boxes.shape[2] not in (None, 4) or not features.shape[:1].is_compatible_with(
-            boxes.shape[:1]):
-        raise ValueError("boxes must be [B, N, 4] with the B of the features, got features "
-                         f"{features.shape} and boxes {boxes.shape}.")
+        boxes.shape[:1]
+    ):
+        raise ValueError(
+            "boxes must be [B, N, 4] with the B of the features, got features "
+            f"{features.shape} and boxes {boxes.shape}."
+        )
     if 0 in (features.shape[1], features.shape[2]):
         raise ValueError(f"features must have at least one pixel, got shape {features.shape}.")
     depth = features.shape[3]
     if depth is not None and (depth == 0 or depth % group_size**2):
-        raise ValueError(f"features have {depth} channels; group_size={group_size} needs G·G·C of "
-                         f"them, a multiple of {group_size**2}.")
+        raise ValueError(
+            f"features have {depth} channels; group_size={group_size} needs G·G·C of "
+            f"them, a multiple of {group_size**2}."
+        )
     return features, boxes
 
 
@@ -150,17 +216,39 @@ def _taps(boxes, shape, dtype, group, spatial_scale, samples, aligned):
     """Table rows (int64) and weights of all taps: [B, N, G, G, 4·S·S], four for each sample."""
     batch, height, width = shape[0], shape[1], shape[2]
     poolable = tf.reduce_all(tf.math.is_finite(boxes), axis=-1) & tf.reduce_all(
-        boxes[..., 2:] > boxes[..., :2], axis=-1)
+        boxes[..., 2:] > boxes[..., :2], axis=-1
+    )
     sample_row, sample_column, next_row, next_column = np.unravel_index(
-        np.arange(4 * samples**2), (samples, samples, 2, 2))
+        np.arange(4 * samples**2), (samples, samples, 2, 2)
+    )
     rows, row_weights = (
         tf.gather(taps, 2 * sample_row + next_row, axis=3)[:, :, :, None]
-        for taps in _axis_taps(boxes[..., 0], boxes[..., 2], poolable, height, dtype, group,
-                               spatial_scale, samples, aligned))
+        for taps in _axis_taps(
+            boxes[..., 0],
+            boxes[..., 2],
+            poolable,
+            height,
+            dtype,
+            group,
+            spatial_scale,
+            samples,
+            aligned,
+        )
+    )
     columns, column_weights = (
         tf.gather(taps, 2 * sample_column + next_column, axis=3)[:, :, None]
-        for taps in _axis_taps(boxes[..., 1], boxes[..., 3], poolable, width, dtype, group,
-                               spatial_scale, samples, aligned))
+        for taps in _axis_taps(
+            boxes[..., 1],
+            boxes[..., 3],
+            poolable,
+            width,
+            dtype,
+            group,
+            spatial_scale,
+            samples,
+            aligned,
+        )
+    )
     images = tf.reshape(tf.range(batch), [-1, 1, 1, 1, 1])
     bins = np.arange(group**2, dtype=np.int64).reshape(1, 1, group, group, 1)
     pixels = (images * height + rows) * width + columns

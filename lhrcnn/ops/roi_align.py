@@ -3,6 +3,7 @@
 Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n boxes of a chunk, h w the
 size of their crops, S samples along a side of a bin.
 """
+
 import numpy as np
 import tensorflow as tf
 
@@ -10,7 +11,9 @@ from lhrcnn.ops.compiled import compiled_ops, library
 from lhrcnn.ops.roi_pooling import checked, pool_in_chunks
 
 
-def roi_align(features, boxes, *, size, spatial_scale, sampling_ratio=0, aligned=True, implementation="auto"):
+def roi_align(
+    features, boxes, *, size, spatial_scale, sampling_ratio=0, aligned=True, implementation="auto"
+):
     """Pools every box into P·P bins, each the mean of bilinear samples: torchvision.ops.roi_align and mmcv's, NHWC.
 
     Samples up to one cell outside the map take the border's value, those further out count 0. A box with a coordinate
@@ -38,18 +41,35 @@ def roi_align(features, boxes, *, size, spatial_scale, sampling_ratio=0, aligned
     """
     features, boxes = checked(features, boxes, size, spatial_scale)
     if not isinstance(sampling_ratio, (int, np.integer)) or sampling_ratio < 0:
-        raise ValueError(f"sampling_ratio is {sampling_ratio!r}; it must be an integer of at least 0 (0: adaptive).")
+        raise ValueError(
+            f"sampling_ratio is {sampling_ratio!r}; it must be an integer of at least 0 (0: adaptive)."
+        )
     if aligned not in (True, False):
         raise ValueError(f"aligned is {aligned!r}; it must be True or False.")
     ops = compiled_ops(implementation, "RoIAlign")
     if ops:
-        return ops.lhrcnn_roi_align(features, boxes, size=size, spatial_scale=spatial_scale, sampling_ratio=sampling_ratio,
-                                    aligned=aligned)
+        return ops.lhrcnn_roi_align(
+            features,
+            boxes,
+            size=size,
+            spatial_scale=spatial_scale,
+            sampling_ratio=sampling_ratio,
+            aligned=aligned,
+        )
 
     def pool(crops, boxes, first, map_size):
         crop_size, channels = tf.shape(crops)[1:3], tf.shape(crops)[3]
-        rows, columns = (_weights(*_extents(tf.cast(boxes[:, axis::2], crops.dtype), spatial_scale, aligned), size, sampling_ratio,
-                                  first[:, axis], crop_size[axis], map_size[axis]) for axis in (0, 1))
+        rows, columns = (
+            _weights(
+                *_extents(tf.cast(boxes[:, axis::2], crops.dtype), spatial_scale, aligned),
+                size,
+                sampling_ratio,
+                first[:, axis],
+                crop_size[axis],
+                map_size[axis],
+            )
+            for axis in (0, 1)
+        )
         crops = tf.reshape(crops, [-1, crop_size[0], crop_size[1] * channels])
         crops = tf.reshape(tf.matmul(rows, crops), [-1, size, crop_size[1], channels])
         return tf.matmul(columns[:, None], crops)
@@ -57,9 +77,13 @@ def roi_align(features, boxes, *, size, spatial_scale, sampling_ratio=0, aligned
     def spans(boxes, map_size):
         real = tf.float64 if features.dtype == tf.float64 else tf.float32
         last = tf.cast(map_size - 1, real)
-        start, length = _extents(tf.reshape(tf.cast(boxes, real), [-1, 2, 2]), spatial_scale, aligned)
+        start, length = _extents(
+            tf.reshape(tf.cast(boxes, real), [-1, 2, 2]), spatial_scale, aligned
+        )
         first = tf.cast(tf.clip_by_value(tf.floor(start), 0, last), tf.int32)
-        return first, tf.cast(tf.clip_by_value(tf.floor(start + length) + 1, 0, last), tf.int32) - first + 1
+        return first, tf.cast(
+            tf.clip_by_value(tf.floor(start + length) + 1, 0, last), tf.int32
+        ) - first + 1
 
     return pool_in_chunks(features, boxes, size, spans, pool)
 
@@ -67,13 +91,17 @@ def roi_align(features, boxes, *, size, spatial_scale, sampling_ratio=0, aligned
 # Registering needs no library, and must precede the first gradient of a loaded model.
 @tf.RegisterGradient("LhrcnnRoiAlign")
 def _gradient(op, gradient):
-    attributes = {name: op.get_attr(name) for name in ("size", "spatial_scale", "sampling_ratio", "aligned")}
+    attributes = {
+        name: op.get_attr(name) for name in ("size", "spatial_scale", "sampling_ratio", "aligned")
+    }
     return library().module.lhrcnn_roi_align_grad(*op.inputs, gradient, **attributes), None
 
 
 def _extents(edges, spatial_scale, aligned):
     """Starts and lengths [n, ...] in cells, of start and end [n, 2, ...] in pixels."""
-    edges = tf.clip_by_value(edges * float(np.float32(spatial_scale)), -1e30, 1e30) - (0.5 if aligned else 0)
+    edges = tf.clip_by_value(edges * float(np.float32(spatial_scale)), -1e30, 1e30) - (
+        0.5 if aligned else 0
+    )
     start, end = tf.unstack(edges, axis=1)
     return start, end - start if aligned else tf.maximum(end - start, 1)
 
@@ -83,7 +111,11 @@ def _weights(start, length, size, sampling_ratio, first, num_cells, map_size):
     dtype = start.dtype
     # Optimisers replace a division by a constant with a product, which rounds otherwise; this one they leave alone.
     bin_size = tf.math.divide_no_nan(length, tf.constant(size, dtype))[:, None]
-    samples = tf.cast(sampling_ratio, dtype) * tf.ones_like(bin_size) if sampling_ratio else tf.math.ceil(bin_size)
+    samples = (
+        tf.cast(sampling_ratio, dtype) * tf.ones_like(bin_size)
+        if sampling_ratio
+        else tf.math.ceil(bin_size)
+    )
     # Adaptive samples lie more than half a cell apart: no more of them touch the map.
     most = sampling_ratio or tf.minimum(tf.reduce_max(samples), tf.cast(2 * map_size + 8, dtype))
     origin = start[:, None] + tf.range(size, dtype=dtype) * bin_size

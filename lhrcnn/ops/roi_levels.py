@@ -1,4 +1,5 @@
 """Boxes are pooled from the level of a feature pyramid that fits their size."""
+
 import tensorflow as tf
 
 from lhrcnn import boxes as box_ops
@@ -10,10 +11,10 @@ def pool_levels(op, maps, boxes, finest_scale):
     boxes [B, N, 4] px; one of side s goes to level floor(log2(s / finest_scale + 1e-6)) from 0, or the nearest there is (FPN,
     arXiv 1612.03144, eq. 1). The op gets the boxes of one level alone, and in a batch empty ones to make their numbers equal."""
     if len(maps) == 1:
-        (features, spatial_scale), = maps.values()
+        ((features, spatial_scale),) = maps.values()
         return op(features, boxes, spatial_scale)
     relative = tf.sqrt(box_ops.area(boxes)) / finest_scale + 1e-6
-    level = tf.add_n([tf.cast(relative >= 2.0 ** index, tf.int32) for index in range(1, len(maps))])
+    level = tf.add_n([tf.cast(relative >= 2.0**index, tf.int32) for index in range(1, len(maps))])
     shape = tf.shape(level)
     number = shape[0] * shape[1]
     positions = tf.reshape(tf.range(number), shape)
@@ -21,10 +22,13 @@ def pool_levels(op, maps, boxes, finest_scale):
     for index, (features, spatial_scale) in enumerate(maps.values()):
         mine = level == index
         order = tf.argsort(tf.cast(mine, tf.int32), direction="DESCENDING", stable=True)
-        order = order[:, :tf.reduce_max(tf.math.count_nonzero(mine, 1, dtype=tf.int32))]
+        order = order[:, : tf.reduce_max(tf.math.count_nonzero(mine, 1, dtype=tf.int32))]
         taken = tf.gather(mine, order, batch_dims=1)
         level_boxes = tf.where(taken[..., None], tf.gather(boxes, order, batch_dims=1), 0.0)
         pooled.append(op(features, level_boxes, spatial_scale))
         slots.append(tf.where(taken, tf.gather(positions, order, batch_dims=1), number))
     stitched = tf.dynamic_stitch(slots, pooled)[:number]
-    return tf.ensure_shape(tf.reshape(stitched, tf.concat([shape, tf.shape(stitched)[1:]], 0)), [*boxes.shape[:2], *pooled[0].shape[2:]])
+    return tf.ensure_shape(
+        tf.reshape(stitched, tf.concat([shape, tf.shape(stitched)[1:]], 0)),
+        [*boxes.shape[:2], *pooled[0].shape[2:]],
+    )

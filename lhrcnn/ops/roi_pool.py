@@ -3,6 +3,7 @@
 Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n boxes of a chunk, h w the
 size of their crops.
 """
+
 import numpy as np
 import tensorflow as tf
 
@@ -48,11 +49,20 @@ def roi_pool(features, boxes, *, size, spatial_scale, implementation="auto"):
         for axis in (1, 0):  # columns first: of equal maxima the one in the first row wins
             length = end[..., axis] - start[..., axis]
             most = tf.maximum(tf.reduce_max(length), 1)
-            cells = (start - first[:, None])[..., axis, None] + tf.minimum(tf.range(most), length[..., None] - 1)
+            cells = (start - first[:, None])[..., axis, None] + tf.minimum(
+                tf.range(most), length[..., None] - 1
+            )
             cells = tf.reshape(tf.clip_by_value(cells, 0, shape[axis + 1] - 1), [-1, size * most])
             crops = tf.gather(crops, cells, axis=axis + 1, batch_dims=1)
-            crops = _first_maximum(tf.reshape(crops, tf.concat([
-                tf.shape(crops)[:axis + 1], [size, most], tf.shape(crops)[axis + 2:]], 0)), axis + 2)
+            crops = _first_maximum(
+                tf.reshape(
+                    crops,
+                    tf.concat(
+                        [tf.shape(crops)[: axis + 1], [size, most], tf.shape(crops)[axis + 2 :]], 0
+                    ),
+                ),
+                axis + 2,
+            )
         exists = tf.cast(end > start, tf.bool)
         return tf.where((exists[:, :, None, 0] & exists[:, None, :, 1])[..., None], crops, 0)
 
@@ -68,21 +78,28 @@ def _gradient(op, gradient):
 
 def _bins(boxes, size, spatial_scale, map_size):
     """First cell and the one after the last [n, P, 2] int32 of the bins of boxes [n, 4], rows and columns."""
-    edges = tf.clip_by_value(boxes * np.float32(spatial_scale), -2.0**30, 2.0**30)
-    whole = tf.floor(tf.abs(edges))  # tf.round takes halves to the even neighbour, this away from zero
+    edges = tf.clip_by_value(boxes * np.float32(spatial_scale), -(2.0**30), 2.0**30)
+    whole = tf.floor(
+        tf.abs(edges)
+    )  # tf.round takes halves to the even neighbour, this away from zero
     whole = tf.sign(edges) * (whole + tf.cast(tf.abs(edges) - whole >= 0.5, tf.float32))
     first, last = whole[:, None, :2], whole[:, None, 2:]
     bin_size = tf.math.divide_no_nan(tf.maximum(last - first + 1, 1), tf.constant(size, tf.float32))
     number = tf.range(size, dtype=tf.float32)[:, None]
     # In float64, where the sum of a corner and an offset is exact.
-    start, end = (tf.cast(offset, tf.float64) + tf.cast(first, tf.float64)
-                  for offset in (tf.floor(number * bin_size), tf.math.ceil((number + 1) * bin_size)))
+    start, end = (
+        tf.cast(offset, tf.float64) + tf.cast(first, tf.float64)
+        for offset in (tf.floor(number * bin_size), tf.math.ceil((number + 1) * bin_size))
+    )
     limit = tf.cast(map_size, tf.float64)
-    return tf.cast(tf.clip_by_value(start, 0, limit), tf.int32), tf.cast(tf.clip_by_value(end, 0, limit), tf.int32)
+    return tf.cast(tf.clip_by_value(start, 0, limit), tf.int32), tf.cast(
+        tf.clip_by_value(end, 0, limit), tf.int32
+    )
 
 
 def _first_maximum(values, axis):
     """Maximum over an axis; reduce_max would share the gradient among equal values."""
+
     @tf.custom_gradient
     def maximum(values):
         largest = tf.reduce_max(values, axis, keepdims=True)
@@ -90,7 +107,9 @@ def _first_maximum(values, axis):
         def gradient(upstream):
             number = tf.range(tf.shape(values)[axis])
             number = tf.reshape(number, [-1] + [1] * (values.shape.rank - axis - 1))
-            winner = tf.reduce_min(tf.where(values == largest, number, tf.int32.max), axis, keepdims=True)
+            winner = tf.reduce_min(
+                tf.where(values == largest, number, tf.int32.max), axis, keepdims=True
+            )
             return tf.where(number == winner, tf.expand_dims(upstream, axis), 0)
 
         return tf.squeeze(largest, axis), gradient

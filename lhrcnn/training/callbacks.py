@@ -2,6 +2,7 @@
 
 The optimizer's `iterations` is the one count of steps; after a step it is that step's number counted from 1.
 """
+
 import datetime
 import os
 import signal
@@ -9,15 +10,14 @@ import threading
 import time
 
 import numpy as np
-import tensorflow as tf
 
+from lhrcnn.errors import TrainingError
+from lhrcnn.keras import keras
 
-NO_ANCHORS = ("no anchor of these steps is near an object, so the RPN learns nothing: compare model.rpn.anchor_scales (in anchor_unit) with "
-              "the sizes of the boxes; anchors more than model.rpn.border_px px outside the picture are left out, unless it is negative")
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says at which step, why, and what to do."""
+NO_ANCHORS = (
+    "no anchor of these steps is near an object, so the RPN learns nothing: compare model.rpn.anchor_scales (in anchor_unit) with "
+    "the sizes of the boxes; anchors more than model.rpn.border_px px outside the image are left out, unless it is negative"
+)
 
 
 class Interrupted(Exception):
@@ -29,11 +29,11 @@ def step_of(model):
     return int(model.optimizer.iterations.numpy())
 
 
-class FiniteLosses(tf.keras.callbacks.Callback):
-    """Raises TrainingError at the first loss that is not a finite number, naming the step, all terms and the pictures."""
+class FiniteLosses(keras.callbacks.Callback):
+    """Raises TrainingError at the first loss that is not a finite number, naming the step, all terms and the images."""
 
     def __init__(self, paths_of_step, store):
-        """`paths_of_step` maps a step counted from 0 to the picture files of its batch; `store` holds the last good checkpoint."""
+        """`paths_of_step` maps per step counted from 0 to the image files of its batch; `store` holds the last good checkpoint."""
         super().__init__()
         self.paths_of_step, self.store = paths_of_step, store
 
@@ -44,13 +44,14 @@ class FiniteLosses(tf.keras.callbacks.Callback):
         terms = ", ".join(f"{name} {value:.6g}" for name, value in logs.items())
         paths = "\n  ".join(self.paths_of_step(step - 1))
         raise TrainingError(
-            f"step {step}: a loss is not finite: {terms}\nThe pictures of this step:\n  {paths}\n"
+            f"step {step}: a loss is not finite: {terms}\nThe images of this step:\n  {paths}\n"
             f"Nothing was saved; the last good checkpoint is {last or 'none yet'}. Lower train.learning_rate, lengthen train.warmup_steps "
-            "or set train.clip_norm; if it is always the same pictures, look at their boxes")
+            "or set train.clip_norm; if it is always the same images, look at their boxes"
+        )
 
 
-class Progress(tf.keras.callbacks.Callback):
-    """A line and the log's scalars every `log_every` steps: mean losses, learning rate, pictures a second, waiting for data."""
+class Progress(keras.callbacks.Callback):
+    """A line and the log's scalars every `log_every` steps: mean losses, learning rate, images a second, waiting for data."""
 
     def __init__(self, log, clock, schedule, batch_size, log_every, steps_per_epoch, total_steps):
         """`log` is a RunLog, `clock` the DataClock that watches the input, `schedule` the learning rate by step."""
@@ -79,8 +80,14 @@ class Progress(tf.keras.callbacks.Callback):
         self.losses, self.times = [], []
 
     def _report(self, step):
-        values = {name: float(np.mean([losses[name] for losses in self.losses])) for name in self.losses[0]}
-        terms = "  ".join(f"{name} {value:.{1 if name.endswith('foreground') else 4}f}" for name, value in values.items())
+        values = {
+            name: float(np.mean([losses[name] for losses in self.losses]))
+            for name in self.losses[0]
+        }
+        terms = "  ".join(
+            f"{name} {value:.{1 if name.endswith('foreground') else 4}f}"
+            for name, value in values.items()
+        )
         values["learning_rate"] = float(self.schedule(step - 1))
         epoch, rate = step / self.steps_per_epoch, values["learning_rate"]
         line = f"epoch {epoch:.2f}  step {step}/{self.total_steps}  {terms}  lr {rate:.3g}"
@@ -88,15 +95,19 @@ class Progress(tf.keras.callbacks.Callback):
             elapsed, waited = np.sum(self.times, axis=0)
             speed = self.batch_size * len(self.times) / elapsed
             values.update(images_per_second=float(speed), data_wait=float(waited / elapsed))
-            remaining = datetime.timedelta(seconds=round((self.total_steps - step) * self.batch_size / speed))
-            line += f"  {speed:.1f} images/s  waiting for data {waited / elapsed:.0%}  ETA {remaining}"
+            remaining = datetime.timedelta(
+                seconds=round((self.total_steps - step) * self.batch_size / speed)
+            )
+            line += (
+                f"  {speed:.1f} images/s  waiting for data {waited / elapsed:.0%}  ETA {remaining}"
+            )
         self.log.scalars("train", step, epoch, values)
         print(line, flush=True)
         if values.get("rpn_foreground") == 0:
             print(NO_ANCHORS, flush=True)
 
 
-class PeriodicCheckpoint(tf.keras.callbacks.Callback):
+class PeriodicCheckpoint(keras.callbacks.Callback):
     """Calls `save()` every so many steps, for each of the numbers given."""
 
     def __init__(self, save, *every):
@@ -109,7 +120,7 @@ class PeriodicCheckpoint(tf.keras.callbacks.Callback):
             self.save()
 
 
-class StopOnSignal(tf.keras.callbacks.Callback):
+class StopOnSignal(keras.callbacks.Callback):
     """SIGTERM, or SIGINT (Ctrl-C), ends `fit` after the running step; a second SIGINT interrupts at once.
 
     A context manager: outside it, and in threads other than the main one, signals do what they did before."""
@@ -125,7 +136,10 @@ class StopOnSignal(tf.keras.callbacks.Callback):
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            self._former = {number: signal.signal(number, self._receive) for number in (signal.SIGTERM, signal.SIGINT)}
+            self._former = {
+                number: signal.signal(number, self._receive)
+                for number in (signal.SIGTERM, signal.SIGINT)
+            }
         return self
 
     def __exit__(self, *failure):
@@ -137,7 +151,9 @@ class StopOnSignal(tf.keras.callbacks.Callback):
             raise KeyboardInterrupt
         self.requested = True
         # Not print(), which may be what the signal interrupted.
-        os.write(1, f"\n{signal.Signals(number).name} received: finishing the step, then saving\n".encode())
+        os.write(
+            1,
+            f"\n{signal.Signals(number).name} received: finishing the step, then saving\n".encode(),
+        )
         if self.nothing_unsaved:
             raise Interrupted
-

@@ -1,4 +1,5 @@
 """An exponential moving average of the weights, for evaluation and export."""
+
 import contextlib
 
 import tensorflow as tf
@@ -47,5 +48,10 @@ class WeightAverage:
 
 def _shadow(name, variable):
     """Each replica keeps and updates a copy of its own, which saves synchronising: all see the same weights."""
-    return tf.Variable(tf.convert_to_tensor(variable), trainable=False, name=f"ema/{name}",
-                       synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+    return tf.Variable(
+        tf.convert_to_tensor(variable),
+        trainable=False,
+        name=f"ema/{name}",
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )

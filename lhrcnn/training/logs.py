@@ -1,4 +1,5 @@
 """What a run tells: metrics.jsonl, TensorBoard, and how long it waited for data."""
+
 import collections
 import datetime
 import json
@@ -16,14 +17,18 @@ from lhrcnn.files import replacing
 
 
 class RunLog:
-    """Scalars and pictures of a run, in RUN_DIR/metrics.jsonl (one JSON object a line) and RUN_DIR/tensorboard."""
+    """Scalars and images of a run, in RUN_DIR/metrics.jsonl (one JSON object per line) and RUN_DIR/tensorboard."""
 
     def __init__(self, run_dir, step, keep_validation=True):
         """Goes on after `step`: lines of later steps, which will be made again, are dropped; so is the validation of `step` itself
         unless `keep_validation`."""
         self.path = pathlib.Path(run_dir, "metrics.jsonl")
         kept = ("start", "train", "validation") if keep_validation else ("start", "train")
-        lines = [line for line in self._lines() if line["step"] < step or line["step"] == step and line["phase"] in kept]
+        lines = [
+            line
+            for line in self._lines()
+            if line["step"] < step or line["step"] == step and line["phase"] in kept
+        ]
         with replacing(self.path, "w") as file:
             file.writelines(map(_json, lines))
         self._writer = tf.summary.create_file_writer(str(pathlib.Path(run_dir, "tensorboard")))
@@ -41,16 +46,28 @@ class RunLog:
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         try:
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(_json({"step": step, "epoch": round(epoch, 4), "phase": phase, **values, "time": now}))
+                file.write(
+                    _json(
+                        {
+                            "step": step,
+                            "epoch": round(epoch, 4),
+                            "phase": phase,
+                            **values,
+                            "time": now,
+                        }
+                    )
+                )
         except OSError as error:
-            advice = f"{error.strerror} at step {step}; make room and resume from the last checkpoint"
+            advice = (
+                f"{error.strerror} at step {step}; make room and resume from the last checkpoint"
+            )
             raise OSError(error.errno, advice, str(self.path)) from error
 
-    def pictures(self, step, pictures):
+    def images(self, step, images):
         """Writes {name: PIL image} to TensorBoard."""
         with self._writer.as_default(step=step):
-            for name, picture in pictures.items():
-                tf.summary.image(name, np.asarray(picture)[None])
+            for name, image in images.items():
+                tf.summary.image(name, np.asarray(image)[None])
         self._writer.flush()
 
     def close(self):
@@ -87,6 +104,7 @@ class DataClock:
         def passed(batch):
             tf.numpy_function(stamp, [], tf.int64)
             return batch
+
         return dataset.map(passed)
 
     def waited(self, asked):
@@ -96,12 +114,23 @@ class DataClock:
 
 def environment(strategy):
     """Versions, devices and the number of processors, as a dict for the log."""
-    return {"lhrcnn": lhrcnn.__version__, "python": platform.python_version(), "tensorflow": tf.__version__,
-            "devices": [device.device_type + ":" + device.name.rsplit(":", 1)[-1] for device in tf.config.list_logical_devices()],
-            "replicas": strategy.num_replicas_in_sync, "processors": os.cpu_count()}
+    return {
+        "lhrcnn": lhrcnn.__version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "devices": [
+            device.device_type + ":" + device.name.rsplit(":", 1)[-1]
+            for device in tf.config.list_logical_devices()
+        ],
+        "replicas": strategy.num_replicas_in_sync,
+        "processors": os.cpu_count(),
+    }
 
 
 def _json(values):
     """One line; numbers that JSON does not know become null."""
-    plain = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()}
+    plain = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+    }
     return json.dumps(plain, ensure_ascii=False) + "\n"

@@ -1,6 +1,8 @@
 """Optimizers by name; the only module that imports tensorflow-addons, and only when an option asks for it."""
+
 import tensorflow as tf
 
+from lhrcnn.keras import keras
 from lhrcnn.training import schedules
 
 
@@ -9,9 +11,11 @@ def build_optimizer(train, steps_per_epoch, total_steps, variables, loss_scale=N
 
     `loss_scale` is where the dynamic loss scale of mixed_float16 starts; None: Keras's default.
     Raises ValueError naming the option when it cannot be had."""
-    optimizer = {"sgd": _sgd, "sgdw": _sgdw, "adamw": _adamw}[train.optimizer](train, steps_per_epoch, total_steps, variables)
+    optimizer = {"sgd": _sgd, "sgdw": _sgdw, "adamw": _adamw}[train.optimizer](
+        train, steps_per_epoch, total_steps, variables
+    )
     if train.precision == "mixed_float16":
-        optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=loss_scale)
+        optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=loss_scale)
         optimizer.build(variables)
     return optimizer
 
@@ -29,45 +33,63 @@ class _OnArrival:
             return super().update_step(gradient, variable)
 
 
-class _SGD(_OnArrival, tf.keras.optimizers.SGD):
+class _SGD(_OnArrival, keras.optimizers.SGD):
     pass
 
 
-class _AdamW(_OnArrival, tf.keras.optimizers.AdamW):
+class _AdamW(_OnArrival, keras.optimizers.AdamW):
     pass
 
 
 def _sgd(train, steps_per_epoch, total_steps, variables):
     optimizer = _SGD(
-        schedules.learning_rate(train, steps_per_epoch, total_steps), momentum=train.momentum, nesterov=train.nesterov,
-        global_clipnorm=train.clip_norm or None, jit_compile=False)  # compiled updates would retrace for each replica
+        schedules.learning_rate(train, steps_per_epoch, total_steps),
+        momentum=train.momentum,
+        nesterov=train.nesterov,
+        global_clipnorm=train.clip_norm or None,
+        jit_compile=False,
+    )  # compiled updates would retrace for each replica
     optimizer.build(variables)
     return optimizer
 
 
 def _adamw(train, steps_per_epoch, total_steps, variables):
-    """Adam (beta 0.9, 0.999) whose kernels shrink by learning rate times weight_decay a step (Loshchilov & Hutter 2019)."""
+    """Adam (beta 0.9, 0.999) whose kernels shrink by learning rate times weight_decay per step (Loshchilov & Hutter 2019)."""
     optimizer = _AdamW(
-        schedules.learning_rate(train, steps_per_epoch, total_steps), weight_decay=train.weight_decay,
-        global_clipnorm=train.clip_norm or None, jit_compile=False)
-    optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if "kernel" not in variable.name])
+        schedules.learning_rate(train, steps_per_epoch, total_steps),
+        weight_decay=train.weight_decay,
+        global_clipnorm=train.clip_norm or None,
+        jit_compile=False,
+    )
+    optimizer.exclude_from_weight_decay(
+        var_list=[variable for variable in variables if "kernel" not in variable.name]
+    )
     optimizer.build(variables)
     return optimizer
 
 
 def _sgdw(train, steps_per_epoch, total_steps, variables):
-    """SGD whose kernels shrink by learning rate times weight_decay a step, apart from the gradient (Loshchilov & Hutter 2019)."""
+    """SGD whose kernels shrink by learning rate times weight_decay per step, apart from the gradient (Loshchilov & Hutter 2019)."""
     if train.precision == "mixed_float16":
-        raise ValueError("'train.optimizer: sgdw' does not scale losses; use 'train.precision: mixed_bfloat16' with it, "
-                         "or 'train.optimizer: sgd'")
+        raise ValueError(
+            "'train.optimizer: sgdw' does not scale losses; use 'train.precision: mixed_bfloat16' with it, "
+            "or 'train.optimizer: sgd'"
+        )
     try:
         import tensorflow_addons as addons
     except ImportError as error:
-        raise ValueError("'train.optimizer: sgdw' needs tensorflow-addons, which exists for Python 3.9 to 3.11 with TensorFlow 2.15; "
-                         f"install it there, or use 'train.optimizer: sgd' ({error})") from error
+        raise ValueError(
+            "'train.optimizer: sgdw' needs tensorflow-addons, which exists for Python 3.9 to 3.11 with TensorFlow 2.15; "
+            f"install it there, or use 'train.optimizer: sgd' ({error})"
+        ) from error
     strategy = tf.distribute.get_strategy()
     # Under MirroredStrategy addons asks for each replica's copy of a variable whether it decays, so the copies have to be listed.
-    decayed = [copy for variable in variables if "kernel" in variable.name for copy in strategy.experimental_local_results(variable)]
+    decayed = [
+        copy
+        for variable in variables
+        if "kernel" in variable.name
+        for copy in strategy.experimental_local_results(variable)
+    ]
 
     class SGDW(addons.optimizers.SGDW):
         """addons' SGDW that decays kernels only, with the `compute_gradients` that newer Keras optimizers have."""
@@ -80,9 +102,14 @@ def _sgdw(train, steps_per_epoch, total_steps, variables):
 
     clipping = {"global_clipnorm": train.clip_norm} if train.clip_norm else {}
     optimizer = SGDW(
-        weight_decay=schedules.learning_rate(train, steps_per_epoch, total_steps, factor=train.weight_decay),
+        weight_decay=schedules.learning_rate(
+            train, steps_per_epoch, total_steps, factor=train.weight_decay
+        ),
         learning_rate=schedules.learning_rate(train, steps_per_epoch, total_steps),
-        momentum=train.momentum, nesterov=train.nesterov, **clipping)
+        momentum=train.momentum,
+        nesterov=train.nesterov,
+        **clipping,
+    )
     # This optimizer makes its state with the first step, but a resumed run fills it before: so use the counter, add the momenta.
     optimizer.iterations.assign(0)
     if train.momentum:

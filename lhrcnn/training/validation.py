@@ -1,29 +1,31 @@
-"""Evaluation during training: the numbers that pick the best checkpoint, and pictures to look at."""
+"""Evaluation during training: the numbers that pick the best checkpoint, and images to look at."""
+
 import typing
 
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.data.image import decode_image
-from lhrcnn.evaluation.evaluate import evaluate
+from lhrcnn.data.images import decode_image
+from lhrcnn.evaluation.detect import evaluate
 from lhrcnn.evaluation.report import format_tables
 from lhrcnn.inference.visualize import contact_sheet, draw_detections
 
-SHOWN_SCORE = 0.3  # detections below are left out of the pictures, where they would hide the others
+SHOWN_SCORE = 0.3  # detections below are left out of the images, where they would hide the others
 
 
 class Outcome(typing.NamedTuple):
     """What a validation found."""
-    main: str                # which of the numbers checkpoints are compared by; higher is better
-    numbers: dict            # name -> number, for the log
-    pictures: dict = {}      # name -> PIL image, for TensorBoard
-    table: str = ""          # printed after the last step
+
+    main: str  # which of the numbers checkpoints are compared by; higher is better
+    numbers: dict  # name -> number, for the log
+    images: dict = {}  # name -> PIL image, for TensorBoard
+    table: str = ""  # printed after the last step
 
 
 def validate(detector, dataset, config, strategy):
     """The Outcome of a detector on a Dataset."""
     metrics, detections = evaluate(detector, dataset, config, strategy=strategy)
-    drawn = pictures(dataset, detections, config.train.num_pictures)
+    drawn = images(dataset, detections, config.train.num_images)
     return Outcome(main_score(metrics)[0], scalars(metrics), drawn, format_tables(metrics))
 
 
@@ -38,21 +40,44 @@ def main_score(metrics):
 
 def scalars(metrics):
     """{"coco/AP": number, ...} of the metrics that are single numbers."""
-    return {f"{kind}/{name}": float(value) for kind, values in metrics.items()
-            for name, value in values.items() if not isinstance(value, dict)}
+    return {
+        f"{kind}/{name}": float(value)
+        for kind, values in metrics.items()
+        for name, value in values.items()
+        if not isinstance(value, dict)
+    }
 
 
-def pictures(dataset, detections, number):
-    """{name: PIL image} of `number` pictures spread over the data set: what was found, beside what is there."""
-    chosen = sorted({int(i) for i in np.linspace(0, len(dataset.records) - 1, min(number, len(dataset.records)))})
-    return {f"detections/{dataset.records[i].image_id}": _beside(dataset, dataset.records[i], detections) for i in chosen}
+def images(dataset, detections, number):
+    """{name: PIL image} of `number` images spread over the data set: what was found, beside what is there."""
+    chosen = sorted(
+        {
+            int(i)
+            for i in np.linspace(0, len(dataset.records) - 1, min(number, len(dataset.records)))
+        }
+    )
+    return {
+        f"detections/{dataset.records[i].image_id}": _beside(
+            dataset, dataset.records[i], detections
+        )
+        for i in chosen
+    }
 
 
 def _beside(dataset, record, detections):
     image = decode_image(tf.io.read_file(record.path)).numpy()
     found = (detections.image_ids == record.image_id) & (detections.scores >= SHOWN_SCORE)
     names, real = dataset.class_names, ~record.ignore
-    labels, true_labels = ([names[k] for k in classes] for classes in (detections.classes[found], record.classes[real]))
-    drawn = draw_detections(image, detections.boxes[found], labels, detections.scores[found], class_names=names)
+    labels, true_labels = (
+        [names[k] for k in classes] for classes in (detections.classes[found], record.classes[real])
+    )
+    drawn = draw_detections(
+        image, detections.boxes[found], labels, detections.scores[found], class_names=names
+    )
     truth = draw_detections(image, record.boxes[real], true_labels, class_names=names)
-    return contact_sheet([drawn, truth], columns=2, captions=[f"found, score {SHOWN_SCORE} or more", "truth"], tile=480)
+    return contact_sheet(
+        [drawn, truth],
+        columns=2,
+        captions=[f"found, score {SHOWN_SCORE} or more", "truth"],
+        tile=480,
+    )

@@ -1,24 +1,26 @@
 """From a foreign checkpoint to a run directory, which is then used like that of a training."""
+
 import json
 import pathlib
 import typing
 
-from lhrcnn import checkpoints
 from lhrcnn import config as configs
-from lhrcnn.build import build_detector
 from lhrcnn.files import Output
-from lhrcnn.weights import SOURCES
+from lhrcnn.models.build import build_detector
+from lhrcnn.runs import checkpoints
 from lhrcnn.weights.class_names import COCO
 from lhrcnn.weights.files import read_checkpoint
+from lhrcnn.weights.sources import SOURCES
 from lhrcnn.weights.translate import translate
 
 
 class Conversion(typing.NamedTuple):
     """What became of a checkpoint."""
-    used: int                       # variables that were set
-    dropped: dict                   # reason -> names of tensors
-    new: typing.List[str]           # variables that start from random weights: those outside a backbone
-    class_names: typing.List[str]
+
+    used: int  # variables that were set
+    dropped: dict  # reason -> names of tensors
+    new: list[str]  # variables that start from random weights: those outside a backbone
+    class_names: list[str]
     checkpoint: pathlib.Path
 
 
@@ -32,19 +34,29 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
     if checkpoints.CheckpointStore(run_dir).steps():
         raise ValueError(f"{run_dir}: already holds checkpoints; give another --output")
     Output(run_dir).check("config.yaml", "classes.json")
+    config = configs.changed(config, {"model.backbone.weights": ""})
     arrays, names_in_file = read_checkpoint(checkpoint)
     try:
         source = SOURCES[source_name](arrays, config.model, epsilon)
         names, category_ids = _classes(source, class_names, names_in_file, config.data.classes)
     except ValueError as error:
         raise ValueError(f"{checkpoint}: {error}") from None
-    detector, translation = build_converted(source, config, len(names), f"{checkpoint} as a checkpoint of {source_name}")
+    detector, translation = build_converted(
+        source, config, len(names), f"{checkpoint} as a checkpoint of {source_name}"
+    )
     output = Output(run_dir)
     output.write("config.yaml", configs.dump(config))
-    output.write("classes.json", json.dumps({"names": names, "category_ids": category_ids}, indent=1, ensure_ascii=False))
-    path = checkpoints.CheckpointStore(run_dir).save(checkpoints.model_arrays(detector), {"step": 0, "converted_from": source_name})
-    reasons = {reason: sorted(name for name, why in translation.dropped.items() if why == reason)
-               for reason in translation.dropped.values()}
+    output.write(
+        "classes.json",
+        json.dumps({"names": names, "category_ids": category_ids}, indent=1, ensure_ascii=False),
+    )
+    path = checkpoints.CheckpointStore(run_dir).save(
+        checkpoints.model_arrays(detector), {"step": 0, "converted_from": source_name}
+    )
+    reasons = {
+        reason: sorted(name for name, why in translation.dropped.items() if why == reason)
+        for reason in translation.dropped.values()
+    }
     return Conversion(len(translation.arrays), reasons, translation.new, names, path)
 
 
@@ -52,13 +64,14 @@ def build_converted(source, config, num_classes, what):
     """(detector, Translation) of a Source for a Config: the detector has the weights. `what` stands before messages.
 
     Raises ValueError where tensors or variables have no place."""
-    config.model.backbone.weights = ""
     detector = build_detector(config, num_classes)
     variables = detector.named_variables()
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     translation = translate(source, shapes, detector.pixel_mean, detector.pixel_std, what)
     if not translation.arrays:
-        raise ValueError(f"{what}: no weight in it fits the config's model, {config.model.backbone.name}")
+        raise ValueError(
+            f"{what}: no weight in it fits the config's model, {config.model.backbone.name}"
+        )
     for name, array in translation.arrays.items():
         variables[name].assign(array)
     return detector, translation
@@ -68,16 +81,24 @@ def _classes(source, given, in_file, in_config):
     """(names, category ids) of the outputs, from the first place that tells."""
     number = source.num_classes
     if not any((given, in_file, source.labels, in_config)):
-        found = "a backbone without classes" if number is None else f"{number} classes without names"
-        raise ValueError(f"holds {found}; name them, one a line, in a file for --classes")
+        found = (
+            "a backbone without classes" if number is None else f"{number} classes without names"
+        )
+        raise ValueError(f"holds {found}; name them, one per line, in a file for --classes")
     names = list(given or in_file or (source.labels and source.labels[0]) or in_config)
     if number is not None and len(names) != number:
-        raise ValueError(f"holds {number} classes, {len(names)} names were given or found: {', '.join(names[:10])} ...; "
-                         "name them in --classes")
+        raise ValueError(
+            f"holds {number} classes, {len(names)} names were given or found: {', '.join(names[:10])} ...; "
+            "name them in --classes"
+        )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"the class '{repeated[0]}' is named twice; give each output a name of its own in --classes")
+        raise ValueError(
+            f"the class '{repeated[0]}' is named twice; give each output a name of its own in --classes"
+        )
     if source.labels and names == source.labels[0]:
         return names, source.labels[1]
     ids = dict(zip(*COCO))
-    return names, [ids[name] for name in names] if set(names) <= set(ids) else list(range(1, len(names) + 1))
+    return names, [ids[name] for name in names] if set(names) <= set(ids) else list(
+        range(1, len(names) + 1)
+    )

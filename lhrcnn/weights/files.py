@@ -1,12 +1,22 @@
 """Files of named arrays: NumPy, PyTorch, safetensors, HDF5 and TensorFlow 1 checkpoints, as {name: array}."""
+
 import json
 import pathlib
 
 import numpy as np
 
 ALLOWED = ".npz, .pth, .pt, .safetensors, .h5 or the prefix of a TensorFlow checkpoint (model.ckpt with model.ckpt.index beside it)"
-SAFETENSORS_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1",
-                     "BOOL": "?"}
+SAFETENSORS_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "?",
+}
 
 
 def read_arrays(path):
@@ -25,7 +35,13 @@ def read_checkpoint(path):
         raise FileNotFoundError(f"{path}: no such weights file")
     if path.suffix in (".pth", ".pt"):
         return _torch(path)
-    readers = {".npz": _npz, ".safetensors": _safetensors, ".h5": _hdf5, ".hdf5": _hdf5, ".ckpt": _tensorflow}
+    readers = {
+        ".npz": _npz,
+        ".safetensors": _safetensors,
+        ".h5": _hdf5,
+        ".hdf5": _hdf5,
+        ".ckpt": _tensorflow,
+    }
     if path.suffix not in readers:
         raise ValueError(f"{path}: weights come as {ALLOWED}, found '{path.suffix}'")
     return readers[path.suffix](path), []
@@ -44,21 +60,36 @@ def _torch(path):
     try:
         import torch
     except ImportError:
-        raise ValueError(f"{path}: reading .pth files needs torch (pip install torch), or save the state dict's arrays as .npz") from None
+        raise ValueError(
+            f"{path}: reading .pth files needs torch (pip install torch), or save the state dict's arrays as .npz"
+        ) from None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no error class of its own for a damaged or unsafe file
-        raise ValueError(f"{path}: not readable as tensors alone, and nothing else is unpickled: {error}\n"
-                         "Save its state dict by itself: torch.save(checkpoint['state_dict'], 'weights.pth')") from None
+        raise ValueError(
+            f"{path}: not readable as tensors alone, and nothing else is unpickled: {error}\n"
+            "Save its state dict by itself: torch.save(checkpoint['state_dict'], 'weights.pth')"
+        ) from None
     meta = content.get("meta") or {}
-    names = (meta.get("dataset_meta") or {}).get("classes") or (meta.get("dataset_meta") or {}).get("CLASSES") or meta.get("CLASSES") or []
+    names = (
+        (meta.get("dataset_meta") or {}).get("classes")
+        or (meta.get("dataset_meta") or {}).get("CLASSES")
+        or meta.get("CLASSES")
+        or []
+    )
     for key in ("state_dict", "model"):
         content = content[key] if isinstance(content.get(key), dict) else content
     other = [name for name, value in content.items() if not torch.is_tensor(value)]
     if other:
-        raise ValueError(f"{path}: expected a state dict, names and tensors; '{other[0]}' is a {type(content[other[0]]).__name__}")
-    arrays = {name[len("module."):] if name.startswith("module.") else name:
-              (tensor.float() if tensor.is_floating_point() else tensor).numpy() for name, tensor in content.items()}
+        raise ValueError(
+            f"{path}: expected a state dict, names and tensors; '{other[0]}' is a {type(content[other[0]]).__name__}"
+        )
+    arrays = {
+        name[len("module.") :] if name.startswith("module.") else name: (
+            tensor.float() if tensor.is_floating_point() else tensor
+        ).numpy()
+        for name, tensor in content.items()
+    }
     return arrays, [names] if isinstance(names, str) else list(names)
 
 
@@ -71,7 +102,7 @@ def _safetensors(path):
         header.pop("__metadata__", None)
         arrays = {}
         for name, tensor in header.items():
-            content = data[end + tensor["data_offsets"][0]:end + tensor["data_offsets"][1]]
+            content = data[end + tensor["data_offsets"][0] : end + tensor["data_offsets"][1]]
             if tensor["dtype"] == "BF16":
                 flat = (np.frombuffer(content, "<u2").astype("<u4") << 16).view("<f4")
             else:
@@ -85,6 +116,7 @@ def _safetensors(path):
 def _hdf5(path):
     """Weights saved by Keras: `layer/.../layer/kernel:0` as `layer/kernel`."""
     import h5py
+
     arrays = {}
 
     def visit(name, item):
@@ -101,6 +133,7 @@ def _hdf5(path):
 
 def _tensorflow(path):
     import tensorflow as tf
+
     try:
         reader = tf.train.load_checkpoint(str(path))
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}

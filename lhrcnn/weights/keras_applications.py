@@ -1,26 +1,36 @@
-"""tf.keras.applications' ResNet50, ResNet101, VGG16 and MobileNetV2 with ImageNet weights, as backbones."""
+"""keras.applications' ResNet50, ResNet101, VGG16 and MobileNetV2 with ImageNet weights, as backbones."""
+
 import re
 
-import tensorflow as tf
-
+from lhrcnn.keras import keras
 from lhrcnn.weights.torch_backbones import RESNET_UNIT
 from lhrcnn.weights.torchvision import has_vgg_fcs
 from lhrcnn.weights.translate import Pixels, Source, with_epsilon
 
-MODELS = {"resnet50": "ResNet50", "resnet101": "ResNet101", "vgg16": "VGG16", "mobilenet_v2": "MobileNetV2"}
-ROLES = {role: f"/{role}" for role in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")}
+MODELS = {
+    "resnet50": "ResNet50",
+    "resnet101": "ResNet101",
+    "vgg16": "VGG16",
+    "mobilenet_v2": "MobileNetV2",
+}
+ROLES = {
+    role: f"/{role}"
+    for role in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+}
 ROLES["depthwise_kernel"] = "/depthwise_kernel"
 MEAN = (123.68, 116.779, 103.939)  # RGB; ResNets and VGG16 take BGR
 CAFFE = Pixels(bgr=True, mean=MEAN, std=(1, 1, 1))
 MOBILENET = Pixels(mean=(127.5,) * 3, std=(127.5,) * 3)
 PARTS = {"reduce": 1, "conv": 2, "expand": 3, "shortcut": 0}
 BRANCHES = {"2a": 1, "2b": 2, "2c": 3, "1": 0}
-DROPPED = ((r"(predictions|fc1000|fc[12]|Logits|Conv_1|Conv_1_bn)/.*", "of the ImageNet classifier"),)
+DROPPED = (
+    (r"(predictions|fc1000|fc[12]|Logits|Conv_1|Conv_1_bn)/.*", "of the ImageNet classifier"),
+)
 
 
 def download(name):
     """{layer/variable: array} of the model for our backbone `name`, downloaded on first use."""
-    model = getattr(tf.keras.applications, MODELS[name])(include_top=False, weights="imagenet")
+    model = getattr(keras.applications, MODELS[name])(include_top=False, weights="imagenet")
     return {variable.name.split(":")[0]: variable.numpy() for variable in model.weights}
 
 
@@ -35,14 +45,18 @@ def describe(state, model, epsilon=None):
         return _mobilenet_v2(state, epsilon)
     if "conv1_conv/kernel" in state or "res2a_branch2a/kernel" in state:
         return _resnet(state, model, epsilon)
-    raise ValueError("not the weights of tf.keras.applications' ResNet50, ResNet101, VGG16 or MobileNetV2: they have no conv1_conv/kernel, "
-                     "res2a_branch2a/kernel, block1_conv1/kernel or Conv1/kernel")
+    raise ValueError(
+        "not the weights of keras.applications' ResNet50, ResNet101, VGG16 or MobileNetV2: they have no conv1_conv/kernel, "
+        "res2a_branch2a/kernel, block1_conv1/kernel or Conv1/kernel"
+    )
 
 
 def _vgg16(state, model):
     fcs = ((r"head/fc_head/(fc\d)", r"\1"),) if has_vgg_fcs(model) and "fc1/kernel" in state else ()
     dropped = DROPPED if not fcs else ((r"predictions/.*", "of the ImageNet classifier"),)
-    return Source(state, ((r"backbone/conv(\d)_(\d)", r"block\1_conv\2"), *fcs), ROLES, dropped, pixels=CAFFE)
+    return Source(
+        state, ((r"backbone/conv(\d)_(\d)", r"block\1_conv\2"), *fcs), ROLES, dropped, pixels=CAFFE
+    )
 
 
 def _mobilenet_v2(state, epsilon):
@@ -50,27 +64,45 @@ def _mobilenet_v2(state, epsilon):
         index, part, norm = int(match[1]) - 1, match[2], match[3]
         layer = f"block_{index}_{part}" if index else f"expanded_conv_{part}"
         return f"{layer}_BN" if norm else layer
-    layers = (("backbone/block0", "Conv1"), ("backbone/block0_norm", "bn_Conv1"),
-              ("backbone/block18", "Conv_1"), ("backbone/block18_norm", "Conv_1_bn"),
-              (r"backbone/block(\d+)_(expand|depthwise|project)(_norm)?", block))
-    return Source(with_epsilon(state, 1e-3 if epsilon is None else epsilon, "/gamma", "/moving_variance"), layers, ROLES, DROPPED,
-                  pixels=MOBILENET)
+
+    layers = (
+        ("backbone/block0", "Conv1"),
+        ("backbone/block0_norm", "bn_Conv1"),
+        ("backbone/block18", "Conv_1"),
+        ("backbone/block18_norm", "Conv_1_bn"),
+        (r"backbone/block(\d+)_(expand|depthwise|project)(_norm)?", block),
+    )
+    return Source(
+        with_epsilon(state, 1e-3 if epsilon is None else epsilon, "/gamma", "/moving_variance"),
+        layers,
+        ROLES,
+        DROPPED,
+        pixels=MOBILENET,
+    )
 
 
 def _resnet(state, model, epsilon):
     if model.backbone.style != "caffe":
-        raise ValueError("Keras's ResNets halve the resolution in the first 1x1 convolutions; set model.backbone.style=caffe")
+        raise ValueError(
+            "Keras's ResNets halve the resolution in the first 1x1 convolutions; set model.backbone.style=caffe"
+        )
     if epsilon is None:
         epsilon = 1e-3 if "res2a_branch2a/kernel" in state else 1.001e-5
     state = with_epsilon(_new_names(state), epsilon, "/gamma", "/moving_variance")
-    for name in [name for name in state if re.fullmatch(r"conv.*_conv/bias", name)]:  # a bias before batch norm moves the mean
+    for name in [
+        name for name in state if re.fullmatch(r"conv.*_conv/bias", name)
+    ]:  # a bias before batch norm moves the mean
         mean = name.replace("_conv/bias", "_bn/moving_mean")
         state[mean] = state[mean] - state.pop(name)
 
     def unit(match):
         return f"conv{match[2]}_block{match[3]}_{PARTS[match[4]]}_{'bn' if match[5] else 'conv'}"
-    layers = (("backbone/stem", "conv1_conv"), ("backbone/stem_norm", "conv1_bn"),
-              (RESNET_UNIT, unit))
+
+    layers = (
+        ("backbone/stem", "conv1_conv"),
+        ("backbone/stem_norm", "conv1_bn"),
+        (RESNET_UNIT, unit),
+    )
     dropped = DROPPED
     if model.backbone.last_level == "c4" and model.head.kind != "stage5":
         dropped += ((r"conv5_block.*", "the model ends at c4"),)
@@ -79,9 +111,11 @@ def _resnet(state, model, epsilon):
 
 def _new_names(state):
     """Names of before Keras 2.2.3, res3b_branch2a and bn3b_branch2a, as today's, conv3_block2_1_conv and conv3_block2_1_bn."""
+
     def unit(match):
         block = ord(match[3]) - ord("a") + 1
         return f"conv{match[2]}_block{block}_{BRANCHES[match[4]]}_{'conv' if match[1] == 'res' else 'bn'}/"
+
     renamed = {}
     for name, array in state.items():
         name = re.sub(r"(res|bn)(\d)([a-z])_branch(\w+)/", unit, name)

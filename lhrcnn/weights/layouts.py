@@ -2,6 +2,7 @@
 
 Every function takes kernels and biases alike: what it reorders is their last axis, the outputs, unless it says otherwise.
 """
+
 import numpy as np
 
 
@@ -17,16 +18,22 @@ def depthwise(array):
 
 def from_channels_first(size):
     """A function that turns the inputs of a dense kernel [C * size * size, out] from channel, row, column to row, column, channel."""
+
     def reorder(array):
         if array.ndim == 1:
             return array
-        return array.reshape(-1, size, size, array.shape[1]).transpose(1, 2, 0, 3).reshape(array.shape)
+        return (
+            array.reshape(-1, size, size, array.shape[1]).transpose(1, 2, 0, 3).reshape(array.shape)
+        )
+
     return reorder
 
 
 def bin_major(size):
     """A function that turns outputs from channel, row, column of a bin to row, column, channel: our position-sensitive maps."""
-    return lambda array: np.swapaxes(array.reshape(*array.shape[:-1], -1, size * size), -1, -2).reshape(array.shape)
+    return lambda array: np.swapaxes(
+        array.reshape(*array.shape[:-1], -1, size * size), -1, -2
+    ).reshape(array.shape)
 
 
 def yx_deltas(array):
@@ -56,13 +63,17 @@ def match_epsilon(gamma, variance, epsilon, ours=1e-5):
     and gamma is scaled."""
     if epsilon >= ours:
         return gamma, variance + np.float32(epsilon - ours)
-    return gamma * np.sqrt((variance + np.float32(ours)) / (variance + np.float32(epsilon))), variance
+    return gamma * np.sqrt(
+        (variance + np.float32(ours)) / (variance + np.float32(epsilon))
+    ), variance
 
 
 def renormalise(kernel, mean, std, new_mean, new_std):
     """(kernel HWIO, shift [out]) of a first convolution for pixels normalised by new_mean and new_std instead of mean and std (RGB).
 
-    Convolution plus shift is as before, except where the window reaches over the picture's edge if the means differ."""
-    mean, std, new_mean, new_std = (np.asarray(values, np.float32) for values in (mean, std, new_mean, new_std))
+    Convolution plus shift is as before, except where the window reaches over the image's edge if the means differ."""
+    mean, std, new_mean, new_std = (
+        np.asarray(values, np.float32) for values in (mean, std, new_mean, new_std)
+    )
     shift = np.einsum("hwio,i->o", kernel, (new_mean - mean) / std)
     return kernel * (new_std / std)[:, None], shift

@@ -1,4 +1,5 @@
 """Checkpoints of mmdetection 2 and 3: Faster R-CNN with FPN, C4 or DC5."""
+
 from lhrcnn.weights import class_names, layouts, torch_backbones
 from lhrcnn.weights.translate import TORCH_COUNTER, TORCH_ROLES, Pixels, Source
 
@@ -8,21 +9,42 @@ HEAD = "roi_head.bbox_head."
 def describe(state, model, epsilon=None):
     """The Source of a state dict for a ModelConfig. Raises ValueError where it is no such checkpoint."""
     if f"{HEAD}fc_cls.bias" not in state:
-        raise ValueError(f"not a Faster R-CNN checkpoint of mmdetection: it has no {HEAD}fc_cls.bias")
+        raise ValueError(
+            f"not a Faster R-CNN checkpoint of mmdetection: it has no {HEAD}fc_cls.bias"
+        )
     num_classes = len(state[f"{HEAD}fc_cls.bias"]) - 1
     # The models with Caffe's weights, and ResNeXt-101 32x8d with Caffe2's, take BGR.
     bgr = model.backbone.style == "caffe" or model.backbone.name == "resnext101_32x8d"
-    return Source(state, layers(model), TORCH_ROLES, dropped=(TORCH_COUNTER,), layout=layouts.from_torch, pixels=Pixels(bgr),
-                  num_classes=num_classes, labels=class_names.COCO if num_classes == 80 else ())
+    return Source(
+        state,
+        layers(model),
+        TORCH_ROLES,
+        dropped=(TORCH_COUNTER,),
+        layout=layouts.from_torch,
+        pixels=Pixels(bgr),
+        num_classes=num_classes,
+        labels=class_names.COCO if num_classes == 80 else (),
+    )
 
 
 def layers(model):
     """Where our layers are."""
+
     def level(match):
         return f"neck.{'lateral' if match[1] == 'lateral_c' else 'fpn'}_convs.{model.fpn.levels.index('c' + match[2])}.conv"
-    return (*torch_backbones.resnet("backbone.", "roi_head.shared_head."),
-            (r"backbone/fpn_(lateral_c|output_p)(\d)", level),
-            ("rpn/conv", "rpn_head.rpn_conv"), ("rpn/objectness", "rpn_head.rpn_cls"), ("rpn/box", "rpn_head.rpn_reg", layouts.yx_deltas),
-            ("head/fc_head/fc1", f"{HEAD}shared_fcs.0", layouts.from_channels_first(model.head.pool_size)),
-            (r"head/fc_head/fc(\d)", lambda match: f"{HEAD}shared_fcs.{int(match[1]) - 1}"),
-            ("head/class_scores", f"{HEAD}fc_cls"), ("head/class_boxes", f"{HEAD}fc_reg", layouts.yx_deltas))
+
+    return (
+        *torch_backbones.resnet("backbone.", "roi_head.shared_head."),
+        (r"backbone/fpn_(lateral_c|output_p)(\d)", level),
+        ("rpn/conv", "rpn_head.rpn_conv"),
+        ("rpn/objectness", "rpn_head.rpn_cls"),
+        ("rpn/box", "rpn_head.rpn_reg", layouts.yx_deltas),
+        (
+            "head/fc_head/fc1",
+            f"{HEAD}shared_fcs.0",
+            layouts.from_channels_first(model.head.pool_size),
+        ),
+        (r"head/fc_head/fc(\d)", lambda match: f"{HEAD}shared_fcs.{int(match[1]) - 1}"),
+        ("head/class_scores", f"{HEAD}fc_cls"),
+        ("head/class_boxes", f"{HEAD}fc_reg", layouts.yx_deltas),
+    )

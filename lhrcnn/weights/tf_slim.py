@@ -1,33 +1,60 @@
 """TensorFlow 1 checkpoints: TF-slim's resnet_v1_50 and resnet_v1_101, and zengarden/light_head_rcnn, which is made of the latter."""
+
 import re
 
 from lhrcnn.weights import class_names, layouts
 from lhrcnn.weights.torch_backbones import RESNET_UNIT
 from lhrcnn.weights.translate import Pixels, Source
 
-ROLES = {"kernel": "/weights", "bias": "/biases", "gamma": "/BatchNorm/gamma", "beta": "/BatchNorm/beta",
-         "moving_mean": "/BatchNorm/moving_mean", "moving_variance": "/BatchNorm/moving_variance"}
+ROLES = {
+    "kernel": "/weights",
+    "bias": "/biases",
+    "gamma": "/BatchNorm/gamma",
+    "beta": "/BatchNorm/beta",
+    "moving_mean": "/BatchNorm/moving_mean",
+    "moving_variance": "/BatchNorm/moving_variance",
+}
 CONVOLUTIONS = {"reduce": "conv1", "conv": "conv2", "expand": "conv3", "shortcut": "shortcut"}
 MEAN = (123.68, 116.779, 103.939)  # RGB, of TF-slim's classifiers
-DROPPED = ((r".*/Momentum", "a momentum of training"), (r".*/ExponentialMovingAverage", "an average that testing does not use"),
-           (r"global_step|Variable(_\d+)?|learning_rate|beta\d_power", "the state of training"), (r".*/mean_rgb", "not a weight"),
-           (r".*/logits/.*", "of the ImageNet classifier"))
+DROPPED = (
+    (r".*/Momentum", "a momentum of training"),
+    (r".*/ExponentialMovingAverage", "an average that testing does not use"),
+    (r"global_step|Variable(_\d+)?|learning_rate|beta\d_power", "the state of training"),
+    (r".*/mean_rgb", "not a weight"),
+    (r".*/logits/.*", "of the ImageNet classifier"),
+)
 
 
 def describe(state, model, epsilon=None):
     """The Source of a checkpoint for a ModelConfig. Raises ValueError where it is no such checkpoint."""
-    scopes = {match[1] for match in (re.match(r"(resnet_v1_\d+)/conv1/weights$", name) for name in state) if match}
+    scopes = {
+        match[1]
+        for match in (re.match(r"(resnet_v1_\d+)/conv1/weights$", name) for name in state)
+        if match
+    }
     if len(scopes) != 1:
-        raise ValueError("not a checkpoint of TF-slim's resnet_v1 or light_head_rcnn: it has no resnet_v1_50/conv1/weights or the like")
+        raise ValueError(
+            "not a checkpoint of TF-slim's resnet_v1 or light_head_rcnn: it has no resnet_v1_50/conv1/weights or the like"
+        )
     if model.backbone.style != "pytorch":
-        raise ValueError("TF-slim's ResNets halve the resolution in the 3x3 convolutions; set model.backbone.style=pytorch")
+        raise ValueError(
+            "TF-slim's ResNets halve the resolution in the 3x3 convolutions; set model.backbone.style=pytorch"
+        )
     scope = scopes.pop()
     scores = state.get(f"{scope}/cls_fc/biases")
     if scores is None:
-        return Source(state, _layers(scope, model), ROLES, DROPPED, pixels=Pixels(mean=MEAN, std=(1, 1, 1)))
+        return Source(
+            state, _layers(scope, model), ROLES, DROPPED, pixels=Pixels(mean=MEAN, std=(1, 1, 1))
+        )
     num_classes = len(scores) - 1
-    return Source(state, _layers(scope, model), ROLES, DROPPED, num_classes=num_classes,
-                  labels=class_names.COCO if num_classes == 80 else ())
+    return Source(
+        state,
+        _layers(scope, model),
+        ROLES,
+        DROPPED,
+        num_classes=num_classes,
+        labels=class_names.COCO if num_classes == 80 else (),
+    )
 
 
 def _layers(scope, model):
@@ -38,11 +65,17 @@ def _layers(scope, model):
         return f"{scope}/conv_new_1_conv{model.head.kernel_size}_{suffix}", *steps
 
     thin_map, to_bins = "(?:head/light_head/)?thin_map/", layouts.bin_major(model.head.pool_size)
-    return (("backbone/stem(?:_norm)?", f"{scope}/conv1"),
-            (RESNET_UNIT, unit),
-            ("rpn/conv", f"{scope}/rpn_conv/3x3"), ("rpn/objectness", f"{scope}/rpn_cls_score", layouts.foreground_logit),
-            ("rpn/box", f"{scope}/rpn_bbox_pred", layouts.yx_deltas),
-            (f"{thin_map}tall_in", *thin("w_pre")), (f"{thin_map}wide_out", *thin("w", to_bins)),
-            (f"{thin_map}wide_in", *thin("h_pre")), (f"{thin_map}tall_out", *thin("h", to_bins)),
-            ("head/light_head/fc", f"{scope}/ps_fc_1"), ("head/class_scores", f"{scope}/cls_fc", layouts.background_last),
-            ("head/class_boxes", f"{scope}/bbox_fc", layouts.without_background, layouts.yx_deltas))
+    return (
+        ("backbone/stem(?:_norm)?", f"{scope}/conv1"),
+        (RESNET_UNIT, unit),
+        ("rpn/conv", f"{scope}/rpn_conv/3x3"),
+        ("rpn/objectness", f"{scope}/rpn_cls_score", layouts.foreground_logit),
+        ("rpn/box", f"{scope}/rpn_bbox_pred", layouts.yx_deltas),
+        (f"{thin_map}tall_in", *thin("w_pre")),
+        (f"{thin_map}wide_out", *thin("w", to_bins)),
+        (f"{thin_map}wide_in", *thin("h_pre")),
+        (f"{thin_map}tall_out", *thin("h", to_bins)),
+        ("head/light_head/fc", f"{scope}/ps_fc_1"),
+        ("head/class_scores", f"{scope}/cls_fc", layouts.background_last),
+        ("head/class_boxes", f"{scope}/bbox_fc", layouts.without_background, layouts.yx_deltas),
+    )

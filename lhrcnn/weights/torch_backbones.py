@@ -1,19 +1,44 @@
 """Names of backbones in PyTorch's model zoos: torchvision's, which mmdetection and others took over."""
+
 from lhrcnn.weights import layouts
 
 CONVOLUTIONS = ("reduce", "conv", "expand")
 # Part of a detector, stage, unit, layer and whether it is the layer's batch norm; a stage5 head has the last stage.
 RESNET_UNIT = r"(backbone/|(?:head/stage5_head/)?)c(\d)_(\d+)_(reduce|conv|expand|shortcut)(_norm)?"
-VGG16 = {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7, "conv3_1": 10, "conv3_2": 12, "conv3_3": 14,
-         "conv4_1": 17, "conv4_2": 19, "conv4_3": 21, "conv5_1": 24, "conv5_2": 26, "conv5_3": 28}
-RESNET_MEAN, RESNET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB; torchvision's .485 .229 ... times 255
+VGG16 = {
+    "conv1_1": 0,
+    "conv1_2": 2,
+    "conv2_1": 5,
+    "conv2_2": 7,
+    "conv3_1": 10,
+    "conv3_2": 12,
+    "conv3_3": 14,
+    "conv4_1": 17,
+    "conv4_2": 19,
+    "conv4_3": 21,
+    "conv5_1": 24,
+    "conv5_2": 26,
+    "conv5_3": 28,
+}
+RESNET_MEAN, RESNET_STD = (
+    (123.675, 116.28, 103.53),
+    (58.395, 57.12, 57.375),
+)  # RGB; torchvision's .485 .229 ... times 255
 
 
 def resnet(prefix="", stage5_prefix=""):
     """Layers of a ResNet or ResNeXt; `prefix` stands before those of the backbone, `stage5_prefix` before those of the stage5 head."""
+
     def unit(match):
-        return (prefix if match[1] == "backbone/" else stage5_prefix) + resnet_unit(*match.groups()[1:])
-    return ("backbone/stem", f"{prefix}conv1"), ("backbone/stem_norm", f"{prefix}bn1"), (RESNET_UNIT, unit)
+        return (prefix if match[1] == "backbone/" else stage5_prefix) + resnet_unit(
+            *match.groups()[1:]
+        )
+
+    return (
+        ("backbone/stem", f"{prefix}conv1"),
+        ("backbone/stem_norm", f"{prefix}bn1"),
+        (RESNET_UNIT, unit),
+    )
 
 
 def resnet_unit(stage, unit, part, norm):
@@ -26,17 +51,30 @@ def resnet_unit(stage, unit, part, norm):
 
 def vgg16(features="features.", fc6="classifier.0", fc7="classifier.3"):
     """Layers of VGG16: convolutions, and fc6 and fc7 of a head with 7 x 7 bins."""
-    return ((r"backbone/(conv\d_\d)", lambda match: f"{features}{VGG16[match[1]]}"),
-            ("head/fc_head/fc1", fc6, layouts.from_channels_first(7)), ("head/fc_head/fc2", fc7))
+    return (
+        (r"backbone/(conv\d_\d)", lambda match: f"{features}{VGG16[match[1]]}"),
+        ("head/fc_head/fc1", fc6, layouts.from_channels_first(7)),
+        ("head/fc_head/fc2", fc7),
+    )
 
 
 def mobilenet_v2():
     """Layers of MobileNetV2."""
+
     def layer(match):
         index, part, norm = int(match[1]), match[2], int(bool(match[3]))
-        place = ("expand", "depthwise", "project").index(part) - (index == 1)  # the first block does not expand
-        return f"features.{index}.conv." + (str(place + norm) if part == "project" else f"{place}.{norm}")
-    return (("backbone/block0", "features.0.0"), ("backbone/block0_norm", "features.0.1"),
-            ("backbone/block18", "features.18.0"), ("backbone/block18_norm", "features.18.1"),
-            (r"backbone/block(\d+)_(depthwise)()", layer, layouts.depthwise),
-            (r"backbone/block(\d+)_(expand|depthwise|project)(_norm)?", layer))
+        place = ("expand", "depthwise", "project").index(part) - (
+            index == 1
+        )  # the first block does not expand
+        return f"features.{index}.conv." + (
+            str(place + norm) if part == "project" else f"{place}.{norm}"
+        )
+
+    return (
+        ("backbone/block0", "features.0.0"),
+        ("backbone/block0_norm", "features.0.1"),
+        ("backbone/block18", "features.18.0"),
+        ("backbone/block18_norm", "features.18.1"),
+        (r"backbone/block(\d+)_(depthwise)()", layer, layouts.depthwise),
+        (r"backbone/block(\d+)_(expand|depthwise|project)(_norm)?", layer),
+    )

@@ -1,4 +1,5 @@
 """From a foreign checkpoint to arrays under this library's names, with every tensor accounted for."""
+
 import re
 import typing
 
@@ -8,13 +9,21 @@ from lhrcnn.weights import layouts
 
 NORM_ROLES = ("gamma", "beta", "moving_mean", "moving_variance")
 FIRST_LAYERS = ("backbone/stem", "backbone/block0", "backbone/conv1_1")
-TORCH_ROLES = {"kernel": ".weight", "depthwise_kernel": ".weight", "bias": ".bias", "gamma": ".weight", "beta": ".bias",
-               "moving_mean": ".running_mean", "moving_variance": ".running_var"}
+TORCH_ROLES = {
+    "kernel": ".weight",
+    "depthwise_kernel": ".weight",
+    "bias": ".bias",
+    "gamma": ".weight",
+    "beta": ".bias",
+    "moving_mean": ".running_mean",
+    "moving_variance": ".running_var",
+}
 TORCH_COUNTER = (r".*\.num_batches_tracked", "a counter of training steps")
 
 
 class Pixels(typing.NamedTuple):
     """What a checkpoint's first convolution takes."""
+
     bgr: bool = False
     mean: typing.Optional[tuple] = None  # RGB, 0-255; None: as the config says
     std: typing.Optional[tuple] = None
@@ -22,21 +31,25 @@ class Pixels(typing.NamedTuple):
 
 class Source(typing.NamedTuple):
     """A checkpoint, and where the variables of a detector are in it."""
-    state: dict                  # their name -> array
-    layers: tuple                # (pattern of our layers, their layer: a template or match -> name, functions of layouts in order)
-    roles: dict                  # our last part of a name -> the end of theirs
-    dropped: tuple               # (pattern of their names, why no variable takes the tensor)
+
+    state: dict  # their name -> array
+    layers: tuple  # (pattern of our layers, their layer: a template or match -> name, functions of layouts in order)
+    roles: dict  # our last part of a name -> the end of theirs
+    dropped: tuple  # (pattern of their names, why no variable takes the tensor)
     layout: typing.Callable = np.asarray  # applied to every array first
     pixels: Pixels = Pixels()
-    num_classes: typing.Optional[int] = None  # K; None: a backbone, and the rest of a detector starts from random weights
-    labels: tuple = ()           # usual (names, category ids) of that many classes
+    num_classes: typing.Optional[int] = (
+        None  # K; None: a backbone, and the rest of a detector starts from random weights
+    )
+    labels: tuple = ()  # usual (names, category ids) of that many classes
 
 
 class Translation(typing.NamedTuple):
     """What came out."""
-    arrays: dict                 # our name -> array
-    dropped: dict                # their name -> why
-    new: list                    # our names without a counterpart
+
+    arrays: dict  # our name -> array
+    dropped: dict  # their name -> why
+    new: list  # our names without a counterpart
 
 
 def translate(source, shapes, pixel_mean, pixel_std, what):
@@ -56,22 +69,33 @@ def translate(source, shapes, pixel_mean, pixel_std, what):
         used.add(theirs)
         array = _stepwise(source.state[theirs], (source.layout, *steps))
         if array is None or array.shape != tuple(shape):
-            problems.append(f"{theirs}: {list(source.state[theirs].shape)} does not make {name} {list(shape)}")
+            problems.append(
+                f"{theirs}: {list(source.state[theirs].shape)} does not make {name} {list(shape)}"
+            )
             continue
         arrays[name] = array
     if source.num_classes is not None:
         problems += [f"{name}: has no counterpart in such a checkpoint" for name in new]
     dropped = {}
     for theirs in source.state.keys() - used:
-        reason = next((reason for pattern, reason in source.dropped if re.fullmatch(pattern, theirs)), None)
+        reason = next(
+            (reason for pattern, reason in source.dropped if re.fullmatch(pattern, theirs)), None
+        )
         if reason:
             dropped[theirs] = reason
         elif not any(problem.startswith(f"{theirs}: ") for problem in problems):
-            problems.append(f"{theirs}: {list(source.state[theirs].shape)} in the checkpoint, unknown to this model")
+            problems.append(
+                f"{theirs}: {list(source.state[theirs].shape)} in the checkpoint, unknown to this model"
+            )
     if problems:
-        raise ValueError(f"{what}: does not fit the config's model ({len(problems)} tensors):\n  " + "\n  ".join(sorted(problems)))
+        raise ValueError(
+            f"{what}: does not fit the config's model ({len(problems)} tensors):\n  "
+            + "\n  ".join(sorted(problems))
+        )
     _adapt_first_layer(arrays, source.pixels, pixel_mean, pixel_std)
-    return Translation({name: np.asarray(array, np.float32) for name, array in arrays.items()}, dropped, new)
+    return Translation(
+        {name: np.asarray(array, np.float32) for name, array in arrays.items()}, dropped, new
+    )
 
 
 def find(source, name):
@@ -80,7 +104,9 @@ def find(source, name):
     for pattern, template, *steps in source.layers:
         match = re.fullmatch(pattern, layer)
         if match:
-            return (template(match) if callable(template) else match.expand(template)) + source.roles[role], steps
+            return (
+                template(match) if callable(template) else match.expand(template)
+            ) + source.roles[role], steps
     return None
 
 
@@ -88,7 +114,7 @@ def with_epsilon(state, epsilon, gamma, variance):
     """A state whose batch norms, of the given epsilon, are made for ours; `gamma` and `variance` are the ends of names."""
     state = dict(state)
     for name in [name for name in state if name.endswith(variance)]:
-        scale = name[:-len(variance)] + gamma
+        scale = name[: -len(variance)] + gamma
         if scale in state:
             state[scale], state[name] = layouts.match_epsilon(state[scale], state[name], epsilon)
     return state
@@ -112,6 +138,8 @@ def _adapt_first_layer(arrays, pixels, pixel_mean, pixel_std):
     kernel = kernel[:, :, ::-1] if pixels.bgr else kernel
     if pixels.mean is not None:
         kernel, shift = layouts.renormalise(kernel, pixels.mean, pixels.std, pixel_mean, pixel_std)
-        name, sign = (f"{layer}/bias", 1) if f"{layer}/bias" in arrays else (f"{layer}_norm/moving_mean", -1)
+        name, sign = (
+            (f"{layer}/bias", 1) if f"{layer}/bias" in arrays else (f"{layer}_norm/moving_mean", -1)
+        )
         arrays[name] = arrays[name] + sign * shift
     arrays[f"{layer}/kernel"] = kernel

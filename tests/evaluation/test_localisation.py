@@ -1,13 +1,14 @@
 """Recall of the localisation alone: the input boxes, the numbers, and detectors that move boxes in a known way."""
+
 import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from evaluation.test_evaluate import SIZES, dataset, settings  # noqa: F401  `dataset` is a fixture
-from lhrcnn.evaluation import localisation
+from evaluation.test_detect import SIZES, dataset, settings  # noqa: F401  `dataset` is a fixture
 from reference.detection import iou, random_boxes
+
+from lhrcnn.evaluation import localisation
 
 
 class FakeDetector:
@@ -26,14 +27,23 @@ class FakeDetector:
 def test_input_boxes_have_the_iou_asked_for(rng):
     boxes = np.clip(random_boxes(rng, 30), 0, [80, 90, 80, 90])
     boxes = boxes[(boxes[:, 2:] > boxes[:, :2] + 1).all(1)]
-    whole = localisation.moved_boxes(np.array([[0.0, 0, 80, 90]]), np.array([80.0, 90]), (0.5,), np.random.default_rng(3))
+    whole = localisation.moved_boxes(
+        np.array([[0.0, 0, 80, 90]]), np.array([80.0, 90]), (0.5,), np.random.default_rng(3)
+    )
     assert whole.shape == (1, 1, 4) and whole.min() >= 0
-    moved = localisation.moved_boxes(boxes, np.array([80.0, 90]), localisation.LEVELS, np.random.default_rng(1))
+    moved = localisation.moved_boxes(
+        boxes, np.array([80.0, 90]), localisation.LEVELS, np.random.default_rng(1)
+    )
     assert moved.min() >= 0 and moved[..., 2].max() <= 80 and moved[..., 3].max() <= 90
     for box, row in zip(boxes, moved):
-        reached = np.abs([iou(box, other) - level for other, level in zip(row, localisation.LEVELS)]) < 2e-3
+        reached = (
+            np.abs([iou(box, other) - level for other, level in zip(row, localisation.LEVELS)])
+            < 2e-3
+        )
         assert reached.all() or box.min() == 0 or (box[2:] == [80, 90]).any()
-    again = localisation.moved_boxes(boxes, np.array([80.0, 90]), localisation.LEVELS, np.random.default_rng(1))
+    again = localisation.moved_boxes(
+        boxes, np.array([80.0, 90]), localisation.LEVELS, np.random.default_rng(1)
+    )
     np.testing.assert_array_equal(moved, again)
 
 
@@ -53,9 +63,14 @@ def test_the_own_class_decides(dataset):  # noqa: F811
     def move(boxes, size):
         exact = tf.tile(size, [1, 2])[:, None] * share + 0 * boxes
         return tf.stack([0 * boxes, exact, 0 * boxes], 2)
+
     table = localisation.localisation_recall(FakeDetector(move), dataset, settings(), levels=(0.5,))
     expected = sum(i % 3 == 1 for i in range(len(SIZES))) / len(SIZES)
-    np.testing.assert_allclose([table[0.5][name] for name in ("mean_iou", "recall50", "recall70", "AR")], expected, atol=1e-3)
+    np.testing.assert_allclose(
+        [table[0.5][name] for name in ("mean_iou", "recall50", "recall70", "AR")],
+        expected,
+        atol=1e-3,
+    )
 
 
 def test_recall_is_the_integral_over_thresholds(rng):

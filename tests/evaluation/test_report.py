@@ -1,10 +1,12 @@
 """Tables and JSON of metrics."""
+
 import json
 import math
 
 import numpy as np
 
-from lhrcnn.evaluation import coco, report
+from lhrcnn.evaluation import report
+from lhrcnn.evaluation.metrics import coco
 
 VOC = {"mAP": 0.5, "mAP70": 0.4, "mAP50_95": 0.3}
 
@@ -17,17 +19,32 @@ def metrics(num_classes=3):
 
 def test_coco_rows_have_cocoapis_wording():
     lines = report.format_tables(metrics()).splitlines()
-    assert lines[0] == " Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.100"
-    assert lines[3] == " Average Precision  (AP) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = n/a"
-    assert lines[6] == " Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets=  1 ] = 0.400"
-    assert lines[11].startswith(" Average Recall     (AR) @[ IoU=0.50:0.95 | area= large | maxDets=100 ] = 0.650")
+    assert (
+        lines[0]
+        == " Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.100"
+    )
+    assert (
+        lines[3] == " Average Precision  (AP) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = n/a"
+    )
+    assert (
+        lines[6]
+        == " Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets=  1 ] = 0.400"
+    )
+    assert lines[11].startswith(
+        " Average Recall     (AR) @[ IoU=0.50:0.95 | area= large | maxDets=100 ] = 0.650"
+    )
     assert lines[-1] == "AP 0.100  AP50 0.150  AP75 0.200"
 
 
 def test_classes_are_sorted_by_ap_and_all_there():
     lines = report.format_tables(metrics()).splitlines()
     start = lines.index("class       AP")
-    assert [line.split()[-1] for line in lines[start + 1:start + 5]] == ["0.667", "0.333", "0.000", "n/a"]
+    assert [line.split()[-1] for line in lines[start + 1 : start + 5]] == [
+        "0.667",
+        "0.333",
+        "0.000",
+        "n/a",
+    ]
 
 
 def test_many_classes_stand_side_by_side():
@@ -38,21 +55,38 @@ def test_many_classes_stand_side_by_side():
 
 
 def test_voc_columns_join_the_class_table():
-    both = {**metrics(1), "voc07": {**VOC, "per_class": {"class 0": 0.5, "absent": math.nan}},
-            "voc": {**dict.fromkeys(VOC, math.nan), "per_class": {"class 0": 0.25, "absent": math.nan}}}
+    both = {
+        **metrics(1),
+        "voc07": {**VOC, "per_class": {"class 0": 0.5, "absent": math.nan}},
+        "voc": {**dict.fromkeys(VOC, math.nan), "per_class": {"class 0": 0.25, "absent": math.nan}},
+    }
     table = report.format_tables(both)
     assert "class       AP  VOC07    VOC" in table
     assert "class 0  0.000  0.500  0.250" in table
-    assert table.splitlines()[-1].endswith("VOC 2007 mAP (11 points) 0.500 (IoU 0.7: 0.400, 0.5:0.95: 0.300)  "
-                                           "VOC mAP (area) n/a (IoU 0.7: n/a, 0.5:0.95: n/a)")
+    assert table.splitlines()[-1].endswith(
+        "VOC 2007 mAP (11 points) 0.500 (IoU 0.7: 0.400, 0.5:0.95: 0.300)  "
+        "VOC mAP (area) n/a (IoU 0.7: n/a, 0.5:0.95: n/a)"
+    )
 
 
 def test_voc_alone():
     only = {"voc07": {**VOC, "per_class": {"a": 0.5}}}
-    assert report.summary(only) == "VOC 2007 mAP (11 points) 0.500 (IoU 0.7: 0.400, 0.5:0.95: 0.300)"
+    assert (
+        report.summary(only) == "VOC 2007 mAP (11 points) 0.500 (IoU 0.7: 0.400, 0.5:0.95: 0.300)"
+    )
     assert "a      0.500" in report.format_tables(only)
 
 
 def test_json_holds_null_where_there_is_no_number():
-    values = {"coco": {"AP": np.float32(0.5), "APs": math.nan, "per_class": {"x": math.inf, "y": np.int64(3)}}, "list": [math.nan, "é"]}
-    assert json.loads(report.to_json(values)) == {"coco": {"AP": 0.5, "APs": None, "per_class": {"x": None, "y": 3}}, "list": [None, "é"]}
+    values = {
+        "coco": {
+            "AP": np.float32(0.5),
+            "APs": math.nan,
+            "per_class": {"x": math.inf, "y": np.int64(3)},
+        },
+        "list": [math.nan, "é"],
+    }
+    assert json.loads(report.to_json(values)) == {
+        "coco": {"AP": 0.5, "APs": None, "per_class": {"x": None, "y": 3}},
+        "list": [None, "é"],
+    }

@@ -1,18 +1,19 @@
-"""Prediction from a run directory: kinds and sizes of pictures, agreement with evaluation, and wrong input."""
+"""Prediction from a run directory: kinds and sizes of images, agreement with evaluation, and wrong input."""
+
 import json
 import shutil
 
 import numpy as np
-from PIL import Image
 import pytest
-import tensorflow as tf
+from inference.conftest import NAMES, draw_image
+from PIL import Image
 
 import lhrcnn
-from inference.conftest import NAMES, picture
-from lhrcnn import checkpoints
 from lhrcnn.data.schema import Dataset, Record
-from lhrcnn.evaluation.evaluate import detect_dataset
+from lhrcnn.errors import CheckpointError
+from lhrcnn.evaluation.detect import detect_dataset
 from lhrcnn.inference.predictor import Detector, load_run
+from lhrcnn.keras import keras
 
 
 @pytest.fixture(scope="module")
@@ -29,51 +30,91 @@ def assert_same(first, second, tolerance=1e-4):
 def test_from_run_knows_classes_config_and_checkpoint(detector, run_dir):
     assert detector.class_names == NAMES and detector.meta["step"] == 7
     assert detector.config.data.short_side == [64]
-    last = Detector.from_run(str(run_dir), checkpoint=str(run_dir / "checkpoints" / "step_00000007.npz"))
-    assert_same(last.predict(picture(50, 80)), detector.predict(picture(50, 80)))
+    last = Detector.from_run(
+        str(run_dir), checkpoint=str(run_dir / "checkpoints" / "step_00000007.npz")
+    )
+    assert_same(last.predict(draw_image(50, 80)), detector.predict(draw_image(50, 80)))
 
 
-@pytest.mark.parametrize("size", [(50, 80), (80, 50), (64, 64), (1, 1), (1, 900), (900, 1), (2, 3), (2000, 150)])
-def test_boxes_lie_in_pictures_of_any_size(detector, size):
-    found = detector.predict(picture(*size))
+@pytest.mark.parametrize(
+    "size", [(50, 80), (80, 50), (64, 64), (1, 1), (1, 900), (900, 1), (2, 3), (2000, 150)]
+)
+def test_boxes_lie_in_images_of_any_size(detector, size):
+    found = detector.predict(draw_image(*size))
     assert found.size == size and 0 < len(found) <= 8
-    assert found.boxes.dtype == np.float32 and found.boxes.shape == (len(found), 4) and found.classes.dtype == np.int32
-    assert np.all(found.boxes >= 0) and np.all(found.boxes <= np.array(size * 2)) and np.all(found.boxes[:, 2:] > found.boxes[:, :2])
-    assert np.all(np.diff(found.scores) <= 0) and np.all(found.scores > 0) and np.all(np.isfinite(found.boxes))
+    assert (
+        found.boxes.dtype == np.float32
+        and found.boxes.shape == (len(found), 4)
+        and found.classes.dtype == np.int32
+    )
+    assert (
+        np.all(found.boxes >= 0)
+        and np.all(found.boxes <= np.array(size * 2))
+        and np.all(found.boxes[:, 2:] > found.boxes[:, :2])
+    )
+    assert (
+        np.all(np.diff(found.scores) <= 0)
+        and np.all(found.scores > 0)
+        and np.all(np.isfinite(found.boxes))
+    )
     assert found.names == [NAMES[k] for k in found.classes]
 
 
 def test_one_trace_serves_all_sizes(detector):
     for size in [(50, 80), (80, 50), (64, 64), (300, 31)]:
-        detector.predict(picture(*size))
-    assert detector._detect.experimental_get_tracing_count() == detector._prepare.experimental_get_tracing_count() == 1
+        detector.predict(draw_image(*size))
+    assert (
+        detector._detect.experimental_get_tracing_count()
+        == detector._prepare.experimental_get_tracing_count()
+        == 1
+    )
 
 
 def test_path_pil_array_and_grey_agree(detector, tmp_path):
-    array = picture(45, 70)
+    array = draw_image(45, 70)
     grey = np.asarray(Image.fromarray(array).convert("L"))
     Image.fromarray(array).save(tmp_path / "colour.png")
     Image.fromarray(grey).save(tmp_path / "grey.png")
     expected = detector.predict(array)
-    for same in (tmp_path / "colour.png", str(tmp_path / "colour.png"), Image.fromarray(array), Image.fromarray(array).convert("RGBA"),
-                 array[:, ::-1][:, ::-1]):
+    for same in (
+        tmp_path / "colour.png",
+        str(tmp_path / "colour.png"),
+        Image.fromarray(array),
+        Image.fromarray(array).convert("RGBA"),
+        array[:, ::-1][:, ::-1],
+    ):
         assert_same(detector.predict(same), expected)
     expected = detector.predict(np.stack([grey] * 3, axis=2))
-    for same in (tmp_path / "grey.png", grey, grey[..., None], Image.fromarray(grey), Image.fromarray(grey.astype(np.uint16) * 256)):
+    for same in (
+        tmp_path / "grey.png",
+        grey,
+        grey[..., None],
+        Image.fromarray(grey),
+        Image.fromarray(grey.astype(np.uint16) * 256),
+    ):
         assert_same(detector.predict(same), expected)
 
 
 def test_exif_rotation_is_followed(detector, tmp_path):
-    stored = Image.fromarray(picture(40, 90))
+    stored = Image.fromarray(draw_image(40, 90))
     exif = Image.Exif()
     exif[0x0112] = 6
     stored.save(tmp_path / "turned.jpg", exif=exif, quality=95, subsampling=0)
-    by_path, by_pil = detector.predict(tmp_path / "turned.jpg"), detector.predict(Image.open(tmp_path / "turned.jpg"))
+    by_path, by_pil = (
+        detector.predict(tmp_path / "turned.jpg"),
+        detector.predict(Image.open(tmp_path / "turned.jpg")),
+    )
     assert by_path.size == by_pil.size == (90, 40)
 
 
-def test_batch_agrees_with_single_pictures(detector):
-    images = [picture(50, 80, 1), picture(80, 50, 2), picture(50, 80, 3), picture(64, 64, 4), picture(52, 80, 5)]
+def test_batch_agrees_with_single_images(detector):
+    images = [
+        draw_image(50, 80, 1),
+        draw_image(80, 50, 2),
+        draw_image(50, 80, 3),
+        draw_image(64, 64, 4),
+        draw_image(52, 80, 5),
+    ]
     together = detector.predict_batch(images, batch_size=4)
     for image, found in zip(images, together):
         assert_same(found, detector.predict(image))
@@ -81,16 +122,34 @@ def test_batch_agrees_with_single_pictures(detector):
 
 
 def test_evaluation_finds_what_prediction_finds(detector, tmp_path):
-    """Of pictures that fill the canvas of their group, so that both pad alike."""
+    """Of images that fill the canvas of their group, so that both pad alike."""
     records = []
     for number, size in enumerate([(50, 80), (80, 50), (64, 64), (64, 120)]):
         path = tmp_path / f"{number}.png"
-        Image.fromarray(picture(*size, seed=number)).save(path)
+        Image.fromarray(draw_image(*size, seed=number)).save(path)
         none = np.zeros([0], np.float32)
-        records.append(Record(number, str(path), *size, none.reshape(0, 4), none.astype(np.int32), none.astype(bool), none))
-    found = detect_dataset(detector.model, Dataset("pictures", records, NAMES, [3, 5, 17]), detector.config, progress=False)
+        records.append(
+            Record(
+                number,
+                str(path),
+                *size,
+                none.reshape(0, 4),
+                none.astype(np.int32),
+                none.astype(bool),
+                none,
+            )
+        )
+    found = detect_dataset(
+        detector.model,
+        Dataset("images", records, NAMES, [3, 5, 17]),
+        detector.config,
+        progress=False,
+    )
     for record in records:
-        expected, mine = detector.predict(record.path), np.flatnonzero(found.image_ids == record.image_id)
+        expected, mine = (
+            detector.predict(record.path),
+            np.flatnonzero(found.image_ids == record.image_id),
+        )
         assert len(mine) == len(expected)
         np.testing.assert_allclose(found.scores[mine], expected.scores, atol=1e-5)
         np.testing.assert_allclose(found.boxes[mine], expected.boxes, atol=1e-3)
@@ -101,44 +160,64 @@ def test_evaluation_finds_what_prediction_finds(detector, tmp_path):
 def test_sixteen_bits_give_the_scores_of_float32_nearly(detector, run_dir, precision):
     """Boxes of the tiny model, which is not trained, tie: only scores are compared."""
     other = Detector(load_run(run_dir, overrides=[f"test.precision={precision}"]))
-    assert other.model.backbone.output["c4"].dtype == precision[6:] and tf.keras.mixed_precision.global_policy().name == "float32"
-    found, expected = (each.predict(picture(50, 80)) for each in (other, detector))
+    assert (
+        other.model.backbone.output["c4"].dtype == precision[6:]
+        and keras.mixed_precision.global_policy().name == "float32"
+    )
+    found, expected = (each.predict(draw_image(50, 80)) for each in (other, detector))
     assert len(found) == len(expected) and found.scores.dtype == found.boxes.dtype == np.float32
     assert 0 < np.abs(found.scores - expected.scores).max() < 0.02
 
 
 def test_predictions_filter_and_turn_into_json(detector):
-    found = detector.predict(picture(50, 80))
+    found = detector.predict(draw_image(50, 80))
     threshold = float(found.scores[2])
     best = found.above(threshold)
-    assert len(best) == np.sum(found.scores >= threshold) < len(found) and len(found.above(1.1)) == 0
+    assert (
+        len(best) == np.sum(found.scores >= threshold) < len(found) and len(found.above(1.1)) == 0
+    )
     parsed = json.loads(best.to_json())
-    assert (parsed["height"], parsed["width"]) == (50, 80) and parsed["detections"][0]["name"] == found.names[0]
+    assert (parsed["height"], parsed["width"]) == (50, 80) and parsed["detections"][0][
+        "name"
+    ] == found.names[0]
     assert parsed["detections"][0]["box"] == pytest.approx(found.boxes[0].tolist())
     first = best.to_coco(9)[0]
     ymin, xmin, ymax, xmax = found.boxes[0].tolist()
-    assert first["image_id"] == 9 and first["category_id"] in (3, 5, 17) and first["category"] == found.names[0]
+    assert (
+        first["image_id"] == 9
+        and first["category_id"] in (3, 5, 17)
+        and first["category"] == found.names[0]
+    )
     assert first["bbox"] == pytest.approx([xmin, ymin, xmax - xmin, ymax - ymin])
 
 
-@pytest.mark.parametrize("array, found", [
-    (np.zeros([4, 5, 3], np.float32), r"float32 \[4, 5, 3\]"), (np.zeros([4, 5, 4], np.uint8), r"uint8 \[4, 5, 4\]"),
-    (np.zeros([2, 4, 5, 3], np.uint8), r"uint8 \[2, 4, 5, 3\]"), (np.zeros([0, 5, 3], np.uint8), r"uint8 \[0, 5, 3\]"),
-    ([1, 2], r"int64 \[2\]")])
+@pytest.mark.parametrize(
+    "array, found",
+    [
+        (np.zeros([4, 5, 3], np.float32), r"float32 \[4, 5, 3\]"),
+        (np.zeros([4, 5, 4], np.uint8), r"uint8 \[4, 5, 4\]"),
+        (np.zeros([2, 4, 5, 3], np.uint8), r"uint8 \[2, 4, 5, 3\]"),
+        (np.zeros([0, 5, 3], np.uint8), r"uint8 \[0, 5, 3\]"),
+        ([1, 2], r"int64 \[2\]"),
+    ],
+)
 def test_wrong_arrays_are_described(detector, array, found):
     with pytest.raises(ValueError, match=f"found an array of {found}; allowed: uint8"):
         detector.predict(array)
 
 
 def test_wrong_files_are_named(detector, tmp_path):
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "empty.png").write_bytes(b"")
-    Image.fromarray(picture(50, 50)).save(tmp_path / "whole.jpg")
+    Image.fromarray(draw_image(50, 50)).save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:300])
     for name in ("text.jpg", "empty.png", "cut.jpg"):
-        with pytest.raises(ValueError, match=rf"{name}: \d+ bytes that do not decode as a picture; allowed are whole JPEG"):
+        with pytest.raises(
+            ValueError,
+            match=rf"{name}: \d+ bytes that do not decode as an image; allowed are whole JPEG",
+        ):
             detector.predict(tmp_path / name)
-    with pytest.raises(FileNotFoundError, match="nowhere.jpg: no such picture file"):
+    with pytest.raises(FileNotFoundError, match="nowhere.jpg: no such image file"):
         detector.predict(tmp_path / "nowhere.jpg")
     with pytest.raises(ValueError, match="cannot be read"):
         detector.predict(tmp_path)
@@ -148,7 +227,9 @@ def test_folders_that_are_no_runs_are_told_apart(run_dir, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere: not a run directory: no such folder"):
         Detector.from_run(tmp_path / "nowhere")
     shutil.copy(run_dir / "config.yaml", tmp_path)
-    with pytest.raises(FileNotFoundError, match="not a run directory: no classes.json in it; give the --run_dir"):
+    with pytest.raises(
+        FileNotFoundError, match="not a run directory: no classes.json in it; give the --run_dir"
+    ):
         Detector.from_run(tmp_path)
     (tmp_path / "classes.json").write_text('{"names": ["a"], "category_ids": []}')
     with pytest.raises(ValueError, match="classes.json: 1 names and 0 category ids"):
@@ -157,14 +238,14 @@ def test_folders_that_are_no_runs_are_told_apart(run_dir, tmp_path):
     with pytest.raises(ValueError, match="classes.json: not readable as"):
         Detector.from_run(tmp_path)
     shutil.copy(run_dir / "classes.json", tmp_path)
-    with pytest.raises(checkpoints.CheckpointError, match="holds no checkpoint"):
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
         Detector.from_run(tmp_path)
 
 
 def test_other_classes_than_trained_are_refused(run_dir, tmp_path):
     shutil.copytree(run_dir, tmp_path / "run")
     (tmp_path / "run" / "classes.json").write_text('{"names": ["a", "b"], "category_ids": [1, 2]}')
-    with pytest.raises(checkpoints.CheckpointError, match="does not fit"):
+    with pytest.raises(CheckpointError, match="does not fit"):
         Detector.from_run(tmp_path / "run")
 
 
@@ -172,5 +253,7 @@ def test_pretrained_weights_of_training_are_not_needed(run_dir, tmp_path):
     shutil.copytree(run_dir, tmp_path / "run")
     text = (tmp_path / "run" / "config.yaml").read_text()
     assert "    weights: ''\n" in text
-    (tmp_path / "run" / "config.yaml").write_text(text.replace("    weights: ''\n", "    weights: gone.npz\n"))
+    (tmp_path / "run" / "config.yaml").write_text(
+        text.replace("    weights: ''\n", "    weights: gone.npz\n")
+    )
     assert Detector.from_run(tmp_path / "run").config.model.backbone.weights == ""

@@ -1,15 +1,17 @@
 """The models that come with the package: whole, small, and as good as they say."""
+
 import json
 
 import pytest
+from inference.conftest import draw_image
 
 import lhrcnn
-from inference.conftest import picture
-from lhrcnn import checkpoints, config as configs, zoo
-from lhrcnn.data import open_dataset
-from lhrcnn.evaluation.evaluate import evaluate
+from lhrcnn import config as configs
+from lhrcnn.data.datasets import open_dataset
+from lhrcnn.evaluation.detect import evaluate
 from lhrcnn.evaluation.shards import share_of
 from lhrcnn.inference.predictor import load_run
+from lhrcnn.runs import checkpoints, zoo
 
 
 def test_the_default_model_is_there():
@@ -27,18 +29,30 @@ def test_a_model_is_whole_and_small(name):
     assert not config.data.dir.startswith("/") and not config.data.cache_dir
     (scores,) = [entry.scores for entry in zoo.entries() if entry.name == name]
     assert any(config.data.test_split in score for score in scores)
-    assert "were trained on" in (folder / "NOTICE.txt").read_text(encoding="utf-8"), "where the weights come from, and on what terms"
+    assert "were trained on" in (folder / "NOTICE.txt").read_text(encoding="utf-8"), (
+        "where the weights come from, and on what terms"
+    )
 
 
-def test_the_default_model_finds_nothing_outside_a_picture():
-    found = lhrcnn.Detector.from_pretrained().predict(picture(90, 160))
+def test_the_default_model_finds_nothing_outside_a_image():
+    found = lhrcnn.Detector.from_pretrained().predict(draw_image(90, 160))
     assert found.boxes.min(initial=0) >= 0 and (found.boxes <= [90, 160, 90, 160]).all()
-    assert set(found.names) <= set(json.loads((zoo.FOLDER / zoo.DEFAULT / "classes.json").read_text())["names"])
+    assert set(found.names) <= set(
+        json.loads((zoo.FOLDER / zoo.DEFAULT / "classes.json").read_text())["names"]
+    )
 
 
-def test_the_default_model_is_about_as_good_as_it_says_in_some_pictures(shared):
-    run = load_run(zoo.DEFAULT, overrides=[f"data.dir={shared / 'data' / 'voc2007_192' / 'VOCdevkit'}", "eval.metrics=[voc07]"])
+def test_the_default_model_is_about_as_good_as_it_says_in_some_images(shared):
+    run = load_run(
+        zoo.DEFAULT,
+        overrides=[
+            f"data.dir={shared / 'data' / 'voc2007_192' / 'VOCdevkit'}",
+            "eval.metrics=[voc07]",
+        ],
+    )
     dataset = open_dataset(run.config.data, run.config.data.test_split)
     metrics, _ = evaluate(run.model, share_of(dataset, 1, 12), run.config)
-    stated = json.loads((zoo.FOLDER / zoo.DEFAULT / "eval" / "VOC2007_test.json").read_text())["voc07"]["mAP"]
+    stated = json.loads((zoo.FOLDER / zoo.DEFAULT / "eval" / "VOC2007_test.json").read_text())[
+        "voc07"
+    ]["mAP"]
     assert abs(metrics["voc07"]["mAP"] - stated) < 0.08

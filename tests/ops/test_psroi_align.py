@@ -10,24 +10,44 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from lhrcnn.ops.psroi_align import (custom_op_available, custom_op_status, ps_roi_align,
-                                    ps_roi_align_tf)
 from reference import psroi_align as reference
+
+from lhrcnn.ops.psroi_align import (
+    custom_op_available,
+    custom_op_status,
+    ps_roi_align,
+    ps_roi_align_tf,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP, CHANNELS, SCALE = 3, 2, 0.25
 # Both inputs are rounded to the dtype first: what remains is the output's own rounding.
 TOLERANCE = {tf.float32: 1e-5, tf.float64: 1e-12, tf.float16: 2e-3, tf.bfloat16: 1e-2}
 INF, NAN = np.inf, np.nan
-ODD_BOXES = [[8, 8, 8, 30], [8, 30, 20, 8], [20, 8, 8, 30], [NAN, 1, 9, 9], [1, 1, NAN, 9],
-             [0, 0, INF, 9], [-INF, 0, 9, 9], [-1e30, -1e30, 1e30, 1e30], [1e30, 1e30, 2e30, 2e30],
-             [-3e38, 0, 3e38, 9], [-90, -90, -50, -50], [500, 500, 600, 600], [-8, -8, 8, 8],
-             [0, 0, 4e9, 4e9], [-40, -40, 80, 90], [3, 3, 3.001, 3.001], [0, 0, 32, 36]]
+ODD_BOXES = [
+    [8, 8, 8, 30],
+    [8, 30, 20, 8],
+    [20, 8, 8, 30],
+    [NAN, 1, 9, 9],
+    [1, 1, NAN, 9],
+    [0, 0, INF, 9],
+    [-INF, 0, 9, 9],
+    [-1e30, -1e30, 1e30, 1e30],
+    [1e30, 1e30, 2e30, 2e30],
+    [-3e38, 0, 3e38, 9],
+    [-90, -90, -50, -50],
+    [500, 500, 600, 600],
+    [-8, -8, 8, 8],
+    [0, 0, 4e9, 4e9],
+    [-40, -40, 80, 90],
+    [3, 3, 3.001, 3.001],
+    [0, 0, 32, 36],
+]
 
 
-def random_inputs(dtype=tf.float32, batch=2, height=8, width=9, num_boxes=5, seed=0,
-                  channels=CHANNELS):
+def random_inputs(
+    dtype=tf.float32, batch=2, height=8, width=9, num_boxes=5, seed=0, channels=CHANNELS
+):
     """Features rounded to `dtype`, as a tensor, and boxes that partly leave the map."""
     rng = np.random.default_rng(seed)
     features = tf.cast(rng.normal(size=(batch, height, width, GROUP**2 * channels)), dtype)
@@ -38,13 +58,19 @@ def random_inputs(dtype=tf.float32, batch=2, height=8, width=9, num_boxes=5, see
 
 def expected(features, boxes, **arguments):
     real = np.float64 if features.dtype == tf.float64 else np.float32
-    return reference.ps_roi_align(tf.cast(features, real).numpy(), np.asarray(boxes, np.float32),
-                                  GROUP, SCALE, **arguments)
+    return reference.ps_roi_align(
+        tf.cast(features, real).numpy(), np.asarray(boxes, np.float32), GROUP, SCALE, **arguments
+    )
 
 
 def run(features, boxes, **arguments):
-    return ps_roi_align(features, tf.convert_to_tensor(boxes, tf.float32), group_size=GROUP,
-                        spatial_scale=SCALE, **arguments)
+    return ps_roi_align(
+        features,
+        tf.convert_to_tensor(boxes, tf.float32),
+        group_size=GROUP,
+        spatial_scale=SCALE,
+        **arguments,
+    )
 
 
 def features_gradient(features, boxes, upstream=None, **arguments):
@@ -61,14 +87,16 @@ def features_gradient(features, boxes, upstream=None, **arguments):
 @pytest.mark.parametrize("pool", ["avg", "max"])
 @pytest.mark.parametrize("sampling_ratio", [1, 2, 3])
 def test_equals_the_loops(implementation, pool, aligned, channel_order, sampling_ratio):
-    arguments = dict(pool=pool, aligned=aligned, channel_order=channel_order,
-                     sampling_ratio=sampling_ratio)
+    arguments = dict(
+        pool=pool, aligned=aligned, channel_order=channel_order, sampling_ratio=sampling_ratio
+    )
     for dtype in (tf.float32, tf.float64):
         features, boxes = random_inputs(dtype)
         pooled = run(features, boxes, implementation=implementation, **arguments)
         assert pooled.dtype == dtype
-        np.testing.assert_allclose(pooled, expected(features, boxes, **arguments),
-                                   rtol=0, atol=TOLERANCE[dtype])
+        np.testing.assert_allclose(
+            pooled, expected(features, boxes, **arguments), rtol=0, atol=TOLERANCE[dtype]
+        )
 
 
 @pytest.mark.parametrize("pool", ["avg", "max"])
@@ -78,12 +106,17 @@ def test_sixteen_bits_sum_in_float32(implementation, pool, dtype):
     arguments = dict(pool=pool, sampling_ratio=3)
     pooled = run(features, boxes, implementation=implementation, **arguments)
     assert pooled.dtype == dtype
-    np.testing.assert_allclose(tf.cast(pooled, tf.float32), expected(features, boxes, **arguments),
-                               rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+    np.testing.assert_allclose(
+        tf.cast(pooled, tf.float32),
+        expected(features, boxes, **arguments),
+        rtol=TOLERANCE[dtype],
+        atol=TOLERANCE[dtype],
+    )
     # 4,096 additions of 1 would stop at 2,048 in half and at 256 in bfloat16.
     pixel = tf.ones([1, 1, 1, GROUP**2], dtype)
-    gradient = features_gradient(pixel, [[[0, 0, 1e-3, 1e-3]] * 4096], pool=pool,
-                                 implementation=implementation)
+    gradient = features_gradient(
+        pixel, [[[0, 0, 1e-3, 1e-3]] * 4096], pool=pool, implementation=implementation
+    )
     np.testing.assert_allclose(tf.cast(gradient, tf.float32), 4096, rtol=2e-3)
 
 
@@ -93,15 +126,24 @@ def test_sixteen_bits_sum_in_float32(implementation, pool, dtype):
 def test_any_number_of_channels(implementation, channels, dtype, channel_order):
     features, boxes = random_inputs(dtype, channels=channels)
     upstream = np.random.default_rng(1).integers(-4, 5, (2, 5, GROUP, GROUP, channels))
-    close = functools.partial(np.testing.assert_allclose, atol=TOLERANCE[dtype],
-                              rtol=0 if dtype == tf.float32 else TOLERANCE[dtype])
+    close = functools.partial(
+        np.testing.assert_allclose,
+        atol=TOLERANCE[dtype],
+        rtol=0 if dtype == tf.float32 else TOLERANCE[dtype],
+    )
     for pool in ("avg", "max"):
         arguments = dict(pool=pool, channel_order=channel_order)
         pooled = run(features, boxes, implementation=implementation, **arguments)
         close(tf.cast(pooled, tf.float32), expected(features, boxes, **arguments))
-        gradient, in_float32 = (tf.cast(features_gradient(
-            values, boxes, upstream, implementation=implementation, **arguments), tf.float32)
-            for values in (features, tf.cast(features, tf.float32)))
+        gradient, in_float32 = (
+            tf.cast(
+                features_gradient(
+                    values, boxes, upstream, implementation=implementation, **arguments
+                ),
+                tf.float32,
+            )
+            for values in (features, tf.cast(features, tf.float32))
+        )
         close(gradient, in_float32)
 
 
@@ -112,11 +154,13 @@ def test_odd_boxes(implementation, pool, aligned):
     arguments = dict(pool=pool, aligned=aligned)
     pooled = run(features, [ODD_BOXES], implementation=implementation, **arguments)
     assert np.isfinite(pooled).all()
-    np.testing.assert_allclose(pooled, expected(features, [ODD_BOXES], **arguments),
-                               rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        pooled, expected(features, [ODD_BOXES], **arguments), rtol=0, atol=1e-5
+    )
     assert not np.any(pooled[:, :7])
-    gradient = features_gradient(features, [ODD_BOXES[:7]], implementation=implementation,
-                                 **arguments)
+    gradient = features_gradient(
+        features, [ODD_BOXES[:7]], implementation=implementation, **arguments
+    )
     assert not np.any(gradient)
     gradient = features_gradient(features, [ODD_BOXES], implementation=implementation, **arguments)
     assert np.isfinite(gradient).all()
@@ -151,11 +195,13 @@ def test_linear_ramp(implementation):
     height, width = (y1 - y0) / GROUP, (x1 - x0) / GROUP
     i, j = np.meshgrid(np.arange(GROUP), np.arange(GROUP), indexing="ij")
     mean = run(tf.constant(ramp), boxes, implementation=implementation)
-    np.testing.assert_allclose(mean[0, 0, ..., 0],
-                               2 * (y0 + height * (i + .5)) - (x0 + width * (j + .5)))
+    np.testing.assert_allclose(
+        mean[0, 0, ..., 0], 2 * (y0 + height * (i + 0.5)) - (x0 + width * (j + 0.5))
+    )
     largest = run(tf.constant(ramp), boxes, pool="max", implementation=implementation)
-    np.testing.assert_allclose(largest[0, 0, ..., 0],
-                               2 * (y0 + height * (i + .75)) - (x0 + width * (j + .25)))
+    np.testing.assert_allclose(
+        largest[0, 0, ..., 0], 2 * (y0 + height * (i + 0.75)) - (x0 + width * (j + 0.25))
+    )
 
 
 def test_values_that_carry_no_weight_do_not_leak(implementation):
@@ -163,8 +209,15 @@ def test_values_that_carry_no_weight_do_not_leak(implementation):
     features[:, 4:], features[:, :, 5:] = np.nan, np.inf
     boxes = [[[0.5 / SCALE, 0.5 / SCALE, 3.5 / SCALE, 3.5 / SCALE]]]
     for pool in ("avg", "max"):
-        assert not np.any(run(tf.constant(features), boxes, sampling_ratio=1, pool=pool,
-                              implementation=implementation))
+        assert not np.any(
+            run(
+                tf.constant(features),
+                boxes,
+                sampling_ratio=1,
+                pool=pool,
+                implementation=implementation,
+            )
+        )
 
 
 @pytest.mark.parametrize("channel_order", ["bin_major", "channel_major"])
@@ -172,9 +225,17 @@ def test_values_that_carry_no_weight_do_not_leak(implementation):
 @pytest.mark.parametrize("aligned", [False, True])
 def test_numerical_gradient(implementation, pool, aligned, channel_order):
     features, boxes = random_inputs(tf.float64, batch=1, height=3, width=4, num_boxes=2)
-    pooled = tf.function(lambda f: run(f, boxes, pool=pool, aligned=aligned,
-                                       channel_order=channel_order,
-                                       implementation=implementation), autograph=False)
+    pooled = tf.function(
+        lambda f: run(
+            f,
+            boxes,
+            pool=pool,
+            aligned=aligned,
+            channel_order=channel_order,
+            implementation=implementation,
+        ),
+        autograph=False,
+    )
     theoretical, numerical = tf.test.compute_gradient(pooled, [features], delta=1e-6)
     np.testing.assert_allclose(theoretical[0], numerical[0], atol=1e-8)
 
@@ -188,9 +249,20 @@ def test_both_gradients_are_equal(dtype, pool, channel_order):
     features, boxes = random_inputs(dtype)
     boxes = np.concatenate([boxes, [ODD_BOXES] * 2], 1)
     upstream = np.random.default_rng(1).normal(size=boxes.shape[:2] + (GROUP, GROUP, CHANNELS))
-    custom, twin = (tf.cast(features_gradient(features, boxes, upstream, pool=pool,
-                                              channel_order=channel_order, implementation=name),
-                            tf.float64) for name in ("custom", "tf"))
+    custom, twin = (
+        tf.cast(
+            features_gradient(
+                features,
+                boxes,
+                upstream,
+                pool=pool,
+                channel_order=channel_order,
+                implementation=name,
+            ),
+            tf.float64,
+        )
+        for name in ("custom", "tf")
+    )
     np.testing.assert_allclose(custom, twin, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
@@ -245,32 +317,45 @@ def test_static_shapes(implementation):
         assert shapes == [([2, num_boxes, GROUP, GROUP, channels], [batch, 8, 9, depth])]
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(features=tf.zeros([8, 9, 18])), "B, H, W"),
-    (dict(boxes=tf.zeros([5, 4])), "B, N, 4"),
-    (dict(boxes=tf.zeros([2, 5, 5])), "B, N, 4"),
-    (dict(boxes=tf.zeros([3, 5, 4])), "B of the features"),
-    (dict(boxes=tf.zeros([2, 5, 4], tf.float16)), "must be float32"),
-    (dict(features=tf.zeros([2, 8, 9, 18], tf.int32)), "they must be float32"),
-    (dict(features=tf.zeros([2, 8, 9, 17])), "a multiple of 9"),
-    (dict(features=tf.zeros([2, 8, 9, 0])), "a multiple of 9"),
-    (dict(features=tf.zeros([2, 0, 9, 18])), "at least one pixel"),
-    (dict(group_size=0), "group_size"), (dict(group_size=33), "1 to 32"),
-    (dict(sampling_ratio=0), "sampling_ratio"), (dict(sampling_ratio=1.5), "an integer"),
-    (dict(spatial_scale=0), "spatial_scale"), (dict(spatial_scale=NAN), "finite"),
-    (dict(pool="mean"), "'avg' or 'max'"), (dict(channel_order="nchw"), "'channel_major'"),
-    (dict(aligned="yes"), "aligned"), (dict(implementation="cuda"), "implementation"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(features=tf.zeros([8, 9, 18])), "B, H, W"),
+        (dict(boxes=tf.zeros([5, 4])), "B, N, 4"),
+        (dict(boxes=tf.zeros([2, 5, 5])), "B, N, 4"),
+        (dict(boxes=tf.zeros([3, 5, 4])), "B of the features"),
+        (dict(boxes=tf.zeros([2, 5, 4], tf.float16)), "must be float32"),
+        (dict(features=tf.zeros([2, 8, 9, 18], tf.int32)), "they must be float32"),
+        (dict(features=tf.zeros([2, 8, 9, 17])), "a multiple of 9"),
+        (dict(features=tf.zeros([2, 8, 9, 0])), "a multiple of 9"),
+        (dict(features=tf.zeros([2, 0, 9, 18])), "at least one pixel"),
+        (dict(group_size=0), "group_size"),
+        (dict(group_size=33), "1 to 32"),
+        (dict(sampling_ratio=0), "sampling_ratio"),
+        (dict(sampling_ratio=1.5), "an integer"),
+        (dict(spatial_scale=0), "spatial_scale"),
+        (dict(spatial_scale=NAN), "finite"),
+        (dict(pool="mean"), "'avg' or 'max'"),
+        (dict(channel_order="nchw"), "'channel_major'"),
+        (dict(aligned="yes"), "aligned"),
+        (dict(implementation="cuda"), "implementation"),
+    ],
+)
 def test_wrong_arguments(change, message):
-    arguments = dict(features=tf.zeros([2, 8, 9, 18]), boxes=tf.zeros([2, 5, 4]),
-                     group_size=GROUP, spatial_scale=SCALE)
+    arguments = dict(
+        features=tf.zeros([2, 8, 9, 18]),
+        boxes=tf.zeros([2, 5, 4]),
+        group_size=GROUP,
+        spatial_scale=SCALE,
+    )
     for implementation in ("auto", "tf"):
         with pytest.raises(ValueError, match=message):
             ps_roi_align(**{**arguments, "implementation": implementation, **change})
 
 
-@pytest.mark.parametrize("features_shape, boxes_shape", [
-    ((2, 8, 9, 17), (2, 5, 4)), ((2, 0, 9, 18), (2, 5, 4))])
+@pytest.mark.parametrize(
+    "features_shape, boxes_shape", [((2, 8, 9, 17), (2, 5, 4)), ((2, 0, 9, 18), (2, 5, 4))]
+)
 def test_shapes_known_only_at_run_time(implementation, features_shape, boxes_shape):
     @tf.function(input_signature=[tf.TensorSpec(None), tf.TensorSpec(None)])
     def pooled(features, boxes):
@@ -285,30 +370,42 @@ def test_saved_model(implementation, tmp_path):
     module = tf.Module()
     module.pool = tf.function(
         lambda f, b: run(f, b, pool="max", implementation=implementation),
-        input_signature=[tf.TensorSpec([None] * 4), tf.TensorSpec([None, None, 4])])
+        input_signature=[tf.TensorSpec([None] * 4), tf.TensorSpec([None, None, 4])],
+    )
     tf.saved_model.save(module, str(tmp_path))
     pooled = tf.saved_model.load(str(tmp_path)).pool(features, boxes)
     np.testing.assert_allclose(pooled, expected(features, boxes, pool="max"), atol=1e-5)
 
 
 def test_largest_group_and_sampling_ratio(implementation):
-    pooled = ps_roi_align(tf.ones([1, 4, 4, 32**2], tf.float64), [[[1., 1., 3., 3.]]],
-                          group_size=32, spatial_scale=1, sampling_ratio=16,
-                          implementation=implementation)
+    pooled = ps_roi_align(
+        tf.ones([1, 4, 4, 32**2], tf.float64),
+        [[[1.0, 1.0, 3.0, 3.0]]],
+        group_size=32,
+        spatial_scale=1,
+        sampling_ratio=16,
+        implementation=implementation,
+    )
     np.testing.assert_allclose(pooled, np.ones([1, 1, 32, 32, 1]))
 
 
 def test_twin_under_xla():
     features, boxes = random_inputs()
     compiled = tf.function(jit_compile=True)(
-        lambda f, b: ps_roi_align_tf(f, b, group_size=GROUP, spatial_scale=SCALE))
+        lambda f, b: ps_roi_align_tf(f, b, group_size=GROUP, spatial_scale=SCALE)
+    )
     np.testing.assert_allclose(compiled(features, boxes), expected(features, boxes), atol=1e-5)
 
 
 def run_script(script, **environment):
     result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, text=True, capture_output=True,
-        check=False, env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
@@ -363,12 +460,15 @@ def test_training_step_on_two_replicas(implementation, two_cpus):
     def step(data):
         def replica_step(features, boxes):
             total = tf.distribute.get_replica_context().all_reduce(
-                tf.distribute.ReduceOp.SUM, loss_gradient(features, boxes))
+                tf.distribute.ReduceOp.SUM, loss_gradient(features, boxes)
+            )
             kernel.assign_sub(0.1 * total)
+
         two_cpus.run(replica_step, data)
 
     updated = 1 - 0.1 * loss_gradient(features, boxes)
     data = two_cpus.experimental_distribute_dataset(
-        tf.data.Dataset.from_tensor_slices((features, boxes)).batch(2))
+        tf.data.Dataset.from_tensor_slices((features, boxes)).batch(2)
+    )
     step(next(iter(data)))
     np.testing.assert_allclose(kernel.numpy(), updated, rtol=1e-4)

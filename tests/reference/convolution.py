@@ -1,19 +1,25 @@
 """Slow, obvious twins of convolutions and of what a feature pyramid does to maps."""
+
 import numpy as np
 
 
 def grouped_convolution(x, kernel, groups, stride=1, dilation=1):
     """Convolution of x [B, h, w, C] with kernel [k, k, C / groups, D], k odd, with k // 2 * dilation zeros on every side."""
-    pictures, height, width, _ = x.shape
+    images, height, width, _ = x.shape
     size, _, inputs, channels = kernel.shape
     margin = size // 2 * dilation
     x = np.pad(x, [(0, 0), (margin, margin), (margin, margin), (0, 0)])
-    out = np.zeros([pictures, -(-height // stride), -(-width // stride), channels], x.dtype)
-    for picture, row, column, channel in np.ndindex(*out.shape):
+    out = np.zeros([images, -(-height // stride), -(-width // stride), channels], x.dtype)
+    for image, row, column, channel in np.ndindex(*out.shape):
         first = channel // (channels // groups) * inputs
         for i, j in np.ndindex(size, size):
-            pixel = x[picture, row * stride + i * dilation, column * stride + j * dilation, first:first + inputs]
-            out[picture, row, column, channel] += pixel @ kernel[i, j, :, channel]
+            pixel = x[
+                image,
+                row * stride + i * dilation,
+                column * stride + j * dilation,
+                first : first + inputs,
+            ]
+            out[image, row, column, channel] += pixel @ kernel[i, j, :, channel]
     return out
 
 

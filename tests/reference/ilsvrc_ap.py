@@ -1,4 +1,5 @@
 """Average precision of ImageNet DET as the development kit's readme describes it, one detection at a time."""
+
 import math
 
 from reference.voc_ap import area_ap, iou
@@ -15,8 +16,14 @@ def class_ap(records, detections, k):
         for box, c, ignore in zip(record.boxes.astype(float), record.classes, record.ignore):
             if c == k:
                 height, width = box[2] - box[0], box[3] - box[1]
-                group.append({"box": box, "difficult": bool(ignore), "taken": False,
-                              "threshold": min(0.5, width * height / ((width + 10) * (height + 10)))})
+                group.append(
+                    {
+                        "box": box,
+                        "difficult": bool(ignore),
+                        "taken": False,
+                        "threshold": min(0.5, width * height / ((width + 10) * (height + 10))),
+                    }
+                )
                 num_objects += not ignore
     if num_objects == 0:
         return math.nan

@@ -1,4 +1,5 @@
-"""Slow, obvious versions of the picture transforms."""
+"""Slow, obvious versions of the image transforms."""
+
 import math
 
 import numpy as np
@@ -29,7 +30,11 @@ def change_colours(image, brightness, contrast, saturation, hue):
         grey = 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]
         pixel = grey + (1 + 0.5 * saturation) * (pixel - grey)
         axis, angle = np.ones(3) / math.sqrt(3), math.radians(18) * hue
-        pixel = (pixel * math.cos(angle) + np.cross(axis, pixel) * math.sin(angle) + axis * axis.dot(pixel) * (1 - math.cos(angle)))
+        pixel = (
+            pixel * math.cos(angle)
+            + np.cross(axis, pixel) * math.sin(angle)
+            + axis * axis.dot(pixel) * (1 - math.cos(angle))
+        )
         result.append((1 + 0.5 * contrast) * pixel + mean + 64 * brightness)
     return np.clip(np.round(result), 0, 255).reshape(image.shape)
 
@@ -41,6 +46,13 @@ def zoom_boxes(boxes, share, offset, height, width):
         ymin, ymax = ((value - offset[0]) / share for value in (ymin, ymax))
         xmin, xmax = ((value - offset[1]) / share for value in (xmin, xmax))
         centred = 0 <= (ymin + ymax) / 2 < height and 0 <= (xmin + xmax) / 2 < width
-        clipped = (min(max(ymin, 0), height), min(max(xmin, 0), width), min(max(ymax, 0), height), min(max(xmax, 0), width))
-        results.append((clipped, centred, clipped[2] - clipped[0] >= 1 and clipped[3] - clipped[1] >= 1))
+        clipped = (
+            min(max(ymin, 0), height),
+            min(max(xmin, 0), width),
+            min(max(ymax, 0), height),
+            min(max(xmax, 0), width),
+        )
+        results.append(
+            (clipped, centred, clipped[2] - clipped[0] >= 1 and clipped[3] - clipped[1] >= 1)
+        )
     return results

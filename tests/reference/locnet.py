@@ -1,4 +1,5 @@
 """LocNet's targets, loss and decoding, one cell at a time."""
+
 import math
 
 import numpy as np
@@ -9,7 +10,10 @@ ROWS = {"in_out": ["inside"], "borders": ["first", "last"], "combined": ["inside
 def cells_of(start, end, region_start, region_end, cells):
     """Cells (first, last) that the borders of [start, end) lie in; two neighbours where they are one cell."""
     size = (region_end - region_start) / cells
-    first, last = (min(max(math.floor((border - region_start) / size), 0), cells - 1) for border in (start, end))
+    first, last = (
+        min(max(math.floor((border - region_start) / size), 0), cells - 1)
+        for border in (start, end)
+    )
     if first == last:
         first, last = (first - 1, last) if first > 0 else (0, 1)
     return first, last
@@ -22,7 +26,7 @@ def targets(box, region, model, cells):
         first, last = cells_of(box[axis], box[axis + 2], region[axis], region[axis + 2], cells)
         for q, row in enumerate(ROWS[model]):
             if row == "inside":
-                result[axis, q, first:last + 1] = 1
+                result[axis, q, first : last + 1] = 1
             else:
                 result[axis, q, first if row == "first" else last] = 1
     return result
@@ -35,7 +39,9 @@ def loss(logits, target, model):
         for q, row in enumerate(ROWS[model]):
             for x, t in zip(logits[axis, q], target[axis, q]):
                 weight = 1.0 if row == "inside" else cells / 2 if t else 0.5 * cells / (cells - 1)
-                total -= weight * (t * math.log(1 / (1 + math.exp(-x))) + (1 - t) * math.log(1 / (1 + math.exp(x))))
+                total -= weight * (
+                    t * math.log(1 / (1 + math.exp(-x))) + (1 - t) * math.log(1 / (1 + math.exp(x)))
+                )
     return total / logits.size * (2 if model == "combined" else 1)
 
 
@@ -45,7 +51,9 @@ def pair_cost(logits, model, first, last):
     log_p, log_q = np.log(np.maximum(p, 1e-4)), np.log(np.maximum(1 - p, 1e-4))
     row, cost = {name: q for q, name in enumerate(ROWS[model])}, 0.0
     if "inside" in row:
-        cost += sum(log_q[row["inside"], i] - log_p[row["inside"], i] for i in range(first, last + 1))
+        cost += sum(
+            log_q[row["inside"], i] - log_p[row["inside"], i] for i in range(first, last + 1)
+        )
     if "first" in row:
         cost -= log_p[row["first"], first] + log_p[row["last"], last]
     if model == "combined":

@@ -17,8 +17,16 @@ def bilinear(plane, y, x):
     return value
 
 
-def ps_roi_align(features, boxes, group_size, spatial_scale, sampling_ratio=2, pool="avg",
-                 aligned=False, channel_order="bin_major"):
+def ps_roi_align(
+    features,
+    boxes,
+    group_size,
+    spatial_scale,
+    sampling_ratio=2,
+    pool="avg",
+    aligned=False,
+    channel_order="bin_major",
+):
     """features [B, H, W, G·G·C], boxes [B, N, 4] pixels -> [B, N, G, G, C].
 
     Coordinates are computed in the dtype of the features, float32 or float64.
@@ -41,8 +49,11 @@ def ps_roi_align(features, boxes, group_size, spatial_scale, sampling_ratio=2, p
                 with np.errstate(over="ignore", invalid="ignore"):
                     y = y0 + bin_height * (real(i) + (real(s) + real(0.5)) / real(samples))
                     x = x0 + bin_width * (real(j) + (real(t) + real(0.5)) / real(samples))
-                channel = ((i * group + j) * channels + c if channel_order == "bin_major"
-                           else c * group**2 + i * group + j)
+                channel = (
+                    (i * group + j) * channels + c
+                    if channel_order == "bin_major"
+                    else c * group**2 + i * group + j
+                )
                 values.append(bilinear(features[image, :, :, channel], y, x))
             pooled[image, n, i, j, c] = np.mean(values) if pool == "avg" else np.max(values)
     return pooled

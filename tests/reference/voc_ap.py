@@ -1,4 +1,5 @@
 """VOC average precision as the development kit's evaluation describes it, one detection at a time."""
+
 import math
 
 import numpy as np
@@ -15,8 +16,14 @@ def iou(first, second):
 
 def class_ap(records, detections, k, eleven_point, min_iou=0.5):
     """AP of class k; `records` have image_id, boxes, classes and ignore; `detections` is a list of (image_id, box, score, class)."""
-    objects = {record.image_id: [{"box": np.float64(box), "difficult": bool(ignore), "taken": False}
-                                 for box, c, ignore in zip(record.boxes, record.classes, record.ignore) if c == k] for record in records}
+    objects = {
+        record.image_id: [
+            {"box": np.float64(box), "difficult": bool(ignore), "taken": False}
+            for box, c, ignore in zip(record.boxes, record.classes, record.ignore)
+            if c == k
+        ]
+        for record in records
+    }
     num_objects = sum(not each["difficult"] for group in objects.values() for each in group)
     if num_objects == 0:
         return math.nan
@@ -49,4 +56,8 @@ def area_ap(recalls, precisions):
     recalls, precisions = [0.0, *recalls, 1.0], [0.0, *precisions, 0.0]
     for i in range(len(precisions) - 2, -1, -1):
         precisions[i] = max(precisions[i], precisions[i + 1])
-    return sum((recalls[i] - recalls[i - 1]) * precisions[i] for i in range(1, len(recalls)) if recalls[i] != recalls[i - 1])
+    return sum(
+        (recalls[i] - recalls[i - 1]) * precisions[i]
+        for i in range(1, len(recalls))
+        if recalls[i] != recalls[i - 1]
+    )

@@ -1,4 +1,5 @@
 """Fixtures of the training tests."""
+
 import pytest
 from training.tiny_run import make_coco
 

@@ -1,4 +1,5 @@
 """Stopping on signals, and what a progress line and a non-finite loss say."""
+
 import os
 import signal
 
@@ -6,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lhrcnn.training.callbacks import FiniteLosses, Interrupted, Progress, StopOnSignal, TrainingError
+from lhrcnn.errors import TrainingError
+from lhrcnn.keras import keras
+from lhrcnn.training.callbacks import FiniteLosses, Interrupted, Progress, StopOnSignal
 from lhrcnn.training.ema import WeightAverage
 from lhrcnn.training.validation import main_score, scalars
 
@@ -15,7 +18,7 @@ class Model:
     """What callbacks use of a compiled Keras model."""
 
     def __init__(self):
-        self.optimizer = tf.keras.optimizers.SGD(jit_compile=False)
+        self.optimizer = keras.optimizers.SGD(jit_compile=False)
         self.stop_training = False
 
 
@@ -48,7 +51,10 @@ def test_first_signal_ends_fit_after_the_step(number, capfd):
         stop.on_train_batch_end(1, {})
         assert stop.model.stop_training
     assert signal.getsignal(number) is former
-    assert f"{signal.Signals(number).name} received: finishing the step, then saving" in capfd.readouterr().out
+    assert (
+        f"{signal.Signals(number).name} received: finishing the step, then saving"
+        in capfd.readouterr().out
+    )
 
 
 def test_second_interrupt_from_the_keyboard_is_immediate():
@@ -64,35 +70,63 @@ def test_validation_is_given_up_at_once_and_weights_come_back():
     average.restore({"ema/a": np.array([2.0], np.float32)})
     with StopOnSignal() as stop:
         stop.nothing_unsaved = True
-        with pytest.raises(Interrupted):
-            with average.swapped():
-                send(signal.SIGTERM)
+        with pytest.raises(Interrupted), average.swapped():
+            send(signal.SIGTERM)
     assert stop.requested and variable.numpy() == [1.0]
 
 
 def logs(step, **changed):
-    return {"loss": float(step), "l2": 0.5, "rpn_foreground": 2.0 * step, "head_foreground": 1.0, **changed}
+    return {
+        "loss": float(step),
+        "l2": 0.5,
+        "rpn_foreground": 2.0 * step,
+        "head_foreground": 1.0,
+        **changed,
+    }
 
 
 def test_progress_reports_means_of_its_window(capsys):
-    progress = Progress(Log(), Clock(), lambda step: 0.1 * (step + 1), batch_size=4, log_every=2, steps_per_epoch=5, total_steps=7)
+    progress = Progress(
+        Log(),
+        Clock(),
+        lambda step: 0.1 * (step + 1),
+        batch_size=4,
+        log_every=2,
+        steps_per_epoch=5,
+        total_steps=7,
+    )
     progress.set_model(Model())
     for step in range(1, 8):
         progress.on_train_batch_begin(step)
         progress.model.optimizer.iterations.assign(step)
         progress.on_train_batch_end(step, logs(step))
-    assert [line[:3] for line in progress.log.written] == [("train", 2, 0.4), ("train", 4, 0.8), ("train", 6, 1.2), ("train", 7, 1.4)]
+    assert [line[:3] for line in progress.log.written] == [
+        ("train", 2, 0.4),
+        ("train", 4, 0.8),
+        ("train", 6, 1.2),
+        ("train", 7, 1.4),
+    ]
     values = [line[3] for line in progress.log.written]
     assert [value["loss"] for value in values] == [1.5, 3.5, 5.5, 7.0]
     assert [value["learning_rate"] for value in values] == pytest.approx([0.2, 0.4, 0.6, 0.7])
     printed = capsys.readouterr().out.splitlines()
-    assert printed[1].startswith("epoch 0.80  step 4/7  loss 3.5000  l2 0.5000  rpn_foreground 7.0  head_foreground 1.0  lr 0.4  ")
+    assert printed[1].startswith(
+        "epoch 0.80  step 4/7  loss 3.5000  l2 0.5000  rpn_foreground 7.0  head_foreground 1.0  lr 0.4  "
+    )
     assert "waiting for data 0%" in printed[1] and "ETA 0:00:00" in printed[3]
 
 
 @pytest.mark.parametrize("foreground", [0.0, 0.5])
 def test_progress_says_when_no_anchor_is_near_an_object(foreground, capsys):
-    progress = Progress(Log(), Clock(), lambda step: 0.1, batch_size=4, log_every=2, steps_per_epoch=2, total_steps=2)
+    progress = Progress(
+        Log(),
+        Clock(),
+        lambda step: 0.1,
+        batch_size=4,
+        log_every=2,
+        steps_per_epoch=2,
+        total_steps=2,
+    )
     progress.set_model(Model())
     for step in (1, 2):
         progress.on_train_batch_begin(step)
@@ -102,22 +136,35 @@ def test_progress_says_when_no_anchor_is_near_an_object(foreground, capsys):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32("-inf")])
-def test_non_finite_term_is_named_with_its_pictures(value, tmp_path):
+def test_non_finite_term_is_named_with_its_images(value, tmp_path):
     class Store:
         def path(self, which):
             return None
 
-    check = FiniteLosses(lambda step: [f"picture_of_step_{step}.png"], Store())
+    check = FiniteLosses(lambda step: [f"image_of_step_{step}.png"], Store())
     check.set_model(Model())
     check.model.optimizer.iterations.assign(6)
     check.on_train_batch_end(0, logs(6))
-    with pytest.raises(TrainingError, match=rf"(?s)step 6: a loss is not finite: loss 6, l2 {value:.6g}.*picture_of_step_5.png.*checkpoint is none yet"):
+    with pytest.raises(
+        TrainingError,
+        match=rf"(?s)step 6: a loss is not finite: loss 6, l2 {value:.6g}.*image_of_step_5.png.*checkpoint is none yet",
+    ):
         check.on_train_batch_end(0, logs(6, l2=value))
 
 
 def test_main_score_is_coco_before_voc():
-    coco, voc = {"AP": 0.3, "AP50": 0.6, "per_class": {"a": 0.3}}, {"mAP": 0.7, "per_class": {"a": 0.7}}
+    coco, voc = (
+        {"AP": 0.3, "AP50": 0.6, "per_class": {"a": 0.3}},
+        {"mAP": 0.7, "per_class": {"a": 0.7}},
+    )
     assert main_score({"voc07": voc, "coco": coco}) == ("coco/AP", 0.3)
     assert main_score({"voc07": voc}) == ("voc07/mAP", 0.7)
-    assert main_score({"deteval": {"hmean": 0.6, "recall": 0.5, "precision": 0.75}}) == ("deteval/hmean", 0.6)
-    assert scalars({"voc07": voc, "coco": coco}) == {"voc07/mAP": 0.7, "coco/AP": 0.3, "coco/AP50": 0.6}
+    assert main_score({"deteval": {"hmean": 0.6, "recall": 0.5, "precision": 0.75}}) == (
+        "deteval/hmean",
+        0.6,
+    )
+    assert scalars({"voc07": voc, "coco": coco}) == {
+        "voc07/mAP": 0.7,
+        "coco/AP": 0.3,
+        "coco/AP50": 0.6,
+    }

@@ -1,21 +1,27 @@
 """The weight average against its recurrence, on one and on two replicas."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from lhrcnn.keras import keras
 from lhrcnn.training.ema import WeightAverage
 
 
 @pytest.fixture(params=["one", "two"])
 def strategy(request):
     """One replica, then two."""
-    return request.getfixturevalue("two_cpus") if request.param == "two" else tf.distribute.get_strategy()
+    return (
+        request.getfixturevalue("two_cpus")
+        if request.param == "two"
+        else tf.distribute.get_strategy()
+    )
 
 
 def make(strategy, decay=0.9):
     with strategy.scope():
         variable = tf.Variable([1.0, 2.0], name="a/kernel")
-        optimizer = tf.keras.optimizers.SGD(0.5, jit_compile=False)
+        optimizer = keras.optimizers.SGD(0.5, jit_compile=False)
         optimizer.build([variable])
         average = WeightAverage({"a/kernel": variable}, decay, optimizer.iterations)
 
@@ -25,7 +31,9 @@ def make(strategy, decay=0.9):
             gradient = variable / strategy.num_replicas_in_sync
             optimizer.apply_gradients([(gradient, variable)])
             average.update()
+
         strategy.run(replica)
+
     return variable, average, advance
 
 
@@ -55,9 +63,8 @@ def test_swap_and_back_to_the_bit(strategy):
         np.testing.assert_array_equal(variable.numpy(), average.arrays()["ema/a/kernel"])
         assert not np.array_equal(variable.numpy(), own)
     np.testing.assert_array_equal(variable.numpy(), own)
-    with pytest.raises(RuntimeError, match="evaluation failed"):
-        with average.swapped():
-            raise RuntimeError("evaluation failed")
+    with pytest.raises(RuntimeError, match="evaluation failed"), average.swapped():
+        raise RuntimeError("evaluation failed")
     np.testing.assert_array_equal(variable.numpy(), own)
 
 

@@ -1,4 +1,5 @@
 """The log file over resumes, and the measure of waiting for data."""
+
 import datetime
 import json
 import time
@@ -10,7 +11,9 @@ from lhrcnn.training.logs import DataClock, RunLog
 
 
 def steps(log):
-    return [(line["phase"], line["step"]) for line in map(json.loads, log.path.read_text().splitlines())]
+    return [
+        (line["phase"], line["step"]) for line in map(json.loads, log.path.read_text().splitlines())
+    ]
 
 
 def test_resumed_log_drops_what_will_be_made_again(tmp_path):
@@ -31,8 +34,13 @@ def test_lines_are_plain_json_with_the_time_of_day(tmp_path):
     log = RunLog(tmp_path, 0)
     log.scalars("validation", 3, 1 / 3, {"coco/AP": 0.25, "coco/APs": float("nan")})
     line, written = log.path.read_text().split(', "time": ')
-    assert line == '{"step": 3, "epoch": 0.3333, "phase": "validation", "coco/AP": 0.25, "coco/APs": null'
-    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(json.loads(written.replace("}", "")))
+    assert (
+        line
+        == '{"step": 3, "epoch": 0.3333, "phase": "validation", "coco/AP": 0.25, "coco/APs": null'
+    )
+    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(
+        json.loads(written.replace("}", ""))
+    )
     assert datetime.timedelta(0) <= age < datetime.timedelta(minutes=5)
 
 
@@ -40,6 +48,7 @@ def source(number, seconds):
     def wait(i):
         time.sleep(seconds)
         return i
+
     return tf.data.Dataset.range(number).map(lambda i: tf.numpy_function(wait, [i], tf.int64))
 
 
@@ -57,7 +66,9 @@ def test_wait_is_that_of_the_loop_not_of_the_pipeline():
     clock = DataClock()
     slow = consume(clock, source(4, 0.05), seconds=0)
     assert len(slow) == 4 and min(slow) >= 0.04
-    ready = consume(clock, source(4, 0.05).prefetch(4), seconds=0.25)  # a new dataset starts a new account
+    ready = consume(
+        clock, source(4, 0.05).prefetch(4), seconds=0.25
+    )  # a new dataset starts a new account
     assert len(ready) == 4 and sum(ready[1:]) < sum(slow[1:])
 
 

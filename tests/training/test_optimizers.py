@@ -1,11 +1,13 @@
 """Optimizers against the update written out, on one and on two replicas."""
+
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from lhrcnn import checkpoints, config
+from lhrcnn import config
+from lhrcnn.runs import checkpoints
 from lhrcnn.training import optimizers
 
 KERNEL, BIAS = np.array([[1.0, -2.0]]), np.array([0.5])
@@ -14,26 +16,41 @@ KERNEL, BIAS = np.array([[1.0, -2.0]]), np.array([0.5])
 @pytest.fixture(params=["one", "two"])
 def strategy(request):
     """One replica, then two."""
-    return request.getfixturevalue("two_cpus") if request.param == "two" else tf.distribute.get_strategy()
+    return (
+        request.getfixturevalue("two_cpus")
+        if request.param == "two"
+        else tf.distribute.get_strategy()
+    )
 
 
 def needs_addons():
-    return pytest.importorskip("tensorflow_addons", reason="tensorflow-addons is not made for this Python")
+    return pytest.importorskip(
+        "tensorflow_addons", reason="tensorflow-addons is not made for this Python"
+    )
 
 
 def make(train, strategy):
     with strategy.scope():
-        variables = [tf.Variable(KERNEL.astype(np.float32), name="a/kernel"), tf.Variable(BIAS.astype(np.float32), name="a/bias")]
-        optimizer = optimizers.build_optimizer(train, steps_per_epoch=4, total_steps=8, variables=variables)
+        variables = [
+            tf.Variable(KERNEL.astype(np.float32), name="a/kernel"),
+            tf.Variable(BIAS.astype(np.float32), name="a/bias"),
+        ]
+        optimizer = optimizers.build_optimizer(
+            train, steps_per_epoch=4, total_steps=8, variables=variables
+        )
 
     @tf.function
     def advance():
         def replica():
             with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(variables[0] * [[3.0, 4.0]]) + 2.0 * tf.reduce_sum(variables[1] ** 2)
+                loss = tf.reduce_sum(variables[0] * [[3.0, 4.0]]) + 2.0 * tf.reduce_sum(
+                    variables[1] ** 2
+                )
                 loss /= strategy.num_replicas_in_sync
             optimizer.apply_gradients(optimizer.compute_gradients(loss, variables, tape))
+
         strategy.run(replica)
+
     return variables, optimizer, advance
 
 
@@ -43,13 +60,19 @@ def twin(train, steps):
     for step in range(steps):
         rate = train.learning_rate * (0.1 if step >= 4 else 1.0)
         gradients = [np.array([[3.0, 4.0]]), 4.0 * bias]
-        norm = np.sqrt(sum((gradient ** 2).sum() for gradient in gradients))
+        norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients))
         if train.clip_norm:
             gradients = [gradient * min(1.0, train.clip_norm / norm) for gradient in gradients]
         if train.optimizer == "sgdw":
             kernel = kernel * (1 - rate * train.weight_decay)
-        momenta = [train.momentum * momentum - rate * gradient for momentum, gradient in zip(momenta, gradients)]
-        ahead = [train.momentum * momentum - rate * gradient if train.nesterov else momentum for momentum, gradient in zip(momenta, gradients)]
+        momenta = [
+            train.momentum * momentum - rate * gradient
+            for momentum, gradient in zip(momenta, gradients)
+        ]
+        ahead = [
+            train.momentum * momentum - rate * gradient if train.nesterov else momentum
+            for momentum, gradient in zip(momenta, gradients)
+        ]
         kernel, bias = kernel + ahead[0], bias + ahead[1]
     return kernel, bias
 
@@ -60,20 +83,29 @@ def adam_twin(train, steps):
     for step in range(steps):
         rate = train.learning_rate * (0.1 if step >= 4 else 1.0)
         gradients = [np.array([[3.0, 4.0]]), 4.0 * values[1]]
-        norm = np.sqrt(sum((gradient ** 2).sum() for gradient in gradients))
+        norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients))
         if train.clip_norm:
             gradients = [gradient * min(1.0, train.clip_norm / norm) for gradient in gradients]
         values[0] = values[0] * (1 - rate * train.weight_decay)
         for i, gradient in enumerate(gradients):
             first[i] = 0.9 * first[i] + 0.1 * gradient
-            second[i] = 0.999 * second[i] + 0.001 * gradient ** 2
-            values[i] = values[i] - rate * first[i] / (1 - 0.9 ** (step + 1)) / (np.sqrt(second[i] / (1 - 0.999 ** (step + 1))) + 1e-7)
+            second[i] = 0.999 * second[i] + 0.001 * gradient**2
+            values[i] = values[i] - rate * first[i] / (1 - 0.9 ** (step + 1)) / (
+                np.sqrt(second[i] / (1 - 0.999 ** (step + 1))) + 1e-7
+            )
     return values
 
 
 @pytest.mark.parametrize("options", [{}, {"clip_norm": 1.5}])
 def test_adamw_equals_the_twin(options, strategy):
-    train = config.TrainConfig(optimizer="adamw", learning_rate=0.05, weight_decay=0.3, warmup_steps=0, decay_epochs=[1], **options)
+    train = config.TrainConfig(
+        optimizer="adamw",
+        learning_rate=0.05,
+        weight_decay=0.3,
+        warmup_steps=0,
+        decay_epochs=[1],
+        **options,
+    )
     assert optimizers.coupled_weight_decay(train) == 0
     variables, optimizer, advance = make(train, strategy)
     for _ in range(6):
@@ -87,7 +119,14 @@ def test_adamw_equals_the_twin(options, strategy):
 def test_update_equals_the_twin(name, options, strategy):
     if name == "sgdw":
         needs_addons()
-    train = config.TrainConfig(optimizer=name, learning_rate=0.05, weight_decay=0.3, warmup_steps=0, decay_epochs=[1], **options)
+    train = config.TrainConfig(
+        optimizer=name,
+        learning_rate=0.05,
+        weight_decay=0.3,
+        warmup_steps=0,
+        decay_epochs=[1],
+        **options,
+    )
     variables, optimizer, advance = make(train, strategy)
     for _ in range(6):
         advance()
@@ -101,11 +140,16 @@ def test_update_equals_the_twin(name, options, strategy):
 def test_state_resumes_to_the_bit(name, strategy):
     if name == "sgdw":
         needs_addons()
-    train = config.TrainConfig(optimizer=name, learning_rate=0.05, weight_decay=0.3, warmup_steps=0, decay_epochs=[1])
+    train = config.TrainConfig(
+        optimizer=name, learning_rate=0.05, weight_decay=0.3, warmup_steps=0, decay_epochs=[1]
+    )
     variables, optimizer, advance = make(train, strategy)
     for _ in range(3):
         advance()
-    saved, weights = checkpoints.optimizer_arrays(optimizer), [variable.numpy() for variable in variables]
+    saved, weights = (
+        checkpoints.optimizer_arrays(optimizer),
+        [variable.numpy() for variable in variables],
+    )
     resumed, other, advance_other = make(train, strategy)
     checkpoints.restore_optimizer(other, saved)
     for variable, value in zip(resumed, weights):
@@ -121,34 +165,62 @@ def test_momenta_are_multiplied_once_the_gradient_is_there(name, products):
     """Else a step would hold the products of all of them from the start."""
     variables, optimizer, _ = make(config.TrainConfig(optimizer=name), tf.distribute.get_strategy())
     gradient = tf.TensorSpec(variables[0].shape)
-    graph = tf.function(lambda gradient: optimizer.update_step(gradient, variables[0])).get_concrete_function(gradient).graph
-    state = {variable.handle.ref() for variable in optimizer.variables if variable.shape == variables[0].shape}
+    graph = (
+        tf.function(lambda gradient: optimizer.update_step(gradient, variables[0]))
+        .get_concrete_function(gradient)
+        .graph
+    )
+    state = {
+        variable.handle.ref()
+        for variable in optimizer.variables
+        if variable.shape == variables[0].shape
+    }
     captured = {inner.ref() for outer, inner in graph.captures if outer.ref() in state}
-    reads = [op for op in graph.get_operations() if op.type == "ReadVariableOp" and op.inputs[0].ref() in captured]
-    assert len(captured) >= products and reads and all(graph.inputs[0].op in op.control_inputs for op in reads)
+    reads = [
+        op
+        for op in graph.get_operations()
+        if op.type == "ReadVariableOp" and op.inputs[0].ref() in captured
+    ]
+    assert (
+        len(captured) >= products
+        and reads
+        and all(graph.inputs[0].op in op.control_inputs for op in reads)
+    )
 
 
 def test_float16_scales_the_loss_and_starts_where_told():
-    train = config.TrainConfig(precision="mixed_float16", learning_rate=0.05, warmup_steps=0, decay_epochs=[])
+    train = config.TrainConfig(
+        precision="mixed_float16", learning_rate=0.05, warmup_steps=0, decay_epochs=[]
+    )
     variables, optimizer, advance = make(train, tf.distribute.get_strategy())
-    assert float(optimizer.loss_scale) == 2 ** 15
+    assert float(optimizer.loss_scale) == 2**15
     advance()
     kernel, _ = twin(train, 1)
     np.testing.assert_allclose(variables[0].numpy(), kernel, rtol=1e-6)
-    assert float(optimizers.build_optimizer(train, 4, 8, variables, loss_scale=64.0).loss_scale) == 64
+    assert (
+        float(optimizers.build_optimizer(train, 4, 8, variables, loss_scale=64.0).loss_scale) == 64
+    )
 
 
 def test_weight_decay_is_coupled_or_not():
     assert optimizers.coupled_weight_decay(config.TrainConfig(weight_decay=0.1)) == 0.1
-    assert optimizers.coupled_weight_decay(config.TrainConfig(weight_decay=0.1, optimizer="sgdw")) == 0.0
+    assert (
+        optimizers.coupled_weight_decay(config.TrainConfig(weight_decay=0.1, optimizer="sgdw"))
+        == 0.0
+    )
 
 
 def test_sgdw_without_addons_names_the_option(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_addons", None)
-    with pytest.raises(ValueError, match="'train.optimizer: sgdw' needs tensorflow-addons.*use 'train.optimizer: sgd'"):
+    with pytest.raises(
+        ValueError,
+        match="'train.optimizer: sgdw' needs tensorflow-addons.*use 'train.optimizer: sgd'",
+    ):
         optimizers.build_optimizer(config.TrainConfig(optimizer="sgdw"), 4, 8, [])
 
 
 def test_sgdw_refuses_float16():
     with pytest.raises(ValueError, match="sgdw' does not scale losses"):
-        optimizers.build_optimizer(config.TrainConfig(optimizer="sgdw", precision="mixed_float16"), 4, 8, [])
+        optimizers.build_optimizer(
+            config.TrainConfig(optimizer="sgdw", precision="mixed_float16"), 4, 8, []
+        )

@@ -1,42 +1,60 @@
 """Pretraining: classes are learnt, a run goes on to the same bits, the weights go into a detector, and wrong folders are named."""
+
 import json
 import shutil
 from types import SimpleNamespace
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
-
-from lhrcnn import cli, config as configs, weights
-from lhrcnn.build import build_backbone, build_detector
-from lhrcnn.checkpoints import CheckpointStore
-from lhrcnn.config import ConfigError
-from lhrcnn.data import DataError
-from lhrcnn.pretraining import Classification, Distillation, _level_of_stride
-from lhrcnn.training import pretrain as pretraining
-from lhrcnn.training.callbacks import TrainingError
-from lhrcnn.training.pretrain import pretrain
+from PIL import Image
 from training.tiny_run import lines
 
-OPTIONS = ["data.format=folders", "data.workers=1", "model.backbone.width=0.25", "model.backbone.batch_norm_momentum=0.8",
-           "pretrain.crop_size=48", "pretrain.test_resize=54", "pretrain.min_crop_area=0.2", "train.batch_size=10",
-           "train.base_batch_size=10", "train.epochs=9", "train.learning_rate=0.02", "train.schedule=cosine", "train.warmup_steps=5",
-           "train.clip_norm=5", "train.log_every=3", "train.eval_every=9", "eval.batch_size=4"]
-PLAIN = ["model.backbone.name=vgg16", "model.backbone.width=0.1"]  # no batch norm, and a third of the layers
+from lhrcnn import cli
+from lhrcnn import config as configs
+from lhrcnn.errors import ConfigError, DataError, TrainingError
+from lhrcnn.models.build import build_backbone, build_detector
+from lhrcnn.runs.checkpoints import CheckpointStore
+from lhrcnn.training import pretrain as pretraining
+from lhrcnn.training.pretrain import Classification, Distillation, _level_of_stride, pretrain
+from lhrcnn.weights.backbone import load_backbone
+
+OPTIONS = [
+    "data.format=folders",
+    "data.workers=1",
+    "model.backbone.width=0.25",
+    "model.backbone.batch_norm_momentum=0.8",
+    "pretrain.crop_size=48",
+    "pretrain.test_resize=54",
+    "pretrain.min_crop_area=0.2",
+    "train.batch_size=10",
+    "train.base_batch_size=10",
+    "train.epochs=9",
+    "train.learning_rate=0.02",
+    "train.schedule=cosine",
+    "train.warmup_steps=5",
+    "train.clip_norm=5",
+    "train.log_every=3",
+    "train.eval_every=9",
+    "eval.batch_size=4",
+]
+PLAIN = [
+    "model.backbone.name=vgg16",
+    "model.backbone.width=0.1",
+]  # no batch norm, and a third of the layers
 KEPT = ["train.checkpoint_every=7", "train.keep_checkpoints=99"]
 
 
-def make_classes(folder, pictures, classes=("blue", "green", "red")):
-    """Noise of three colours: SPLIT/CLASS/i.png, `pictures` {split: number a class}."""
+def make_classes(folder, images, classes=("blue", "green", "red")):
+    """Noise of three colours: SPLIT/CLASS/i.png, `images` {split: number per class}."""
     rng = np.random.default_rng(0)
-    for split, number in pictures.items():
+    for split, number in images.items():
         for k, name in enumerate(classes):
             (folder / split / name).mkdir(parents=True)
             for i in range(number):
-                picture = rng.integers(0, 90, [40, 48, 3], dtype=np.uint8)
-                picture[..., 2 - k] += 120
-                Image.fromarray(picture).save(folder / split / name / f"{i}.png")
+                image = rng.integers(0, 90, [40, 48, 3], dtype=np.uint8)
+                image[..., 2 - k] += 120
+                Image.fromarray(image).save(folder / split / name / f"{i}.png")
     return folder
 
 
@@ -59,10 +77,12 @@ def whole(data, tmp_path_factory):
 def test_colours_are_learnt(whole):
     run_dir, summary = whole
     assert summary["steps"] == summary["total_steps"] == 27 and summary["best_score"] > 0.9
-    validation, = lines(run_dir, "validation")
+    (validation,) = lines(run_dir, "validation")
     assert validation["top1"] == summary["best_score"] <= validation["top5"] == 1
     losses = [line["class"] for line in lines(run_dir, "train")]
-    assert losses[-1] < losses[0] and json.loads((run_dir / "classes.json").read_text())["names"] == ["blue", "green", "red"]
+    assert losses[-1] < losses[0] and json.loads((run_dir / "classes.json").read_text())[
+        "names"
+    ] == ["blue", "green", "red"]
 
 
 def test_run_goes_on_to_the_same_bits_from_the_middle_of_an_epoch(whole, data, tmp_path):
@@ -72,14 +92,21 @@ def test_run_goes_on_to_the_same_bits_from_the_middle_of_an_epoch(whole, data, t
             file.unlink()
     assert pretrain(options(data, *KEPT), tmp_path / "run", resume="must")["steps"] == 27
     first, second = (CheckpointStore(folder).load()[0] for folder in (whole[0], tmp_path / "run"))
-    assert first.keys() == second.keys() and [name for name in first if first[name].tobytes() != second[name].tobytes()] == []
+    assert (
+        first.keys() == second.keys()
+        and [name for name in first if first[name].tobytes() != second[name].tobytes()] == []
+    )
 
 
 def test_every_backbone_variable_goes_into_a_detector(whole, tiny_config):
     config = tiny_config(f"model.backbone.weights={whole[0]}", "model.backbone.out_stride=16")
     detector = build_detector(config, 5)
-    restored, missing = weights.load_backbone(detector, config.model)
-    mine = {name: variable for name, variable in detector.named_variables().items() if name.startswith("backbone/")}
+    restored, missing = load_backbone(detector, config.model)
+    mine = {
+        name: variable
+        for name, variable in detector.named_variables().items()
+        if name.startswith("backbone/")
+    }
     assert missing == [] and sorted(restored) == sorted(mine)
     arrays, _ = CheckpointStore(whole[0]).load("best")
     for name, variable in mine.items():
@@ -87,16 +114,36 @@ def test_every_backbone_variable_goes_into_a_detector(whole, tiny_config):
 
 
 def test_the_imagenet_recipe_is_a_command_that_prints_top_1(data, tmp_path, capsys):
-    smaller = ["model.backbone.width=0.25", "pretrain.crop_size=48", "pretrain.test_resize=54", "train.batch_size=10", "train.epochs=2",
-               "train.log_every=1", "eval.batch_size=4"]
-    flags = ["--config", "xception_imagenet", "--data_dir", str(data), "--run_dir", str(tmp_path / "run")]
-    assert cli.main(["pretrain", *flags, *(word for change in smaller for word in ("--set", change))]) == 0
+    smaller = [
+        "model.backbone.width=0.25",
+        "pretrain.crop_size=48",
+        "pretrain.test_resize=54",
+        "train.batch_size=10",
+        "train.epochs=2",
+        "train.log_every=1",
+        "eval.batch_size=4",
+    ]
+    flags = [
+        "--config",
+        "xception_imagenet",
+        "--data_dir",
+        str(data),
+        "--run_dir",
+        str(tmp_path / "run"),
+    ]
+    assert (
+        cli.main(["pretrain", *flags, *(word for change in smaller for word in ("--set", change))])
+        == 0
+    )
     out = capsys.readouterr().out
     validations = lines(tmp_path / "run", "validation")
     assert [line["step"] for line in validations] == [3, 6]
     for line in validations:
         assert f"validation after step {line['step']}: top1 {line['top1']:.3f}  top5 1.000" in out
-    assert f"top-1 {max(line['top1'] for line in validations):.3f} at step" in out and f"model.backbone.weights={tmp_path / 'run'}" in out
+    assert (
+        f"top-1 {max(line['top1'] for line in validations):.3f} at step" in out
+        and f"model.backbone.weights={tmp_path / 'run'}" in out
+    )
 
 
 def test_two_devices_train_as_one(data, tmp_path, two_cpus):
@@ -106,20 +153,35 @@ def test_two_devices_train_as_one(data, tmp_path, two_cpus):
     first, second = (CheckpointStore(tmp_path / name).load()[0] for name in ("one", "two"))
     for name in first:
         np.testing.assert_allclose(second[name], first[name], rtol=1e-3, atol=1e-5, err_msg=name)
-    np.testing.assert_allclose(*([line["class"] for line in lines(tmp_path / name, "validation")] for name in ("one", "two")), rtol=1e-4)
+    np.testing.assert_allclose(
+        *(
+            [line["class"] for line in lines(tmp_path / name, "validation")]
+            for name in ("one", "two")
+        ),
+        rtol=1e-4,
+    )
 
 
-def test_held_out_scores_do_not_count_filling_pictures(data):
+def test_held_out_scores_do_not_count_filling_images(data):
     config = options(data, *PLAIN)
     model = Classification(config, 7)
-    images = tf.cast(tf.random.stateless_uniform([6, 48, 48, 3], [0, 0], 0, 256, tf.int32), tf.uint8)
-    logits = model.network((tf.cast(images, tf.float32) - model.backbone.pixel_mean) / model.backbone.pixel_std).numpy()
+    images = tf.cast(
+        tf.random.stateless_uniform([6, 48, 48, 3], [0, 0], 0, 256, tf.int32), tf.uint8
+    )
+    logits = model.network(
+        (tf.cast(images, tf.float32) - model.backbone.pixel_mean) / model.backbone.pixel_std
+    ).numpy()
     order = np.argsort(-logits, axis=1)
     labels = np.array([order[0, 0], order[1, 1], order[2, 4], order[3, 5], -1, -1])
-    totals = {name: float(value) for name, value in model.totals({"image": images, "label": tf.constant(labels, tf.int32)}).items()}
+    totals = {
+        name: float(value)
+        for name, value in model.totals(
+            {"image": images, "label": tf.constant(labels, tf.int32)}
+        ).items()
+    }
     log_shares = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     expected = -sum(0.9 * log_shares[i, labels[i]] + 0.1 * log_shares[i].mean() for i in range(4))
-    assert (totals["top1"], totals["top5"], totals["pictures"]) == (1, 3, 4)
+    assert (totals["top1"], totals["top5"], totals["images"]) == (1, 3, 4)
     np.testing.assert_allclose(totals["class"], expected, rtol=1e-5)
 
 
@@ -127,59 +189,129 @@ def test_held_out_scores_do_not_count_filling_pictures(data):
 def random_teacher(monkeypatch, tmp_path):
     """Random weights of MobileNetV2 are found as its ImageNet weights."""
     backbone = build_backbone(configs.BackboneConfig(name="mobilenet_v2"))
-    np.savez(tmp_path / "mobilenet_v2_imagenet.npz", **{name: variable.numpy() for name, variable in backbone.named_variables().items()})
+    np.savez(
+        tmp_path / "mobilenet_v2_imagenet.npz",
+        **{name: variable.numpy() for name, variable in backbone.named_variables().items()},
+    )
     monkeypatch.setenv("LHRCNN_WEIGHTS", str(tmp_path))
 
 
-DISTILLED = [*PLAIN, "model.backbone.out_stride=32", "pretrain.teacher=mobilenet_v2", "pretrain.teacher_levels=[c4, c5]",
-             "train.eval_every=3"]
+DISTILLED = [
+    *PLAIN,
+    "model.backbone.out_stride=32",
+    "pretrain.teacher=mobilenet_v2",
+    "pretrain.teacher_levels=[c4, c5]",
+    "train.eval_every=3",
+]
 
 
 def test_distillation_comes_closer_to_the_teacher(random_teacher, data, tmp_path):
     summary = pretrain(options(data, *DISTILLED), tmp_path / "run")
     training, validation = lines(tmp_path / "run", "train"), lines(tmp_path / "run", "validation")
     assert [line["step"] for line in validation] == [9, 18, 27]
-    assert training[-1]["loss"] - training[-1]["l2"] < 0.8 * (training[0]["loss"] - training[0]["l2"])
+    assert training[-1]["loss"] - training[-1]["l2"] < 0.8 * (
+        training[0]["loss"] - training[0]["l2"]
+    )
     for line in validation:
-        assert line["explained"] == pytest.approx(1 - (line["match_c4"] + line["match_c5"]) / 2, abs=1e-4)
-    assert summary["best_score"] == max(line["explained"] for line in validation) > validation[0]["explained"]
+        assert line["explained"] == pytest.approx(
+            1 - (line["match_c4"] + line["match_c5"]) / 2, abs=1e-4
+        )
+    assert (
+        summary["best_score"]
+        == max(line["explained"] for line in validation)
+        > validation[0]["explained"]
+    )
     arrays, _ = CheckpointStore(tmp_path / "run").load()
-    assert arrays["model/match_c4/kernel"].shape == (1, 1, 51, 32), "VGG16's c4 has stride 8, as MobileNetV2's c3"
+    assert arrays["model/match_c4/kernel"].shape == (1, 1, 51, 32), (
+        "VGG16's c4 has stride 8, as MobileNetV2's c3"
+    )
     assert arrays["model/teacher_c5/moving_variance"].shape == (96,)
-    assert not any(name.startswith("model/backbone/block") for name in arrays), "the teacher is not stored"
+    assert not any(name.startswith("model/backbone/block") for name in arrays), (
+        "the teacher is not stored"
+    )
 
 
 def test_loss_is_the_error_of_standardised_maps(random_teacher, data):
     model = Distillation(options(data, *DISTILLED, "pretrain.teacher_levels=[c4]"))
-    images = tf.cast(tf.random.stateless_uniform([4, 64, 64, 3], [0, 0], 0, 256, tf.int32), tf.uint8)
+    images = tf.cast(
+        tf.random.stateless_uniform([4, 64, 64, 3], [0, 0], 0, 256, tf.int32), tf.uint8
+    )
     losses, scores = model.compare({"image": images}, training=True)
-    predicted, targets = (network((tf.cast(images, tf.float32) - backbone.pixel_mean) / backbone.pixel_std)[level].numpy()
-                          for network, backbone, level in ((model.network, model.backbone, "c4"), (model.teacher.model, model.teacher, "c3")))
+    predicted, targets = (
+        network((tf.cast(images, tf.float32) - backbone.pixel_mean) / backbone.pixel_std)[
+            level
+        ].numpy()
+        for network, backbone, level in (
+            (model.network, model.backbone, "c4"),
+            (model.teacher.model, model.teacher, "c3"),
+        )
+    )
     assert targets.shape == (4, 8, 8, 32)
     targets = (targets - targets.mean((0, 1, 2))) / np.sqrt(targets.var((0, 1, 2)) + 1e-3)
-    np.testing.assert_allclose(losses["match_c4"], ((predicted - targets) ** 2).mean((1, 2, 3)), rtol=1e-3)
+    np.testing.assert_allclose(
+        losses["match_c4"], ((predicted - targets) ** 2).mean((1, 2, 3)), rtol=1e-3
+    )
     np.testing.assert_allclose(scores["explained"], 1 - losses["match_c4"], rtol=1e-6)
 
 
 def test_level_that_is_not_there_is_named(random_teacher, data):
     with pytest.raises(ConfigError, match="the backbone has no map 'c2', only c3, c4, c5"):
         Distillation(options(data, *DISTILLED, "pretrain.teacher_levels=[c2]"))
-    with pytest.raises(ConfigError, match="vgg16 has no map of stride 32 px for 'c5', only c3 of 4, c4 of 8, c5 of 16"):
-        _level_of_stride("c5", SimpleNamespace(strides={"c5": 32}), SimpleNamespace(strides={"c3": 4, "c4": 8, "c5": 16}), "vgg16")
+    with pytest.raises(
+        ConfigError,
+        match="vgg16 has no map of stride 32 px for 'c5', only c3 of 4, c4 of 8, c5 of 16",
+    ):
+        _level_of_stride(
+            "c5",
+            SimpleNamespace(strides={"c5": 32}),
+            SimpleNamespace(strides={"c3": 4, "c4": 8, "c5": 16}),
+            "vgg16",
+        )
 
 
-@pytest.mark.parametrize("break_it, overrides, words", [
-    (lambda data: None, ["data.format=coco"], "found coco; classes of whole pictures come as folders.*name a teacher"),
-    (lambda data: (data / "train").rename(data / "training"), [], "train: no such folder of pictures .*has the folders training, val"),
-    (lambda data: (data / "train" / "white").mkdir(), [], r"train: 1 class folder\(s\) without a picture: white; put pictures there"),
-    (lambda data: (data / "val" / "red").rename(data / "val" / "rot"), [], "val: 1 of its class folders are not in .*train: rot; both"),
-    (lambda data: (data / "train" / "red" / "0.png").rename(data / "train" / "0.png"), [], "0.png: a picture outside of class folders"),
-    (lambda data: None, ["data.classes=[red, grey]"], "'grey' is not a class of"),
-    (lambda data: None, ["pretrain.crop_size=60"], "'pretrain.test_resize' 54 is below 'pretrain.crop_size' 60"),
-    (lambda data: None, ["pretrain.teacher=xception"], "'pretrain.teacher': found 'xception'"),
-    (lambda data: None, ["train.stages=[{train.epochs: 1}]"], "'train.stages': a backbone is pretrained at once"),
-    (lambda data: None, ["pretrain.min_crop_area=0"], "'pretrain.min_crop_area': found 0"),
-])
+@pytest.mark.parametrize(
+    "break_it, overrides, words",
+    [
+        (
+            lambda data: None,
+            ["data.format=coco"],
+            "found coco; classes of whole images come as folders.*name a teacher",
+        ),
+        (
+            lambda data: (data / "train").rename(data / "training"),
+            [],
+            "train: no such folder of images .*has the folders training, val",
+        ),
+        (
+            lambda data: (data / "train" / "white").mkdir(),
+            [],
+            r"train: 1 class folder\(s\) without an image: white; put images there",
+        ),
+        (
+            lambda data: (data / "val" / "red").rename(data / "val" / "rot"),
+            [],
+            "val: 1 of its class folders are not in .*train: rot; both",
+        ),
+        (
+            lambda data: (data / "train" / "red" / "0.png").rename(data / "train" / "0.png"),
+            [],
+            "0.png: an image outside of class folders",
+        ),
+        (lambda data: None, ["data.classes=[red, grey]"], "'grey' is not a class of"),
+        (
+            lambda data: None,
+            ["pretrain.crop_size=60"],
+            "'pretrain.test_resize' 54 is below 'pretrain.crop_size' 60",
+        ),
+        (lambda data: None, ["pretrain.teacher=xception"], "'pretrain.teacher': found 'xception'"),
+        (
+            lambda data: None,
+            ["train.stages=[{train.epochs: 1}]"],
+            "'train.stages': a backbone is pretrained at once",
+        ),
+        (lambda data: None, ["pretrain.min_crop_area=0"], "'pretrain.min_crop_area': found 0"),
+    ],
+)
 def test_wrong_folders_and_options_are_named(tmp_path, break_it, overrides, words):
     data = make_classes(tmp_path / "data", {"train": 1, "val": 1})
     break_it(data)
@@ -191,23 +323,38 @@ def test_wrong_folders_and_options_are_named(tmp_path, break_it, overrides, word
 def test_classes_of_the_validation_keep_their_numbers(tmp_path):
     data = make_classes(tmp_path, {"train": 1})
     make_classes(tmp_path, {"val": 1}, classes=["green", "red"])
-    training, held_out = pretraining.PretrainingRun.open_datasets(options(data))
+    training, held_out = pretraining.BackboneTraining.open_datasets(options(data))
     assert [record.classes.tolist() for record in held_out.records] == [[1], [2]]
-    training, held_out = pretraining.PretrainingRun.open_datasets(options(data, "data.classes=[red, green]", "data.val_split="))
-    assert [record.classes.tolist() for record in training.records] == [[1], [0]] and held_out is None
+    training, held_out = pretraining.BackboneTraining.open_datasets(
+        options(data, "data.classes=[red, green]", "data.val_split=")
+    )
+    assert [record.classes.tolist() for record in training.records] == [
+        [1],
+        [0],
+    ] and held_out is None
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_unreadable_picture_is_named_or_skipped(split, tmp_path):
+def test_unreadable_image_is_named_or_skipped(split, tmp_path):
     data = make_classes(tmp_path / "data", {"train": 2, "val": 2})
-    (data / split / "red" / "1.png").write_bytes((data / split / "red" / "0.png").read_bytes()[:100])
-    with pytest.raises(TrainingError, match=rf"(?s)cannot be read:\n  .*{split}/red/1.png: not decodable.*data.on_error=skip"):
+    (data / split / "red" / "1.png").write_bytes(
+        (data / split / "red" / "0.png").read_bytes()[:100]
+    )
+    with pytest.raises(
+        TrainingError,
+        match=rf"(?s)cannot be read:\n  .*{split}/red/1.png: not decodable.*data.on_error=skip",
+    ):
         pretrain(options(data, *PLAIN, "train.max_steps=1"), tmp_path / "run")
-    training, held_out = pretraining.PretrainingRun.open_datasets(options(data, "data.on_error=skip"))
-    assert (len(training.records), len(held_out.records)) == ((5, 6) if split == "train" else (6, 5))
+    training, held_out = pretraining.BackboneTraining.open_datasets(
+        options(data, "data.on_error=skip")
+    )
+    assert (len(training.records), len(held_out.records)) == (
+        (5, 6) if split == "train" else (6, 5)
+    )
 
 
 def test_detector_is_not_trained_on_folders(data, tmp_path):
     from lhrcnn.training.trainer import train
+
     with pytest.raises(ConfigError, match="folders has no boxes"):
         train(options(data), tmp_path)

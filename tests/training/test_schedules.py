@@ -1,4 +1,5 @@
 """The schedule against a plain NumPy twin."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,34 +22,70 @@ def twin(train, steps_per_epoch, total_steps, step):
     if step <= train.warmup_steps:
         return peak
     progress = (step - train.warmup_steps) / (total_steps - train.warmup_steps)
-    return peak * (train.final_learning_rate + (1 - train.final_learning_rate) * (1 + np.cos(np.pi * min(progress, 1))) / 2)
+    return peak * (
+        train.final_learning_rate
+        + (1 - train.final_learning_rate) * (1 + np.cos(np.pi * min(progress, 1))) / 2
+    )
 
 
-@pytest.mark.parametrize("options", [
-    {"schedule": "step", "decay_epochs": [2, 2.5], "warmup_steps": 5},
-    {"schedule": "step", "decay_epochs": [], "warmup_steps": 0},
-    {"schedule": "step", "decay_epochs": [0.3], "warmup_steps": 10, "scale_learning_rate": False},
-    {"schedule": "cosine", "final_learning_rate": 0.05, "warmup_steps": 7, "warmup_factor": 0.1},
-    {"schedule": "cosine", "warmup_steps": 0, "batch_size": 32},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"schedule": "step", "decay_epochs": [2, 2.5], "warmup_steps": 5},
+        {"schedule": "step", "decay_epochs": [], "warmup_steps": 0},
+        {
+            "schedule": "step",
+            "decay_epochs": [0.3],
+            "warmup_steps": 10,
+            "scale_learning_rate": False,
+        },
+        {
+            "schedule": "cosine",
+            "final_learning_rate": 0.05,
+            "warmup_steps": 7,
+            "warmup_factor": 0.1,
+        },
+        {"schedule": "cosine", "warmup_steps": 0, "batch_size": 32},
+    ],
+)
 def test_equals_the_twin(options):
-    train = config.TrainConfig(learning_rate=0.02, batch_size=options.pop("batch_size", 4), **options)
+    train = config.TrainConfig(
+        learning_rate=0.02, batch_size=options.pop("batch_size", 4), **options
+    )
     schedule = learning_rate(train, steps_per_epoch=10, total_steps=40)
     steps = np.arange(45)
     got = np.array([schedule(tf.constant(step, tf.int64)) for step in steps])
-    np.testing.assert_allclose(got, [twin(train, 10, 40, step) for step in steps], rtol=2e-5, atol=1e-9)
+    np.testing.assert_allclose(
+        got, [twin(train, 10, 40, step) for step in steps], rtol=2e-5, atol=1e-9
+    )
 
 
 def test_known_values():
-    train = config.TrainConfig(learning_rate=0.01, batch_size=16, base_batch_size=8, warmup_steps=500, warmup_factor=1 / 3, decay_epochs=[8, 11])
+    train = config.TrainConfig(
+        learning_rate=0.01,
+        batch_size=16,
+        base_batch_size=8,
+        warmup_steps=500,
+        warmup_factor=1 / 3,
+        decay_epochs=[8, 11],
+    )
     schedule = learning_rate(train, steps_per_epoch=100, total_steps=1200)
-    assert [round(float(schedule(step)), 7) for step in (0, 250, 500, 799, 800, 1100)] == [0.0066667, 0.0133333, 0.02, 0.02, 0.002, 0.0002]
+    assert [round(float(schedule(step)), 7) for step in (0, 250, 500, 799, 800, 1100)] == [
+        0.0066667,
+        0.0133333,
+        0.02,
+        0.02,
+        0.002,
+        0.0002,
+    ]
 
 
 def test_factor_scales_everything():
     train = config.TrainConfig(schedule="cosine", warmup_steps=3)
     plain, scaled = learning_rate(train, 5, 20), learning_rate(train, 5, 20, factor=0.25)
-    np.testing.assert_allclose([scaled(i) for i in range(20)], [0.25 * plain(i) for i in range(20)], rtol=1e-6)
+    np.testing.assert_allclose(
+        [scaled(i) for i in range(20)], [0.25 * plain(i) for i in range(20)], rtol=1e-6
+    )
 
 
 def test_runs_in_a_graph_and_round_trips_its_config():

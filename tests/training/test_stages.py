@@ -1,4 +1,5 @@
 """Alternating training of a tiny detector: stages, what lies between them, stopping and going on, and the run directory that comes out."""
+
 import json
 import os
 import shutil
@@ -6,23 +7,31 @@ import signal
 
 import numpy as np
 import pytest
-
-from lhrcnn import cli, config as configs
-from lhrcnn.checkpoints import CheckpointStore
-from lhrcnn.data import DataError
-from lhrcnn.data.proposals import open_proposals
-from lhrcnn.heads import box_targets
-from lhrcnn.inference.predictor import Detector, load_run
-from lhrcnn.training import callbacks, stages
-from lhrcnn.training.callbacks import TrainingError
 from training.tiny_run import tiny_config
+
+from lhrcnn import cli
+from lhrcnn import config as configs
+from lhrcnn.data.proposals import open_proposals
+from lhrcnn.errors import ConfigError, DataError, TrainingError
+from lhrcnn.inference.predictor import Detector, load_run
+from lhrcnn.models.heads import box_targets
+from lhrcnn.runs.checkpoints import CheckpointStore
+from lhrcnn.training import callbacks, stages
 
 pytestmark = pytest.mark.slow
 
-FOUR = ("{train.part: rpn, train.max_steps: 2}, {start: pretrained, train.part: head, train.max_steps: 3}, "
-        "{train.part: rpn, model.backbone.frozen_stages: 99}, {train.part: head, model.backbone.frozen_stages: 99}")
-VGG = ["model.backbone.name=vgg16", "model.backbone.width=0.03125", "model.rpn.levels=[c5]", "train.max_steps=1", "train.ema_decay=0",
-       "eval.metrics=[voc07]"]
+FOUR = (
+    "{train.part: rpn, train.max_steps: 2}, {start: pretrained, train.part: head, train.max_steps: 3}, "
+    "{train.part: rpn, model.backbone.frozen_stages: 99}, {train.part: head, model.backbone.frozen_stages: 99}"
+)
+VGG = [
+    "model.backbone.name=vgg16",
+    "model.backbone.width=0.03125",
+    "model.rpn.levels=[c5]",
+    "train.max_steps=1",
+    "train.ema_decay=0",
+    "eval.metrics=[voc07]",
+]
 
 
 def tiny_stages(data, text=FOUR, *overrides):
@@ -38,11 +47,17 @@ def whole(data, tmp_path_factory):
 
 def weights(folder, prefix=""):
     arrays, _ = CheckpointStore(folder).load()
-    return {name[len("model/"):]: array for name, array in arrays.items() if name.startswith(f"model/{prefix}")}
+    return {
+        name[len("model/") :]: array
+        for name, array in arrays.items()
+        if name.startswith(f"model/{prefix}")
+    }
 
 
 def same(first, second):
-    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+    return first.keys() == second.keys() and all(
+        np.array_equal(first[name], second[name]) for name in first
+    )
 
 
 def test_each_stage_changes_its_part_and_starts_where_it_should(whole):
@@ -54,18 +69,31 @@ def test_each_stage_changes_its_part_and_starts_where_it_should(whole):
         assert same(weights(second, part), weights(third, part))
     for part in ("backbone/", "rpn/"):
         assert same(weights(third, part), weights(fourth, part))
-    assert not same(weights(second, "rpn/"), weights(third, "rpn/")) and not same(weights(third, "head/"), weights(fourth, "head/"))
+    assert not same(weights(second, "rpn/"), weights(third, "rpn/")) and not same(
+        weights(third, "head/"), weights(fourth, "head/")
+    )
     assert same(weights(run_dir), weights(fourth))
-    one, of_val, three = (open_proposals(run_dir / folder, split, []).fingerprint for folder, split in
-                          (("proposals_1", "train"), ("proposals_1", "val"), ("proposals_3", "train")))
+    one, of_val, three = (
+        open_proposals(run_dir / folder, split, []).fingerprint
+        for folder, split in (
+            ("proposals_1", "train"),
+            ("proposals_1", "val"),
+            ("proposals_3", "train"),
+        )
+    )
     assert one == of_val != three
-    assert [CheckpointStore(folder).load()[1]["proposals"] for folder in (first, second, third, fourth)] == [None, one, None, three]
+    assert [
+        CheckpointStore(folder).load()[1]["proposals"] for folder in (first, second, third, fourth)
+    ] == [None, one, None, three]
     assert CheckpointStore(second).best() and not CheckpointStore(first).best()
 
 
 def test_run_directory_evaluates_with_its_own_rpn(whole, capsys):
     run_dir, summary = whole
-    assert configs.load(run_dir / "config.yaml").data.proposals == "" and not (run_dir / "evaluation.txt").exists()
+    assert (
+        configs.load(run_dir / "config.yaml").data.proposals == ""
+        and not (run_dir / "evaluation.txt").exists()
+    )
     assert cli.main(["eval", "--run_dir", str(run_dir), "--split", "val"]) == 0
     score = json.loads((run_dir / "eval" / "val.json").read_text())["voc07"]["mAP"]
     assert score == pytest.approx(summary["best_score"], abs=1e-6)
@@ -81,7 +109,9 @@ def unfinish(source, target, data):
     (target / "proposals_1" / "val.npy").rename(target / "proposals_1" / "val.npy.partial")
 
 
-def test_stopped_within_the_second_stage_it_ends_with_the_same_bits(whole, data, tmp_path, monkeypatch, capsys):
+def test_stopped_within_the_second_stage_it_ends_with_the_same_bits(
+    whole, data, tmp_path, monkeypatch, capsys
+):
     run_dir = tmp_path / "run"
     unfinish(whole[0], run_dir, data)
 
@@ -92,15 +122,28 @@ def test_stopped_within_the_second_stage_it_ends_with_the_same_bits(whole, data,
 
     monkeypatch.setattr(callbacks.Progress, "_report", stop_once)
     summary = stages.train(tiny_stages(data), run_dir)
-    assert (summary["interrupted"], summary["stage"], summary["steps"], summary["run_dir"]) == (True, "2 of 4", 1, str(run_dir))
+    assert (summary["interrupted"], summary["stage"], summary["steps"], summary["run_dir"]) == (
+        True,
+        "2 of 4",
+        1,
+        str(run_dir),
+    )
     assert not (run_dir / "checkpoints").exists()
     shown = capsys.readouterr().out
     folder = run_dir / "proposals_1"
-    assert "stage 1 of 4 is complete" in shown and f"proposals of train are in {whole[0].parent}" not in shown
-    assert f"proposals of train are in {folder}" in shown and f"proposals of val written to {folder}" in shown
+    assert (
+        "stage 1 of 4 is complete" in shown
+        and f"proposals of train are in {whole[0].parent}" not in shown
+    )
+    assert (
+        f"proposals of train are in {folder}" in shown
+        and f"proposals of val written to {folder}" in shown
+    )
     again = stages.train(tiny_stages(data), run_dir, resume="must")
     assert again["stage"] == "4 of 4" and "going on after step 1" in capsys.readouterr().out
-    assert same(weights(run_dir), weights(whole[0])) and again["best_score"] == whole[1]["best_score"]
+    assert (
+        same(weights(run_dir), weights(whole[0])) and again["best_score"] == whole[1]["best_score"]
+    )
 
 
 def test_a_finished_run_is_recognised_and_another_one_refused(whole, data, capsys):
@@ -125,18 +168,37 @@ def test_unshared_features_need_the_proposals_of_the_other_model(whole, data, tm
     configs.save(config, run_dir / "config.yaml")
     assert stages.train(config, run_dir)["stage"] == "2 of 2"
     text = (run_dir / "evaluation.txt").read_text()
-    assert f"--run_dir {run_dir}/stage_1 --split SPLIT --output {run_dir}/proposals_1" in text and text in capsys.readouterr().out
+    assert (
+        f"--run_dir {run_dir}/stage_1 --split SPLIT --output {run_dir}/proposals_1" in text
+        and text in capsys.readouterr().out
+    )
     assert configs.load(run_dir / "config.yaml").data.proposals == f"{run_dir}/proposals_1"
-    with pytest.raises(ValueError, match="takes the proposals of known pictures from there"):
+    with pytest.raises(ValueError, match="takes the proposals of known images from there"):
         Detector.from_run(run_dir)
     assert cli.main(["eval", "--run_dir", str(run_dir), "--split", "val"]) == 0
     metrics = json.loads((run_dir / "eval" / "val.json").read_text())
     assert metrics["voc07"]["mAP"] == pytest.approx(CheckpointStore(run_dir).best()[1], abs=1e-6)
     (run_dir / "proposals_1" / "val.json").unlink()
     assert cli.main(["eval", "--run_dir", str(run_dir), "--split", "val"]) == 1
-    assert "val.json: no such file of proposals; `lhrcnn proposals --run_dir RUN --split val" in capsys.readouterr().err
-    assert cli.main(["proposals", "--run_dir", f"{run_dir}/stage_1", "--split", "val", "--output", f"{run_dir}/proposals_1"]) == 0
-    assert "up to 16 proposals for each of 3 pictures written" in capsys.readouterr().out
+    assert (
+        "val.json: no such file of proposals; `lhrcnn proposals --run_dir RUN --split val"
+        in capsys.readouterr().err
+    )
+    assert (
+        cli.main(
+            [
+                "proposals",
+                "--run_dir",
+                f"{run_dir}/stage_1",
+                "--split",
+                "val",
+                "--output",
+                f"{run_dir}/proposals_1",
+            ]
+        )
+        == 0
+    )
+    assert "up to 16 proposals for each of 3 images written" in capsys.readouterr().out
     assert len(open_proposals(run_dir / "proposals_1", "val", []).rows) == 3
 
 
@@ -151,7 +213,9 @@ def test_errors_name_the_stage_and_other_proposals_are_refused(whole, data, tmp_
         stages.train(tiny_stages(data), run_dir)
     shutil.rmtree(run_dir / "stage_3")
     shutil.copytree(whole[0] / "stage_1", run_dir / "stage_3")
-    with pytest.raises(TrainingError, match="stage 4 of 4: .* the run trains on proposals with the fingerprint"):
+    with pytest.raises(
+        TrainingError, match="stage 4 of 4: .* the run trains on proposals with the fingerprint"
+    ):
         stages.train(tiny_stages(data), run_dir)
     with pytest.raises(DataError, match="stage 1 of 4: /nowhere"):
         stages.train(tiny_stages("/nowhere"), tmp_path / "new")
@@ -163,14 +227,21 @@ def test_measured_targets_belong_to_the_weights(data, tmp_path, monkeypatch):
     run_dir = tmp_path / "run"
     stages.train(tiny_stages(data, text, "model.head.target_statistics=measured"), run_dir)
     names = [f"head/box_targets/{name}" for name in ("mean", "std")]
-    first, second = ([weights(run_dir / stage)[name] for name in names] for stage in ("stage_2", "stage_3"))
-    assert np.isfinite(first).all() and not np.isclose(first[1], np.tile([0.1, 0.1, 0.2, 0.2], 2)).all()
-    np.testing.assert_array_equal(first, second)  # a head that goes on keeps what its outputs are in units of
+    first, second = (
+        [weights(run_dir / stage)[name] for name in names] for stage in ("stage_2", "stage_3")
+    )
+    assert (
+        np.isfinite(first).all()
+        and not np.isclose(first[1], np.tile([0.1, 0.1, 0.2, 0.2], 2)).all()
+    )
+    np.testing.assert_array_equal(
+        first, second
+    )  # a head that goes on keeps what its outputs are in units of
     variables = load_run(run_dir, overrides=["data.proposals="]).model.named_variables()
     np.testing.assert_array_equal([variables[name].numpy() for name in names], second)
 
 
 def test_measured_targets_need_proposals(data, tmp_path):
-    with pytest.raises(configs.ConfigError, match="measured needs the proposals of 'data.proposals'"):
+    with pytest.raises(ConfigError, match="measured needs the proposals of 'data.proposals'"):
         stages.train(tiny_config(data, "model.head.target_statistics=measured"), tmp_path / "run")
     assert not (tmp_path / "run" / "config.yaml").exists()

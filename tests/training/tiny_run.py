@@ -1,7 +1,8 @@
-"""A data set of twelve small pictures and the config of a detector that trains on it in seconds.
+"""A data set of twelve small images and the config of a detector that trains on it in seconds.
 
 As a program: `python -m training.tiny_run RUN_DIR DATA_DIR [key=value ...]` from tests/, which trains like the command line does.
 """
+
 import json
 import pathlib
 import sys
@@ -14,12 +15,14 @@ SIZES = [(64, 64), (64, 64), (48, 80)]  # width, height
 
 def lines(run_dir, phase):
     """Parsed lines of a run's metrics.jsonl that tell of a phase."""
-    every = [json.loads(line) for line in pathlib.Path(run_dir, "metrics.jsonl").read_text().splitlines()]
+    every = [
+        json.loads(line) for line in pathlib.Path(run_dir, "metrics.jsonl").read_text().splitlines()
+    ]
     return [line for line in every if line["phase"] == phase]
 
 
 def make_coco(folder, num_train=9, num_val=3):
-    """Writes a COCO folder with one or two filled rectangles ("red", id 3, or "blue", id 7) on each grey picture."""
+    """Writes a COCO folder with one or two filled rectangles ("red", id 3, or "blue", id 7) on each grey image."""
     folder = pathlib.Path(folder)
     (folder / "annotations").mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -28,38 +31,79 @@ def make_coco(folder, num_train=9, num_val=3):
         images, annotations = [], []
         for i in range(number):
             width, height = SIZES[i % len(SIZES)]
-            picture = Image.fromarray(rng.integers(90, 160, [height, width, 3], dtype=np.uint8))
-            draw = ImageDraw.Draw(picture)
+            image = Image.fromarray(rng.integers(90, 160, [height, width, 3], dtype=np.uint8))
+            draw = ImageDraw.Draw(image)
             for j in range(1 + i % 2):
                 w, h = rng.integers(16, 30, 2)
                 x, y = rng.integers(0, width - w), rng.integers(0, height - h)
                 category = 3 if (i + j) % 2 else 7
-                draw.rectangle([int(x), int(y), int(x + w - 1), int(y + h - 1)], fill="red" if category == 3 else "blue")
-                annotations.append({"id": len(annotations) + 1, "image_id": i + 1, "category_id": category, "bbox": [int(x), int(y), int(w), int(h)],
-                                    "area": int(w * h), "iscrowd": 0})
-            picture.save(folder / split / f"{split}_{i}.png")
-            images.append({"id": i + 1, "file_name": f"{split}_{i}.png", "width": width, "height": height})
-        content = {"images": images, "annotations": annotations, "categories": [{"id": 3, "name": "red"}, {"id": 7, "name": "blue"}]}
+                draw.rectangle(
+                    [int(x), int(y), int(x + w - 1), int(y + h - 1)],
+                    fill="red" if category == 3 else "blue",
+                )
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": i + 1,
+                        "category_id": category,
+                        "bbox": [int(x), int(y), int(w), int(h)],
+                        "area": int(w * h),
+                        "iscrowd": 0,
+                    }
+                )
+            image.save(folder / split / f"{split}_{i}.png")
+            images.append(
+                {"id": i + 1, "file_name": f"{split}_{i}.png", "width": width, "height": height}
+            )
+        content = {
+            "images": images,
+            "annotations": annotations,
+            "categories": [{"id": 3, "name": "red"}, {"id": 7, "name": "blue"}],
+        }
         (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
     return folder
 
 
 OPTIONS = [
-    "data.format=coco", "data.short_side=[64]", "data.long_side=96", "data.workers=1",
-    "model.backbone.width=0.25", "model.rpn.channels=16", "model.rpn.anchor_scales=[16, 32]", "model.rpn.pre_nms_train=64", "model.rpn.post_nms_train=16",
-    "model.rpn.pre_nms_test=64", "model.rpn.post_nms_test=16", "model.head.kernel_size=3", "model.head.mid_channels=8", "model.head.pool_size=3",
-    "model.head.thin_channels=4", "model.head.fc_channels=16", "model.head.psroi_impl=tf", "model.head.batch_per_image=16", "train.batch_size=2",
-    "train.epochs=2", "train.warmup_steps=4", "train.learning_rate=0.01", "train.log_every=1", "train.checkpoint_every=3", "train.num_pictures=2",
-    "train.ema_decay=0.9", "eval.batch_size=2"]
+    "data.format=coco",
+    "data.short_side=[64]",
+    "data.long_side=96",
+    "data.workers=1",
+    "model.backbone.width=0.25",
+    "model.rpn.channels=16",
+    "model.rpn.anchor_scales=[16, 32]",
+    "model.rpn.pre_nms_train=64",
+    "model.rpn.post_nms_train=16",
+    "model.rpn.pre_nms_test=64",
+    "model.rpn.post_nms_test=16",
+    "model.head.kernel_size=3",
+    "model.head.mid_channels=8",
+    "model.head.pool_size=3",
+    "model.head.thin_channels=4",
+    "model.head.fc_channels=16",
+    "model.head.roi_impl=tf",
+    "model.head.batch_per_image=16",
+    "train.batch_size=2",
+    "train.epochs=2",
+    "train.warmup_steps=4",
+    "train.learning_rate=0.01",
+    "train.log_every=1",
+    "train.checkpoint_every=3",
+    "train.num_images=2",
+    "train.ema_decay=0.9",
+    "eval.batch_size=2",
+]
 
 
 def tiny_config(data_dir, *overrides):
     """The Config of a tiny detector: 2 epochs of 5 steps."""
     from lhrcnn import config
+
     return config.load(overrides=[*OPTIONS, f"data.dir={data_dir}", *overrides])
 
 
 if __name__ == "__main__":
     from lhrcnn.training.trainer import train
+
     summary = train(tiny_config(sys.argv[2], *sys.argv[3:]), sys.argv[1])
     print("summary", json.dumps(summary))

@@ -1,4 +1,5 @@
 """Array layouts, each against what the layer computes with it."""
+
 import numpy as np
 import pytest
 
@@ -7,7 +8,9 @@ from lhrcnn.weights import layouts
 
 def test_torch_kernels(rng):
     kernel = rng.normal(size=[5, 2, 3, 4])
-    assert layouts.from_torch(kernel)[1, 2, 0, 4] == kernel[4, 0, 1, 2] and layouts.from_torch(kernel).shape == (3, 4, 2, 5)
+    assert layouts.from_torch(kernel)[1, 2, 0, 4] == kernel[4, 0, 1, 2] and layouts.from_torch(
+        kernel
+    ).shape == (3, 4, 2, 5)
     np.testing.assert_array_equal(layouts.from_torch(kernel[:, :, 0, 0]), kernel[:, :, 0, 0].T)
     np.testing.assert_array_equal(layouts.from_torch(kernel[:, 0, 0, 0]), kernel[:, 0, 0, 0])
 
@@ -21,20 +24,51 @@ def test_dense_layer_after_channels_first_features(rng):
 
 
 def test_position_sensitive_outputs_become_bin_major():
-    channel_major = np.array([[100 * channel + 10 * row + column for channel in range(3) for row in range(2) for column in range(2)]])
-    assert layouts.bin_major(2)(channel_major)[0].tolist() == [0, 100, 200, 1, 101, 201, 10, 110, 210, 11, 111, 211]
+    channel_major = np.array(
+        [
+            [
+                100 * channel + 10 * row + column
+                for channel in range(3)
+                for row in range(2)
+                for column in range(2)
+            ]
+        ]
+    )
+    assert layouts.bin_major(2)(channel_major)[0].tolist() == [
+        0,
+        100,
+        200,
+        1,
+        101,
+        201,
+        10,
+        110,
+        210,
+        11,
+        111,
+        211,
+    ]
 
 
 def test_deltas_of_every_class_and_anchor_swap_x_and_y():
     deltas = np.array(["dx0", "dy0", "dw0", "dh0", "dx1", "dy1", "dw1", "dh1"])
     expected = ["dy0", "dx0", "dh0", "dw0", "dy1", "dx1", "dh1", "dw1"]
-    assert layouts.yx_deltas(deltas).tolist() == expected and layouts.yx_deltas(np.tile(deltas, (3, 1)))[2].tolist() == expected
+    assert (
+        layouts.yx_deltas(deltas).tolist() == expected
+        and layouts.yx_deltas(np.tile(deltas, (3, 1)))[2].tolist() == expected
+    )
 
 
 def test_background_moves_or_goes():
-    assert layouts.background_last(np.array(["background", "a", "b"])).tolist() == ["a", "b", "background"]
+    assert layouts.background_last(np.array(["background", "a", "b"])).tolist() == [
+        "a",
+        "b",
+        "background",
+    ]
     assert layouts.without_background(np.arange(12)).tolist() == list(range(4, 12))
-    assert layouts.without_background(np.arange(4)).tolist() == [0, 1, 2, 3], "one box for all classes"
+    assert layouts.without_background(np.arange(4)).tolist() == [0, 1, 2, 3], (
+        "one box for all classes"
+    )
 
 
 def test_sigmoid_of_one_logit_is_the_softmax_of_two(rng):
@@ -48,7 +82,9 @@ def test_sigmoid_of_one_logit_is_the_softmax_of_two(rng):
 def test_batch_norm_of_another_epsilon(rng, epsilon):
     gamma, variance = rng.normal(size=4), np.array([1e-7, 1e-5, 1e-3, 2.0])
     new_gamma, new_variance = layouts.match_epsilon(gamma, variance, epsilon)
-    np.testing.assert_allclose(new_gamma / np.sqrt(new_variance + 1e-5), gamma / np.sqrt(variance + epsilon), rtol=1e-5)
+    np.testing.assert_allclose(
+        new_gamma / np.sqrt(new_variance + 1e-5), gamma / np.sqrt(variance + epsilon), rtol=1e-5
+    )
     assert (new_variance > 0).all()
 
 
@@ -57,4 +93,8 @@ def test_first_convolution_for_another_normalisation(rng):
     mean, std, new_mean, new_std = [120, 110, 100], [1, 1, 1], [127.5, 128, 129], [50, 60, 70]
     renormalised, shift = layouts.renormalise(kernel, mean, std, new_mean, new_std)
     expected = np.einsum("hwi,hwio->o", (window - mean) / std, kernel)
-    np.testing.assert_allclose(np.einsum("hwi,hwio->o", (window - new_mean) / new_std, renormalised) + shift, expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        np.einsum("hwi,hwio->o", (window - new_mean) / new_std, renormalised) + shift,
+        expected,
+        rtol=1e-5,
+    )

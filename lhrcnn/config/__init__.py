@@ -1,0 +1,42 @@
+"""Options: what there are (`schema`), how they are read and written (`load`), and what they have to do with each other (`rules`)."""
+
+from lhrcnn.config.load import changed, describe, dump, load, save, stage
+from lhrcnn.config.schema import (
+    PRECISIONS,
+    BackboneConfig,
+    Config,
+    DataConfig,
+    EvalConfig,
+    FPNConfig,
+    HeadConfig,
+    LocNetConfig,
+    ModelConfig,
+    PostprocessConfig,
+    PretrainConfig,
+    RPNConfig,
+    TestConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "BackboneConfig",
+    "Config",
+    "DataConfig",
+    "EvalConfig",
+    "FPNConfig",
+    "HeadConfig",
+    "LocNetConfig",
+    "ModelConfig",
+    "PRECISIONS",
+    "PostprocessConfig",
+    "PretrainConfig",
+    "RPNConfig",
+    "TestConfig",
+    "TrainConfig",
+    "changed",
+    "describe",
+    "dump",
+    "load",
+    "save",
+    "stage",
+]

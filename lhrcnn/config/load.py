@@ -1,0 +1,306 @@
+"""Configs from YAML files, overrides and dotted changes; every one that comes out of here has been checked.
+
+A config file names only what differs from the defaults, or from the file in its `base:` key;
+`--set section.key=value` changes single options. `lhrcnn config NAME` prints the outcome with the
+meaning of every option.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import math
+import os
+import pathlib
+import sys
+import typing
+
+import yaml
+from absl import logging
+
+from lhrcnn.choices import resolve
+from lhrcnn.config.rules import broken_rules
+from lhrcnn.config.schema import Config
+from lhrcnn.errors import ConfigError
+from lhrcnn.files import replacing
+
+# Options that had another name once: configs and run directories of then are read.
+RENAMED = {"model.head.psroi_impl": "model.head.roi_impl", "train.num_pictures": "train.num_images"}
+
+
+def load(path=None, overrides=()):
+    """The validated `Config` of a YAML file (default options without one) and of changes to it.
+
+    overrides: `section.key=value` texts, or a dict {"section.key": value}. Modules in `plugins` are
+    imported first. Raises ConfigError naming file and key for an unknown key, a wrong type or a
+    value that is not allowed."""
+    config = Config()
+    if path:
+        for values, source in _inheritance(pathlib.Path(path)):
+            config = _updated(config, values, source)
+    for dotted, value, source in _changes(overrides):
+        config = _updated(config, _nested(dotted, value), source)
+    _validate(config)
+    return config
+
+
+def changed(config, changes):
+    """A validated copy of a Config with the values of a dict {"section.key": value}.
+
+    Raises ConfigError as `load` does."""
+    for dotted, value, source in _changes(changes):
+        config = _updated(config, _nested(dotted, value), source)
+    _validate(config)
+    return config
+
+
+def stage(config, number):
+    """(Config of the number-th of train.stages as a training of its own, whether it starts from the weights of the one before).
+
+    Raises ConfigError naming the stage."""
+    changes = dict(config.train.stages[number - 1])
+    source, start = f"'train.stages', stage {number}", changes.pop("start", "previous")
+    if start not in ("previous", "pretrained"):
+        raise ConfigError(f"{source}: 'start': found {start!r}, allowed: previous, pretrained")
+    own = _updated(config, {"train": {"stages": []}}, source)
+    for key, value in changes.items():
+        own = _updated(own, _nested(str(key), value), source)
+    if own.train.stages:
+        raise ConfigError(f"{source}: a stage has no stages of its own")
+    try:
+        _validate(own)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    return own, start == "previous" and number > 1
+
+
+def dump(config):
+    """The config as YAML text with every option spelled out."""
+    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+
+
+def save(config, path):
+    """Writes the config to a YAML file that `load` reads back to the same object; the file is replaced at once or not at all."""
+    with replacing(path, "w") as file:
+        file.write(dump(config))
+
+
+def describe(config):
+    """The config as indented lines `key: value  # meaning`."""
+    lines = []
+
+    def visit(node, depth):
+        for field in dataclasses.fields(node):
+            value, indent = getattr(node, field.name), "  " * depth
+            if dataclasses.is_dataclass(value):
+                lines.append(f"{indent}{field.name}:")
+                visit(value, depth + 1)
+            else:
+                shown = yaml.safe_dump(value, default_flow_style=True, width=math.inf).splitlines()[
+                    0
+                ]
+                lines.append(f"{f'{indent}{field.name}: {shown}':<44} # {meaning(field)}")
+
+    visit(config, 0)
+    return "\n".join(lines)
+
+
+def meaning(field):
+    """One line about an option: what it means, and which values it allows by name."""
+    choices = allowed(field)
+    return field.metadata["meaning"] + (f" [{', '.join(choices)}]" if choices else "")
+
+
+def allowed(field):
+    """The values that a field of the schema allows by name; None where it is not a choice.
+
+    Where the choice is among entries of a dict elsewhere, "module:DICT" in the schema says which."""
+    choices = field.metadata["choices"]
+    return None if choices is None else list(map(str, resolve(choices)))
+
+
+def _inheritance(path, seen=()):
+    """(values, source) of a file's ancestors and itself, oldest first."""
+    if path in seen:
+        way = " -> ".join(map(str, seen))
+        raise ConfigError(f"{path}: `base:` leads back to itself by way of {way}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        nearby = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        raise ConfigError(
+            f"{path}: no such config file; in {path.parent} there are: {', '.join(nearby) or 'none'}"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(values, dict):
+        found = type(values).__name__
+        raise ConfigError(f"{path}: expected `section:` keys at the top, found a {found}")
+    base = values.pop("base", None)
+    ancestors = _inheritance(path.parent / base, seen + (path,)) if base else []
+    return [*ancestors, (values, str(path))]
+
+
+def _changes(overrides):
+    """(dotted key, value, what messages call it) of each override, texts or a dict."""
+    if isinstance(overrides, dict):
+        return [(str(key), value, f"'{key}'") for key, value in overrides.items()]
+    changes = []
+    for override in overrides:
+        dotted, equals, text = override.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {override}: expected section.key=value")
+        try:
+            value = yaml.safe_load(text) if text else ""
+        except yaml.YAMLError as error:
+            raise ConfigError(
+                f"--set {override}: the value is not readable as YAML: {error}"
+            ) from None
+        changes.append((dotted, value, f"--set {override}"))
+    return changes
+
+
+def _updated(node, values, source, prefix=""):
+    """A copy of a dataclass tree with the values of a nested dict."""
+    fields = {field.name: field for field in dataclasses.fields(node)}
+    new = {}
+    for key, value in values.items():
+        key = _present_name(f"{prefix}{key}", source)[len(prefix) :]
+        if key not in fields:
+            raise ConfigError(
+                f"{source}: unknown option '{prefix}{key}'{_suggestion(str(key), fields)}"
+            )
+        current = new.get(key, getattr(node, key))
+        if not dataclasses.is_dataclass(current):
+            new[key] = _typed(value, fields[key], f"{source}: '{prefix}{key}'")
+        elif isinstance(value, dict):
+            new[key] = _updated(current, value, source, f"{prefix}{key}.")
+        elif value is not None:
+            raise ConfigError(
+                f"{source}: '{prefix}{key}' is a section with keys of its own, found {value!r}"
+            )
+    return dataclasses.replace(node, **new)
+
+
+def _present_name(dotted, source):
+    """The name that an option has today."""
+    if dotted in RENAMED:
+        logging.warning("%s: '%s' is called '%s' now", source, dotted, RENAMED[dotted])
+    return RENAMED.get(dotted, dotted)
+
+
+def _suggestion(key, names):
+    close = difflib.get_close_matches(key, names, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; allowed here: {', '.join(names)}"
+
+
+def _nested(dotted, value):
+    """{a: {b: value}} of a.b."""
+    for key in reversed(dotted.split(".")):
+        value = {key: value}
+    return value
+
+
+def _typed(value, field, where):
+    """`value` as the field's type; ints become floats and numbers in text (`1e-4` is text in YAML) are read, nothing else is converted."""
+    kind = field.type
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (list, tuple) or kind is list:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{where}: expected a list like [..], found {value!r}")
+        return [_scalar(item, arguments[0], where) for item in value]
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: expected a mapping like {{key: value}}, found {value!r}")
+        key_kind, value_kind = arguments
+        return {
+            _scalar(k, key_kind, where): _scalar(v, value_kind, where) for k, v in value.items()
+        }
+    return _scalar(value, kind, where)
+
+
+def _scalar(value, kind, where):
+    if kind is typing.Any:
+        return value
+    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if kind is str and value is None:
+        value = ""
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+        raise ConfigError(
+            f"{where}: expected {kind.__name__}, found {value!r} ({type(value).__name__})"
+        )
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{where}: expected a finite number, found {value}")
+    return value
+
+
+def _validate(config):
+    for plugin in config.plugins:
+        _import_plugin(plugin)
+    _validate_fields(config)
+    for message in broken_rules(config):
+        raise ConfigError(message)
+    _validate_stages(config)
+
+
+def _import_plugin(name):
+    """Imports a module of the user by its dotted name or the path of its file, once."""
+    if name.endswith(".py"):
+        path = pathlib.Path(name).resolve()
+        module = f"lhrcnn_plugin_{path.stem}"
+        if module in sys.modules and sys.modules[module].__file__ == str(path):
+            return
+        if not path.is_file():
+            raise ConfigError(
+                f"'plugins': {name}: no such file; it is looked for from {os.getcwd()}"
+            )
+        spec = importlib.util.spec_from_file_location(module, path)
+        sys.modules[module] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[module])
+        return
+    if os.getcwd() not in sys.path:  # as `python -m` has it
+        sys.path.append(os.getcwd())
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name + ".").startswith(error.name + "."):
+            raise
+        raise ConfigError(
+            f"'plugins': there is no module {name}; it is looked for in {os.getcwd()} and in "
+            "Python's path ($PYTHONPATH)"
+        ) from None
+
+
+def _validate_fields(config, prefix=""):
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), prefix + field.name
+        if dataclasses.is_dataclass(value):
+            _validate_fields(value, name + ".")
+            continue
+        choices = allowed(field)
+        minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
+        items = value if isinstance(value, list) else [] if isinstance(value, dict) else [value]
+        for item in items:
+            if choices and str(item) not in choices:
+                raise ConfigError(
+                    f"'{name}': found {item!r}{_suggestion(str(item), choices)} "
+                    f"(allowed: {', '.join(choices)})"
+                )
+            if minimum is not None and item < minimum or maximum is not None and item > maximum:
+                to = "up" if maximum is None else f"to {maximum}"
+                raise ConfigError(f"'{name}': found {item}, allowed from {minimum} {to}")
+
+
+def _validate_stages(config):
+    has_rpn = False
+    for number in range(1, len(config.train.stages) + 1):
+        own, _ = stage(config, number)
+        has_rpn |= own.train.part != "head"
+        if not has_rpn and not own.data.proposals:
+            raise ConfigError(
+                f"'train.stages', stage {number}: no stage before it trains the RPN that a head "
+                "learns from; begin with part rpn or all, or set data.proposals"
+            )

@@ -1,0 +1,115 @@
+"""Decoded, resized images on disk, one raw file each, so that later epochs and runs skip decoding; not yet resized where random
+windows are cut from them (data.min_crop, data.max_expand).
+
+A file is 8 bytes (height and width, little-endian int32) and the uint8 RGB pixels. Its name is a hash of the image's path,
+time and length and of the resize options, so a changed image or option never meets an old file. Files appear by renaming:
+a run killed while filling the cache leaves nothing half-written under a name that is used.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from lhrcnn.data.faults import load_image
+from lhrcnn.data.images import resize_image
+from lhrcnn.data.transforms.augment import zooms
+from lhrcnn.errors import DataError
+from lhrcnn.files import replacing
+
+_HEADER_BYTES = 8
+_FORMAT = 1
+_THREADS = 8
+
+
+def fill(records, data_config, short_sides):
+    """Paths (object array [N, len(short_sides)]) of the cached images of N records, after making those not there yet; one column
+    where all short sides have the same image.
+
+    Raises DataError naming each image that is not readable or not of its annotated size, or when the folder cannot be written."""
+    folder = pathlib.Path(data_config.cache_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        there = set(os.listdir(folder))
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot be used as data.cache_dir: {error.strerror}; choose another or leave it empty"
+        ) from None
+    if data_config.resize == "stretch" or zooms(data_config):
+        short_sides = short_sides[:1]
+    names = [[_name(record, data_config, side) for side in short_sides] for record in records]
+    missing = [
+        (record, [(name, side) for name, side in zip(row, short_sides) if name not in there])
+        for record, row in zip(records, names)
+    ]
+    missing = [(record, wanted) for record, wanted in missing if wanted]
+    if missing:
+        logging.info(
+            "filling the cache %s with %d of %d images", folder, len(missing), len(records)
+        )
+        resize = tf.function(
+            lambda image, side: image
+            if zooms(data_config)
+            else resize_image(image, data_config, side)[0],
+            input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)],
+        )
+        resize.get_concrete_function()  # traced once, before the threads call it
+        with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+            faults = [
+                fault
+                for fault in pool.map(lambda pair: _store(folder, *pair, resize), missing)
+                if fault
+            ]
+        if faults:
+            raise DataError(
+                "\n  ".join([f"{len(faults)} images cannot be cached:"] + faults[:10])
+                + "\nCorrect them or set data.on_error=skip to leave unreadable images out."
+            )
+    return np.array([[str(folder / name) for name in row] for row in names], object)
+
+
+def read(path):
+    """uint8 [h, w, 3] image of a cache file (scalar string tensor)."""
+    contents = tf.io.read_file(path)
+    size = tf.io.decode_raw(tf.strings.substr(contents, 0, _HEADER_BYTES), tf.int32)
+    return tf.reshape(
+        tf.io.decode_raw(tf.strings.substr(contents, _HEADER_BYTES, -1), tf.uint8),
+        [size[0], size[1], 3],
+    )
+
+
+def _name(record, data_config, short_side):
+    try:
+        status = os.stat(record.path)
+    except OSError as error:
+        raise DataError(f"{record.path}: {error.strerror} (image id {record.image_id})") from None
+    key = [_FORMAT, os.path.abspath(record.path), status.st_mtime_ns, status.st_size]
+    if not zooms(data_config):
+        how = (
+            data_config.stretch_size
+            if data_config.resize == "stretch"
+            else [int(short_side), data_config.long_side]
+        )
+        key += [data_config.resize, how, data_config.antialias]
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + ".rgb"
+
+
+def _store(folder, record, wanted, resize):
+    """Writes the missing sizes of one image; returns what went wrong, or ""."""
+    try:
+        image = load_image(record)
+        for name, side in wanted:
+            pixels = resize(image, side).numpy()
+            with replacing(folder / name) as file:
+                file.write(np.array(pixels.shape[:2], "<i4").tobytes())
+                file.write(pixels.tobytes())
+    except DataError as error:
+        return str(error)
+    except OSError as error:
+        return f"{folder}: {error.strerror or error}"
+    return ""

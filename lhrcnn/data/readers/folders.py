@@ -1,0 +1,83 @@
+"""Reader of images that are sorted into folders, or into none: SPLIT/CLASS/*.jpg as ImageNet is unpacked, without any boxes."""
+
+import os
+import pathlib
+
+import numpy as np
+
+from lhrcnn.data.readers.records import IMAGE_SUFFIXES
+from lhrcnn.data.schema import Dataset, Record
+from lhrcnn.errors import DataError
+
+
+def read(data_config, split, training=False):
+    """The `Dataset` of all images in and below a folder SPLIT of the data folder; its classes are the names of SPLIT's own folders.
+
+    An image in one of these has one object, of that class, which is `ignore` and whose box is not known (zeros); files are not
+    opened, so heights and widths are not known either. Raises DataError where there is no such folder, or no image."""
+    del training
+    folder = pathlib.Path(data_config.dir, split)
+    if not folder.is_dir():
+        parent = folder.parent
+        found = (
+            f"has the folders {', '.join(_subfolders(parent)[:10]) or '(none)'}"
+            if parent.is_dir()
+            else "does not exist"
+        )
+        raise DataError(
+            f"{folder}: no such folder of images (data.format=folders reads DIR/SPLIT/CLASS/*.jpg); {parent} {found}; "
+            "set --data_dir, data.train_split and data.val_split"
+        )
+    names = _subfolders(folder)
+    box, areas, ignore = np.zeros([1, 4], np.float32), np.zeros([1], np.float32), np.array([True])
+    none = {
+        "boxes": box[:0],
+        "classes": np.zeros([0], np.int32),
+        "ignore": ignore[:0],
+        "areas": areas[:0],
+    }
+    groups = [
+        (
+            {"boxes": box, "classes": np.array([k], np.int32), "ignore": ignore, "areas": areas},
+            _images(folder / name),
+        )
+        for k, name in enumerate(names)
+    ]
+    groups.append((none, [str(file) for file in sorted(folder.iterdir()) if _is_image(file.name)]))
+    images = [(path, objects) for objects, paths in groups for path in paths]
+    records = [
+        Record(image_id=number, path=path, height=0, width=0, **objects)
+        for number, (path, objects) in enumerate(images, start=1)
+    ]
+    if not records:
+        raise DataError(
+            f"{folder}: no image ({', '.join(IMAGE_SUFFIXES)}) in it or in its {len(names)} folders"
+        )
+    return Dataset(
+        name=str(folder),
+        records=records,
+        class_names=names,
+        category_ids=list(range(1, len(names) + 1)),
+    )
+
+
+def _subfolders(folder):
+    return sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_dir() and not entry.name.startswith(".")
+    )
+
+
+def _images(folder):
+    """Sorted paths of all images in a folder and those below it."""
+    return sorted(
+        os.path.join(path, name)
+        for path, _, names in os.walk(folder)
+        for name in names
+        if _is_image(name)
+    )
+
+
+def _is_image(name):
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")

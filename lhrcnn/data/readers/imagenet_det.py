@@ -1,0 +1,270 @@
+"""Reader and writer of the ImageNet DET layout: Annotations/DET, Data/DET and ImageSets/DET, with folders train, val and test each.
+
+Format: the ILSVRC2015 development kit, readme, section 2. An XML file an image names objects by their WordNet id (wnid). Corners
+are 0-based and inclusive, so a box in half-open px is (ymin, xmin, ymax + 1, xmax + 1).
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import xml.etree.ElementTree as ElementTree
+
+from absl import logging
+
+from lhrcnn.data.readers import voc
+from lhrcnn.data.readers.imagenet_det_classes import CLASSES
+from lhrcnn.data.readers.records import image_size, make_record
+from lhrcnn.data.schema import Dataset
+from lhrcnn.errors import DataError
+
+PARTLY_LABELLED = "train/ILSVRC2013_train"  # folders of images in which boxes of the queried class alone are sure to be complete
+KNOWN_UNREADABLE = ("ILSVRC2012_val_00033658", "ILSVRC2013_val_00004542")
+_LISTS, _ANNOTATIONS, _IMAGES = "ImageSets/DET", "Annotations/DET", "Data/DET"
+
+
+def read(data_config, split, training=False):
+    """The `Dataset` of a split like `train+val1`, the joined lists of ImageSets/DET, with a line in `problems` for each fault.
+
+    A split may also be the path of a list (.txt). Classes are named as in devkit/data/map_det.txt, or the 200 of ILSVRC where there is
+    none. An image of ILSVRC2013_train is `unlabelled` for all classes without a box in it, a blacklisted one for its class. Objects
+    marked difficult become `ignore`, unless `training` and data.use_difficult. Image ids are positions in the split from 1. The two
+    images known to be damaged are left out where they are. Raises DataError when a folder or list is missing, or a list is empty."""
+    root = find_root(pathlib.Path(data_config.dir))
+    table = read_classes(root)
+    class_of = {wnid: k for k, (wnid, _) in enumerate(table)}
+    problems, names = [], {}
+    for part in split.split("+"):
+        file, entries = read_list(root, part.strip())
+        for name in entries:
+            if name in names:
+                problems.append(
+                    f"{file}: image {name} stands twice in split '{split}'; the second is left out"
+                )
+            names[name] = None
+    blacklist, unlabelled = _read_blacklist(root, class_of), {}
+    records = []
+    for image_id, name in enumerate(names, start=1):
+        parsed = _parse(root, name, image_id, class_of, problems)
+        if not parsed:
+            continue
+        size, objects, path, where = parsed
+        if training and data_config.use_difficult:
+            objects["ignore"] = [False] * len(objects["ignore"])
+        missing = blacklist.get(name, ())
+        if name.startswith(PARTLY_LABELLED):
+            present = frozenset(objects["classes"])
+            missing = unlabelled.setdefault(
+                present, tuple(k for k in range(len(table)) if k not in present)
+            )
+        records.append(make_record(image_id, path, size, objects, where, problems, missing))
+    return Dataset(
+        name=f"{root} {split}",
+        records=_without_known_unreadable(records),
+        class_names=[name for _, name in table],
+        category_ids=list(range(1, len(table) + 1)),
+        problems=problems,
+    )
+
+
+def find_root(folder):
+    """The folder that holds ImageSets/DET: this one or one in it, such as ILSVRC2015. Raises DataError."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such data folder; set data.dir or --data_dir")
+    for root in (folder, *sorted(folder.iterdir())):
+        if (root / _LISTS).is_dir():
+            return root
+    raise DataError(
+        f"{folder}: not in the layout of ImageNet DET: neither it nor a folder in it holds {_LISTS}/; "
+        f"found {', '.join(sorted(os.listdir(folder))[:10]) or 'nothing'}"
+    )
+
+
+def read_classes(root):
+    """[(wnid, name)] of a data set in the order of the class ids 1, 2, ...: its devkit/data/map_det.txt, or else ILSVRC's 200."""
+    file = root / "devkit" / "data" / "map_det.txt"
+    if not file.is_file():
+        return CLASSES
+    rows = [
+        line.split(None, 2)
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
+    if [row[1:2] for row in rows] != [[str(k + 1)] for k in range(len(rows))] or not all(
+        len(row) == 3 for row in rows
+    ):
+        raise DataError(f"{file}: expected lines `wnid id name` with the ids 1, 2, 3, ... in order")
+    return [(wnid, name.strip()) for wnid, _, name in rows]
+
+
+def read_list(root, name):
+    """(file, names of images such as `val/ILSVRC2012_val_00000001`) of a list, without those marked -1 (the class is not there).
+
+    `name` is that of a list in ImageSets/DET or the path of one. Raises DataError when it is missing or empty."""
+    file = root / _LISTS / f"{name}.txt"
+    if not file.is_file() and name.endswith(".txt"):
+        file = pathlib.Path(name)
+    if not file.is_file():
+        found = sorted(path.stem for path in (root / _LISTS).glob("*.txt"))
+        raise DataError(
+            f"{file}: no such list of images; there are {', '.join(found[:30]) or 'none'}. `lhrcnn data imagenet-split` "
+            "makes train, val1 and val2"
+        )
+    rows = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [full_name(row[0]) for row in rows if row[1:] != ["-1"]]
+    if not names:
+        raise DataError(
+            f"{file}: the list names no image; expected a line `NAME` or `NAME NUMBER` for each"
+        )
+    return file, names
+
+
+def full_name(entry):
+    """The name of an image with its first folder, which the development kit's lists leave out."""
+    kind = re.search(r"_(train|val|test)(?=[_/])", entry)
+    return (
+        entry if not kind or entry.startswith(("train/", "val/", "test/")) else f"{kind[1]}/{entry}"
+    )
+
+
+def annotation_file(root, name):
+    """Path of the XML file of an image."""
+    return root / _ANNOTATIONS / f"{name}.xml"
+
+
+def _parse(root, name, image_id, class_of, problems):
+    """What `voc.parse` gives, with `classes` added; a training image without an XML file has no objects (negatives have none)."""
+    file, image = annotation_file(root, name), root / _IMAGES / f"{name}.JPEG"
+    if name.startswith("train/") and not file.is_file():
+        try:
+            objects = {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
+            return image_size(image), objects, str(image), f"{image}: image id {image_id}"
+        except DataError as error:
+            problems.append(f"{error} (image id {image_id})")
+            return None
+    parsed = voc.parse(file, image_id, image, problems, first_px=0, name=name.rpartition("/")[2])
+    if not parsed:
+        return None
+    size, objects, path, where = parsed
+    for wnid in dict.fromkeys(objects["names"]):
+        if wnid not in class_of:
+            problems.append(
+                f"{where}: wnid '{wnid}' of an object is none of the {len(class_of)} classes; the object is left out"
+            )
+    known = [i for i, wnid in enumerate(objects["names"]) if wnid in class_of]
+    objects = {key: [values[i] for i in known] for key, values in objects.items()}
+    objects["classes"] = [class_of[wnid] for wnid in objects["names"]]
+    return size, objects, path, where
+
+
+def _read_blacklist(root, class_of):
+    """{image name: classes} of the pairs that the development kit leaves out of the evaluation: lines `NUMBER wnid`, of val.txt."""
+    files = sorted((root / "devkit" / "data").glob("*_det_validation_blacklist.txt"))
+    if not files:
+        return {}
+    rows = [
+        line.split()
+        for line in (root / _LISTS / "val.txt").read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
+    names = {row[1]: full_name(row[0]) for row in rows if len(row) == 2}
+    blacklist = {}
+    for line in files[-1].read_text(encoding="utf-8").splitlines():
+        if line.strip():
+            number, wnid = (line.split() + [""])[:2]
+            if number not in names or wnid not in class_of:
+                raise DataError(
+                    f"{files[-1]}: '{line}': expected the number of an image in val.txt and a wnid"
+                )
+            blacklist.setdefault(names[number], []).append(class_of[wnid])
+    return {name: tuple(classes) for name, classes in blacklist.items()}
+
+
+def _without_known_unreadable(records):
+    from lhrcnn.data.faults import (
+        find_unreadable,  # needs TensorFlow, which reading annotations does not
+    )
+
+    suspects = [
+        record
+        for record in records
+        if pathlib.PurePath(record.path).stem in KNOWN_UNREADABLE and os.path.exists(record.path)
+    ]
+    faults = find_unreadable(suspects) if suspects else []
+    for fault in faults:
+        logging.warning("left out, as it is known to be damaged: %s", fault)
+    damaged = {fault.partition(".JPEG")[0] + ".JPEG" for fault in faults}
+    return [record for record in records if record.path not in damaged]
+
+
+def write(datasets, folder):
+    """Writes {list name: `Dataset`}, all of the same classes, in the DET layout; images are hard links where that is possible.
+
+    Lists named train* go to the folder train, others to val. The wnids are made up: n00000001 is the first class. Raises DataError
+    when the folder is not empty, classes differ, or two images share a name."""
+    folder = pathlib.Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder}: is not empty; name a new folder")
+    class_names = next(iter(datasets.values())).class_names
+    wnids = [f"n{k:08d}" for k in range(1, len(class_names) + 1)]
+    taken = set()
+    for list_name, dataset in datasets.items():
+        if dataset.class_names != class_names:
+            raise DataError(
+                f"{dataset.name}: its classes are {', '.join(dataset.class_names)}, not {', '.join(class_names)}"
+            )
+        place = "train/ILSVRC2014_train_0000" if list_name.startswith("train") else "val"
+        names = [f"{place}/{pathlib.PurePath(record.path).stem}" for record in dataset.records]
+        for name, record in zip(names, dataset.records):
+            if name in taken:
+                raise DataError(
+                    f"{record.path}: a second image named {name}; the layout cannot hold both"
+                )
+            taken.add(name)
+            _write_image(folder, name, record, wnids)
+        lines = "".join(f"{name} {number}\n" for number, name in enumerate(names, start=1))
+        _write_text(folder / _LISTS / f"{list_name}.txt", lines)
+    _write_text(
+        folder / "devkit" / "data" / "map_det.txt",
+        "".join(
+            f"{wnid} {k} {name}\n"
+            for k, (wnid, name) in enumerate(zip(wnids, class_names), start=1)
+        ),
+    )
+
+
+def _write_image(folder, name, record, wnids):
+    root = ElementTree.Element("annotation")
+    _add(root, "filename", name.rpartition("/")[2])
+    size = _add(root, "size")
+    for key, value in (("width", record.width), ("height", record.height), ("depth", 3)):
+        _add(size, key, value)
+    for box, k, ignore in zip(record.boxes.astype(float), record.classes, record.ignore):
+        element = _add(root, "object")
+        _add(element, "name", wnids[k])
+        corners = _add(element, "bndbox")
+        for key, value in zip(
+            ("ymin", "xmin", "ymax", "xmax"), (box[0], box[1], box[2] - 1, box[3] - 1)
+        ):
+            _add(corners, key, f"{value:.8g}")
+        _add(element, "difficult", int(ignore))
+    _write_text(
+        folder / _ANNOTATIONS / f"{name}.xml", ElementTree.tostring(root, encoding="unicode")
+    )
+    copy = folder / _IMAGES / f"{name}.JPEG"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(record.path, copy)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(record.path, copy)
+
+
+def _add(parent, tag, text=None):
+    element = ElementTree.SubElement(parent, tag)
+    element.text = None if text is None else str(text)
+    return element
+
+
+def _write_text(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,253 @@
+"""Random changes to training images and their boxes.
+
+Every image of a step has NUM_DRAWS random numbers (see `pipeline.BatchPlan`) that say what is done to it: whether it is mirrored,
+three for the zoom, four for the colours. keras-cv's layers, applied to whole batches, draw from their own state: with them a run is not
+reproducible to the bit.
+Shape letters: B images, H W height and width of a decoded image in px, h w of a resized one, M padded boxes. Boxes are
+(ymin, xmin, ymax, xmax) px of resized images.
+"""
+
+import math
+
+import tensorflow as tf
+
+from lhrcnn import boxes as box_ops
+from lhrcnn.data.images import resize
+
+NUM_DRAWS = 8
+_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
+_MIN_SIDE_PX = 1.0  # smaller remains of boxes are dropped
+
+
+def mirrored(numbers, data_config):
+    """Which images are mirrored left-right: bool [...] by their `numbers` [..., 8]."""
+    return (numbers[..., 0] < 0.5) & data_config.flip
+
+
+def augment_image(image, size, numbers, data_config):
+    """The image [H, W, 3] resized to `size` [2] = (h, w), zoomed, mirrored and with other colours as the options ask, by `numbers` [8]."""
+    if zooms(data_config):
+        image = zoom_image(
+            image,
+            size,
+            *window(numbers[1:4], tf.cast(size, tf.float32), data_config),
+            data_config.antialias,
+        )
+    else:
+        image = resize(image, size, data_config.antialias)
+    if data_config.flip:
+        image = tf.cond(
+            mirrored(numbers, data_config), lambda: tf.reverse(image, [1]), lambda: image
+        )
+    if data_config.photometric:
+        image = photometric(image, numbers[4:8], data_config.photometric)
+    return image
+
+
+def augment_objects(batch, numbers, data_config):
+    """The same for what a batch (see `schema`) says of its images, before any change: boxes are zoomed and mirrored. numbers [B, 8]."""
+    batch = dict(batch)
+    if "proposals" in batch:
+        nothing = box_ops.area(batch["proposals"]) <= 0
+        as_objects = {
+            **batch,
+            "boxes": batch.pop("proposals"),
+            "classes": -tf.cast(nothing, tf.int32),
+            "ignore": nothing,
+        }
+        del as_objects["proposals"]
+        batch["proposals"] = augment_objects(as_objects, numbers, data_config)["boxes"]
+    if zooms(data_config):
+        share, offset = window(numbers[:, 1:4], batch["image_size"], data_config)
+        batch.update(
+            zoom_boxes(
+                batch["boxes"],
+                batch["classes"],
+                batch["ignore"],
+                batch["image_size"],
+                share,
+                offset,
+            )
+        )
+        batch["scale"] /= share[:, None]
+    if data_config.flip:
+        flipped = flip_boxes(batch["boxes"], batch["classes"], batch["image_size"][:, 1])
+        batch["boxes"] = tf.where(
+            mirrored(numbers, data_config)[:, None, None], flipped, batch["boxes"]
+        )
+    return batch
+
+
+def zooms(data_config):
+    """Whether random windows are cut from images."""
+    return data_config.min_crop < 1 or data_config.max_expand > 1
+
+
+def flip_boxes(boxes, classes, width):
+    """Boxes [B, M, 4] of images mirrored left-right, `width` [B] px wide; padded boxes (class -1) stay zero."""
+    return tf.where((classes >= 0)[..., None], box_ops.mirror(boxes, width[:, None]), 0.0)
+
+
+def photometric(image, numbers, strength):
+    """uint8 [h, w, 3] with random brightness, contrast, saturation and hue; numbers [4] in [0, 1), strength 0 to 1.
+
+    At strength 1: +-64 grey levels, contrast and saturation times 0.5 to 1.5, hue turned by up to 18 degrees around the grey
+    axis. All four are linear in the colour, so they are one 3 x 3 matrix and an offset."""
+    brightness, contrast, saturation, hue = tf.unstack((2 * numbers - 1) * strength)
+    pixels = tf.cast(image, tf.float32)
+    mean = tf.reduce_mean(pixels, axis=[0, 1])
+    grey = tf.tile([_GREY], [3, 1])
+    cosine, sine = tf.cos(hue * math.pi / 10), tf.sin(hue * math.pi / 10)
+    cross = tf.constant([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+    turn = (
+        cosine * tf.eye(3) + sine * cross + (1 - cosine) / 3
+    )  # Rodrigues' rotation around (1, 1, 1)
+    saturate = grey + (1 + 0.5 * saturation) * (tf.eye(3) - grey)
+    matrix = (1 + 0.5 * contrast) * tf.matmul(turn, saturate)
+    changed = tf.tensordot(pixels - mean, matrix, [[2], [1]]) + mean + 64 * brightness
+    return tf.cast(tf.clip_by_value(tf.round(changed), 0, 255), tf.uint8)
+
+
+def window(numbers, size, data_config):
+    """(share [...], offset [..., 2] px) of the part of an image of `size` [..., 2] that is shown, by numbers [..., 3] in [0, 1).
+
+    It has `share` times the image's sides, log-uniform from min_crop to max_expand, and lies anywhere inside the image (or around
+    it)."""
+    low, high = math.log(data_config.min_crop), math.log(data_config.max_expand)
+    share = tf.exp(low + numbers[..., 0] * (high - low))
+    return share, numbers[..., 1:3] * (1 - share)[..., None] * size
+
+
+def zoom_boxes(boxes, classes, ignore, size, share, offset):
+    """{"boxes" [B, M, 4], "classes", "ignore" [B, M]} in the windows of images of `size` [B, 2], enlarged to that size.
+
+    Objects whose centre leaves the window become `ignore` as far as they are still seen; boxes of which nothing remains are padding."""
+    size = size[:, None]
+    moved = (boxes - tf.tile(offset, [1, 2])[:, None]) / share[:, None, None]
+    clipped = tf.clip_by_value(moved, 0.0, tf.tile(size, [1, 1, 2]))
+    centre = (moved[..., :2] + moved[..., 2:]) / 2
+    centred = tf.reduce_all((centre >= 0) & (centre < size), axis=-1)
+    seen = (classes >= 0) & tf.reduce_all(
+        clipped[..., 2:] - clipped[..., :2] >= _MIN_SIDE_PX, axis=-1
+    )
+    return {
+        "boxes": tf.where(seen[..., None], clipped, 0.0),
+        "classes": tf.where(seen, classes, -1),
+        "ignore": seen & (ignore | ~centred),
+    }
+
+
+def zoom_image(image, size, share, offset, antialias):
+    """A window of the image uint8 [H, W, 3] resampled, in one step, to `size` [2] int32 = (h, w).
+
+    The window has `share` of the image's sides and begins at `offset` [2], px of the image resized to `size`. What lies outside
+    the image gets its mean colour."""
+    pixels, shown = tf.cast(image, tf.float32), tf.cast(size, tf.float32)
+    factor = shown / tf.cast(tf.shape(image)[:2], tf.float32)
+    resampled = tf.raw_ops.ScaleAndTranslate(
+        images=pixels[tf.newaxis],
+        size=size,
+        scale=factor / share,
+        translation=-offset / share,
+        kernel_type="triangle",
+        antialias=antialias,
+    )[0]
+    inside = []
+    for axis in (0, 1):
+        at = (tf.range(shown[axis]) + 0.5) * share + offset[axis]
+        inside.append((at >= 0) & (at <= shown[axis]))
+    inside = (inside[0][:, tf.newaxis] & inside[1][tf.newaxis])[..., tf.newaxis]
+    filled = tf.where(inside, resampled, tf.reduce_mean(pixels, axis=[0, 1]))
+    return tf.cast(tf.clip_by_value(tf.round(filled), 0, 255), tf.uint8)
+
+
+def keras_cv_augmenter(names):
+    """A function on batches (see `schema`) that applies keras-cv layers by name, in order.
+
+    MixUp and Mosaic change boxes: what is left of them is clipped, the largest M stay, and the whole canvas counts as valid
+    image, whatever parts of it were padding. The other layers change colours only. Raises ImportError without keras-cv."""
+    try:
+        import keras_cv
+    except ImportError as error:
+        raise ImportError(
+            "data.keras_cv_augment needs the package keras-cv; install it or empty the option"
+        ) from error
+    layers = keras_cv.layers
+    value_range = (0, 255)
+    factories = {
+        "MixUp": layers.MixUp,
+        "Mosaic": lambda: layers.Mosaic(bounding_box_format="yxyx"),
+        "RandomColorJitter": lambda: layers.RandomColorJitter(value_range, 0.2, 0.2, 0.2, 0.1),
+        "RandomHue": lambda: layers.RandomHue(0.1, value_range),
+        "RandomSaturation": lambda: layers.RandomSaturation((0.3, 0.7)),
+        "Grayscale": lambda: layers.RandomApply(layers.Grayscale(output_channels=3), rate=0.5),
+        "ChannelShuffle": lambda: layers.RandomApply(layers.ChannelShuffle(), rate=0.5),
+        "Solarization": lambda: layers.RandomApply(
+            layers.Solarization(value_range, threshold_factor=0.5), rate=0.5
+        ),
+        "AutoContrast": lambda: layers.RandomApply(layers.AutoContrast(value_range), rate=0.5),
+        "Equalization": lambda: layers.RandomApply(layers.Equalization(value_range), rate=0.5),
+    }
+    chosen = [(name in ("MixUp", "Mosaic"), factories[name]()) for name in names]
+
+    def apply(batch):
+        batch = dict(batch)
+        for moves_boxes, layer in chosen:
+            images = tf.cast(batch["image"], tf.float32)
+            if moves_boxes:
+                batch.update(_mixed(layer, images, batch))
+            else:
+                changed = tf.clip_by_value(tf.round(layer(images, training=True)), 0, 255)
+                batch["image"] = tf.where(_valid_area(batch), tf.cast(changed, tf.uint8), 0)
+        return batch
+
+    return apply
+
+
+def _valid_area(batch):
+    """bool [B, H, W, 1], False where the images are padded."""
+    shape, size = tf.shape(batch["image"]), batch["image_size"][:, tf.newaxis, tf.newaxis]
+    rows = tf.range(shape[1], dtype=tf.float32)[tf.newaxis, :, tf.newaxis]
+    columns = tf.range(shape[2], dtype=tf.float32)[tf.newaxis, tf.newaxis]
+    return ((rows < size[..., 0]) & (columns < size[..., 1]))[..., tf.newaxis]
+
+
+def _mixed(layer, images, batch):
+    """What changes in a batch when a keras-cv layer mixes its images; `ignore` travels inside the class number."""
+    shape, most = tf.shape(images), batch["boxes"].shape[1]
+    labels = tf.where(
+        batch["classes"] >= 0, 2 * batch["classes"] + tf.cast(batch["ignore"], tf.int32), -1
+    )
+    outputs = layer(
+        {
+            "images": images,
+            "bounding_boxes": {"boxes": batch["boxes"], "classes": tf.cast(labels, tf.float32)},
+        },
+        training=True,
+    )
+    boxes, labels = outputs["bounding_boxes"]["boxes"], outputs["bounding_boxes"]["classes"]
+    if isinstance(boxes, tf.RaggedTensor):
+        boxes, labels = boxes.to_tensor(0.0), labels.to_tensor(-1.0)
+    size = tf.cast(shape[1:3], tf.float32)
+    boxes, labels = tf.clip_by_value(boxes, 0.0, tf.tile(size, [2])), tf.cast(labels, tf.int32)
+    sides = boxes[..., 2:] - boxes[..., :2]
+    seen = (labels >= 0) & tf.reduce_all(sides >= _MIN_SIDE_PX, axis=-1)
+    order = tf.argsort(tf.where(seen, -tf.reduce_prod(sides, axis=-1), 0.0), axis=1, stable=True)[
+        :, :most
+    ]
+    boxes, labels, seen = (
+        tf.gather(values, order, batch_dims=1) for values in (boxes, labels, seen)
+    )
+    room = [[0, 0], [0, most - tf.shape(seen)[1]]]
+    boxes = tf.pad(tf.where(seen[..., tf.newaxis], boxes, 0.0), room + [[0, 0]])
+    labels = tf.pad(tf.where(seen, labels, -1), room, constant_values=-1)
+    mixed = tf.clip_by_value(tf.round(outputs["images"]), 0, 255)
+    return {
+        "image": tf.ensure_shape(tf.cast(mixed, tf.uint8), batch["image"].shape),
+        "image_size": tf.ensure_shape(
+            tf.tile(size[tf.newaxis], [shape[0], 1]), batch["image_size"].shape
+        ),
+        "boxes": tf.ensure_shape(boxes, batch["boxes"].shape),
+        "classes": tf.ensure_shape(tf.where(labels >= 0, labels // 2, -1), batch["classes"].shape),
+        "ignore": tf.ensure_shape((labels >= 0) & (labels % 2 == 1), batch["ignore"].shape),
+    }

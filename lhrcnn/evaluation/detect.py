@@ -1,0 +1,183 @@
+"""Running a detector over a data set, on one device or many, and scoring what it finds."""
+
+import sys
+import time
+import weakref
+
+import numpy as np
+import tensorflow as tf
+
+from lhrcnn.data.batches import pipeline
+from lhrcnn.data.tools import check
+from lhrcnn.distribution import evenly_shared
+from lhrcnn.errors import DataError
+from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
+from lhrcnn.evaluation.scoring import score, score_files
+
+__all__ = ["detect_dataset", "evaluate", "results_of", "score", "score_files"]
+
+_USED = ("image", "image_size", "proposals", "scale", "image_id")
+_functions = (
+    weakref.WeakKeyDictionary()
+)  # detector -> {(what is found, strategy, batch signature): its tf.function}
+_IMAGE_ERRORS = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.OutOfRangeError,
+    tf.errors.UnknownError,
+)
+
+
+def evaluate(detector, dataset, config, strategy=None, metrics=None):
+    """(metrics, `Detections`) of a detector on a `Dataset`; `metrics` names what to score, None: config.eval.metrics.
+
+    See `detect_dataset` for the other arguments and errors, `scoring.score` for the metrics."""
+    found = detect_dataset(detector, dataset, config, strategy)
+    return score(
+        dataset, found, metrics or config.eval.metrics, config.eval.backend, config.eval.text_score
+    ), found
+
+
+def detect_dataset(detector, dataset, config, strategy=None, progress=True):
+    """All `Detections` on the images of a `Dataset`, in its order, boxes in px of the images on disk and clipped to them.
+
+    detector: anything with TwoStageDetector's `detect`; strategy: a tf.distribute strategy whose replicas share each batch of
+    config.eval.batch_size images (rounded up to a multiple of them). Results do not depend on batch size or strategy.
+    Raises DataError naming each image that cannot be read."""
+    records = {record.image_id: record for record in dataset.records}
+    parts = [
+        on_disk(results, records)
+        for results in results_of(detector, _detect, dataset, config, strategy, progress)
+    ]
+    return in_order_of(dataset, concatenate(parts))
+
+
+def results_of(detector, find, dataset, config, strategy=None, progress=True):
+    """Yields what find(detector, batch), a dict of tensors, is for batch after batch of a `Dataset`, as arrays, with the batch's "scale"
+    and "image_id"; for the other arguments and errors see `detect_dataset`."""
+    strategy = strategy or tf.distribute.get_strategy()
+    batches = pipeline.evaluation_batches(
+        dataset, config.data, evenly_shared(config.eval.batch_size, strategy)
+    )
+    batches = batches.map(lambda batch: {name: batch[name] for name in _USED if name in batch})
+    batches = strategy.experimental_distribute_dataset(batches)
+    function = _function(detector, find, strategy, batches.element_spec)
+    report, seen, iterator = _Progress(len(dataset.records), progress), set(), iter(batches)
+    while True:
+        try:
+            batch = next(iterator, None)
+        except _IMAGE_ERRORS as error:
+            _raise_naming_images(
+                error, [record for record in dataset.records if record.image_id not in seen]
+            )
+            raise
+        if batch is None:
+            return
+        results = {
+            name: np.concatenate(
+                [part.numpy() for part in strategy.experimental_local_results(value)]
+            )
+            for name, value in function(batch).items()
+        }
+        yield results
+        seen.update(results["image_id"].tolist())
+        report.update(len(seen - {-1}))
+
+
+def _detect(detector, batch):
+    return detector.detect(
+        *(batch[name] for name in ("image", "image_size", "proposals") if name in batch)
+    )
+
+
+def _function(detector, find, strategy, spec):
+    """The tf.function from a batch to what is found, kept as long as the detector so that later evaluations need no trace."""
+    functions = _functions.setdefault(detector, {})
+    key = (find, id(strategy), str(spec))
+    if key not in functions:
+        reference = weakref.ref(
+            detector
+        )  # a strong one would keep the detector alive in _functions
+
+        def on_replica(batch):
+            return {
+                **find(reference(), batch),
+                "scale": batch["scale"],
+                "image_id": batch["image_id"],
+            }
+
+        # The signature leaves height and width open where batches differ in them: one trace for all canvases.
+        functions[key] = tf.function(
+            lambda batch: strategy.run(on_replica, args=(batch,)), input_signature=[spec]
+        )
+    return functions[key]
+
+
+def on_disk(results, records):
+    """The `Detections` of one batch: without padding and filling images, boxes in px of the images on disk."""
+    image_ids = results["image_id"]
+    sizes = np.asarray(
+        [
+            (records[i].height, records[i].width) if i in records else (0, 0)
+            for i in image_ids.tolist()
+        ],
+        np.float32,
+    )
+    boxes = results["boxes"] / np.tile(results["scale"], 2)[:, None]
+    boxes = np.clip(boxes, 0, np.tile(sizes, 2)[:, None])
+    image, slot = np.nonzero((results["classes"] >= 0) & (image_ids >= 0)[:, None])
+    return Detections(
+        image_ids[image],
+        boxes[image, slot],
+        results["scores"][image, slot],
+        results["classes"][image, slot],
+    )
+
+
+def _raise_naming_images(error, unseen):
+    """Raises a DataError that names the unreadable images among the records not seen yet, if there are any."""
+    faults = check.find_unreadable(unseen)
+    if faults:
+        more = f"\n  ... and {len(faults) - 10} more" if len(faults) > 10 else ""
+        raise DataError(
+            "images that cannot be evaluated:\n  "
+            + "\n  ".join(faults[:10])
+            + more
+            + "\nReplace them, or set data.on_error=skip to leave them out."
+        ) from error
+
+
+class _Progress:
+    """One line on stderr with images done, rate and time left; redrawn on a terminal, elsewhere a new line every 20 s and at the end."""
+
+    def __init__(self, total, shown):
+        self.total, self.shown, self.terminal = total, shown, sys.stderr.isatty()
+        self.first = None  # (done, time) after the first batch, which compiles
+        self.drawn = time.monotonic()
+
+    def update(self, done):
+        now = time.monotonic()
+        self.first = self.first or (done, now)
+        if (
+            not self.shown
+            or now - self.drawn < (0.5 if self.terminal else 20)
+            and done < self.total
+        ):
+            return
+        self.drawn = now
+        rate = (done - self.first[0]) / max(now - self.first[1], 1e-9)
+        line = f"evaluating: {done} of {self.total} images"
+        if rate > 0:
+            line += f", {rate:.1f} images/s" + (
+                f", {(self.total - done) / rate:.0f} s left" if done < self.total else ""
+            )
+        if self.terminal:
+            line = f"\r\033[K{line}"
+        print(
+            line,
+            end="" if self.terminal and done < self.total else "\n",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,1 @@
+"""The convolutional networks under both stages."""

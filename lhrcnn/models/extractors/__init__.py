@@ -1,0 +1,1 @@
+"""RoI features, from maps and boxes."""

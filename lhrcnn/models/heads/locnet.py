@@ -1,0 +1,243 @@
+"""LocNet: the borders of an object as probabilities over the rows and columns of a search region (arXiv 1511.07763).
+
+Shape letters: B images, N boxes, S sampled boxes, K foreground classes, L boxes per proposal (K or 1), M cells of a region along an
+axis, Q probabilities per cell. Axis 0 of the two is y. A region is cut into M equal cells along each axis; a border is the cell it lies
+in, and is decoded to that cell's middle, so encoding costs at most half a cell a border.
+"""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from lhrcnn import boxes as box_ops
+from lhrcnn.keras import keras
+from lhrcnn.models import losses, matching
+from lhrcnn.models.backbones.layers import initializer
+from lhrcnn.models.extractors.fast_rcnn import RoIPooling
+from lhrcnn.models.heads.box import clip_each, scores_of, with_truth
+from lhrcnn.models.losses import LossSum
+from lhrcnn.ops.best_pair import best_pair
+
+# What each model predicts for a cell: whether it is inside the box, whether it holds the first border, and the last one.
+MODELS = {
+    "in_out": ("inside",),
+    "borders": ("first", "last"),
+    "combined": ("inside", "first", "last"),
+}
+LOSS_FACTOR = {
+    "in_out": 1.0,
+    "borders": 1.0,
+    "combined": 2.0,
+}  # the loss weights 20 and 40 of the authors' code, over its 20 classes
+MIN_PROBABILITY = 1e-4
+
+
+class LocNet(RoIPooling):
+    """Logits of the cells of search regions: pooled region, two 3x3 convolutions, maxima over rows and over columns, one FC an axis."""
+
+    def __init__(self, config, head_config, strides, num_boxes, name="locnet"):
+        """`config` is a LocNetConfig; a HeadConfig says which model, levels and RoI op; `num_boxes` is L."""
+        own = dataclasses.replace(
+            head_config,
+            levels=config.levels or head_config.levels,
+            pool_size=config.pool_size,
+            roi_op=config.roi_op,
+            skip_channels=config.skip_channels,
+        )
+        super().__init__(own, strides, name)
+        self.options, self.model, self.num_boxes = config, head_config.localisation, num_boxes
+        self.convs = [
+            keras.layers.Conv2D(
+                config.channels,
+                3,
+                padding="same",
+                name=f"conv{index + 1}",
+                kernel_initializer=initializer(head_config.init_std),
+            )
+            for index in range(2)
+        ]
+        self.norms = [
+            keras.layers.BatchNormalization(name=f"norm{index + 1}")
+            if head_config.batch_norm
+            else None
+            for index in range(2)
+        ]
+        outputs = num_boxes * len(MODELS[self.model]) * config.cells
+        self.fcs = [
+            keras.layers.Dense(
+                outputs,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+                dtype="float32",
+                name=f"locnet_{axis}",
+            )
+            for axis in ("rows", "columns")
+        ]
+
+    def call(self, maps, regions, training=False):
+        """Logits [B, N, L, 2, Q, M] of regions [B, N, 4] px."""
+        x = self.pool(maps, regions)
+        for conv, norm in zip(self.convs, self.norms):
+            x = conv(x)
+            x = tf.nn.relu(norm(x, training=training) if norm else x)
+        profiles = (
+            tf.reduce_max(x, 2),
+            tf.reduce_max(x, 1),
+        )  # [B * N, P, C]: over columns for y, over rows for x
+        flat = self.options.pool_size * self.options.channels
+        logits = [fc(tf.reshape(profile, [-1, flat])) for fc, profile in zip(self.fcs, profiles)]
+        shape = [
+            *tf.unstack(tf.shape(regions)[:2]),
+            self.num_boxes,
+            len(MODELS[self.model]),
+            self.options.cells,
+        ]
+        return tf.stack([tf.reshape(axis_logits, shape) for axis_logits in logits], 3)
+
+
+class LocNetHead(keras.layers.Layer):
+    """A second stage that scores boxes with another head and moves them with LocNet.
+
+    The other head's box regression stays as an auxiliary task of training: what the class scores learn from does not change."""
+
+    def __init__(self, config, scorer, strides):
+        """`config` is a LocNetConfig; `scorer` a RoIHead, whose HeadConfig says which model; `strides` maps level names to px."""
+        super().__init__(name="locnet_head")
+        self.options, self.scorer, self.config = config, scorer, scorer.config
+        self.locnet = LocNet(config, scorer.config, strides, scorer.num_boxes)
+
+    def prepare(self, maps, image_size, training=False):
+        """What both parts pool from, of a dict of backbone maps: computed once per image."""
+        return self.scorer.prepare(maps, image_size, training=training), self.locnet.prepare(
+            maps, training=training
+        )
+
+    def localise(self, prepared, proposals, image_size):
+        """As RoIHead.localise."""
+        regions = self._regions(proposals, image_size)
+        logits, of_classes = self.locnet(prepared[1], regions), regions[:, :, None]
+        if self.options.decoding == "threshold":
+            boxes = threshold_boxes(logits, of_classes, self.options.threshold)
+        else:
+            boxes = likeliest_boxes(logits, of_classes, self.locnet.model, self.config.roi_impl)
+        return clip_each(boxes, image_size), scores_of(
+            self.scorer(prepared[0], proposals)[0], proposals
+        )
+
+    def losses(self, prepared, proposals, batch, order, training):
+        """Those of the scorer and "head_locnet", the mean over sampled boxes with an object; see RoIHead.losses."""
+        sums, foreground = self.scorer.losses(prepared[0], proposals, batch, order, training)
+        candidates = with_truth(proposals, batch)
+        found = matching.match(
+            candidates,
+            batch["boxes"],
+            batch["classes"],
+            batch["ignore"],
+            self.options.foreground_iou,
+            0.0,
+        )
+        index, valid = matching.sample(
+            found.labels, self.options.batch_per_image, 1.0, order[:, : tf.shape(candidates)[1]]
+        )
+        matched = tf.gather(found.matched_box, index, batch_dims=1)
+        classes, truth = (
+            tf.gather(batch[name], matched, batch_dims=1) for name in ("classes", "boxes")
+        )
+        own_class = tf.zeros_like(classes) if self.config.class_agnostic else tf.maximum(classes, 0)
+        regions = self._regions(tf.gather(candidates, index, batch_dims=1), batch["image_size"])
+        logits = tf.gather(
+            self.locnet(prepared[1], regions, training=training), own_class, batch_dims=2
+        )
+        loss = localisation_loss(
+            logits, encode(truth, regions, self.locnet.model, self.options.cells), self.locnet.model
+        )
+        total = tf.reduce_sum(tf.where(valid, loss, 0.0)) * self.options.loss_weight
+        return {
+            **sums,
+            "head_locnet": LossSum(total, tf.reduce_sum(tf.cast(valid, tf.float32))),
+        }, foreground
+
+    def _regions(self, boxes, image_size):
+        regions = search_regions(boxes, self.options.search_scale)
+        return box_ops.clip(regions, image_size) if self.options.clip_search else regions
+
+
+def search_regions(boxes, scale):
+    """Boxes [..., 4] px enlarged `scale` times about their centres; they may reach beyond the image."""
+    middle, half = box_ops.center(boxes), (boxes[..., 2:] - boxes[..., :2]) * (scale / 2)
+    return tf.concat([middle - half, middle + half], -1)
+
+
+def encode(boxes, regions, model, cells):
+    """Targets [..., 2, Q, M] of 0 and 1 for boxes [..., 4] in regions [..., 4] px; borders outside count for the outermost cell.
+
+    Inside are all cells that the box touches, first and last one included. A box in one cell counts for two neighbours: no decoder
+    gives an empty box (the authors' encode_bbox_target_to_loc_probs, with cells centred on the region)."""
+    start = tf.concat([regions[..., :2]] * 2, -1)
+    position = (boxes - start) / tf.concat([box_ops.size(regions)] * 2, -1) * cells
+    position = tf.floor(tf.clip_by_value(position, 0.0, cells - 1.0))
+    last = tf.maximum(position[..., 2:, None], 1.0)
+    first, number = (
+        tf.minimum(position[..., :2, None], last - 1.0),
+        tf.range(cells, dtype=tf.float32),
+    )
+    rows = {
+        "inside": (number >= first) & (number <= last),
+        "first": number == first,
+        "last": number == last,
+    }
+    return tf.stack([tf.cast(rows[name], tf.float32) for name in MODELS[model]], -2)
+
+
+def localisation_loss(logits, targets, model):
+    """Loss [...] of logits and targets [..., 2, Q, M]: mean weighted binary cross-entropy, twice that for "combined".
+
+    The one cell of a border and its M - 1 others weigh M / 2 each (section 4.1 of the paper)."""
+    cells = logits.shape[-1]
+    positive, negative = cells / 2, 0.5 * cells / (cells - 1)
+    border = tf.constant([[float(name != "inside")] for name in MODELS[model]])
+    weights = 1.0 + border * (targets * positive + (1.0 - targets) * negative - 1.0)
+    return LOSS_FACTOR[model] * tf.reduce_mean(
+        weights * losses.binary_cross_entropy(logits, targets), [-3, -2, -1]
+    )
+
+
+def likeliest_boxes(logits, regions, model, implementation="auto"):
+    """Boxes [..., 4] px of the highest likelihood over all pairs of cells first < last of each axis; NaN where logits are.
+
+    logits [..., 2, Q, M]; regions [..., 4] px; implementation as in `best_pair`. Probabilities count as at least 1e-4. "in_out" and
+    "combined" add up log-odds (which differ from the log-likelihood by a constant), "borders" multiplies the probabilities of the two
+    cells, as the authors' code does."""
+    terms, limit = tf.reshape(logits, [-1, *logits.shape[-2:]]), math.log(1 / MIN_PROBABILITY - 1)
+    cells = best_pair(
+        terms,
+        limit,
+        inside="inside" in MODELS[model],
+        borders="first" in MODELS[model],
+        implementation=implementation,
+    )
+    cells = tf.reshape(cells, tf.concat([tf.shape(logits)[:-2], [2]], 0))
+    return _boxes(cells[..., 0], cells[..., 1], regions, logits.shape[-1])
+
+
+def threshold_boxes(logits, regions, threshold):
+    """Boxes [..., 4] px from the first to the last cell of In-Out whose probability is above a threshold; empty with fewer than two.
+
+    logits [..., 2, 1, M]; regions [..., 4] px (Faster-RCNN-LocNet's decoding, which asks for five cells, on the grid used here)."""
+    cells = logits.shape[-1]
+    active = tf.sigmoid(logits[..., 0, :]) > threshold
+    number = tf.range(cells)
+    first_cell, last_cell = (
+        tf.reduce_min(tf.where(active, number, cells), -1),
+        tf.reduce_max(tf.where(active, number, -1), -1),
+    )
+    found = tf.reduce_all(last_cell > first_cell, -1)
+    boxes = _boxes(tf.cast(first_cell, tf.float32), tf.cast(last_cell, tf.float32), regions, cells)
+    return tf.where(found[..., None], boxes, 0.0)
+
+
+def _boxes(first_cell, last_cell, regions, cells):
+    """Boxes [..., 4] px between the middles of cells [..., 2]."""
+    share = (tf.concat([first_cell, last_cell], -1) + 0.5) / cells
+    size = regions[..., 2:] - regions[..., :2]
+    return tf.concat([regions[..., :2]] * 2, -1) + share * tf.concat([size] * 2, -1)

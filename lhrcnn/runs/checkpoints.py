@@ -1,0 +1,379 @@
+"""Checkpoints of a run: plain `.npz` files that are written whole or not at all, and read back only when intact.
+
+RUN_DIR/checkpoints/step_00001234.npz holds arrays named `model/NAME`, `ema/NAME` and `optimizer/NAME`, and a JSON text `meta`.
+RUN_DIR/checkpoints/index.json lists the files, oldest first, with step, sha256 and metric, and which of them is best.
+Nothing here is a pickle, so that opening somebody's checkpoint runs no code of theirs.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import zipfile
+import zlib
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from lhrcnn.errors import CheckpointError
+from lhrcnn.files import replacing
+from lhrcnn.keras import keras
+
+FILE_NAME = re.compile(r"step_(\d{8,})\.npz")
+UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
+
+
+class CheckpointStore:
+    """The checkpoints of one run: the newest `keep`, and the best by the recorded metric."""
+
+    def __init__(self, run_dir, keep=2):
+        self.folder = pathlib.Path(run_dir) / "checkpoints"
+        self.keep = keep
+
+    def save(self, arrays, meta):
+        """Writes arrays (name -> ndarray) and the JSON-able dict `meta` as the checkpoint of `meta["step"]`; returns its path.
+
+        Checkpoints of this step or later ones, left by a run that was resumed from an earlier step, are replaced.
+        Raises CheckpointError for non-finite values, and when the disk is full or not writable; older checkpoints stay as they are."""
+        _refuse_non_finite(arrays)
+        step = meta["step"]
+        path = self.folder / f"step_{step:08d}.npz"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            digest = _write(path, lambda file: np.savez(file, **_encoded(arrays, meta)))
+            earlier = [entry for entry in self._index()["files"] if entry["step"] < step]
+            self._write_index(
+                earlier + [{"file": path.name, "step": step, "sha256": digest, "metric": None}]
+            )
+        except OSError as error:
+            raise CheckpointError(self._cannot_write(path, arrays, error)) from error
+        return path
+
+    def record_metric(self, step, value):
+        """Notes the metric of the checkpoint of a step; the checkpoint with the highest one is kept as the best.
+
+        Raises CheckpointError when there is no checkpoint of that step or the index cannot be written."""
+        index = self._index()
+        entries = {entry["step"]: entry for entry in index["files"]}
+        if step not in entries:
+            raise CheckpointError(
+                f"{self.folder}: no checkpoint of step {step} to note a metric for; there are steps {sorted(entries)}"
+            )
+        entries[step]["metric"] = float(value) if np.isfinite(value) else None
+        try:
+            self._write_index(index["files"])
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.folder / 'index.json'}: cannot be written: {error.strerror or error}; "
+                "make room or give write permission"
+            ) from error
+
+    def load(self, which="last"):
+        """(arrays, meta) of the newest intact checkpoint ("last"), of the best one ("best"; the last where none is marked), or of a file.
+
+        A damaged file of this run is skipped with a warning; a damaged file that was asked for by path is an error.
+        Raises CheckpointError when nothing can be loaded."""
+        if str(which) not in ("last", "best"):
+            return read(which)
+        index = self._index()
+        order = sorted(
+            index["files"],
+            key=lambda entry: (which == "best" and entry["file"] == index["best"], entry["step"]),
+            reverse=True,
+        )
+        if not order:
+            raise CheckpointError(
+                f"{self.folder}: holds no checkpoint; train with this --run_dir first, or give the path of a .npz file"
+            )
+        failures = []
+        for entry in order:
+            try:
+                loaded = read(self.folder / entry["file"], entry["sha256"])
+            except CheckpointError as error:
+                logging.warning("%s; trying an earlier checkpoint", error)
+                failures.append(str(error))
+            else:
+                return loaded
+        raise CheckpointError("no checkpoint of this run is readable:\n  " + "\n  ".join(failures))
+
+    def steps(self):
+        """Steps of the checkpoints, ascending."""
+        return [entry["step"] for entry in self._index()["files"]]
+
+    def path(self, which="last"):
+        """Path of the newest ("last") or the best checkpoint; None where there is none."""
+        index = self._index()
+        names = [entry["file"] for entry in index["files"]]
+        name = index["best"] if which == "best" else names[-1] if names else None
+        return self.folder / name if name else None
+
+    def metric(self, step):
+        """The metric recorded for the checkpoint of a step; None where there is none."""
+        return next(
+            (entry["metric"] for entry in self._index()["files"] if entry["step"] == step), None
+        )
+
+    def best(self):
+        """(step, metric) of the best checkpoint; None where no metric was recorded."""
+        index = self._index()
+        return next(
+            (
+                (entry["step"], entry["metric"])
+                for entry in index["files"]
+                if entry["file"] == index["best"]
+            ),
+            None,
+        )
+
+    def _index(self):
+        """The parsed index; where it is missing or damaged, one made from the files that are there."""
+        path = self.folder / "index.json"
+        try:
+            index = json.loads(path.read_text(encoding="utf-8"))
+            if (
+                all(
+                    {"file", "step", "sha256", "metric"} <= entry.keys() for entry in index["files"]
+                )
+                and "best" in index
+            ):
+                return index
+            logging.warning("%s: keys are missing; listing the folder instead", path)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            logging.warning("%s: not readable (%s); listing the folder instead", path, error)
+        found = sorted(
+            (int(match[1]), match[0])
+            for match in map(FILE_NAME.fullmatch, _names(self.folder))
+            if match
+        )
+        return {
+            "files": [
+                {"file": name, "step": step, "sha256": None, "metric": None} for step, name in found
+            ],
+            "best": None,
+        }
+
+    def _write_index(self, entries):
+        """Writes the index of the entries that stay, and only then removes the files of the others."""
+        measured = [entry for entry in entries if entry["metric"] is not None]
+        best = max(measured, key=lambda entry: entry["metric"])["file"] if measured else None
+        kept = [
+            entry
+            for i, entry in enumerate(entries)
+            if entry["file"] == best or i >= len(entries) - self.keep
+        ]
+        _write(
+            self.folder / "index.json",
+            lambda file: file.write(json.dumps({"files": kept, "best": best}, indent=1).encode()),
+        )
+        names = {entry["file"] for entry in kept}
+        for name in _names(self.folder):
+            if name.endswith(".partial") or FILE_NAME.fullmatch(name) and name not in names:
+                (self.folder / name).unlink()
+
+    def _cannot_write(self, path, arrays, error):
+        needed = sum(np.asarray(array).nbytes for array in arrays.values())
+        folder = next(parent for parent in path.parents if parent.exists())
+        last = self.path()
+        return (
+            f"{path}: the checkpoint cannot be written: {error.strerror or error}. It needs {needed / 1e6:.1f} MB, {folder} has "
+            f"{shutil.disk_usage(folder).free / 1e6:.1f} MB free; make room or give write permission and resume. "
+            f"The last good checkpoint is {last if last and last != path else 'none yet'}"
+        )
+
+
+def read(path, sha256=None):
+    """(arrays, meta) of a checkpoint file; `sha256`, where given, must be that of the file. Raises CheckpointError."""
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint file")
+    try:
+        if sha256 and _sha256(path) != sha256:
+            raise CheckpointError(
+                f"{path}: damaged, its sha256 is not the one noted when it was written"
+            )
+        with np.load(path, allow_pickle=False) as file:
+            content = {name: file[name] for name in file.files}
+        meta = json.loads(str(content.pop("meta")))
+        arrays = {
+            name: _decoded(value, meta["dtypes"].get(name)) for name, value in content.items()
+        }
+    except CheckpointError:
+        raise
+    except UNREADABLE as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint of lhrcnn: {error}") from error
+    return arrays, {key: value for key, value in meta.items() if key != "dtypes"}
+
+
+def model_arrays(detector):
+    """All weights of a detector, batch norm statistics included, as `model/NAME` -> ndarray."""
+    return {
+        f"model/{name}": variable.numpy() for name, variable in detector.named_variables().items()
+    }
+
+
+def digest_of(variables):
+    """Hexadecimal sha256 of the names and values of variables {name: variable}."""
+    digest = hashlib.sha256()
+    for name, variable in variables.items():
+        value = variable.numpy()
+        digest.update(f"{name} {value.dtype} {value.shape}".encode() + value.tobytes())
+    return digest.hexdigest()
+
+
+def weights_of(arrays, prefer_ema=True):
+    """{name: array} of the model in a checkpoint's arrays; averaged ones, where present, win unless `prefer_ema` is False."""
+    kinds = ("model/", "ema/") if prefer_ema else ("model/",)
+    return {
+        name[len(kind) :]: array
+        for kind in kinds
+        for name, array in arrays.items()
+        if name.startswith(kind)
+    }
+
+
+def restore_model(detector, arrays, prefer_ema=True):
+    """Sets all weights of a detector from a checkpoint's arrays, see `weights_of`.
+
+    Raises CheckpointError that lists every name that is missing, left over, or of another shape; then nothing was changed."""
+    variables, values = detector.named_variables(), weights_of(arrays, prefer_ema)
+    _assign(variables, values, "model", "was the run made with another config, or other classes?")
+
+
+def optimizer_arrays(optimizer):
+    """The state of a Keras optimizer (step, momenta, loss scale) as `optimizer/NUMBER/NAME` -> ndarray."""
+    arrays = {
+        f"optimizer/{name}": variable.numpy()
+        for name, variable in _optimizer_variables(optimizer).items()
+    }
+    if _scales_loss(optimizer):
+        arrays["optimizer/loss_scale"] = optimizer.loss_scale.numpy()
+    return arrays
+
+
+def restore_optimizer(optimizer, arrays):
+    """Sets the state of an optimizer, whose slots exist already, from a checkpoint's arrays.
+
+    A loss scale can only be given to Keras when the optimizer is made: make it with `saved_loss_scale(arrays)`.
+    Raises CheckpointError that lists what does not fit."""
+    values = {
+        name[len("optimizer/") :]: value
+        for name, value in arrays.items()
+        if name.startswith("optimizer/")
+    }
+    scale, own = (
+        values.pop("loss_scale", None),
+        optimizer.loss_scale.numpy() if _scales_loss(optimizer) else None,
+    )
+    if scale != own:
+        raise CheckpointError(
+            f"the checkpoint's loss scale is {scale}, this optimizer's {own}; "
+            "was the run made with another train.precision?"
+        )
+    _assign(
+        _optimizer_variables(optimizer),
+        values,
+        "optimizer",
+        "was the run made with other train options?",
+    )
+
+
+def saved_loss_scale(arrays):
+    """The loss scale of a mixed_float16 run's checkpoint, else None."""
+    scale = arrays.get("optimizer/loss_scale")
+    return None if scale is None else float(scale)
+
+
+def _scales_loss(optimizer):
+    return isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
+
+
+def _optimizer_variables(optimizer):
+    variables = list(
+        optimizer.variables()
+    )  # called: a method on legacy optimizers, a list that allows the call on others
+    if _scales_loss(optimizer):
+        variables.append(optimizer.dynamic_counter)
+    return {f"{i:04d}/{variable.name}": variable for i, variable in enumerate(variables)}
+
+
+def _assign(variables, values, what, hint):
+    """Assigns values (name -> ndarray) to variables (name -> tf.Variable) when names and shapes are the same on both sides."""
+    problems = [f"{name}: missing in the checkpoint" for name in variables.keys() - values.keys()]
+    problems += [
+        f"{name}: in the checkpoint, unknown here" for name in values.keys() - variables.keys()
+    ]
+    problems += [
+        f"{name}: {list(values[name].shape)} in the checkpoint, {variable.shape.as_list()} here"
+        for name, variable in variables.items()
+        if name in values and values[name].shape != tuple(variable.shape)
+    ]
+    if problems:
+        raise CheckpointError(
+            f"the checkpoint does not fit this {what} ({hint}):\n  " + "\n  ".join(sorted(problems))
+        )
+    for name, variable in variables.items():
+        variable.assign(values[name].astype(variable.dtype.as_numpy_dtype))
+
+
+def _refuse_non_finite(arrays):
+    for name, value in arrays.items():
+        value = np.asarray(value)
+        if (
+            _is_float(value)
+            and not np.isfinite(
+                value.astype(np.float32) if value.dtype.itemsize == 2 else value
+            ).all()
+        ):
+            raise CheckpointError(
+                f"{name} holds NaN or infinite values; such weights are not saved"
+            )
+
+
+def _is_float(array):
+    return np.issubdtype(array.dtype, np.floating) or array.dtype == tf.bfloat16.as_numpy_dtype
+
+
+def _encoded(arrays, meta):
+    """npz content: bfloat16, which npz would turn into raw bytes, as uint16 with its true type in `meta`."""
+    bfloat16 = tf.bfloat16.as_numpy_dtype
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
+    dtypes = {name: "bfloat16" for name, value in arrays.items() if value.dtype == bfloat16}
+    content = {
+        name: value.view(np.uint16) if name in dtypes else value for name, value in arrays.items()
+    }
+    return {**content, "meta": np.array(json.dumps({**meta, "dtypes": dtypes}))}
+
+
+def _decoded(value, dtype):
+    return value.view(tf.bfloat16.as_numpy_dtype) if dtype == "bfloat16" else value
+
+
+def _write(path, write):
+    """Makes the file `path` by write(file), on disk for good once this returns; returns its sha256. Whole or as it was before."""
+    with replacing(path) as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return _sha256(path)
+
+
+def _sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _names(folder):
+    return sorted(os.listdir(folder)) if folder.is_dir() else []

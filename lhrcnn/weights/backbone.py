@@ -1,0 +1,124 @@
+"""Weights that a backbone starts from: ImageNet's, a file's, or another run's, with an account of what was used."""
+
+import os
+import pathlib
+
+import numpy as np
+from absl import logging
+
+from lhrcnn.runs import zoo
+from lhrcnn.runs.fine_tune import read_run
+from lhrcnn.weights import keras_applications, tf_slim, torchvision
+from lhrcnn.weights.files import read_arrays
+from lhrcnn.weights.translate import translate
+
+BACKBONE_SOURCES = (torchvision.describe, keras_applications.describe, tf_slim.describe)
+PARTS = (
+    "backbone/",
+    "head/stage5_head/",
+    "c5_",
+    "head/fc_head/",
+)  # where the layers of a classifier are in a detector
+FOLDERS = (
+    "weights",
+)  # searched for imagenet weights after $LHRCNN_WEIGHTS, relative to the working directory
+
+
+def load_backbone(detector, model):
+    """Sets the variables of the backbone of a ModelConfig from its option backbone.weights, and logs what was used.
+
+    That is a weights file (arrays under this library's names, or those of torchvision, keras.applications or TF-slim), a run
+    directory, or "imagenet": a file NAME_imagenet of a weights folder, else what keras.applications downloads. A last stage that
+    runs in the head, and VGG16's fully connected layers, are set too. Returns (restored names, missing names).
+    Raises FileNotFoundError, and ValueError if no array fits or a shape differs."""
+    source = model.backbone.weights
+    path, arrays = (
+        _imagenet(model.backbone.name) if source == "imagenet" else (source, _read(source))
+    )
+    variables = {
+        name: variable
+        for name, variable in detector.named_variables().items()
+        if name.startswith(PARTS)
+    }
+    if not any(name.startswith(PARTS) for name in arrays):
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        arrays = translate(
+            _describe_backbone(arrays, model, path),
+            shapes,
+            detector.pixel_mean,
+            detector.pixel_std,
+            path,
+        ).arrays
+    restored, missing = assign(variables, arrays, path)
+    logging.info(
+        "%s: %d of %d backbone variables restored%s",
+        path,
+        len(restored),
+        len(variables),
+        f"; not in the file: {', '.join(missing)}" if missing else "",
+    )
+    return restored, missing
+
+
+def assign(variables, arrays, source):
+    """Assigns arrays to the variables of the same name; returns (restored names, names without an array).
+
+    Raises ValueError, with `source`, if a shape differs or nothing matches."""
+    restored = [name for name in variables if name in arrays]
+    if not restored:
+        raise ValueError(
+            f"{source}: none of its {len(arrays)} arrays fits this model; it holds {', '.join(sorted(arrays)[:3])} ..., "
+            f"the model needs {', '.join(sorted(variables)[:3])} ..."
+        )
+    wrong = [
+        f"{name} {arrays[name].shape} instead of {tuple(variables[name].shape)}"
+        for name in restored
+        if arrays[name].shape != tuple(variables[name].shape)
+    ]
+    if wrong:
+        raise ValueError(
+            f"{source}: arrays of another shape than the model's: {'; '.join(wrong[:5])} ({len(wrong)} in all)"
+        )
+    for name in restored:
+        variables[name].assign(arrays[name].astype(np.float32))
+    return restored, [name for name in variables if name not in arrays]
+
+
+def _read(source):
+    """{name: array} of a weights file, or the best weights of a run directory or pretrained model."""
+    if zoo.find_run(source).is_dir():
+        return read_run(source)
+    return read_arrays(source)
+
+
+def _imagenet(name):
+    """(where they come from, arrays) of the ImageNet weights of a backbone."""
+    folders = [os.environ["LHRCNN_WEIGHTS"]] if "LHRCNN_WEIGHTS" in os.environ else []
+    for folder in [*folders, *FOLDERS]:
+        found = sorted(
+            path
+            for path in pathlib.Path(folder).glob(f"{name}_imagenet*")
+            if ".data-" not in path.name
+        )
+        if found:
+            return found[0], read_arrays(found[0])
+    if name not in keras_applications.MODELS:
+        raise FileNotFoundError(
+            f"'model.backbone.weights': there are no public ImageNet weights for {name} to be had by name; set it to "
+            "a file, a run directory, or '' to start from random weights"
+        )
+    return "keras.applications", keras_applications.download(name)
+
+
+def _describe_backbone(arrays, model, path):
+    """The Source of a classifier's arrays."""
+    reasons = []
+    for describe in BACKBONE_SOURCES:
+        try:
+            return describe(arrays, model)
+        except ValueError as error:
+            reasons.append(str(error))
+    raise ValueError(
+        f"{path}: none of its {len(arrays)} arrays fits this model; it holds {', '.join(sorted(arrays)[:3])} ...:\n  "
+        + "\n  ".join(reasons)
+    )

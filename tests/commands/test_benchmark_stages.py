@@ -1,0 +1,91 @@
+"""The account of where a detector's time goes: what it counts, and that its parts make the whole."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lhrcnn import cli
+from lhrcnn.commands.benchmark_stages import profile, stages_of
+from lhrcnn.models.build import build_detector
+
+SIZE = (64, 96)
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    image = tf.cast(tf.random.stateless_uniform([2, *SIZE, 3], [0, 0], 0, 256, tf.int32), tf.uint8)
+    return image, tf.constant([SIZE, SIZE], tf.float32)
+
+
+def test_the_stages_in_their_order_make_the_detections(tiny_config, inputs):
+    detector = build_detector(tiny_config(), 3)
+    stages = stages_of(detector, *inputs)
+    assert (
+        list(stages)[:5] == ["preprocessing", "backbone", "RPN", "proposals", "RoI preparation"]
+        and list(stages)[-1] == "postprocessing"
+    )
+    last = stages["postprocessing"]
+    boxes, scores, classes = last.graph(*last.inputs)
+    whole = detector.detect(*inputs)
+    np.testing.assert_allclose(boxes, whole["boxes"], atol=1e-3)
+    np.testing.assert_allclose(scores, whole["scores"], atol=1e-5)
+    np.testing.assert_array_equal(classes, whole["classes"])
+
+
+def test_multiply_adds_of_the_rpn_are_those_of_its_three_convolutions(tiny_config, inputs):
+    config = tiny_config()
+    detector = build_detector(config, 3)
+    rpn = stages_of(detector, *inputs)["RPN"]
+    replay, macs = rpn.products()
+    cells, channels, anchors = 2 * (SIZE[0] // 16) * (SIZE[1] // 16), config.model.rpn.channels, 9
+    depth = detector.backbone.output["c4"].shape[-1]
+    assert macs == cells * (9 * depth * channels + channels * anchors + channels * 4 * anchors)
+    assert len(replay.graph(*replay.inputs)) == 3 and replay.milliseconds() > 0
+
+
+def test_profile_counts_every_stage(tiny_config, inputs):
+    figures = profile(build_detector(tiny_config(), 3), *inputs, runs=2)
+    assert figures["total"]["gmacs"] == pytest.approx(
+        sum(row["gmacs"] for row in figures["stages"].values())
+    )
+    assert figures["stages"]["preprocessing"]["gmacs"] == 0 < figures["stages"]["backbone"]["gmacs"]
+    assert all(
+        row["ms"] > 0 and row["p90_ms"] >= 0.5 * row["ms"]
+        for name, row in figures["stages"].items()
+        if name != "head"
+    )
+    assert figures["gemm_gmacs_per_s"] > 0
+
+
+def test_command_writes_its_figures(tmp_path, capsys):
+    status = cli.main(
+        [
+            "benchmark",
+            "--config=light_head_xception_shapes",
+            "--size=64x96",
+            "--runs=1",
+            "--num_classes=3",
+            "--set=test.precision=mixed_bfloat16",
+            f"--json={tmp_path / 'figures.json'}",
+        ]
+    )
+    printed = capsys.readouterr().out
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert (
+        status == 0
+        and "postprocessing" in printed
+        and "GEMM" in printed
+        and "mixed_bfloat16" in printed
+    )
+    assert (
+        figures["size"] == [64, 96]
+        and figures["precision"] == "mixed_bfloat16"
+        and figures["stages"]["backbone"]["gmacs"] > 0
+    )
+
+
+def test_a_wrong_size_is_wrong_usage(capsys):
+    assert cli.main(["benchmark", "--size=big"]) == 2
+    assert "expected height x width" in capsys.readouterr().err

@@ -1,0 +1,184 @@
+"""lhrcnn.config: inheritance, overrides, round trip, and what is refused with which words."""
+
+import dataclasses
+import pathlib
+
+import pytest
+
+from lhrcnn import config
+from lhrcnn.errors import ConfigError
+
+CONFIGS = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_file_inherits_and_command_line_wins(tmp_path):
+    write(tmp_path, "base.yaml", "train: {epochs: 3, momentum: 0.8}\ndata: {classes: [cat, dog]}")
+    child = write(tmp_path, "child.yaml", "base: base.yaml\ntrain: {epochs: 5}")
+    loaded = config.load(child, ["train.momentum=0.7", "data.short_side=[300, 400]"])
+    assert (loaded.train.epochs, loaded.train.momentum) == (5, 0.7)
+    assert loaded.data.classes == ["cat", "dog"] and loaded.data.short_side == [300, 400]
+
+
+def test_saved_config_loads_to_the_same(tmp_path):
+    original = config.load(
+        None,
+        [
+            "train.learning_rate=1e-3",
+            "train.gradient_multipliers={thin_map: 3}",
+            "data.classes=['größe']",
+        ],
+    )
+    config.save(original, tmp_path / "config.yaml")
+    assert config.load(tmp_path / "config.yaml") == original
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+
+
+@pytest.mark.parametrize(
+    "override, words",
+    [
+        ("train.batchsize=4", ["unknown option 'train.batchsize'", "did you mean 'batch_size'"]),
+        ("trian.epochs=4", ["unknown option 'trian'", "did you mean 'train'"]),
+        ("train.epochs=many", ["'train.epochs'", "expected int", "'many'"]),
+        ("train.epochs=2.5", ["expected int"]),
+        ("data.flip=1", ["expected bool"]),
+        ("train.epochs=true", ["expected int"]),
+        ("train.learning_rate=fast", ["expected float"]),
+        ("train.learning_rate=.nan", ["finite"]),
+        ("train.batch_size=0", ["'train.batch_size'", "found 0", "from 1 up"]),
+        (
+            "model.backbone.name=xcepton",
+            ["'model.backbone.name'", "did you mean 'xception'", "mobilenet_v2"],
+        ),
+        ("data.short_side=[]", ["'data.short_side'", "empty"]),
+        ("data.short_side=800", ["expected a list"]),
+        ("data.stretch_size=[3]", ["[height, width]"]),
+        ("model=3", ["'model' is a section"]),
+        ("epochs", ["expected section.key=value"]),
+        ("train.epochs=[", ["not readable as YAML"]),
+        ("train.ema_decay=1", ["below 1"]),
+        ("data.classes=[a, a]", ["stands twice"]),
+        ("train.part=backbone", ["'train.part'", "all, rpn, head"]),
+        ("model.backbone.last_level=c4", ["'model.backbone.last_level'", "ResNets"]),
+        ("model.head.kind=stage5", ["'model.head.kind' stage5", "ends at c4"]),
+        ("model.head.sampling_ratio=0", ["'model.head.sampling_ratio'", "found 0"]),
+        (
+            "model.head.skip_channels=8",
+            ["'model.head.skip_channels'", "a light head pools from one map"],
+        ),
+        ("model.rpn.kernel_sizes=[3, 3]", ["'model.rpn.kernel_sizes'", "each once"]),
+        ("model.head.levels=[]", ["'model.head.levels'", "at least one"]),
+        ("model.backbone.pixel_mean=[1]", ["'model.backbone.pixel_mean'", "3 numbers"]),
+    ],
+)
+def test_wrong_override(override, words):
+    with pytest.raises(ConfigError) as error:
+        config.load(None, [override])
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_proposals_cannot_follow_mixed_images():
+    with pytest.raises(ConfigError, match="cannot follow MixUp and Mosaic"):
+        config.load(None, ["data.proposals=folder", "data.keras_cv_augment=[RandomHue, Mosaic]"])
+
+
+def test_stages_change_options_of_the_whole(tmp_path):
+    path = write(
+        tmp_path,
+        "staged.yaml",
+        "train: {epochs: 7, stages: [{train.part: rpn}, {train.epochs: 3, start: pretrained}, {}]}",
+    )
+    loaded = config.load(path, ["train.momentum=0.5"])
+    stages = [config.stage(loaded, number) for number in (1, 2, 3)]
+    assert [continues for _, continues in stages] == [False, False, True]
+    assert [
+        (own.train.part, own.train.epochs, own.train.momentum, own.train.stages)
+        for own, _ in stages
+    ] == [("rpn", 7, 0.5, []), ("all", 3, 0.5, []), ("all", 7, 0.5, [])]
+    config.save(loaded, tmp_path / "config.yaml")
+    assert config.load(tmp_path / "config.yaml") == loaded and loaded.train.epochs == 7
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (
+            "{train.prt: rpn}",
+            ["'train.stages', stage 1", "unknown option 'train.prt'", "did you mean 'part'"],
+        ),
+        (
+            "{train.part: rpn}, {train.epochs: few}",
+            ["'train.stages', stage 2", "'train.epochs'", "expected int"],
+        ),
+        (
+            "{train.part: rpn}, {model.head.levels: []}",
+            ["'train.stages', stage 2", "'model.head.levels'"],
+        ),
+        ("{train.part: none}", ["'train.stages', stage 1", "'train.part'", "all, rpn, head"]),
+        ("{start: again}", ["'train.stages', stage 1", "'start': found 'again'", "pretrained"]),
+        (
+            "{train.part: head}",
+            ["'train.stages', stage 1", "trains the RPN that a head learns from"],
+        ),
+        ("{'train.stages': [{train.part: rpn}]}", ["stage 1", "no stages of its own"]),
+        ("3", ["'train.stages'", "expected dict"]),
+    ],
+)
+def test_wrong_stages_are_named_when_the_config_is_read(text, words):
+    with pytest.raises(ConfigError) as error:
+        config.load(None, [f"train.stages=[{text}]"])
+    assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("train: {epoch: 3}", ["bad.yaml", "'train.epoch'", "did you mean 'epochs'"]),
+        ("- a list", ["bad.yaml", "expected `section:` keys"]),
+        ("a: [", ["bad.yaml", "not readable as YAML"]),
+        ("base: missing.yaml", ["missing.yaml", "no such config file", "bad.yaml"]),
+        ("base: bad.yaml", ["leads back to itself"]),
+    ],
+)
+def test_wrong_file(tmp_path, text, words):
+    with pytest.raises(ConfigError) as error:
+        config.load(write(tmp_path, "bad.yaml", text))
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_every_option_has_a_meaning_and_stands_in_the_description():
+    text = config.describe(config.Config())
+
+    def visit(node):
+        for field in dataclasses.fields(node):
+            if dataclasses.is_dataclass(getattr(node, field.name)):
+                visit(getattr(node, field.name))
+            else:
+                assert field.metadata["meaning"] in text and f"{field.name}: " in text
+
+    visit(config.Config())
+
+
+def test_factors_on_gradients_do_nothing_to_adam():
+    with pytest.raises(
+        ConfigError, match="'train.gradient_multipliers': 'train.optimizer' adamw divides gradients"
+    ):
+        config.load(None, ["train.optimizer=adamw", "train.gradient_multipliers={backbone: 0.1}"])
+    assert config.load(None, ["train.optimizer=adamw"]).train.optimizer == "adamw"
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configs_load_and_say_what_they_are(path):
+    config.load(path)
+    assert path.read_text().startswith("# "), (
+        "a config opens with its paper, hardware, cost and expected AP"
+    )
+
+
+def test_there_are_shipped_configs():
+    assert CONFIGS

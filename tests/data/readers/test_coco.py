@@ -1,0 +1,288 @@
+"""The COCO reader, through open_dataset."""
+
+import numpy as np
+import pytest
+from data.samples import coco_content, options, save_image, write_coco
+
+from lhrcnn.data.datasets import open_dataset
+from lhrcnn.errors import DataError
+
+
+def test_records_of_a_small_file(tmp_path):
+    dataset = open_dataset(options(write_coco(tmp_path), "format=coco"), "train")
+    assert (
+        dataset.class_names == ["cat", "owl", "dog"]
+        and dataset.category_ids == [2, 11, 90]
+        and dataset.problems == []
+    )
+    first, second = dataset.records
+    assert (first.image_id, first.height, first.width, second.image_id) == (7, 40, 60, 3)
+    assert first.path == str(tmp_path / "train" / "a.jpg")
+    np.testing.assert_array_equal(first.boxes, [(5, 10, 20, 30.5), (0, 0, 40, 60)])
+    np.testing.assert_array_equal(first.classes, [2, 0])
+    np.testing.assert_array_equal(first.ignore, [False, True])
+    np.testing.assert_array_equal(first.areas, [123.5, 2400])
+    np.testing.assert_array_equal(second.areas, [12])  # not in the file: the box's
+
+
+@pytest.mark.parametrize(
+    "annotations, images, split",
+    [
+        ("annotations/instances_train.json", "train", "train"),
+        ("annotations/train.json", "images/train", "train"),
+        ("train.json", "images", "train"),
+        ("instances.json", "images", "train"),
+        ("instances.json", ".", "instances.json"),
+        ("train/_annotations.coco.json", "train", "train"),
+        ("annotations/instances_x.json", "x", "annotations/instances_x.json"),
+    ],
+)
+def test_layouts_that_are_found(tmp_path, annotations, images, split):
+    dataset = open_dataset(
+        options(write_coco(tmp_path, annotations=annotations, images=images), "format=coco"), split
+    )
+    assert len(dataset.records) == 2
+
+
+def test_image_dir_is_taken_as_given(tmp_path):
+    write_coco(tmp_path, images="elsewhere")
+    assert (
+        len(open_dataset(options(tmp_path, "format=coco", "image_dir=elsewhere"), "train").records)
+        == 2
+    )
+    with pytest.raises(
+        DataError,
+        match="none of its first images, such as 'a.jpg'.*name their folder in data.image_dir",
+    ):
+        open_dataset(options(tmp_path, "format=coco"), "train")
+    with pytest.raises(DataError, match="wrong: no such image folder"):
+        open_dataset(options(tmp_path, "format=coco", "image_dir=wrong"), "train")
+
+
+def test_a_missing_file_lists_what_was_tried_and_what_is_there(tmp_path):
+    write_coco(tmp_path)
+    with pytest.raises(DataError) as error:
+        open_dataset(options(tmp_path, "format=coco"), "valid")
+    assert "split 'valid'" in str(error.value) and "annotations/instances_valid.json" in str(
+        error.value
+    )
+    assert "JSON files there: annotations/instances_train.json" in str(error.value)
+    with pytest.raises(DataError, match="nowhere: no such data folder"):
+        open_dataset(options(tmp_path / "nowhere", "format=coco"), "train")
+
+
+def test_size_is_read_from_the_image_when_the_file_has_none(tmp_path):
+    content = coco_content()
+    for image in content["images"]:
+        del image["height"], image["width"]
+    records = open_dataset(options(write_coco(tmp_path, content), "format=coco"), "train").records
+    assert [(record.height, record.width) for record in records] == [(40, 60), (50, 30)]
+
+
+def test_images_without_boxes(tmp_path):
+    content = coco_content()
+    content["annotations"] = content["annotations"][:2]  # image 3 has none; of image 7's one counts
+    folder = write_coco(tmp_path, content)
+    assert [
+        len(r.boxes) for r in open_dataset(options(folder, "format=coco"), "train").records
+    ] == [2, 0]
+    assert [
+        r.image_id
+        for r in open_dataset(options(folder, "format=coco"), "train", training=True).records
+    ] == [7]
+    assert (
+        len(
+            open_dataset(
+                options(folder, "format=coco", "keep_empty=true"), "train", training=True
+            ).records
+        )
+        == 2
+    )
+
+
+def edited(change):
+    content = coco_content()
+    change(content)
+    return content
+
+
+FAULTS = {
+    "reversed": (
+        lambda c: c["annotations"][0].update(bbox=[10, 5, -4, 15]),
+        ["image id 7", "a.jpg", "'dog' is reversed"],
+        2,
+        [1, 1],
+    ),
+    "empty": (
+        lambda c: c["annotations"][0].update(bbox=[10, 5, 4, 0]),
+        ["'dog' is empty"],
+        2,
+        [1, 1],
+    ),
+    "nan": (
+        lambda c: c["annotations"][0].update(bbox=[10, 5, float("nan"), 3]),
+        ["not finite"],
+        2,
+        [1, 1],
+    ),
+    "outside": (
+        lambda c: c["annotations"][0].update(bbox=[80, 5, 10, 10]),
+        ["outside the image of 40 x 60 px"],
+        2,
+        [1, 1],
+    ),
+    "partly outside": (
+        lambda c: c["annotations"][0].update(bbox=[50, 5, 20, 10]),
+        ["outside the image", "clipped"],
+        2,
+        [2, 1],
+    ),
+    "text box": (
+        lambda c: c["annotations"][0].update(bbox="1 2 3 4"),
+        ["annotation id 1", "expected [x, y, width, height]"],
+        2,
+        [1, 1],
+    ),
+    "no box": (
+        lambda c: c["annotations"][0].pop("bbox"),
+        ["annotation id 1", "bbox is None"],
+        2,
+        [1, 1],
+    ),
+    "unknown category": (
+        lambda c: c["annotations"][0].update(category_id=5),
+        ["unknown category id 5", "2, 11, 90"],
+        2,
+        [1, 1],
+    ),
+    "unknown image": (
+        lambda c: c["annotations"][0].update(image_id=8),
+        ["annotation id 1 (image id 8)", "no such image id"],
+        2,
+        [1, 1],
+    ),
+    "repeated annotation": (
+        lambda c: c["annotations"][2].update(id=1),
+        ["annotation id 1 (image id 3)", "stands twice"],
+        2,
+        [2, 0],
+    ),
+    "repeated image id": (
+        lambda c: c["images"][1].update(id=7),
+        ["image id 7 stands twice, for a.jpg and b.png"],
+        1,
+        [2],
+    ),
+    "repeated image": (
+        lambda c: c["images"][1].update(file_name="a.jpg"),
+        ["a.jpg stands twice, as image ids 7 and 3"],
+        1,
+        [2],
+    ),
+    "missing image": (
+        lambda c: c["images"][1].update(file_name="gone.jpg"),
+        ["gone.jpg: no such image file (image id 3)"],
+        1,
+        [2],
+    ),
+    "text id": (
+        lambda c: c["images"][1].update(id="three"),
+        ["id 'three'", "an integer and a text are needed"],
+        1,
+        [2],
+    ),
+    "bad size": (lambda c: c["images"][1].update(width=0), ["image id 3", "width 0"], 1, [2]),
+    "other size": (lambda c: c["images"][1].update(width=31), [], 1, [2]),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if name != "other size"])
+def test_faults_fail_with_their_place(tmp_path, name):
+    change, words, _, _ = FAULTS[name]
+    with pytest.raises(DataError) as error:
+        open_dataset(options(write_coco(tmp_path, edited(change)), "format=coco"), "train")
+    for word in [*words, "instances_train.json", "data.on_error=skip", "lhrcnn data check"]:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_are_skipped_and_counted(tmp_path, name):
+    change, words, num_images, num_boxes = FAULTS[name]
+    dataset = open_dataset(
+        options(write_coco(tmp_path, edited(change)), "format=coco", "on_error=skip"), "train"
+    )
+    assert (
+        len(dataset.records) == num_images
+        and [len(record.boxes) for record in dataset.records] == num_boxes
+    )
+    assert len(dataset.problems) >= 1
+    assert all(any(word in line for line in dataset.problems) for word in words)
+
+
+def test_all_problems_are_gathered_before_raising(tmp_path):
+    content = coco_content()
+    content["annotations"] = [
+        {"id": i, "image_id": 7, "category_id": 2, "bbox": [1, 1, 0, 0]} for i in range(15)
+    ]
+    with pytest.raises(DataError) as error:
+        open_dataset(options(write_coco(tmp_path, content), "format=coco"), "train")
+    assert (
+        "15 problem(s)" in str(error.value)
+        and "and 5 more" in str(error.value)
+        and str(error.value).count("is empty") == 10
+    )
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda c: c.pop("images"), "no list under 'images'"),
+        (lambda c: c.update(annotations=[3]), "'annotations' has entries that are no objects"),
+        (
+            lambda c: c["categories"].append({"id": 2, "name": "bat"}),
+            "category id 2 stands more than once",
+        ),
+        (
+            lambda c: c["categories"].append({"id": 5, "name": "cat"}),
+            "category name 'cat' stands more than once",
+        ),
+        (
+            lambda c: c["categories"].append({"name": "bat"}),
+            "each of 'categories' needs an integer 'id'",
+        ),
+        (lambda c: c.update(images=[], annotations=[]), "no usable image"),
+    ],
+)
+@pytest.mark.parametrize("policy", ["fail", "skip"])
+def test_files_that_cannot_be_used_at_all(tmp_path, change, words, policy):
+    with pytest.raises(DataError, match=words):
+        open_dataset(
+            options(write_coco(tmp_path, edited(change)), "format=coco", f"on_error={policy}"),
+            "train",
+        )
+
+
+def test_broken_json_names_the_file(tmp_path):
+    write_coco(tmp_path)
+    (tmp_path / "annotations" / "instances_train.json").write_text('{"images": [')
+    with pytest.raises(DataError, match="instances_train.json: not readable as JSON"):
+        open_dataset(options(tmp_path, "format=coco"), "train")
+
+
+def test_coco64(shared):
+    dataset = open_dataset(options(shared / "data" / "coco64", "format=coco"), "train")
+    assert (len(dataset.records), dataset.num_classes, dataset.problems) == (64, 80, [])
+    assert dataset.category_ids[-1] == 90 and dataset.class_names[0] == "person"
+    assert (
+        sum(len(record.boxes) for record in dataset.records) == 547
+        and sum(record.ignore.sum() for record in dataset.records) == 5
+    )
+    by_name = open_dataset(options(shared / "data" / "coco64", "format=coco"), "instances.json")
+    assert [record.path for record in by_name.records] == [
+        record.path for record in dataset.records
+    ]
+
+
+def test_other_sized_images_are_of_no_concern(tmp_path):
+    save_image(tmp_path / "train" / "unlisted.jpg", 9, 9)
+    assert len(open_dataset(options(write_coco(tmp_path), "format=coco"), "train").records) == 2

@@ -1,0 +1,104 @@
+"""Checking one image's objects."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lhrcnn.data.readers.records import drop_missing, image_size, make_record
+from lhrcnn.errors import DataError
+
+
+def record_of(boxes, areas=None):
+    count, problems = len(boxes), []
+    objects = {
+        "boxes": boxes,
+        "classes": list(range(count)),
+        "ignore": [False] * count,
+        "names": [f"c{i}" for i in range(count)],
+        "areas": areas or [None] * count,
+    }
+    return make_record(5, "p.jpg", (100, 200), objects, "file.json: image id 5", problems), problems
+
+
+def test_sound_boxes_are_kept_as_they_are():
+    record, problems = record_of([(0, 0, 100, 200), (1.5, 2.5, 3.5, 4.5)], areas=[7.0, None])
+    assert problems == []
+    np.testing.assert_array_equal(record.boxes, [(0, 0, 100, 200), (1.5, 2.5, 3.5, 4.5)])
+    np.testing.assert_array_equal(record.areas, [7, 4])
+    assert (
+        record.boxes.dtype == np.float32
+        and record.classes.dtype == np.int32
+        and record.ignore.dtype == bool
+    )
+
+
+def test_a_image_without_objects():
+    record, problems = record_of([])
+    assert (
+        record.boxes.shape == (0, 4)
+        and len(record.classes) == len(record.areas) == 0
+        and problems == []
+    )
+
+
+def test_small_overhang_is_clipped_silently():
+    record, problems = record_of([(-2, -2, 102, 202)])
+    assert problems == []
+    np.testing.assert_array_equal(record.boxes, [(0, 0, 100, 200)])
+
+
+def test_large_overhang_is_clipped_and_reported():
+    record, problems = record_of([(-2.1, 10, 50, 60), (20, 150, 30, 260)])
+    np.testing.assert_allclose(record.boxes, [(0, 10, 50, 60), (20, 150, 30, 200)])
+    assert len(problems) == 2
+    assert "file.json: image id 5" in problems[1] and "(20, 150, 30, 260) of 'c1'" in problems[1]
+    assert "outside the image of 100 x 200 px" in problems[1] and "clipped" in problems[1]
+
+
+@pytest.mark.parametrize(
+    "box, words",
+    [
+        ((30, 10, 20, 40), "reversed"),
+        ((10, 40, 20, 30), "reversed"),
+        ((10, 10, 10, 40), "empty"),
+        ((10, 10, 20, 10), "empty"),
+        ((float("nan"), 0, 5, 5), "not finite"),
+        ((0, 0, float("inf"), 5), "not finite"),
+        ((101, 10, 120, 40), "outside the image"),
+        ((-30, 10, -5, 40), "outside the image"),
+        ((10, 200.5, 20, 201), "outside the image"),
+    ],
+)
+def test_faulty_boxes_are_dropped_with_a_line_each(box, words):
+    record, problems = record_of([(1, 1, 2, 2), box, (3, 3, 4, 4)])
+    assert record.classes.tolist() == [0, 2]
+    assert len(problems) == 1 and words in problems[0] and "'c1'" in problems[0]
+
+
+def test_image_size_follows_exif(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 20)).save(tmp_path / "turned.jpg", exif=exif)
+    Image.new("RGB", (30, 20)).save(tmp_path / "plain.png")
+    assert image_size(tmp_path / "turned.jpg") == (30, 20)
+    assert image_size(tmp_path / "plain.png") == (20, 30)
+
+
+def test_image_size_names_the_file(tmp_path):
+    (tmp_path / "text.jpg").write_text("no image")
+    with pytest.raises(DataError, match="text.jpg: not readable as an image"):
+        image_size(tmp_path / "text.jpg")
+    with pytest.raises(DataError, match="gone.jpg: no such image file"):
+        image_size(tmp_path / "gone.jpg")
+
+
+def test_drop_missing_names_path_and_image_id(tmp_path):
+    (tmp_path / "p.jpg").write_bytes(b"")
+    objects = {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
+    records = [
+        make_record(i, str(tmp_path / name), (4, 4), objects, "", [])
+        for i, name in enumerate(("p.jpg", "q.jpg", "sub/p.jpg"))
+    ]
+    problems = []
+    assert [record.image_id for record in drop_missing(records, problems)] == [0]
+    assert len(problems) == 2 and "q.jpg: no such image file (image id 1)" in problems[0]

@@ -1,0 +1,240 @@
+"""The VOC reader, through open_dataset."""
+
+import numpy as np
+import pytest
+from data.samples import options, write_voc
+
+from lhrcnn.data.datasets import open_dataset
+from lhrcnn.errors import DataError
+
+IMAGES = {
+    "000012.jpg": (40, 60, [("dog", 0, 1, 1, 60, 40), ("cat", 1, 10.25, 20, 30, 30.5)]),
+    "000007.png": (50, 30, [("cat", 0, 2, 3, 4, 5)]),
+    "000009.jpeg": (20, 20, []),
+}
+LISTS = {"trainval": ["000012", "000007", "000009"], "test": ["000007"]}
+
+
+def voc(folder, *overrides):
+    return options(folder, "format=voc", *overrides)
+
+
+def test_records_of_a_small_devkit(tmp_path):
+    write_voc(tmp_path / "VOC2007", IMAGES, LISTS)
+    dataset = open_dataset(voc(tmp_path), "VOC2007/trainval")
+    assert (
+        dataset.class_names == ["cat", "dog"]
+        and dataset.category_ids == [1, 2]
+        and dataset.problems == []
+    )
+    first = dataset.records[0]
+    assert [record.image_id for record in dataset.records] == [12, 7, 9]
+    assert (first.height, first.width, first.path) == (
+        40,
+        60,
+        str(tmp_path / "VOC2007" / "JPEGImages" / "000012.jpg"),
+    )
+    np.testing.assert_array_equal(
+        first.boxes, [(0, 0, 40, 60), (19, 9.25, 30.5, 30)]
+    )  # 1-based inclusive to half-open
+    np.testing.assert_array_equal(first.classes, [1, 0])
+    np.testing.assert_array_equal(first.ignore, [False, True])
+    assert dataset.records[2].boxes.shape == (0, 4)
+
+
+def test_difficult_objects_in_training(tmp_path):
+    write_voc(tmp_path / "VOC2007", IMAGES, LISTS)
+    ignores = {
+        (training, use): open_dataset(voc(tmp_path, f"use_difficult={use}"), "trainval", training)
+        .records[0]
+        .ignore.tolist()
+        for training in (True, False)
+        for use in (True, False)
+    }
+    assert ignores.pop((True, True)) == [False, False]
+    assert list(ignores.values()) == [[False, True]] * 3
+
+
+def test_every_split_has_the_classes_of_the_whole_devkit(tmp_path):
+    write_voc(tmp_path / "VOC2007", IMAGES, LISTS)
+    write_voc(
+        tmp_path / "VOC2012",
+        {"2012_000001.jpg": (30, 30, [("ant", 0, 1, 1, 9, 9)])},
+        {"trainval": ["2012_000001"]},
+    )
+    assert open_dataset(voc(tmp_path), "VOC2007/test").class_names == ["ant", "cat", "dog"]
+    joined = open_dataset(voc(tmp_path), "VOC2007/trainval+VOC2012/trainval")
+    assert joined.class_names == ["ant", "cat", "dog"] and [
+        record.image_id for record in joined.records
+    ] == [12, 7, 9, 2012000001]
+
+
+def test_ways_to_name_the_folder_and_split(tmp_path):
+    write_voc(tmp_path / "VOCdevkit" / "VOC2007", IMAGES, LISTS)
+    for folder in (tmp_path, tmp_path / "VOCdevkit", tmp_path / "VOCdevkit" / "VOC2007"):
+        for split in ("test", "VOC2007/test"):
+            assert len(open_dataset(voc(folder), split).records) == 1
+
+
+def test_names_without_digits_are_numbered(tmp_path):
+    images = {
+        "cell_b.jpg": (20, 20, [("rbc", 0, 1, 1, 9, 9)]),
+        "cell_a.jpg": (20, 20, [("rbc", 0, 1, 1, 9, 9)]),
+    }
+    write_voc(tmp_path, images, {"train": ["cell_b", "cell_a"]})
+    assert [record.image_id for record in open_dataset(voc(tmp_path), "train").records] == [1, 2]
+
+
+def test_lists_for_one_class_leave_out_images_without_it(tmp_path):
+    write_voc(tmp_path, IMAGES, {"cat_trainval": ["000012  0", "000007  1", "000009 -1"]})
+    assert [record.image_id for record in open_dataset(voc(tmp_path), "cat_trainval").records] == [
+        12,
+        7,
+    ]
+
+
+def test_size_from_the_image(tmp_path):
+    write_voc(tmp_path, IMAGES, LISTS, with_size=False)
+    assert [(r.height, r.width) for r in open_dataset(voc(tmp_path), "trainval").records] == [
+        (40, 60),
+        (50, 30),
+        (20, 20),
+    ]
+
+
+def test_missing_folders_and_lists_say_what_is_there(tmp_path):
+    with pytest.raises(DataError, match="not a VOC devkit.*found nothing"):
+        open_dataset(voc(tmp_path), "trainval")
+    write_voc(tmp_path / "VOC2007", IMAGES, LISTS)
+    with pytest.raises(DataError, match="val.txt: no such list.*there are test, trainval"):
+        open_dataset(voc(tmp_path), "val")
+    write_voc(tmp_path / "VOC2012", IMAGES, LISTS)
+    with pytest.raises(
+        DataError, match="fits 2 of its folders VOC2007, VOC2012; write it as FOLDER/LIST"
+    ):
+        open_dataset(voc(tmp_path), "test")
+    with pytest.raises(DataError, match="fits 0 of its folders"):
+        open_dataset(voc(tmp_path), "VOC2010/test")
+
+
+def change_xml(folder, name, old, new):
+    file = folder / "Annotations" / f"{name}.xml"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+
+
+FAULTS = {
+    "reversed": (
+        lambda f: change_xml(f, "000007", "<xmax>4<", "<xmax>0<"),
+        "000007.xml: image id 7: box .* 'cat' is reversed",
+        [2, 0],
+    ),
+    "empty": (
+        lambda f: change_xml(f, "000007", "<xmax>4</xmax><ymax>5<", "<xmax>2</xmax><ymax>3<"),
+        "of 'cat' is empty",
+        [2, 0],
+    ),
+    "nan": (lambda f: change_xml(f, "000007", "<xmax>4<", "<xmax>nan<"), "not finite", [2, 0]),
+    "outside": (
+        lambda f: change_xml(f, "000007", "<xmax>4<", "<xmax>90<"),
+        "outside the image of 50 x 30 px",
+        [2, 1],
+    ),
+    "no number": (
+        lambda f: change_xml(f, "000007", "<xmax>4<", "<xmax>four<"),
+        "object 1 'cat': bndbox/xmax is 'four'",
+        [2, 0],
+    ),
+    "no name": (
+        lambda f: change_xml(f, "000007", "<name>cat<", "<name><"),
+        "object 1 '': it has no name",
+        [2, 0],
+    ),
+    "bad size": (
+        lambda f: change_xml(f, "000007", "<width>30<", "<width>wide<"),
+        "size/width is 'wide'",
+        [2],
+    ),
+    "broken xml": (
+        lambda f: change_xml(f, "000007", "</object>", ""),
+        "000007.xml: image id 7: not readable as XML",
+        [2],
+    ),
+    "no xml": (
+        lambda f: (f / "Annotations" / "000007.xml").unlink(),
+        "000007.xml: image id 7: no such annotation file",
+        [2],
+    ),
+    "no image": (
+        lambda f: (f / "JPEGImages" / "000007.png").unlink(),
+        "000007.jpg: no such image file .image id 7",
+        [2],
+    ),
+    "twice": (
+        lambda f: (f / "ImageSets" / "Main" / "train.txt").write_text("000012\n000007\n000012\n"),
+        "000012 stands twice",
+        [2, 1],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_fail_or_are_skipped(tmp_path, name):
+    change, words, num_boxes = FAULTS[name]
+    write_voc(tmp_path, IMAGES, {"train": ["000012", "000007"]})
+    change(tmp_path)
+    with pytest.raises(DataError, match=f"(?s){words}.*data.on_error=skip"):
+        open_dataset(voc(tmp_path), "train")
+    dataset = open_dataset(voc(tmp_path, "on_error=skip"), "train")
+    assert [len(record.boxes) for record in dataset.records] == num_boxes and len(
+        dataset.problems
+    ) == 1
+
+
+def test_an_empty_list_and_annotations_without_objects(tmp_path):
+    write_voc(tmp_path, IMAGES, {"none": [""]})
+    with pytest.raises(DataError, match="no usable image"):
+        open_dataset(voc(tmp_path), "none")
+    bare = write_voc(tmp_path / "bare", {"1.jpg": (9, 9, [])}, {"train": ["1"]})
+    with pytest.raises(DataError, match="no object in any annotation file"):
+        open_dataset(voc(bare), "train")
+
+
+@pytest.mark.parametrize(
+    "split, counts", [("VOC2007/trainval", (5008, 12601, 3054)), ("test", (4952, 12032, 2944))]
+)
+def test_voc2007(shared, split, counts):
+    dataset = open_dataset(voc(shared / "data" / "voc2007_192" / "VOCdevkit"), split)
+    ignored = sum(int(record.ignore.sum()) for record in dataset.records)
+    assert (
+        len(dataset.records),
+        sum(len(r.boxes) for r in dataset.records) - ignored,
+        ignored,
+    ) == counts
+    assert (
+        dataset.num_classes == 20
+        and dataset.class_names[0] == "aeroplane"
+        and dataset.problems == []
+    )
+
+
+def test_bccd_names_its_two_empty_boxes(shared):
+    folder = shared / "data" / "bccd" / "BCCD"
+    with pytest.raises(DataError) as error:
+        open_dataset(voc(folder), "trainval", training=True)
+    for word in (
+        "2 problem(s)",
+        "BloodImage_00338.xml",
+        "BloodImage_00343.xml",
+        "'RBC' is empty",
+        "data.on_error=skip",
+    ):
+        assert word in str(error.value)
+    dataset = open_dataset(voc(folder, "on_error=skip"), "trainval", training=True)
+    assert (
+        len(dataset.records) == 292
+        and len(dataset.problems) == 2
+        and dataset.class_names == ["Platelets", "RBC", "WBC"]
+    )
+    test = open_dataset(voc(folder), "test")
+    assert sum(len(record.boxes) for part in (dataset, test) for record in part.records) == 4888 - 2

@@ -1,0 +1,162 @@
+"""What open_dataset does on top of the readers."""
+
+import numpy as np
+import pytest
+from data.samples import coco_content, options, write_coco
+from PIL import Image
+
+from lhrcnn.data.datasets import align_classes, open_dataset
+from lhrcnn.data.faults import find_unreadable
+from lhrcnn.data.tools.check import find_problems
+from lhrcnn.errors import DataError
+
+
+def test_chosen_classes_are_renumbered_and_others_left_out(tmp_path):
+    dataset = open_dataset(
+        options(write_coco(tmp_path), "format=coco", "classes=[dog, owl]"), "train"
+    )
+    assert dataset.class_names == ["dog", "owl"] and dataset.category_ids == [90, 11]
+    assert [record.classes.tolist() for record in dataset.records] == [[0], []]
+    np.testing.assert_array_equal(dataset.records[0].areas, [123.5])
+    trained = open_dataset(
+        options(tmp_path, "format=coco", "classes=[dog, owl]"), "train", training=True
+    )
+    assert [record.image_id for record in trained.records] == [7]
+
+
+def test_an_unknown_class_is_answered_with_the_closest(tmp_path):
+    write_coco(tmp_path)
+    with pytest.raises(DataError, match="'dogg' is not a class.*did you mean 'dog'"):
+        open_dataset(options(tmp_path, "format=coco", "classes=[dogg]"), "train")
+    with pytest.raises(DataError, match="'zebra' is not a class.*it has cat, owl, dog"):
+        open_dataset(options(tmp_path, "format=coco", "classes=[zebra]"), "train")
+
+
+def test_training_without_any_object_is_refused(tmp_path):
+    write_coco(tmp_path)
+    with pytest.raises(
+        DataError, match="none of the 2 images shows an object to learn .classes: owl"
+    ):
+        open_dataset(options(tmp_path, "format=coco", "classes=[owl]"), "train", training=True)
+
+
+def test_a_model_may_know_classes_the_data_set_does_not_have(tmp_path):
+    dataset = open_dataset(options(write_coco(tmp_path), "format=coco"), "train")
+    aligned = align_classes(dataset, ["owl", "bat", "dog", "cow"], [1, 11, 2, 7])
+    assert aligned.class_names == ["owl", "bat", "dog", "cow"]
+    assert aligned.category_ids == [11, 91, 90, 7], (
+        "those of the data set, and for others the model's where they are free"
+    )
+    expected = open_dataset(options(tmp_path, "format=coco", "classes=[owl, dog]"), "train")
+    assert [record.classes.tolist() for record in aligned.records] == [
+        [2 * k for k in record.classes] for record in expected.records
+    ]
+    with pytest.raises(DataError, match="has none of the model's classes .bat."):
+        align_classes(dataset, ["bat"], [1])
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: len(path.read_bytes()) // 2])
+
+
+BAD_IMAGES = {
+    "truncated": (truncate, "not decodable: "),
+    "text": (
+        lambda path: path.write_text("not an image"),
+        "not decodable: Unknown image file format",
+    ),
+    "empty": (lambda path: path.write_bytes(b""), "not decodable: "),
+    "other size": (
+        lambda path: Image.new("RGB", (61, 40)).save(path),
+        "the image is 40 x 61 px (height x width, as shown), its annotation says 40 x 60",
+    ),
+    "folder": (lambda path: (path.unlink(), path.mkdir()), "Is a directory"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_IMAGES)
+def test_bad_images_are_skipped_named_and_found(tmp_path, kind):
+    spoil, words = BAD_IMAGES[kind]
+    write_coco(tmp_path)
+    spoil(tmp_path / "train" / "a.jpg")
+    dataset = open_dataset(options(tmp_path, "format=coco", "on_error=skip"), "train")
+    assert [record.image_id for record in dataset.records] == [3] and len(dataset.problems) == 1
+    unchecked = open_dataset(
+        options(tmp_path, "format=coco"), "train"
+    )  # under `fail` only existence is looked at
+    assert len(unchecked.records) == 2
+    lines = find_unreadable(unchecked.records)
+    assert lines == dataset.problems
+    assert (
+        f"a.jpg: {words}" in lines[0] and lines[0].endswith("(image id 7)") and "[[" not in lines[0]
+    )
+    assert find_problems(options(tmp_path, "format=coco"), ["train"]) == lines
+
+
+def test_skipping_everything_is_an_error(tmp_path):
+    write_coco(tmp_path)
+    truncate(tmp_path / "train" / "a.jpg")
+    truncate(tmp_path / "train" / "b.png")
+    with pytest.raises(DataError, match="no usable image .2 problems"):
+        open_dataset(options(tmp_path, "format=coco", "on_error=skip"), "train")
+
+
+def test_exif_rotation_is_part_of_the_size(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    write_coco(tmp_path)
+    Image.new("RGB", (40, 60)).save(
+        tmp_path / "train" / "a.jpg", exif=exif
+    )  # shown 40 high, 60 wide
+    assert find_unreadable(open_dataset(options(tmp_path, "format=coco"), "train").records) == []
+
+
+def test_find_problems_lists_everything_at_once(tmp_path):
+    content = coco_content()
+    content["annotations"] += [
+        {"id": 4, "image_id": 7, "category_id": 90, "bbox": [10, 5, 20.5, 15]},
+        {"id": 5, "image_id": 3, "category_id": 2, "bbox": [10, 5, 0, 15]},
+        {"id": 6, "image_id": 99, "category_id": 2, "bbox": [10, 5, 3, 15]},
+    ]
+    write_coco(tmp_path, content)
+    truncate(tmp_path / "train" / "b.png")
+    empty = {**coco_content(), "annotations": []}
+    write_coco(tmp_path, empty, annotations="annotations/instances_val.json", images="val")
+    nothing = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "bat"}]}
+    write_coco(tmp_path, nothing, annotations="annotations/instances_test.json", images="test")
+    problems = find_problems(
+        options(tmp_path, "format=coco"), ["train", "val", "test", "gone", "train"]
+    )
+    expected = [
+        "no such image id",
+        "is empty",
+        "b.png: not decodable",
+        "stands more than once",
+        "no image shows an object",
+        "no usable image",
+        "no annotation file for split 'gone'",
+        "split 'test' has the classes bat, but split 'train' has cat, owl, dog",
+    ]
+    for words in expected:
+        assert sum(words in problem for problem in problems) == 1, words
+    assert len(problems) == len(expected)
+
+
+def test_find_problems_of_a_sound_folder(tmp_path):
+    assert find_problems(options(write_coco(tmp_path), "format=coco"), ["train"]) == []
+    assert (
+        "no class"
+        not in find_problems(options(tmp_path, "format=coco", "classes=[dgo]"), ["train"])[0]
+    )
+    assert (
+        "did you mean 'dog'"
+        in find_problems(options(tmp_path, "format=coco", "classes=[dgo]"), ["train"])[0]
+    )
+
+
+def test_find_problems_of_real_data(shared):
+    assert find_problems(options(shared / "data" / "coco64", "format=coco"), ["train"]) == []
+    lines = find_problems(
+        options(shared / "data" / "bccd" / "BCCD", "format=voc"), ["trainval", "test"]
+    )
+    assert sum("is empty" in line for line in lines) == 2

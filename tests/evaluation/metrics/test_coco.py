@@ -1,0 +1,321 @@
+"""COCO numbers: golden values, the two backends against each other, edge cases, and wrong files."""
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+
+from lhrcnn.data.schema import Dataset, Record
+from lhrcnn.errors import DataError
+from lhrcnn.evaluation import detections, scoring
+from lhrcnn.evaluation.metrics import coco
+
+GOLDEN = dict(
+    zip(
+        coco.STATISTICS,
+        [0.505, 0.697, 0.573, 0.586, 0.519, 0.501, 0.387, 0.594, 0.595, 0.640, 0.566, 0.564],
+    )
+)
+
+
+def random_dataset(rng, num_images=25, num_classes=4):
+    """Images of 0-6 boxes, one in five a crowd; ids and category ids with gaps; float32 boxes as readers make them."""
+    records = []
+    for i in range(num_images):
+        n = rng.integers(0, 7)
+        corner, size = rng.uniform(0, 200, [n, 2]), rng.uniform(8, 150, [n, 2])
+        boxes = np.concatenate([corner, corner + size], axis=1).astype(np.float32)
+        records.append(
+            Record(
+                1000 - 7 * i,
+                f"{i}.jpg",
+                400,
+                400,
+                boxes,
+                rng.integers(0, num_classes, n).astype(np.int32),
+                rng.uniform(size=n) < 0.2,
+                size.prod(axis=1).astype(np.float32),
+            )
+        )
+    return Dataset(
+        "random",
+        records,
+        [f"class {k}" for k in range(num_classes)],
+        [90 - 3 * k for k in range(num_classes)],
+    )
+
+
+def random_detections(rng, dataset, num_false=60):
+    """Jittered truth, some of it twice, plus boxes anywhere, with tied scores; every third image has none."""
+    columns = []
+    for record in dataset.records[::3] + dataset.records[1::3]:
+        for box, k in zip(record.boxes, record.classes):
+            for _ in range(rng.integers(0, 3)):
+                columns.append(
+                    (record.image_id, box + rng.normal(0, 8, 4), round(rng.uniform(), 1), k)
+                )
+    for _ in range(num_false):
+        corner = rng.uniform(0, 250, 2)
+        box = [*corner, *(corner + rng.uniform(5, 100, 2))]
+        columns.append(
+            (dataset.records[0].image_id, box, rng.uniform(), rng.integers(0, dataset.num_classes))
+        )
+    ids, boxes, scores, classes = zip(*columns)
+    boxes = np.asarray(boxes, np.float32)
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])
+    return detections.Detections(
+        np.asarray(ids, np.int64),
+        boxes,
+        np.asarray(scores, np.float32),
+        np.asarray(classes, np.int32),
+    )
+
+
+def assert_same(first, second):
+    np.testing.assert_allclose(
+        [first[key] for key in coco.STATISTICS],
+        [second[key] for key in coco.STATISTICS],
+        atol=1e-12,
+    )
+    assert list(first["per_class"]) == list(second["per_class"])
+    np.testing.assert_allclose(
+        list(first["per_class"].values()), list(second["per_class"].values()), atol=1e-12
+    )
+
+
+@pytest.fixture
+def golden_files(shared):
+    folder = shared / "data" / "coco_eval_golden"
+    return (
+        folder / "instances_val2014_100.json",
+        folder / "instances_val2014_fakebbox100_results.json",
+    )
+
+
+@pytest.mark.parametrize("backend", ["fast", "reference"])
+def test_golden_numbers(golden_files, backend, capsys):
+    metrics = scoring.score_files(*golden_files, ["coco"], backend)["coco"]
+    assert {key: round(metrics[key], 3) for key in coco.STATISTICS} == GOLDEN
+    assert len(metrics["per_class"]) == 80
+    known = [value for value in metrics["per_class"].values() if not math.isnan(value)]
+    assert np.mean(known) == pytest.approx(metrics["AP"])
+    assert capsys.readouterr().out == ""
+
+
+def test_golden_numbers_by_way_of_a_dataset(golden_files):
+    truth = coco.read_truth(golden_files[0])
+    dataset = coco.dataset_of(truth)
+    found = detections.from_coco(coco.read_results(golden_files[1], truth), dataset.category_ids)
+    assert_same(
+        scoring.score(dataset, found, ["coco"])["coco"],
+        scoring.score_files(*golden_files, ["coco"])["coco"],
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_backends_agree(seed):
+    rng = np.random.default_rng(seed)
+    dataset = random_dataset(rng)
+    found = random_detections(rng, dataset)
+    fast, reference = (
+        scoring.score(dataset, found, ["coco"], backend)["coco"]
+        for backend in ("fast", "reference")
+    )
+    assert 0 < fast["AP"] < 1
+    assert_same(fast, reference)
+
+
+def test_scores_do_not_change_their_input():
+    rng = np.random.default_rng(0)
+    dataset = random_dataset(rng)
+    truth, results = coco.truth_of(dataset), random_detections(rng, dataset).to_coco(dataset)
+    before = copy.deepcopy((truth, results))
+    coco.coco_metrics(truth, results)
+    assert (truth, results) == before
+
+
+@pytest.mark.parametrize("backend", ["fast", "reference"])
+def test_nothing_detected_is_zero(backend):
+    dataset = random_dataset(np.random.default_rng(1))
+    metrics = scoring.score(dataset, detections.empty(), ["coco"], backend)["coco"]
+    assert metrics["AP"] == metrics["AR100"] == 0
+    assert set(metrics["per_class"].values()) == {0.0}
+
+
+@pytest.mark.parametrize("backend", ["fast", "reference"])
+def test_no_truth_is_not_a_number(backend):
+    rng = np.random.default_rng(2)
+    dataset = random_dataset(rng)
+    found = random_detections(rng, dataset)
+    none = np.zeros([0])
+    empty = [
+        Record(
+            record.image_id,
+            record.path,
+            400,
+            400,
+            none.reshape(0, 4),
+            none.astype(np.int32),
+            none.astype(bool),
+            none,
+        )
+        for record in dataset.records
+    ]
+    metrics = scoring.score(
+        Dataset("empty", empty, dataset.class_names, dataset.category_ids), found, ["coco"], backend
+    )["coco"]
+    assert all(math.isnan(metrics[key]) for key in coco.STATISTICS)
+    assert all(map(math.isnan, metrics["per_class"].values()))
+
+
+def single(box, detected, ignore=False, area=None):
+    """A data set of one box in image 5, and one detection of it."""
+    box = np.asarray([box], np.float32)
+    area = np.asarray([area or np.prod(box[0, 2:] - box[0, :2])], np.float32)
+    record = Record(5, "5.jpg", 300, 300, box, np.zeros([1], np.int32), np.asarray([ignore]), area)
+    found = detections.Detections(
+        np.asarray([5]),
+        np.asarray([detected], np.float32),
+        np.asarray([0.9]),
+        np.zeros([1], np.int32),
+    )
+    return Dataset("single", [record], ["thing"], [7]), found
+
+
+@pytest.mark.parametrize("backend", ["fast", "reference"])
+def test_exact_box_is_found_in_its_size_class_only(backend):
+    metrics = scoring.score(*single([10, 20, 50, 60], [10, 20, 50, 60]), ["coco"], backend)["coco"]
+    assert [metrics["AP"], metrics["APm"], metrics["AR1"]] == pytest.approx([1, 1, 1])
+    assert math.isnan(metrics["APs"]) and math.isnan(metrics["APl"])
+
+
+def test_size_class_follows_the_annotated_area():
+    metrics = scoring.score(*single([10, 20, 50, 60], [10, 20, 50, 60], area=900), ["coco"])["coco"]
+    assert metrics["APs"] == pytest.approx(1) and math.isnan(metrics["APm"])
+
+
+def test_rows_and_columns_are_not_exchanged():
+    metrics = scoring.score(*single([10, 20, 30, 200], [20, 10, 200, 30]), ["coco"])["coco"]
+    assert metrics["AP"] == 0
+
+
+def test_detection_inside_a_crowd_is_not_counted():
+    assert math.isnan(
+        scoring.score(*single([0, 0, 100, 100], [10, 10, 20, 20], ignore=True), ["coco"])["coco"][
+            "AP"
+        ]
+    )
+
+
+def test_unknown_backend_and_metric_are_named():
+    with pytest.raises(ValueError, match="'slow'.*fast.*reference"):
+        scoring.score(*single([0, 0, 9, 9], [0, 0, 9, 9]), ["coco"], "slow")
+    with pytest.raises(ValueError, match="'voc12'.*voc07"):
+        scoring.score(*single([0, 0, 9, 9], [0, 0, 9, 9]), ["coco", "voc12"])
+
+
+TRUTH = {
+    "images": [{"id": 3}],
+    "categories": [{"id": 8, "name": "a"}, {"id": 9, "name": "a"}],
+    "annotations": [{"id": 0, "image_id": 3, "category_id": 8, "bbox": [1, 2, 30, 40]}],
+}
+RESULT = {"image_id": 3, "category_id": 8, "bbox": [1, 2, 30, 40], "score": 0.5}
+
+
+def files(tmp_path, truth, results):
+    (tmp_path / "truth.json").write_text(truth if isinstance(truth, str) else json.dumps(truth))
+    (tmp_path / "results.json").write_text(
+        results if isinstance(results, str) else json.dumps(results)
+    )
+    return tmp_path / "truth.json", tmp_path / "results.json"
+
+
+def test_annotation_with_id_zero_and_without_area_counts(tmp_path):
+    metrics = scoring.score_files(*files(tmp_path, TRUTH, [RESULT]), ["coco", "voc07"])
+    assert metrics["coco"]["AP"] == pytest.approx(1)
+    assert metrics["coco"]["per_class"]["a (8)"] == pytest.approx(1) and math.isnan(
+        metrics["coco"]["per_class"]["a (9)"]
+    )
+
+
+def changed(entry, **changes):
+    return {**entry, **changes}
+
+
+@pytest.mark.parametrize(
+    "results, message",
+    [
+        (
+            [RESULT, changed(RESULT, image_id=4)],
+            r"results.json: entry 1: 'image_id' is 4, not among the 1 images.*same data set",
+        ),
+        ([changed(RESULT, image_id="3")], "entry 0: 'image_id' is '3'"),
+        (
+            [changed(RESULT, category_id=1)],
+            r"entry 0: 'category_id' is 1, not among the 2 categories.*\(8, 9\)",
+        ),
+        (
+            [changed(RESULT, bbox=[1, 2, 3])],
+            r"entry 0: 'bbox' is \[1, 2, 3\]; expected \[x, y, width, height\]",
+        ),
+        ([changed(RESULT, bbox=[1, 2, -3, 4])], "entry 0: 'bbox'.*not negative"),
+        ([changed(RESULT, bbox=[1, 2, float("nan"), 4])], "entry 0: 'bbox'.*finite"),
+        ([changed(RESULT, score=None)], "entry 0: 'score' is None"),
+        ([{k: v for k, v in RESULT.items() if k != "bbox"}], "entry 0: 'bbox' is None"),
+        (["x"], "entry 0: found 'x'; expected an object"),
+        ({"images": []}, "expected a list of detections.*--annotations"),
+        ("[{", "results.json: not readable as JSON"),
+    ],
+)
+def test_wrong_results_are_named(tmp_path, results, message):
+    with pytest.raises(DataError, match=message):
+        scoring.score_files(*files(tmp_path, TRUTH, results))
+
+
+@pytest.mark.parametrize(
+    "truth, message",
+    [
+        ([], "truth.json: no list 'images'"),
+        (changed(TRUTH, images=[]), "images: the list is empty"),
+        (
+            changed(TRUTH, images=[{"id": 3}, {"id": 3}]),
+            r"images\[1\]: 'id' is 3; expected a whole number that no other",
+        ),
+        (changed(TRUTH, categories=[{"id": 8}]), r"categories\[0\]: 'name' is None"),
+        (
+            changed(TRUTH, annotations=[{"image_id": 1, "category_id": 8, "bbox": [0, 0, 1, 1]}]),
+            r"annotations\[0\]: 'image_id' is 1",
+        ),
+        ("x", "not readable as JSON"),
+    ],
+)
+def test_wrong_annotations_are_named(tmp_path, truth, message):
+    with pytest.raises(DataError, match=message):
+        scoring.score_files(*files(tmp_path, truth, [RESULT]))
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.json: no such file"):
+        scoring.score_files(tmp_path / "nowhere.json", tmp_path / "results.json")
+
+
+def test_detections_survive_coco_format_exactly():
+    rng = np.random.default_rng(3)
+    dataset = random_dataset(rng)
+    found = random_detections(rng, dataset)
+    again = detections.from_coco(
+        json.loads(json.dumps(found.to_coco(dataset))), dataset.category_ids
+    )
+    np.testing.assert_array_equal(again.image_ids, found.image_ids)
+    np.testing.assert_array_equal(again.classes, found.classes)
+    np.testing.assert_array_equal(again.scores.astype(np.float32), found.scores)
+    np.testing.assert_allclose(again.boxes, found.boxes, atol=1e-9)
+
+
+def test_nothing_survives_coco_format():
+    dataset = random_dataset(np.random.default_rng(4))
+    assert detections.empty().to_coco(dataset) == []
+    again = detections.from_coco([], dataset.category_ids)
+    assert again.boxes.shape == (0, 4) and len(again) == 0 and len(detections.concatenate([])) == 0

@@ -1,0 +1,266 @@
+"""The SavedModel: same detections as the predictor, in a process that has TensorFlow alone; and refusals."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from inference.conftest import NAMES, draw_image, make_run
+from PIL import Image
+
+from lhrcnn.inference.export import savedmodel as export
+from lhrcnn.inference.predictor import Detector
+from lhrcnn.ops import psroi_align
+
+SIZES = [(50, 80), (80, 50), (64, 64), (1, 1), (300, 31)]
+
+STOCK = """
+import json, sys
+
+
+class Hide:  # lhrcnn may be installed where TensorFlow is
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "lhrcnn":
+            raise ModuleNotFoundError(name)
+
+
+sys.meta_path.insert(0, Hide())
+import numpy as np
+import tensorflow as tf
+
+folder, images = sys.argv[1:]
+loaded = tf.saved_model.load(folder)
+images = np.load(images)
+names = sorted(images.files)
+def plain(found):
+    return {key: value.numpy().tolist() for key, value in found.items()}
+encoded = tf.constant([tf.io.encode_png(images[name]).numpy() for name in names])
+result = {"bytes": plain(loaded.signatures["serving_default"](image_bytes=encoded)),
+          "tensors": [plain(loaded.signatures["image_tensor"](image_tensor=tf.constant(images[name][None]))) for name in names],
+          "class_names": [name.decode() for name in loaded.class_names().numpy()]}
+assert not [name for name in sys.modules if name.startswith("lhrcnn")]
+print("RESULT" + json.dumps(result))
+"""
+
+
+@pytest.fixture(scope="module")
+def detector(run_dir):
+    return Detector.from_run(run_dir)
+
+
+@pytest.fixture(scope="module")
+def saved(run_dir, tmp_path_factory):
+    return export.export_saved_model(run_dir, tmp_path_factory.mktemp("exports") / "new" / "saved")
+
+
+@pytest.fixture(scope="module")
+def loaded(saved):
+    return tf.saved_model.load(str(saved))
+
+
+def assert_same(found, row, expected):
+    number = int(found["num_detections"][row])
+    assert number == len(expected)
+    np.testing.assert_allclose(
+        np.asarray(found["boxes"])[row][:number], expected.boxes, atol=1e-4 * max(1, *expected.size)
+    )
+    np.testing.assert_allclose(
+        np.asarray(found["scores"])[row][:number], expected.scores, atol=1e-4
+    )
+    np.testing.assert_array_equal(np.asarray(found["classes"])[row][:number], expected.classes)
+    assert np.all(np.asarray(found["classes"])[row][number:] == -1)
+
+
+def test_stock_tensorflow_gives_the_predictors_detections(saved, detector, tmp_path):
+    images = [draw_image(*size, seed=number) for number, size in enumerate(SIZES)]
+    np.savez(
+        tmp_path / "images.npz", **{f"p{number}": image for number, image in enumerate(images)}
+    )
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")
+    }
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", STOCK, str(saved), str(tmp_path / "images.npz")],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.split("RESULT")[1])
+    assert result["class_names"] == NAMES
+    for number, image in enumerate(images):
+        expected = detector.predict(image)
+        assert_same(result["bytes"], number, expected)
+        assert_same(result["tensors"][number], 0, expected)
+
+
+def test_signatures_and_assets(saved, loaded):
+    assert set(loaded.signatures) == {"serving_default", "image_tensor"}
+    for signature in loaded.signatures.values():
+        assert set(signature.structured_outputs) == {"boxes", "scores", "classes", "num_detections"}
+    assert (saved / "assets" / "classes.txt").read_text(encoding="utf-8").split("\n") == NAMES
+    facts = json.loads((saved / "assets.extra" / "export.json").read_text(encoding="utf-8"))
+    assert (
+        facts["class_names"] == NAMES
+        and facts["roi_impl"] == "tf"
+        and facts["step"] == 7
+        and facts["max_detections"] == 8
+    )
+    assert sorted(path.name for path in saved.parent.iterdir()) == ["saved"]
+
+
+def test_ops_are_stock_ones(saved):
+    assert b"Lhrcnn" not in (saved / "saved_model.pb").read_bytes()
+
+
+@pytest.mark.parametrize("localisation", ["box", "combined"])
+def test_rounds_voting_and_locnet_are_inside(tmp_path, localisation):
+    folder = make_run(
+        tmp_path / "run",
+        [
+            f"model.head.localisation={localisation}",
+            "model.locnet.channels=4",
+            "model.locnet.pool_size=4",
+            "model.postprocess.rounds=3",
+            "model.postprocess.candidates=10",
+            "model.postprocess.vote_iou=0.5",
+        ],
+    )
+    loaded = tf.saved_model.load(str(export.export_saved_model(folder, tmp_path / "saved")))
+    image = draw_image(50, 80)
+    found = loaded.signatures["image_tensor"](image_tensor=tf.constant(image[None]))
+    expected = Detector.from_run(folder).predict(image)
+    assert len(expected) > 0
+    assert_same(found, 0, expected)
+    assert b"Lhrcnn" not in (tmp_path / "saved" / "saved_model.pb").read_bytes()
+
+
+def test_batch_of_equal_images_and_no_images(loaded, detector):
+    images = np.stack([draw_image(40, 70, seed) for seed in range(3)])
+    found = loaded.signatures["image_tensor"](image_tensor=tf.constant(images))
+    for row, image in enumerate(images):
+        assert_same(found, row, detector.predict(image))
+    for empty in (
+        loaded.signatures["image_tensor"](image_tensor=tf.zeros([0, 40, 70, 3], tf.uint8)),
+        loaded.signatures["serving_default"](image_bytes=tf.constant([], tf.string)),
+    ):
+        assert empty["boxes"].shape == [0, 8, 4] and empty["num_detections"].shape == [0]
+
+
+def test_jpeg_with_rotation_and_grey_png(loaded, detector, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.fromarray(draw_image(40, 90)).save(tmp_path / "turned.jpg", exif=exif)
+    Image.fromarray(draw_image(40, 60)[..., 0]).save(tmp_path / "grey.png")
+    paths = [tmp_path / "turned.jpg", tmp_path / "grey.png"]
+    found = loaded.signatures["serving_default"](
+        image_bytes=tf.constant([path.read_bytes() for path in paths])
+    )
+    for row, path in enumerate(paths):
+        assert_same(found, row, detector.predict(path))
+
+
+def test_existing_folders_are_kept(run_dir, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "diary.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(
+            FileExistsError, match="notes: the folder is not empty and no SavedModel .*diary.txt"
+        ):
+            export.export_saved_model(run_dir, tmp_path / "notes", overwrite=overwrite)
+    with pytest.raises(FileExistsError, match="diary.txt: a file of this name exists"):
+        export.export_saved_model(run_dir, tmp_path / "notes" / "diary.txt")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "saved_model.pb").write_text("old")
+    with pytest.raises(FileExistsError, match="holds a SavedModel already; .*--overwrite"):
+        export.export_saved_model(run_dir, tmp_path / "old")
+    assert (tmp_path / "old" / "saved_model.pb").read_text() == "old"
+
+
+def quick_write(run, folder, class_file, description):
+    folder.mkdir()
+    (folder / "saved_model.pb").write_text("new")
+
+
+def test_overwrite_replaces_and_an_empty_folder_is_used(run_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_write", quick_write)
+    for name, content in (("old", "old"), ("empty", None)):
+        (tmp_path / name).mkdir()
+        if content:
+            (tmp_path / name / "saved_model.pb").write_text(content)
+        assert (
+            export.export_saved_model(run_dir, tmp_path / name, overwrite=True) == tmp_path / name
+        )
+        assert (tmp_path / name / "saved_model.pb").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["empty", "old"]
+
+
+def test_full_disk_leaves_the_old_export_and_no_rubbish(run_dir, tmp_path, monkeypatch):
+    def full(run, folder, class_file, description):
+        quick_write(run, folder, class_file, description)
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(export, "_write", full)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "saved_model.pb").write_text("old")
+    with pytest.raises(
+        OSError,
+        match=r"old: the SavedModel cannot be written: No space left on device\..*MB free; make room",
+    ):
+        export.export_saved_model(run_dir, tmp_path / "old", overwrite=True)
+    assert (tmp_path / "old" / "saved_model.pb").read_text() == "old" and os.listdir(tmp_path) == [
+        "old"
+    ]
+
+
+def test_failing_rename_brings_the_old_export_back(run_dir, tmp_path, monkeypatch):
+    rename, calls = os.rename, []
+
+    def second_fails(source, target):
+        calls.append(source)
+        if len(calls) == 2:
+            raise PermissionError(13, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr(export, "_write", quick_write)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "saved_model.pb").write_text("old")
+    monkeypatch.setattr(os, "rename", second_fails)
+    with pytest.raises(OSError, match="Permission denied"):
+        export.export_saved_model(run_dir, tmp_path / "old", overwrite=True)
+    assert (tmp_path / "old" / "saved_model.pb").read_text() == "old" and os.listdir(tmp_path) == [
+        "old"
+    ]
+
+
+def test_output_below_a_file_and_wrong_names(run_dir, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="saved: the SavedModel cannot be written"):
+        export.export_saved_model(run_dir, tmp_path / "file" / "saved")
+    with pytest.raises(ValueError, match="roi_impl: found 'cuda', allowed: tf .*custom"):
+        export.export_saved_model(run_dir, tmp_path / "saved", roi_impl="cuda")
+    with pytest.raises(FileNotFoundError, match="not a run directory"):
+        export.export_saved_model(tmp_path, tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.skipif(
+    not psroi_align.custom_op_available(), reason="the compiled op cannot be had here"
+)
+def test_custom_op_export_says_so_and_agrees(run_dir, detector, tmp_path, caplog):
+    saved = export.export_saved_model(run_dir, tmp_path / "saved", roi_impl="custom")
+    assert b"LhrcnnPsRoiAlign" in pathlib.Path(saved, "saved_model.pb").read_bytes()
+    assert "needs the compiled PSRoIAlign op" in caplog.text
+    image = draw_image(50, 80)
+    found = tf.saved_model.load(str(saved)).signatures["image_tensor"](
+        image_tensor=tf.constant(image[None])
+    )
+    assert_same(found, 0, detector.predict(image))

@@ -1,0 +1,97 @@
+"""Heads of the Faster R-CNN family: how features are laid out, shared and sized."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lhrcnn import config as configs
+from lhrcnn.keras import keras
+from lhrcnn.models.extractors.fast_rcnn import FCExtractor, Stage5Extractor
+
+
+def make_head(head_class=FCExtractor, strides=None, *arguments, **options):
+    options = {
+        "kind": "fc",
+        "levels": ["c5"],
+        "pool_size": 2,
+        "fc_channels": 5,
+        "fc_layers": 2,
+        "roi_impl": "tf",
+        **options,
+    }
+    return head_class(configs.HeadConfig(**options), strides or {"c5": 16}, *arguments)
+
+
+def test_vgg16_gives_128_rows_of_25088_numbers_to_fc6_of_4096():
+    head = make_head(pool_size=7, roi_op="pool", fc_channels=4096)
+    boxes = tf.tile(tf.constant([[[0.0, 0, 96, 96]]]), [1, 128, 1])
+    prepared = head.prepare({"c5": tf.zeros([1, 8, 8, 512])})
+    assert head.pool(prepared, boxes).shape == (128, 7, 7, 512)
+    assert head(prepared, boxes).shape == (1, 128, 4096)
+    assert [fc.kernel.shape for fc in head.fcs] == [(25088, 4096), (4096, 4096)]
+
+
+@pytest.mark.parametrize("roi_op", ["align", "pool"])
+def test_fully_connected_layers_see_bins_row_by_row_with_relu_between(rng, roi_op):
+    head = make_head(roi_op=roi_op)
+    prepared = head.prepare({"c5": tf.constant(rng.normal(size=(2, 6, 6, 3)), tf.float32)})
+    boxes = tf.constant([[[0.0, 0, 64, 64], [16, 16, 80, 48]], [[0.0, 16, 32, 96], [0, 0, 0, 0]]])
+    features = head(prepared, boxes).numpy()
+    x = head.pool(prepared, boxes).numpy().reshape(4, 12)
+    for fc in head.fcs:
+        x = np.maximum(x @ fc.kernel.numpy() + fc.bias.numpy(), 0)
+    np.testing.assert_allclose(features.reshape(4, 5), x, rtol=1e-4, atol=1e-6)
+
+
+def test_boxes_are_pooled_from_the_level_of_their_size():
+    head = make_head(strides={"p2": 4, "p3": 8}, levels=["p2", "p3"], finest_scale=16)
+    maps = {"p2": tf.fill([1, 32, 32, 1], 2.0), "p3": tf.fill([1, 16, 16, 1], 3.0)}
+    boxes = tf.constant([[[8.0, 8, 24, 24], [8.0, 8, 48, 48], [0, 0, 0, 0]]])
+    np.testing.assert_allclose(head.pool(head.prepare(maps), boxes)[:, 0, 0, 0], [2, 3, 0])
+
+
+def test_skip_pooling_normalises_scales_and_reduces_all_levels(rng):
+    head = make_head(strides={"c4": 8, "c5": 16}, levels=["c4", "c5"], skip_channels=3)
+    maps = {
+        "c4": tf.constant(rng.normal(size=(1, 16, 16, 2)), tf.float32),
+        "c5": tf.constant(rng.normal(size=(1, 8, 8, 5)), tf.float32),
+    }
+    boxes = tf.constant([[[0.0, 0, 64, 64], [16, 16, 80, 120]]])
+    assert head(maps, boxes).shape == (1, 2, 5)
+    head.skip.scales[1].assign([1.0, 2, 3, 4, 5])
+    parts = [
+        make_head(strides={level: stride}, levels=[level]).pool(maps, boxes).numpy()
+        for level, stride in (("c4", 8), ("c5", 16))
+    ]
+    scaled = [
+        part / np.linalg.norm(part, axis=-1, keepdims=True) * scale
+        for part, scale in zip(parts, (20, np.arange(1, 6)))
+    ]
+    head.skip.bias.assign([0.5, -0.5, 0])
+    reduced = np.concatenate(scaled, -1) @ head.skip.kernel.numpy() + [0.5, -0.5, 0]
+    np.testing.assert_allclose(head.pool(maps, boxes), np.maximum(reduced, 0), rtol=1e-3, atol=1e-5)
+    gradient_of = [variable.name for variable in head.trainable_variables]
+    assert sum("scale" in name for name in gradient_of) == 2
+
+
+def test_skip_pooling_of_an_empty_box_is_finite():
+    head = make_head(strides={"c4": 8, "c5": 16}, levels=["c4", "c5"], skip_channels=3)
+    maps = {"c4": tf.ones([1, 4, 4, 2]), "c5": tf.ones([1, 2, 2, 5])}
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(head(maps, tf.zeros([1, 1, 4])))
+    assert np.isfinite(loss) and all(
+        np.isfinite(gradient).all() for gradient in tape.gradient(loss, head.trainable_variables)
+    )
+
+
+def test_stage5_is_run_on_each_box_and_averaged():
+    x = keras.Input([None, None, 3])
+    stage5 = keras.Model(x, keras.layers.Conv2D(4, 3, 2, "same", name="c5_1_reduce")(x))
+    head = make_head(Stage5Extractor, None, stage5, kind="stage5", pool_size=6)
+    prepared = head.prepare({"c5": tf.random.stateless_normal([1, 8, 8, 3], [1, 2])})
+    boxes = tf.constant([[[0.0, 0, 64, 64], [16, 16, 80, 120]]])
+    features = head(prepared, boxes)
+    np.testing.assert_allclose(
+        features[0], tf.reduce_mean(stage5(head.pool(prepared, boxes)), [1, 2]), rtol=1e-5
+    )
+    assert [v.name for v in head.weights] == ["c5_1_reduce/kernel:0", "c5_1_reduce/bias:0"]

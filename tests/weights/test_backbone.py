@@ -1,0 +1,390 @@
+"""Loading backbone weights by the option model.backbone.weights, and what is said about what did not fit."""
+
+import logging
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from weights import foreign
+
+from lhrcnn import config as configs
+from lhrcnn.keras import keras
+from lhrcnn.models import build
+from lhrcnn.weights import backbone
+
+RESNET = ["model.backbone.name=resnet50", f"model.backbone.width={foreign.WIDTH}"]
+
+
+def build_detector(config, num_classes):
+    """A detector with the weights that its config asks for."""
+    detector = build.build_detector(config, num_classes)
+    if config.model.backbone.weights:
+        backbone.load_backbone(detector, config.model)
+    return detector
+
+
+@pytest.fixture(scope="module")
+def detectors():
+    """{overrides: detector}, so that each is built once."""
+    return {}
+
+
+@pytest.fixture
+def loaded(tiny_config, tmp_path, detectors):
+    """A function (arrays, overrides) -> the variables, as arrays, of a detector that took its backbone from a file of these arrays."""
+
+    def load(arrays, *overrides):
+        np.savez(tmp_path / "weights.npz", **arrays)
+        config = tiny_config(*overrides)
+        if overrides not in detectors:
+            detectors[overrides] = build_detector(config, 3)
+        config = configs.changed(config, {"model.backbone.weights": str(tmp_path / "weights.npz")})
+        backbone.load_backbone(detectors[overrides], config.model)
+        return {
+            name: variable.numpy()
+            for name, variable in detectors[overrides].named_variables().items()
+        }
+
+    return load
+
+
+def test_imagenet_mobilenet_fills_every_variable_with_the_right_values(shared, tiny_config, caplog):
+    path = shared / "weights" / "mobilenet_v2_imagenet.npz"
+    caplog.set_level(logging.INFO, "absl")
+    detector = build_detector(
+        tiny_config(
+            "model.backbone.name=mobilenet_v2",
+            "model.backbone.width=1.0",
+            "model.backbone.top_conv=true",
+            f"model.backbone.weights={path}",
+        ),
+        3,
+    )
+    variables, arrays = detector.named_variables(), np.load(path)
+    own = [name for name in variables if name.startswith("backbone/")]
+    assert f"{len(own)} of {len(own)} backbone variables restored" in caplog.text
+    np.testing.assert_allclose(
+        variables["backbone/block0/kernel"],
+        arrays["features.0.0.weight"].transpose(2, 3, 1, 0),
+        rtol=1e-6,
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/block5_depthwise/depthwise_kernel"][:, :, 7, 0],
+        arrays["features.5.conv.1.0.weight"][7, 0],
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/block1_project/kernel"][0, 0],
+        arrays["features.1.conv.1.weight"][:, :, 0, 0].T,
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/block17_project_norm/moving_variance"],
+        arrays["features.17.conv.3.running_var"],
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/block18/kernel"][0, 0], arrays["features.18.0.weight"][:, :, 0, 0].T
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/block18_norm/gamma"], arrays["features.18.1.weight"]
+    )
+
+
+def test_imagenet_vgg16_is_turned_to_rgb(shared, tiny_config):
+    path = shared / "weights" / "vgg16_imagenet_conv.npz"
+    detector = build_detector(
+        tiny_config(
+            "model.backbone.name=vgg16",
+            "model.backbone.width=1.0",
+            f"model.backbone.weights={path}",
+            "model.rpn.levels=[c5]",
+        ),
+        3,
+    )
+    variables, arrays = detector.named_variables(), np.load(path)
+    np.testing.assert_array_equal(
+        variables["backbone/conv1_1/kernel"],
+        arrays["block1_conv1/kernel"][:, :, ::-1].astype(np.float32),
+    )
+    np.testing.assert_allclose(
+        variables["backbone/conv1_1/bias"], arrays["block1_conv1/bias"], atol=1e-5
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/conv5_3/kernel"], arrays["block5_conv3/kernel"].astype(np.float32)
+    )
+
+
+def test_torchvision_resnet(loaded, rng):
+    state = {**foreign.torch_resnet(rng), "fc.weight": np.zeros([10, 128]), "fc.bias": np.zeros(10)}
+    variables = loaded(state, *RESNET)
+    np.testing.assert_allclose(
+        variables["backbone/stem/kernel"][2, 3, 1], state["conv1.weight"][:, 1, 2, 3], rtol=1e-6
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/c3_1_shortcut_norm/gamma"], state["layer2.0.downsample.1.weight"]
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/c4_6_conv/kernel"][0, 1], state["layer3.5.conv2.weight"][:, :, 0, 1].T
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/c5_3_expand_norm/moving_variance"], state["layer4.2.bn3.running_var"]
+    )
+    with pytest.raises(ValueError, match="set model.backbone.style=pytorch"):
+        loaded(state, *RESNET, "model.backbone.style=caffe")
+
+
+def test_last_stage_goes_to_the_head_that_runs_it(loaded, rng):
+    state = foreign.torch_resnet(rng)
+    variables = loaded(
+        state,
+        *RESNET,
+        "model.backbone.last_level=c4",
+        "model.head.kind=stage5",
+        "model.head.levels=[c4]",
+        "model.head.pool_size=4",
+    )
+    (kernel,) = (array for name, array in variables.items() if name.endswith("c5_1_reduce/kernel"))
+    np.testing.assert_array_equal(kernel[0, 0], state["layer4.0.conv1.weight"][:, :, 0, 0].T)
+    assert not any(name.startswith("backbone/c5") for name in variables)
+
+
+def test_slim_resnet(loaded, rng):
+    state = foreign.slim_resnet(rng)
+    variables = loaded(
+        state,
+        *RESNET,
+        "model.backbone.pixel_mean=[123.68, 116.779, 103.939]",
+        "model.backbone.pixel_std=[1, 1, 1]",
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/stem/kernel"], state["resnet_v1_50/conv1/weights"]
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/c4_2_conv/kernel"],
+        state["resnet_v1_50/block3/unit_2/bottleneck_v1/conv2/weights"],
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/c2_1_shortcut_norm/beta"],
+        state["resnet_v1_50/block1/unit_1/bottleneck_v1/shortcut/BatchNorm/beta"],
+    )
+
+
+def test_vgg16_fully_connected_layers(loaded, rng):
+    """torchvision's fc6 and fc7 become the head's, inputs from channel, row, column to row, column, channel."""
+    state = {}
+    for name, index in (
+        ("conv1_1", 0),
+        ("conv1_2", 2),
+        ("conv2_1", 5),
+        ("conv2_2", 7),
+        ("conv3_1", 10),
+        ("conv3_2", 12),
+        ("conv3_3", 14),
+        ("conv4_1", 17),
+        ("conv4_2", 19),
+        ("conv4_3", 21),
+        ("conv5_1", 24),
+        ("conv5_2", 26),
+        ("conv5_3", 28),
+    ):
+        block = int(name[4])
+        out, enter = (
+            2 * 2 ** min(block - 1, 3),
+            3 if name == "conv1_1" else 2 * 2 ** min(block - 1 - (name[-1] == "1"), 3),
+        )
+        state[f"features.{index}.weight"] = foreign.normal(rng, out, enter, 3, 3)
+        state[f"features.{index}.bias"] = foreign.normal(rng, out)
+    state["classifier.0.weight"], state["classifier.0.bias"] = (
+        foreign.normal(rng, 4096, 16 * 49),
+        foreign.normal(rng, 4096),
+    )
+    state["classifier.3.weight"], state["classifier.3.bias"] = (
+        foreign.normal(rng, 4096, 4096),
+        foreign.normal(rng, 4096),
+    )
+    state["classifier.6.weight"] = foreign.normal(rng, 10, 4096)
+    model = ["model.backbone.name=vgg16", "model.backbone.width=0.03125", "model.rpn.levels=[c5]"]
+    variables = loaded(
+        state,
+        *model,
+        "model.head.kind=fc",
+        "model.head.fc_layers=2",
+        "model.head.fc_channels=4096",
+        "model.head.pool_size=7",
+    )
+    row, column, channel = 2, 5, 11
+    np.testing.assert_array_equal(
+        variables["head/fc_head/fc1/kernel"][(row * 7 + column) * 16 + channel],
+        state["classifier.0.weight"][:, (channel * 7 + row) * 7 + column],
+    )
+    np.testing.assert_array_equal(
+        variables["head/fc_head/fc2/kernel"], state["classifier.3.weight"].T
+    )
+    loaded(state, *model)  # a light head has no place for them
+
+
+def test_unknown_and_missing_tensors_are_named(loaded, rng):
+    state = {**foreign.torch_resnet(rng), "layer4.2.attention.weight": np.zeros([2, 3])}
+    del state["layer1.0.bn2.bias"]
+    with pytest.raises(
+        ValueError,
+        match=r"2 tensors(.|\n)*layer1.0.bn2.bias: not in the checkpoint, needed for backbone/c2_1_conv_norm/beta \[4\]"
+        r"(.|\n)*layer4.2.attention.weight: \[2, 3\] in the checkpoint, unknown to this model",
+    ):
+        loaded(state, *RESNET)
+
+
+def test_other_width_is_an_error_with_both_shapes(loaded, rng):
+    with pytest.raises(
+        ValueError,
+        match=r"layer2.1.conv2.weight: \[8, 8, 3, 3\] does not make backbone/c3_2_conv/kernel \[3, 3, 16, 16\]",
+    ):
+        loaded(foreign.torch_resnet(rng), *RESNET, "model.backbone.width=0.125")
+
+
+def test_own_names_may_be_some_of_the_backbone(loaded, caplog):
+    arrays = {
+        "backbone/stem/kernel": np.full([3, 3, 3, 6], 0.5, np.float32),
+        "head/class_scores/kernel": np.full([16, 4], 0.5),
+    }
+    caplog.set_level(logging.INFO, "absl")
+    variables = loaded(arrays)
+    assert (variables["backbone/stem/kernel"] == 0.5).all() and not (
+        variables["head/class_scores/kernel"] == 0.5
+    ).any()
+    assert (
+        "weights.npz: 1 of " in caplog.text
+        and "not in the file: backbone/" in caplog.text
+        and "backbone/c5_1_expand/kernel" in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    "arrays, words",
+    [
+        ({"something": np.zeros(3)}, "none of its 1 arrays fits this model; it holds something"),
+        (
+            {"backbone/stem/kernel": np.zeros([3, 3, 3, 99])},
+            r"another shape.*backbone/stem/kernel \(3, 3, 3, 99\) instead of \(3, 3, 3, 6\)",
+        ),
+        (
+            {"backbone/other": np.zeros(3)},
+            "none of its 1 arrays fits this model.*the model needs backbone/",
+        ),
+    ],
+)
+def test_nothing_that_fits_is_an_error(loaded, arrays, words):
+    with pytest.raises(ValueError, match=words):
+        loaded(arrays)
+
+
+def test_imagenet_is_looked_for_in_the_weights_folder(tmp_path, tiny_config, monkeypatch):
+    kernel = np.full([3, 3, 3, 6], 0.5, np.float32)
+    np.savez(tmp_path / "xception_imagenet.npz", **{"backbone/stem/kernel": kernel})
+    monkeypatch.setenv("LHRCNN_WEIGHTS", str(tmp_path))
+    detector = build_detector(tiny_config("model.backbone.weights=imagenet"), 3)
+    np.testing.assert_array_equal(detector.named_variables()["backbone/stem/kernel"], kernel)
+
+
+def test_imagenet_weights_nobody_publishes(tmp_path, tiny_config, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no public ImageNet weights for xception"):
+        build_detector(tiny_config("model.backbone.weights=imagenet"), 3)
+
+
+def randomised(model):
+    """The Keras model with random weights of an order that keeps its maps finite."""
+    rng = np.random.default_rng(0)
+    model.set_weights(
+        [
+            rng.uniform(0.5, 1.5, w.shape)
+            if "variance" in v.name or "gamma" in v.name
+            else rng.normal(size=w.shape)
+            * (np.sqrt(2 / np.prod(w.shape[:-1])) if w.ndim > 1 else 0.1)
+            for v, w in zip(model.weights, model.get_weights())
+        ]
+    )
+    return model
+
+
+def same_maps(keras_model, layer, detector, pixels, theirs):
+    expected = keras.Model(keras_model.input, keras_model.get_layer(layer).output)(theirs).numpy()
+    size = tf.constant([pixels.shape[1:3]], tf.float32)
+    ours = detector.backbone(detector.preprocess(tf.constant(pixels), size))["c5"].numpy()
+    np.testing.assert_allclose(ours, expected, atol=1e-4 * expected.std())
+
+
+@pytest.mark.parametrize(
+    "top_conv, layer", [("false", "block_16_project_BN"), ("true", "out_relu")]
+)
+def test_keras_mobilenet_v2_gives_the_same_maps(tiny_config, monkeypatch, rng, top_conv, layer):
+    """Keras's MobileNetV2 pads strides on one side only: on an image of 2^n + 1 px both ways of padding agree."""
+    model = randomised(
+        keras.applications.MobileNetV2(input_shape=[65, 65, 3], include_top=False, weights=None)
+    )
+    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **options: model)
+    monkeypatch.setattr(backbone, "FOLDERS", ())
+    monkeypatch.delenv("LHRCNN_WEIGHTS", raising=False)
+    detector = build_detector(
+        tiny_config(
+            "model.backbone.name=mobilenet_v2",
+            "model.backbone.width=1",
+            "model.backbone.weights=imagenet",
+            "model.backbone.out_stride=32",
+            f"model.backbone.top_conv={top_conv}",
+            "model.backbone.pixel_mean=[127.5, 127.5, 127.5]",
+            "model.backbone.pixel_std=[127.5, 127.5, 127.5]",
+        ),
+        3,
+    )
+    pixels = rng.integers(0, 256, [1, 65, 65, 3], np.uint8)
+    same_maps(model, layer, detector, pixels, pixels / 127.5 - 1)
+
+
+def test_keras_resnet50_gives_the_same_maps(tiny_config, monkeypatch, rng):
+    model = randomised(
+        keras.applications.ResNet50(input_shape=[64, 96, 3], include_top=False, weights=None)
+    )
+    monkeypatch.setattr(keras.applications, "ResNet50", lambda **options: model)
+    monkeypatch.setattr(backbone, "FOLDERS", ())
+    monkeypatch.delenv("LHRCNN_WEIGHTS", raising=False)
+    detector = build_detector(
+        tiny_config(
+            "model.backbone.name=resnet50",
+            "model.backbone.width=1",
+            "model.backbone.weights=imagenet",
+            "model.backbone.out_stride=32",
+            "model.backbone.style=caffe",
+            "model.backbone.pixel_mean=[123.68, 116.779, 103.939]",
+            "model.backbone.pixel_std=[2, 2, 2]",
+        ),
+        3,
+    )
+    pixels = rng.integers(0, 256, [1, 64, 96, 3], np.uint8)
+    same_maps(
+        model,
+        "conv5_block3_out",
+        detector,
+        pixels,
+        keras.applications.resnet.preprocess_input(pixels.astype(np.float32)),
+    )
+
+
+def test_keras_resnet50_of_the_old_names(rng):
+    """res3b_branch2a and bn3b_branch2a are conv3_block2_1; the bias goes to the mean, epsilon 1e-3 to the variance."""
+    from lhrcnn import config as configs
+    from lhrcnn.weights import keras_applications
+
+    state = {"conv1|kernel": np.zeros([7, 7, 3, 4]), "res2a_branch2a|kernel": np.zeros(1)}
+    for role in ("gamma", "beta", "moving_mean", "moving_variance"):
+        state[f"bn3b_branch2a|{role}"] = np.ones(4)
+    state["res3b_branch2a|bias"] = np.array([1.0, 2, 3, 4])
+    source = keras_applications.describe(
+        state, configs.load(None, ["model.backbone.style=caffe"]).model
+    )
+    assert (
+        source.state["conv3_block2_1_bn/moving_mean"].tolist() == [0, -1, -2, -3]
+        and "conv3_block2_1_conv/bias" not in source.state
+    )
+    np.testing.assert_allclose(source.state["conv3_block2_1_bn/moving_variance"], 1 + 1e-3 - 1e-5)
+    assert {"conv1_conv/kernel", "conv2_block1_1_conv/kernel"} <= set(source.state)
+    with pytest.raises(ValueError, match="set model.backbone.style=caffe"):
+        keras_applications.describe(state, configs.load(None).model)
