@@ -56,6 +56,7 @@ setuptools.setup(
         f"tensorflow>=2.21,<2.22; {SECOND_STACK}",
         f"tf-keras>=2.21,<2.22; {SECOND_STACK}",
         "keras-cv>=0.9,<0.10",
+        "ml-dtypes>=0.3,<1",  # bfloat16 of NumPy, which TensorFlow takes from there
         "numpy>=1.23.5,<3",
         "absl-py>=1.4,<3",
         "tensorboard>=2.15,<2.22",

@@ -9,7 +9,7 @@ from lhrcnn.data import proposals as files
 from lhrcnn.errors import DataError
 from lhrcnn.evaluation.detect import results_of
 from lhrcnn.inference.predictor import PREPARATION
-from lhrcnn.runs.checkpoints import digest_of
+from lhrcnn.runs.state import digest_of
 
 FROM_DATA = (*PREPARATION, "aspect_groups")
 LOOK_ONCE = (

@@ -12,7 +12,7 @@ import numpy as np
 
 from lhrcnn import config as configs
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
-from lhrcnn.runs.checkpoints import digest_of
+from lhrcnn.runs.state import digest_of
 
 
 class ShardError(ValueError):

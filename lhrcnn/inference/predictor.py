@@ -17,7 +17,7 @@ from lhrcnn import config as configuration
 from lhrcnn.data import images as images
 from lhrcnn.inference import tta
 from lhrcnn.models.build import arithmetic, build_detector
-from lhrcnn.runs import checkpoints, zoo
+from lhrcnn.runs import checkpoints, state, zoo
 
 PREPARATION = (
     "resize",
@@ -264,7 +264,7 @@ def _load_one(run_dir, checkpoint, overrides):
     arrays, meta = checkpoints.CheckpointStore(run_dir).load(checkpoint)
     with arithmetic(config.test.precision):
         model = build_detector(config, len(names))
-    checkpoints.restore_model(model, arrays)
+    state.restore_model(model, arrays)
     return LoadedRun(model, config, names, category_ids, meta)
 
 

@@ -14,13 +14,12 @@ import shutil
 import zipfile
 import zlib
 
+import ml_dtypes
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
 from lhrcnn.errors import CheckpointError
 from lhrcnn.files import replacing
-from lhrcnn.keras import keras
 
 FILE_NAME = re.compile(r"step_(\d{8,})\.npz")
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
@@ -209,117 +208,6 @@ def read(path, sha256=None):
     return arrays, {key: value for key, value in meta.items() if key != "dtypes"}
 
 
-def model_arrays(detector):
-    """All weights of a detector, batch norm statistics included, as `model/NAME` -> ndarray."""
-    return {
-        f"model/{name}": variable.numpy() for name, variable in detector.named_variables().items()
-    }
-
-
-def digest_of(variables):
-    """Hexadecimal sha256 of the names and values of variables {name: variable}."""
-    digest = hashlib.sha256()
-    for name, variable in variables.items():
-        value = variable.numpy()
-        digest.update(f"{name} {value.dtype} {value.shape}".encode() + value.tobytes())
-    return digest.hexdigest()
-
-
-def weights_of(arrays, prefer_ema=True):
-    """{name: array} of the model in a checkpoint's arrays; averaged ones, where present, win unless `prefer_ema` is False."""
-    kinds = ("model/", "ema/") if prefer_ema else ("model/",)
-    return {
-        name[len(kind) :]: array
-        for kind in kinds
-        for name, array in arrays.items()
-        if name.startswith(kind)
-    }
-
-
-def restore_model(detector, arrays, prefer_ema=True):
-    """Sets all weights of a detector from a checkpoint's arrays, see `weights_of`.
-
-    Raises CheckpointError that lists every name that is missing, left over, or of another shape; then nothing was changed."""
-    variables, values = detector.named_variables(), weights_of(arrays, prefer_ema)
-    _assign(variables, values, "model", "was the run made with another config, or other classes?")
-
-
-def optimizer_arrays(optimizer):
-    """The state of a Keras optimizer (step, momenta, loss scale) as `optimizer/NUMBER/NAME` -> ndarray."""
-    arrays = {
-        f"optimizer/{name}": variable.numpy()
-        for name, variable in _optimizer_variables(optimizer).items()
-    }
-    if _scales_loss(optimizer):
-        arrays["optimizer/loss_scale"] = optimizer.loss_scale.numpy()
-    return arrays
-
-
-def restore_optimizer(optimizer, arrays):
-    """Sets the state of an optimizer, whose slots exist already, from a checkpoint's arrays.
-
-    A loss scale can only be given to Keras when the optimizer is made: make it with `saved_loss_scale(arrays)`.
-    Raises CheckpointError that lists what does not fit."""
-    values = {
-        name[len("optimizer/") :]: value
-        for name, value in arrays.items()
-        if name.startswith("optimizer/")
-    }
-    scale, own = (
-        values.pop("loss_scale", None),
-        optimizer.loss_scale.numpy() if _scales_loss(optimizer) else None,
-    )
-    if scale != own:
-        raise CheckpointError(
-            f"the checkpoint's loss scale is {scale}, this optimizer's {own}; "
-            "was the run made with another train.precision?"
-        )
-    _assign(
-        _optimizer_variables(optimizer),
-        values,
-        "optimizer",
-        "was the run made with other train options?",
-    )
-
-
-def saved_loss_scale(arrays):
-    """The loss scale of a mixed_float16 run's checkpoint, else None."""
-    scale = arrays.get("optimizer/loss_scale")
-    return None if scale is None else float(scale)
-
-
-def _scales_loss(optimizer):
-    return isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
-
-
-def _optimizer_variables(optimizer):
-    variables = list(
-        optimizer.variables()
-    )  # called: a method on legacy optimizers, a list that allows the call on others
-    if _scales_loss(optimizer):
-        variables.append(optimizer.dynamic_counter)
-    return {f"{i:04d}/{variable.name}": variable for i, variable in enumerate(variables)}
-
-
-def _assign(variables, values, what, hint):
-    """Assigns values (name -> ndarray) to variables (name -> tf.Variable) when names and shapes are the same on both sides."""
-    problems = [f"{name}: missing in the checkpoint" for name in variables.keys() - values.keys()]
-    problems += [
-        f"{name}: in the checkpoint, unknown here" for name in values.keys() - variables.keys()
-    ]
-    problems += [
-        f"{name}: {list(values[name].shape)} in the checkpoint, {variable.shape.as_list()} here"
-        for name, variable in variables.items()
-        if name in values and values[name].shape != tuple(variable.shape)
-    ]
-    if problems:
-        raise CheckpointError(
-            f"the checkpoint does not fit this {what} ({hint}):\n  " + "\n  ".join(sorted(problems))
-        )
-    for name, variable in variables.items():
-        variable.assign(values[name].astype(variable.dtype.as_numpy_dtype))
-
-
 def _refuse_non_finite(arrays):
     for name, value in arrays.items():
         value = np.asarray(value)
@@ -335,14 +223,15 @@ def _refuse_non_finite(arrays):
 
 
 def _is_float(array):
-    return np.issubdtype(array.dtype, np.floating) or array.dtype == tf.bfloat16.as_numpy_dtype
+    return np.issubdtype(array.dtype, np.floating) or array.dtype == ml_dtypes.bfloat16
 
 
 def _encoded(arrays, meta):
     """npz content: bfloat16, which npz would turn into raw bytes, as uint16 with its true type in `meta`."""
-    bfloat16 = tf.bfloat16.as_numpy_dtype
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
-    dtypes = {name: "bfloat16" for name, value in arrays.items() if value.dtype == bfloat16}
+    dtypes = {
+        name: "bfloat16" for name, value in arrays.items() if value.dtype == ml_dtypes.bfloat16
+    }
     content = {
         name: value.view(np.uint16) if name in dtypes else value for name, value in arrays.items()
     }
@@ -350,7 +239,7 @@ def _encoded(arrays, meta):
 
 
 def _decoded(value, dtype):
-    return value.view(tf.bfloat16.as_numpy_dtype) if dtype == "bfloat16" else value
+    return value.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else value
 
 
 def _write(path, write):

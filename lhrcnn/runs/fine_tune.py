@@ -3,7 +3,8 @@
 import json
 
 from lhrcnn.runs import zoo
-from lhrcnn.runs.checkpoints import CheckpointStore, weights_of
+from lhrcnn.runs.checkpoints import CheckpointStore
+from lhrcnn.runs.state import weights_of
 
 SCORE_LAYERS, BOX_LAYERS = (
     ("class_scores", "class_map"),

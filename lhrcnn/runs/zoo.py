@@ -60,7 +60,7 @@ def pack(run_dir, output, checkpoint="best"):
     import numpy as np
 
     from lhrcnn import config as configs
-    from lhrcnn.runs import checkpoints
+    from lhrcnn.runs import checkpoints, state
 
     source, output = find_run(run_dir, RUN_FILES), pathlib.Path(output)
     arrays, meta = checkpoints.CheckpointStore(source).load(checkpoint)
@@ -72,7 +72,7 @@ def pack(run_dir, output, checkpoint="best"):
     written.write("classes.json", (source / "classes.json").read_text(encoding="utf-8"))
     values = {
         f"model/{name}": array.astype(np.float16) if array.ndim > 1 else array
-        for name, array in checkpoints.weights_of(arrays).items()
+        for name, array in state.weights_of(arrays).items()
     }
     return checkpoints.CheckpointStore(output).save(values, {"step": meta["step"]})
 

@@ -22,7 +22,7 @@ from lhrcnn.files import Output, check_writable, held
 from lhrcnn.keras import keras
 from lhrcnn.models.build import arithmetic, build_detector
 from lhrcnn.models.heads import box_targets
-from lhrcnn.runs import checkpoints, fine_tune
+from lhrcnn.runs import checkpoints, fine_tune, state
 from lhrcnn.runs import resume as resuming
 from lhrcnn.training import validation
 from lhrcnn.training.callbacks import (
@@ -173,8 +173,8 @@ class Training:
         if step == self.saved_step:
             return
         arrays = {
-            **checkpoints.model_arrays(self.model),
-            **checkpoints.optimizer_arrays(self.model.optimizer),
+            **state.model_arrays(self.model),
+            **state.optimizer_arrays(self.model.optimizer),
         }
         if self.average:
             arrays.update(self.average.arrays())
@@ -261,7 +261,7 @@ class Training:
                     )
                 self._measure(detector)
             variables = detector.trainable_variables
-            loss_scale = checkpoints.saved_loss_scale(arrays or {})
+            loss_scale = state.saved_loss_scale(arrays or {})
             optimizer = build_optimizer(
                 train, self.steps_per_epoch, self.total_steps, variables, loss_scale
             )
@@ -278,8 +278,8 @@ class Training:
                 accumulate_steps=train.accumulate_steps,
             )
         if arrays:
-            checkpoints.restore_model(detector, arrays, prefer_ema=False)
-            checkpoints.restore_optimizer(optimizer, arrays)
+            state.restore_model(detector, arrays, prefer_ema=False)
+            state.restore_optimizer(optimizer, arrays)
         if self.average:
             self.average.restore(arrays or {})
         size = sum(int(tf.size(variable)) for variable in variables)

@@ -7,7 +7,7 @@ import typing
 from lhrcnn import config as configs
 from lhrcnn.files import Output
 from lhrcnn.models.build import build_detector
-from lhrcnn.runs import checkpoints
+from lhrcnn.runs import checkpoints, state
 from lhrcnn.weights.class_names import COCO
 from lhrcnn.weights.files import read_checkpoint
 from lhrcnn.weights.sources import SOURCES
@@ -51,7 +51,7 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
         json.dumps({"names": names, "category_ids": category_ids}, indent=1, ensure_ascii=False),
     )
     path = checkpoints.CheckpointStore(run_dir).save(
-        checkpoints.model_arrays(detector), {"step": 0, "converted_from": source_name}
+        state.model_arrays(detector), {"step": 0, "converted_from": source_name}
     )
     reasons = {
         reason: sorted(name for name, why in translation.dropped.items() if why == reason)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from lhrcnn import config
 from lhrcnn.keras import keras
 from lhrcnn.models import build
-from lhrcnn.runs import checkpoints
+from lhrcnn.runs import checkpoints, state
 
 TINY = [
     "data.short_side=[64]",
@@ -38,7 +38,7 @@ def make_run(folder, overrides=(), seed=0):
         name: value + rng.normal(0, 0.05, value.shape).astype(value.dtype)
         if value.ndim > 1
         else value
-        for name, value in checkpoints.model_arrays(model).items()
+        for name, value in state.model_arrays(model).items()
     }
     (folder / "checkpoints").mkdir(parents=True)
     config.save(settings, folder / "config.yaml")

@@ -6,14 +6,13 @@ import shutil
 import numpy as np
 import pytest
 from inference.conftest import NAMES, draw_image
-from inference.conftest import run_dir as run_dir  # noqa: PLC0414  a fixture
 from PIL import Image
 
 import lhrcnn
 from lhrcnn import cli
 from lhrcnn import config as configs
 from lhrcnn.errors import CheckpointError
-from lhrcnn.runs import checkpoints, zoo
+from lhrcnn.runs import checkpoints, state, zoo
 from lhrcnn.runs.fine_tune import read_run
 
 
@@ -42,7 +41,7 @@ def test_a_packed_run_is_small_and_detects_the_same(packed, run_dir):
     )
     np.testing.assert_allclose(found.scores, expected.scores, atol=5e-3)
     averaged = read_run(run_dir)
-    for name, array in checkpoints.weights_of(arrays).items():
+    for name, array in state.weights_of(arrays).items():
         np.testing.assert_allclose(array, averaged[name], rtol=1e-3, atol=1e-7, err_msg=name)
 
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from lhrcnn import config
-from lhrcnn.runs import checkpoints
+from lhrcnn.runs import state
 from lhrcnn.training import optimizers
 
 KERNEL, BIAS = np.array([[1.0, -2.0]]), np.array([0.5])
@@ -147,11 +147,11 @@ def test_state_resumes_to_the_bit(name, strategy):
     for _ in range(3):
         advance()
     saved, weights = (
-        checkpoints.optimizer_arrays(optimizer),
+        state.optimizer_arrays(optimizer),
         [variable.numpy() for variable in variables],
     )
     resumed, other, advance_other = make(train, strategy)
-    checkpoints.restore_optimizer(other, saved)
+    state.restore_optimizer(other, saved)
     for variable, value in zip(resumed, weights):
         variable.assign(value)
     advance()
