@@ -1,6 +1,8 @@
-"""The `lhrcnn` command: finds the command named, reads its flags, runs it, and turns errors into messages and exit statuses.
+"""The `lhrcnn` command: finds the command named, reads its flags, and runs it.
 
-Exit status: 0 fine, 1 failed, 2 wrong usage, 130 interrupted from the keyboard.
+Exit status: 0 fine, 1 failed, 2 wrong usage, 130 interrupted from the keyboard. Errors that explain
+themselves, LhrcnnError and those of the file system, are one message; `--debug` shows where they
+come from. All others keep their traceback.
 """
 
 import difflib
@@ -17,7 +19,6 @@ from absl import flags
 import lhrcnn
 from lhrcnn.commands import (
     PACKAGE,
-    UsageError,
     benchmark,
     build_ops,
     convert,
@@ -32,7 +33,7 @@ from lhrcnn.commands import (
     train,
     zoo,
 )
-from lhrcnn.errors import ConfigError
+from lhrcnn.errors import ConfigError, LhrcnnError, UsageError
 
 COMMANDS = {
     "train": train.COMMAND,
@@ -56,6 +57,7 @@ COMMANDS = {
     "env": env.COMMAND,
 }
 HELP = ("-h", "-help", "--help", "help")
+DEBUG = "--debug"
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 WIDTH = 100
 
@@ -63,34 +65,33 @@ WIDTH = 100
 def main(arguments=None):
     """Runs `lhrcnn ARGUMENTS` (default: those of the process) and returns its exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    # Read when TensorFlow is imported. Its C++ side reports harmless things as errors; real ones come back as exceptions too.
+    debug = DEBUG in arguments
+    # Read when TensorFlow is imported. Its C++ side reports harmless things as errors; real ones
+    # come back as exceptions too.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _log_plainly()
     try:
-        status = _main(arguments)
+        status = _main([argument for argument in arguments if argument != DEBUG])
         sys.stdout.flush()
         return status
     except (UsageError, ConfigError, flags.Error) as error:
-        return _fail(error, WRONG_USAGE)
+        return _fail(error, WRONG_USAGE, debug)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED
-    except (
-        BrokenPipeError
-    ):  # the reader of a pipe went away, as `head` does; Python would complain again when it exits
+    except BrokenPipeError:
+        # The reader of a pipe went away, as `head` does; Python would complain when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except (
-        Exception
-    ) as error:  # the edge of the program: whatever the message explains gets no traceback
-        if not _explains_itself(error):
-            traceback.print_exc()
-            return FAILED
-        return _fail(error, FAILED)
+    except (LhrcnnError, OSError) as error:
+        return _fail(error, FAILED, debug)
+    except Exception:  # the edge of the program
+        traceback.print_exc()
+        return FAILED
 
 
 def _log_plainly():
-    """Log lines as `WARNING: message` on stderr: all of lhrcnn, warnings and worse of the libraries."""
+    """Log lines as `WARNING: message` on stderr: all of lhrcnn, warnings of the libraries."""
     handler = logging.StreamHandler()
     handler.addFilter(lambda record: record.levelno >= logging.WARNING or _is_ours(record.pathname))
     logging.basicConfig(format="%(levelname)s: %(message)s", handlers=[handler])
@@ -121,7 +122,7 @@ def _main(arguments):
 
 
 def _split(arguments):
-    """(name of the command, its arguments); the name is None for the bare first word of commands of two words."""
+    """(name of the command, its arguments); the name is None for a group's word alone."""
     for words in (2, 1):
         name = " ".join(arguments[:words])
         if name in COMMANDS:
@@ -144,7 +145,8 @@ def _parse(name, command, values, arguments):
         raise UsageError(f"{error}\n`lhrcnn {name} --help` lists its flags") from None
     if positional and not command.positional:
         raise UsageError(
-            f"`lhrcnn {name}` takes flags only, found '{positional[0]}'\n`lhrcnn {name} --help` lists its flags"
+            f"`lhrcnn {name}` takes flags only, found '{positional[0]}'\n"
+            f"`lhrcnn {name} --help` lists its flags"
         )
     return positional
 
@@ -158,7 +160,8 @@ def _overview(prefix=""):
             "",
             *lines,
             "",
-            "`lhrcnn COMMAND --help` lists the flags of a command.",
+            "`lhrcnn COMMAND --help` lists the flags of a command; --debug, with any of them, shows",
+            "where an error comes from.",
         ]
     )
 
@@ -182,23 +185,17 @@ def _help(name, command, values):
     return "\n".join(lines)
 
 
-def _explains_itself(error):
-    """Whether the message is meant for the user: an error of the file system, one of lhrcnn's own, or a ValueError raised by its code."""
-    if isinstance(error, OSError) or type(error).__module__.split(".")[0] == "lhrcnn":
-        return True
-    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
-    return isinstance(error, ValueError) and _is_ours(raised_in)
-
-
 def _is_ours(source):
     """Whether a source file belongs to lhrcnn."""
     return PACKAGE in pathlib.Path(source).resolve().parents
 
 
-def _fail(error, status):
+def _fail(error, status, debug):
     message = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename:
         message = f"{error.filename}: {error.strerror}"
     sys.stdout.flush()
+    if debug:
+        traceback.print_exception(type(error), error, error.__traceback__)
     print(f"lhrcnn: {message}", file=sys.stderr)
     return status

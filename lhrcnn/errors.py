@@ -1,21 +1,39 @@
-"""The errors that lhrcnn explains to its user: what was found, where, what is allowed, and what to do."""
+"""The errors that lhrcnn explains to its user: what was found, where, what is allowed, what to do.
+
+Commands print such an error as one message; any other keeps its traceback."""
 
 
 class LhrcnnError(Exception):
-    """An error that its message explains; commands print that alone, where they print a traceback of any other."""
+    """The base of all errors whose message is meant for the user."""
+
+
+class UsageError(LhrcnnError, ValueError):
+    """A command or function was called in a wrong way; the message says how it is called."""
 
 
 class ConfigError(LhrcnnError, ValueError):
-    """A config file or override is wrong; the message says where, what was found and what is allowed."""
+    """A config file or override is wrong; the message says where, and what is allowed."""
 
 
 class DataError(LhrcnnError, ValueError):
-    """A data set cannot be used as it is; the message names file, image id, what was found and what to do."""
+    """A data set, an image or a file of boxes cannot be used; the message names file and image id."""
 
 
 class CheckpointError(LhrcnnError, ValueError):
-    """A checkpoint cannot be written, found, read, or put into this model; the message says which and what to do."""
+    """Weights cannot be written, found, read or put into this model; the message says which."""
+
+
+class RunError(LhrcnnError, ValueError):
+    """A run directory cannot be used as asked; the message names it and what is wrong there."""
 
 
 class TrainingError(LhrcnnError, RuntimeError):
     """Training cannot go on; the message says at which step, why, and what to do."""
+
+
+class ExportError(LhrcnnError, ValueError):
+    """A run cannot be exported as asked; the message says what this format takes."""
+
+
+class DependencyError(LhrcnnError, ImportError):
+    """A package that only this needs is not installed; the message names the extra to install."""

@@ -12,7 +12,7 @@ import pytest
 from tiny import TINY
 
 from lhrcnn import cli, commands, config
-from lhrcnn.errors import ConfigError
+from lhrcnn.errors import ConfigError, DataError, DependencyError, UsageError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAMES = list(cli.COMMANDS)
@@ -188,7 +188,11 @@ def _raise(error):
         (KeyError("bug"), 1, True),
         (ValueError("from elsewhere"), 1, True),
         (AttributeError("bug"), 1, True),
+        (RuntimeError("from TensorFlow"), 1, True),
         (ConfigError("wrong option"), 2, False),
+        (UsageError("wrong flag"), 2, False),
+        (DataError("wrong image"), 1, False),
+        (DependencyError("not installed"), 1, False),
         (FileNotFoundError(2, "No such file or directory", "a.jpg"), 1, False),
         (PermissionError(13, "Permission denied", "a.jpg"), 1, False),
         (KeyboardInterrupt(), 130, False),
@@ -201,6 +205,18 @@ def test_only_unexpected_errors_show_a_traceback(call, monkeypatch, error, statu
     found, _, err = call("env")
     assert found == status and ("Traceback" in err) == traceback
     assert "a.jpg: " in err or not isinstance(error, OSError)
+    if not isinstance(error, KeyboardInterrupt):
+        found, _, err = call("env --debug")
+        assert found == status and "Traceback" in err and type(error).__name__ in err
+
+
+def test_a_slip_in_the_code_of_lhrcnn_is_not_shown_as_a_mistake_of_the_user(call, monkeypatch):
+    def slip(path, overrides=()):
+        return int("x")
+
+    monkeypatch.setattr(config, "load", slip)
+    status, _, err = call("train")
+    assert status == 1 and "Traceback" in err and "invalid literal" in err
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path):

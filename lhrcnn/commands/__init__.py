@@ -10,14 +10,10 @@ import typing
 from absl import flags
 
 from lhrcnn import config, files
-from lhrcnn.errors import ConfigError
+from lhrcnn.errors import ConfigError, UsageError
 
 DEFAULT_CONFIG = "light_head_xception_shapes"
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
-
-
-class UsageError(ValueError):
-    """A command was called in a wrong way; the message says how it is called."""
 
 
 class Command(typing.NamedTuple):

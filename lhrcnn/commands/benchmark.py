@@ -7,6 +7,7 @@ import pathlib
 from absl import flags
 
 from lhrcnn import commands, files
+from lhrcnn.errors import UsageError
 
 
 def define(values):
@@ -117,7 +118,7 @@ def format_table(figures):
 def _size(text):
     height, _, width = text.partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise commands.UsageError(
+        raise UsageError(
             f"--size: found '{text}', expected height x width in px, such as --size 800x1200"
         )
     return int(height), int(width)

@@ -5,6 +5,7 @@ import pathlib
 from absl import flags
 
 from lhrcnn import commands
+from lhrcnn.errors import UsageError
 
 IMAGES_A_SHEET, COLUMNS = 24, 6
 
@@ -85,7 +86,7 @@ def browse(values, arguments):
         _augmented(dataset, experiment, values) if values.augmented else _stored(dataset, values)
     )
     if not shown:
-        raise commands.UsageError(
+        raise UsageError(
             f"--first={values.first}: {dataset.name} has {len(dataset.records)} images"
         )
     for start in range(0, len(shown), IMAGES_A_SHEET):
@@ -273,7 +274,7 @@ def voc_to_det(values, arguments):
         part.partition("=") for part in commands.require(values, "split", "train=VOC2007/trainval")
     ]
     if not all(split for _, _, split in parts):
-        raise commands.UsageError(
+        raise UsageError(
             f"--split {' '.join(values.split)}: expected LIST=SPLIT, such as train=VOC2007/trainval"
         )
     data = commands.load_config(values).data

@@ -7,6 +7,7 @@ import re
 from absl import flags
 
 from lhrcnn import commands, config, files
+from lhrcnn.errors import UsageError
 
 
 def define(values):
@@ -78,7 +79,7 @@ def _score_files(values, options):
         if values[name].value
     ]
     if unused:
-        raise commands.UsageError(
+        raise UsageError(
             f"--{unused[0]} has no meaning beside --detections and --annotations; give one or the other"
         )
     truth = commands.require(values, "annotations", "instances_val.json")
@@ -134,7 +135,7 @@ def _evaluate_run(values, overrides):
     if shard:
         part = shards.share_of(dataset, *shard)
         if not part.records:
-            raise commands.UsageError(
+            raise UsageError(
                 f"--shard={values.shard}: there are only {len(dataset.records)} images to share"
             )
         with written.writing(share(*shard).name) as file:
@@ -181,13 +182,9 @@ def _shard(values):
         return None
     match = re.fullmatch(r"(\d+)/(\d+)", values.shard)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise commands.UsageError(
-            f"--shard={values.shard}: expected i/n with i from 1 to n, such as 2/4"
-        )
+        raise UsageError(f"--shard={values.shard}: expected i/n with i from 1 to n, such as 2/4")
     if values.merge:
-        raise commands.UsageError(
-            "--shard and --merge: run each share first, then merge; give one of them"
-        )
+        raise UsageError("--shard and --merge: run each share first, then merge; give one of them")
     return int(match[1]), int(match[2])
 
 

@@ -7,6 +7,7 @@ import sys
 from absl import flags
 
 from lhrcnn import commands
+from lhrcnn.errors import LhrcnnError, UsageError
 from lhrcnn.runs import zoo
 
 DETECTIONS = "detections.json"
@@ -39,7 +40,7 @@ def run(values, arguments):
         else commands.require(values, "run_dir", "runs/shapes")
     )
     if not arguments:
-        raise commands.UsageError(
+        raise UsageError(
             "name images or folders of images, as in `lhrcnn predict photo.jpg --run_dir runs/shapes`"
         )
     paths, failures = find_images(arguments)
@@ -65,7 +66,7 @@ def run(values, arguments):
             )
             with output.writing(drawn) as file:
                 annotated.save(file, "JPEG", quality=92)
-        except (OSError, ValueError) as error:
+        except (OSError, LhrcnnError) as error:
             failures.append(str(error))
             print(f"lhrcnn: {error}", file=sys.stderr)
             continue

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from lhrcnn.errors import ConfigError
 from lhrcnn.evaluation.detections import from_coco
 from lhrcnn.evaluation.metrics import coco, icdar, imagenet_det, voc
 
@@ -12,7 +13,7 @@ def score(dataset, detections, metrics=("coco",), backend="fast", text_score=0.5
     """{"coco": ..., "voc07": ..., ...} as far as named in `metrics`; see `coco_metrics`, `voc_metrics`, `ilsvrc_metrics` and
     `text_metrics` for the entries.
 
-    `text_score` is the least score of a detection that the metrics of text count. Raises ValueError for an unknown metric or backend."""
+    `text_score` is the least score of a detection that the metrics of text count. Raises ConfigError for an unknown metric or backend."""
     _check_names(metrics)
     scored = {}
     if "coco" in metrics:
@@ -59,6 +60,6 @@ def _other_metrics(dataset, detections, metrics, text_score):
 def _check_names(metrics):
     unknown = [name for name in metrics if name not in METRICS]
     if unknown or not metrics:
-        raise ValueError(
+        raise ConfigError(
             f"metrics: found {', '.join(map(repr, unknown)) or 'none'}, allowed: {', '.join(METRICS)}"
         )

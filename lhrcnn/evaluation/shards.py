@@ -11,11 +11,12 @@ import zipfile
 import numpy as np
 
 from lhrcnn import config as configs
+from lhrcnn.errors import LhrcnnError
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
 from lhrcnn.runs.state import digest_of
 
 
-class ShardError(ValueError):
+class ShardError(LhrcnnError, ValueError):
     """Shares of an evaluation cannot be put together; the message says which, why and what to do."""
 
 

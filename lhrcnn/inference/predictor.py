@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from lhrcnn import config as configuration
 from lhrcnn.data import images as images
+from lhrcnn.errors import DataError, RunError
 from lhrcnn.inference import tta
 from lhrcnn.models.build import arithmetic, build_detector
 from lhrcnn.runs import checkpoints, state, zoo
@@ -98,7 +99,7 @@ class Detector:
     """A trained detector that takes images of any size."""
 
     def __init__(self, run):
-        """`run` is a `LoadedRun`; use `from_run` for a folder. Raises ValueError for one that takes its proposals from a file."""
+        """`run` is a `LoadedRun`; use `from_run` for a folder. Raises RunError for one that takes its proposals from a file."""
         require_own_proposals(run.config)
         self.model, self.config, self.class_names, self.category_ids, self.meta = run
         # Signatures that leave every size open: one trace each, however many sizes of images come.
@@ -130,7 +131,7 @@ class Detector:
     def predict(self, image):
         """The `Prediction` of an image: a path, a PIL image, or a uint8 array [H, W, 3] RGB or [H, W] grey.
 
-        Raises FileNotFoundError, or ValueError saying what was found and what is allowed."""
+        Raises FileNotFoundError, or DataError saying what was found and what is allowed."""
         return self.predict_batch([image])[0]
 
     def predict_batch(self, images, batch_size=8):
@@ -189,7 +190,7 @@ class Detector:
             or 0 in array.shape
             or not (array.ndim == 2 or array.ndim == 3 and array.shape[2] in (1, 3))
         ):
-            raise ValueError(
+            raise DataError(
                 f"predict: found an array of {array.dtype} {list(array.shape)}; allowed: uint8 [height, width, 3] RGB or "
                 "[height, width] grey with values 0 to 255, one image at a time, a PIL image, or a path"
             )
@@ -199,16 +200,16 @@ class Detector:
 
 
 def read_image(path):
-    """uint8 RGB [H, W, 3] of an image file, as it is to be shown. Raises FileNotFoundError, or ValueError naming the file."""
+    """uint8 RGB [H, W, 3] of an image file, as it is to be shown. Raises FileNotFoundError, or DataError naming the file."""
     try:
         contents = pathlib.Path(path).read_bytes()
         return images.decode_image(tf.constant(contents)).numpy()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such image file") from None
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
     except tf.errors.OpError:
-        raise ValueError(
+        raise DataError(
             f"{path}: {len(contents)} bytes that do not decode as an image; "
             "allowed are whole JPEG, PNG, BMP and GIF files"
         ) from None
@@ -220,7 +221,7 @@ def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
 
     checkpoint: "best", "last" or the path of a file; overrides: `section.key=value`, on the run's config; ensemble: more run
     directories, whose models detect together with this one. Raises FileNotFoundError when it is no run directory, CheckpointError when
-    the checkpoint is missing or does not fit, ConfigError for wrong options, ValueError for unreadable class names and for models of an
+    the checkpoint is missing or does not fit, ConfigError for wrong options, RunError for unreadable class names and for models of an
     ensemble with other classes or images."""
     run = _load_one(run_dir, checkpoint, overrides)
     others = [
@@ -229,14 +230,14 @@ def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
     ]
     for folder, other in zip(ensemble, others):
         if other.class_names != run.class_names:
-            raise ValueError(
+            raise RunError(
                 f"{folder}: its classes are {', '.join(other.class_names)}, those of {run_dir} {', '.join(run.class_names)}; "
                 "models of an ensemble learn the same classes in the same order"
             )
         for field in PREPARATION:
             mine, theirs = getattr(run.config.data, field), getattr(other.config.data, field)
             if mine != theirs:
-                raise ValueError(
+                raise RunError(
                     f"{folder}: 'data.{field}' is {theirs}, {mine} in {run_dir}; models of an ensemble take the same images: "
                     f"--set data.{field}=... changes it for all"
                 )
@@ -245,9 +246,9 @@ def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
 
 
 def require_own_proposals(config):
-    """Raises ValueError where a Config has the proposals of known images in a file."""
+    """Raises RunError where a Config has the proposals of known images in a file."""
     if config.data.proposals:
-        raise ValueError(
+        raise RunError(
             f"'data.proposals' is {config.data.proposals}: this model takes the proposals of known images from there, and knows "
             "none for others; `lhrcnn eval` scores it, and --set data.proposals= makes it use its own RPN"
         )
@@ -294,11 +295,11 @@ def _read_classes(path):
             list(map(int, classes["category_ids"])),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise RunError(
             f'{path}: not readable as {{"names": [...], "category_ids": [...]}}: {error!r}'
         ) from None
     if len(names) != len(category_ids) or not names:
-        raise ValueError(
+        raise RunError(
             f"{path}: {len(names)} names and {len(category_ids)} category ids; expected the same number, at least one"
         )
     return names, category_ids

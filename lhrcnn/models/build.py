@@ -4,6 +4,7 @@ import contextlib
 
 import tensorflow as tf
 
+from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones.fpn import with_fpn
 from lhrcnn.models.backbones.mobilenet import mobilenet_v2
@@ -44,7 +45,7 @@ def arithmetic(precision):
 def build_detector(config, num_classes):
     """The TwoStageDetector of a Config for `num_classes` foreground classes, with random weights.
 
-    Call it inside a distribution strategy's scope. Raises ValueError for a level that the backbone does not have."""
+    Call it inside a distribution strategy's scope. Raises ConfigError for a level that the backbone does not have."""
     model = config.model
     backbone = build_backbone(model.backbone)
     if model.fpn.channels:
@@ -119,6 +120,6 @@ def _scoring_head(model, strides, num_classes):
 def _check_levels(levels, option, backbone):
     for level in levels:
         if level not in backbone.strides:
-            raise ValueError(
+            raise ConfigError(
                 f"'{option}': there is no map '{level}', only {', '.join(backbone.strides)}"
             )

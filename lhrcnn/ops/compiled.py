@@ -48,7 +48,9 @@ def custom_op_status() -> str:
 
 @tf.autograph.experimental.do_not_convert  # it may build a library
 def compiled_ops(implementation, name):
-    """The compiled ops for this implementation, None for stock ops; RuntimeError where "custom" cannot be had."""
+    """The compiled ops for this implementation, None for stock ops.
+
+    Raises OpBuildError where "custom" cannot be had."""
     if implementation not in ("auto", "custom", "tf"):
         raise ValueError(
             f"implementation is {implementation!r}; it must be 'auto', 'custom' or 'tf'."
@@ -61,7 +63,7 @@ def compiled_ops(implementation, name):
         return None  # the compiled ops have no kernels for GPUs
     compiled = library()
     if implementation == "custom" and compiled.module is None:
-        raise RuntimeError(f"The compiled {name} op is not available: {compiled.status}")
+        raise compiling.OpBuildError(f"The compiled {name} op is not available: {compiled.status}")
     return compiled.module
 
 

@@ -29,6 +29,8 @@ from typing import Optional
 import tensorflow as tf
 from absl import logging
 
+from lhrcnn.errors import LhrcnnError
+
 # Contraction would round a product and its sum once on some processors and twice
 # on others; without it the same boxes give the same bits everywhere.
 _CXX_FLAGS = ("-O3", "-fPIC", "-ffp-contract=off")
@@ -36,7 +38,7 @@ _NVCC_FLAGS = ("-O3", "-std=c++17", "-Xcompiler", "-fPIC")
 _STAMP = re.compile(rb"<lhrcnn-op ([^<>]*)>")
 
 
-class OpBuildError(RuntimeError):
+class OpBuildError(LhrcnnError, RuntimeError):
     """The op cannot be built here; the message says what to install or set."""
 
 

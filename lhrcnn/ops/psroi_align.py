@@ -14,6 +14,7 @@ from lhrcnn.ops.compiled import (  # noqa: F401  the first two for users of the 
     custom_op_status,
     library,
 )
+from lhrcnn.ops.compiling import OpBuildError
 
 _POOLS = ("avg", "max")
 _CHANNEL_ORDERS = ("bin_major", "channel_major")
@@ -80,7 +81,7 @@ def ps_roi_align(
     )
     compiled = None if implementation == "tf" else library()
     if implementation == "custom" and compiled.module is None:
-        raise RuntimeError(f"The compiled PS-RoIAlign op is not available: {compiled.status}")
+        raise OpBuildError(f"The compiled PS-RoIAlign op is not available: {compiled.status}")
     if compiled is None or compiled.module is None:
         return ps_roi_align_tf(features, boxes, **attributes)
     features, boxes = _checked(features, boxes, **attributes)

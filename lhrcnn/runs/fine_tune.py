@@ -2,6 +2,7 @@
 
 import json
 
+from lhrcnn.errors import CheckpointError
 from lhrcnn.runs import zoo
 from lhrcnn.runs.checkpoints import CheckpointStore
 from lhrcnn.runs.state import weights_of
@@ -18,7 +19,7 @@ def init_from(detector, class_names, source):
 
     Variables of equal name and shape are reused. The outputs of the class layers are copied class by class, by name, and the
     background's too; those of other classes stay new. Returns lines that tell what became of the variables.
-    Raises FileNotFoundError, CheckpointError, and ValueError where nothing fits."""
+    Raises FileNotFoundError, and CheckpointError also where nothing fits."""
     old_names, arrays = _read_class_names(source), read_run(source)
     reused, by_class, new = [], [], []
     for name, variable in detector.named_variables().items():
@@ -42,7 +43,7 @@ def init_from(detector, class_names, source):
         variable.assign(array)
         (by_class if per_class else reused).append(name)
     if not reused:
-        raise ValueError(
+        raise CheckpointError(
             f"{source}: none of its {len(arrays)} weights fits this model; was the run made with another model?"
         )
     known = [name for name in class_names if name in old_names]

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from lhrcnn import config as configs
-from lhrcnn.errors import TrainingError
+from lhrcnn.errors import TrainingError, UsageError
 
 RESUME = ("auto", "never", "must")
 # Options that do not change what a step computes (the length does under a cosine); a resumed run may have other values of them.
@@ -32,9 +32,9 @@ LENGTH = ("train.epochs", "train.max_steps")
 
 
 def going_on(store, resume):
-    """Whether the run of a CheckpointStore is to be resumed. Raises ValueError for an unknown `resume`."""
+    """Whether the run of a CheckpointStore is to be resumed. Raises UsageError for an unknown `resume`."""
     if resume not in RESUME:
-        raise ValueError(f"--resume={resume}: allowed are {', '.join(RESUME)}")
+        raise UsageError(f"--resume={resume}: allowed are {', '.join(RESUME)}")
     steps = store.steps()
     if resume == "never" and steps:
         raise TrainingError(

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from lhrcnn.errors import ConfigError, DependencyError
 from lhrcnn.keras import keras
 from lhrcnn.training import schedules
 
@@ -10,7 +11,7 @@ def build_optimizer(train, steps_per_epoch, total_steps, variables, loss_scale=N
     """The optimizer of a TrainConfig with its state created for `variables`; call it inside the strategy's scope.
 
     `loss_scale` is where the dynamic loss scale of mixed_float16 starts; None: Keras's default.
-    Raises ValueError naming the option when it cannot be had."""
+    Raises ConfigError or DependencyError naming the option when it cannot be had."""
     optimizer = {"sgd": _sgd, "sgdw": _sgdw, "adamw": _adamw}[train.optimizer](
         train, steps_per_epoch, total_steps, variables
     )
@@ -71,14 +72,14 @@ def _adamw(train, steps_per_epoch, total_steps, variables):
 def _sgdw(train, steps_per_epoch, total_steps, variables):
     """SGD whose kernels shrink by learning rate times weight_decay per step, apart from the gradient (Loshchilov & Hutter 2019)."""
     if train.precision == "mixed_float16":
-        raise ValueError(
+        raise ConfigError(
             "'train.optimizer: sgdw' does not scale losses; use 'train.precision: mixed_bfloat16' with it, "
             "or 'train.optimizer: sgd'"
         )
     try:
         import tensorflow_addons as addons
     except ImportError as error:
-        raise ValueError(
+        raise DependencyError(
             "'train.optimizer: sgdw' needs tensorflow-addons, which exists for Python 3.9 to 3.11 with TensorFlow 2.15; "
             f"install it there, or use 'train.optimizer: sgd' ({error})"
         ) from error

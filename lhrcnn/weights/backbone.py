@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 from absl import logging
 
+from lhrcnn.errors import CheckpointError
 from lhrcnn.runs import zoo
 from lhrcnn.runs.fine_tune import read_run
 from lhrcnn.weights import keras_applications, tf_slim, torchvision
@@ -30,7 +31,7 @@ def load_backbone(detector, model):
     That is a weights file (arrays under this library's names, or those of torchvision, keras.applications or TF-slim), a run
     directory, or "imagenet": a file NAME_imagenet of a weights folder, else what keras.applications downloads. A last stage that
     runs in the head, and VGG16's fully connected layers, are set too. Returns (restored names, missing names).
-    Raises FileNotFoundError, and ValueError if no array fits or a shape differs."""
+    Raises FileNotFoundError, and CheckpointError if no array fits or a shape differs."""
     source = model.backbone.weights
     path, arrays = (
         _imagenet(model.backbone.name) if source == "imagenet" else (source, _read(source))
@@ -63,10 +64,10 @@ def load_backbone(detector, model):
 def assign(variables, arrays, source):
     """Assigns arrays to the variables of the same name; returns (restored names, names without an array).
 
-    Raises ValueError, with `source`, if a shape differs or nothing matches."""
+    Raises CheckpointError, with `source`, if a shape differs or nothing matches."""
     restored = [name for name in variables if name in arrays]
     if not restored:
-        raise ValueError(
+        raise CheckpointError(
             f"{source}: none of its {len(arrays)} arrays fits this model; it holds {', '.join(sorted(arrays)[:3])} ..., "
             f"the model needs {', '.join(sorted(variables)[:3])} ..."
         )
@@ -76,7 +77,7 @@ def assign(variables, arrays, source):
         if arrays[name].shape != tuple(variables[name].shape)
     ]
     if wrong:
-        raise ValueError(
+        raise CheckpointError(
             f"{source}: arrays of another shape than the model's: {'; '.join(wrong[:5])} ({len(wrong)} in all)"
         )
     for name in restored:
@@ -116,9 +117,9 @@ def _describe_backbone(arrays, model, path):
     for describe in BACKBONE_SOURCES:
         try:
             return describe(arrays, model)
-        except ValueError as error:
+        except CheckpointError as error:
             reasons.append(str(error))
-    raise ValueError(
+    raise CheckpointError(
         f"{path}: none of its {len(arrays)} arrays fits this model; it holds {', '.join(sorted(arrays)[:3])} ...:\n  "
         + "\n  ".join(reasons)
     )

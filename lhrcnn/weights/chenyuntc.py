@@ -1,5 +1,6 @@
 """Checkpoints of simple-faster-rcnn-pytorch: Faster R-CNN with VGG16."""
 
+from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import class_names, layouts, torch_backbones
 from lhrcnn.weights.translate import TORCH_ROLES, Pixels, Source
 
@@ -9,9 +10,9 @@ DROPOUT_NAMES = {
 
 
 def describe(state, model, epsilon=None):
-    """The Source of a state dict for a ModelConfig. Raises ValueError where it is no such checkpoint."""
+    """The Source of a state dict for a ModelConfig. Raises CheckpointError where it is no such checkpoint."""
     if "head.score.bias" not in state or "extractor.0.weight" not in state:
-        raise ValueError(
+        raise CheckpointError(
             "not a checkpoint of simple-faster-rcnn-pytorch: it has no head.score.bias or no extractor.0.weight"
         )
     for old, new in DROPOUT_NAMES.items():

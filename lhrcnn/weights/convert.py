@@ -5,6 +5,7 @@ import pathlib
 import typing
 
 from lhrcnn import config as configs
+from lhrcnn.errors import CheckpointError, RunError
 from lhrcnn.files import Output
 from lhrcnn.models.build import build_detector
 from lhrcnn.runs import checkpoints, state
@@ -28,19 +29,19 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
     """Writes the run directory of a checkpoint of SOURCES[source_name] for a Config, and returns the Conversion.
 
     class_names: of the checkpoint's outputs in order; (): those in the file, of the data set such a checkpoint is usually of, or the
-    config's data.classes. epsilon: of its batch norms, None: the source's usual one. Raises FileNotFoundError, and ValueError that
+    config's data.classes. epsilon: of its batch norms, None: the source's usual one. Raises FileNotFoundError, and CheckpointError that
     names every tensor and variable for which there is no place; then nothing is written."""
     run_dir = pathlib.Path(run_dir)
     if checkpoints.CheckpointStore(run_dir).steps():
-        raise ValueError(f"{run_dir}: already holds checkpoints; give another --output")
+        raise RunError(f"{run_dir}: already holds checkpoints; give another --output")
     Output(run_dir).check("config.yaml", "classes.json")
     config = configs.changed(config, {"model.backbone.weights": ""})
     arrays, names_in_file = read_checkpoint(checkpoint)
     try:
         source = SOURCES[source_name](arrays, config.model, epsilon)
         names, category_ids = _classes(source, class_names, names_in_file, config.data.classes)
-    except ValueError as error:
-        raise ValueError(f"{checkpoint}: {error}") from None
+    except CheckpointError as error:
+        raise CheckpointError(f"{checkpoint}: {error}") from None
     detector, translation = build_converted(
         source, config, len(names), f"{checkpoint} as a checkpoint of {source_name}"
     )
@@ -63,13 +64,13 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
 def build_converted(source, config, num_classes, what):
     """(detector, Translation) of a Source for a Config: the detector has the weights. `what` stands before messages.
 
-    Raises ValueError where tensors or variables have no place."""
+    Raises CheckpointError where tensors or variables have no place."""
     detector = build_detector(config, num_classes)
     variables = detector.named_variables()
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     translation = translate(source, shapes, detector.pixel_mean, detector.pixel_std, what)
     if not translation.arrays:
-        raise ValueError(
+        raise CheckpointError(
             f"{what}: no weight in it fits the config's model, {config.model.backbone.name}"
         )
     for name, array in translation.arrays.items():
@@ -84,16 +85,16 @@ def _classes(source, given, in_file, in_config):
         found = (
             "a backbone without classes" if number is None else f"{number} classes without names"
         )
-        raise ValueError(f"holds {found}; name them, one per line, in a file for --classes")
+        raise CheckpointError(f"holds {found}; name them, one per line, in a file for --classes")
     names = list(given or in_file or (source.labels and source.labels[0]) or in_config)
     if number is not None and len(names) != number:
-        raise ValueError(
+        raise CheckpointError(
             f"holds {number} classes, {len(names)} names were given or found: {', '.join(names[:10])} ...; "
             "name them in --classes"
         )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(
+        raise CheckpointError(
             f"the class '{repeated[0]}' is named twice; give each output a name of its own in --classes"
         )
     if source.labels and names == source.labels[0]:

@@ -5,6 +5,8 @@ import pathlib
 
 import numpy as np
 
+from lhrcnn.errors import CheckpointError, DependencyError
+
 ALLOWED = ".npz, .pth, .pt, .safetensors, .h5 or the prefix of a TensorFlow checkpoint (model.ckpt with model.ckpt.index beside it)"
 SAFETENSORS_TYPES = {
     "F64": "<f8",
@@ -20,7 +22,7 @@ SAFETENSORS_TYPES = {
 
 
 def read_arrays(path):
-    """{name: array} of a weights file. Raises FileNotFoundError, and ValueError for a file that cannot be read or is of another kind."""
+    """{name: array} of a weights file. Raises FileNotFoundError, and CheckpointError for a file that cannot be read or is of another kind."""
     return read_checkpoint(path)[0]
 
 
@@ -43,7 +45,7 @@ def read_checkpoint(path):
         ".ckpt": _tensorflow,
     }
     if path.suffix not in readers:
-        raise ValueError(f"{path}: weights come as {ALLOWED}, found '{path.suffix}'")
+        raise CheckpointError(f"{path}: weights come as {ALLOWED}, found '{path.suffix}'")
     return readers[path.suffix](path), []
 
 
@@ -52,7 +54,7 @@ def _npz(path):
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not readable as .npz: {error}") from None
+        raise CheckpointError(f"{path}: not readable as .npz: {error}") from None
 
 
 def _torch(path):
@@ -60,13 +62,13 @@ def _torch(path):
     try:
         import torch
     except ImportError:
-        raise ValueError(
+        raise DependencyError(
             f"{path}: reading .pth files needs torch (pip install torch), or save the state dict's arrays as .npz"
         ) from None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no error class of its own for a damaged or unsafe file
-        raise ValueError(
+        raise CheckpointError(
             f"{path}: not readable as tensors alone, and nothing else is unpickled: {error}\n"
             "Save its state dict by itself: torch.save(checkpoint['state_dict'], 'weights.pth')"
         ) from None
@@ -81,7 +83,7 @@ def _torch(path):
         content = content[key] if isinstance(content.get(key), dict) else content
     other = [name for name, value in content.items() if not torch.is_tensor(value)]
     if other:
-        raise ValueError(
+        raise CheckpointError(
             f"{path}: expected a state dict, names and tensors; '{other[0]}' is a {type(content[other[0]]).__name__}"
         )
     arrays = {
@@ -109,7 +111,7 @@ def _safetensors(path):
                 flat = np.frombuffer(content, SAFETENSORS_TYPES[tensor["dtype"]])
             arrays[name] = flat.reshape(tensor["shape"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not readable as .safetensors: {error!r}") from None
+        raise CheckpointError(f"{path}: not readable as .safetensors: {error!r}") from None
     return arrays
 
 
@@ -127,7 +129,7 @@ def _hdf5(path):
         with h5py.File(path, "r") as file:
             file.visititems(visit)
     except OSError as error:
-        raise ValueError(f"{path}: not readable as .h5: {error}") from None
+        raise CheckpointError(f"{path}: not readable as .h5: {error}") from None
     return arrays
 
 
@@ -138,4 +140,4 @@ def _tensorflow(path):
         reader = tf.train.load_checkpoint(str(path))
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     except (tf.errors.OpError, ValueError) as error:
-        raise ValueError(f"{path}: not readable as a TensorFlow checkpoint: {error}") from None
+        raise CheckpointError(f"{path}: not readable as a TensorFlow checkpoint: {error}") from None

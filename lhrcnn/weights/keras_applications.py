@@ -2,6 +2,7 @@
 
 import re
 
+from lhrcnn.errors import CheckpointError
 from lhrcnn.keras import keras
 from lhrcnn.weights.torch_backbones import RESNET_UNIT
 from lhrcnn.weights.torchvision import has_vgg_fcs
@@ -37,7 +38,7 @@ def download(name):
 def describe(state, model, epsilon=None):
     """The Source of arrays named LAYER/VARIABLE or LAYER|VARIABLE for a ModelConfig; `epsilon` is the batch norm's, None: as Keras's.
 
-    Raises ValueError where they are of no such model, or the strides of the config's ResNet are elsewhere."""
+    Raises CheckpointError where they are of no such model, or the strides of the config's ResNet are elsewhere."""
     state = {name.replace("|", "/"): array for name, array in state.items()}
     if "block1_conv1/kernel" in state:
         return _vgg16(state, model)
@@ -45,7 +46,7 @@ def describe(state, model, epsilon=None):
         return _mobilenet_v2(state, epsilon)
     if "conv1_conv/kernel" in state or "res2a_branch2a/kernel" in state:
         return _resnet(state, model, epsilon)
-    raise ValueError(
+    raise CheckpointError(
         "not the weights of keras.applications' ResNet50, ResNet101, VGG16 or MobileNetV2: they have no conv1_conv/kernel, "
         "res2a_branch2a/kernel, block1_conv1/kernel or Conv1/kernel"
     )
@@ -83,7 +84,7 @@ def _mobilenet_v2(state, epsilon):
 
 def _resnet(state, model, epsilon):
     if model.backbone.style != "caffe":
-        raise ValueError(
+        raise CheckpointError(
             "Keras's ResNets halve the resolution in the first 1x1 convolutions; set model.backbone.style=caffe"
         )
     if epsilon is None:

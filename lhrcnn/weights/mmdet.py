@@ -1,5 +1,6 @@
 """Checkpoints of mmdetection 2 and 3: Faster R-CNN with FPN, C4 or DC5."""
 
+from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import class_names, layouts, torch_backbones
 from lhrcnn.weights.translate import TORCH_COUNTER, TORCH_ROLES, Pixels, Source
 
@@ -7,9 +8,9 @@ HEAD = "roi_head.bbox_head."
 
 
 def describe(state, model, epsilon=None):
-    """The Source of a state dict for a ModelConfig. Raises ValueError where it is no such checkpoint."""
+    """The Source of a state dict for a ModelConfig. Raises CheckpointError where it is no such checkpoint."""
     if f"{HEAD}fc_cls.bias" not in state:
-        raise ValueError(
+        raise CheckpointError(
             f"not a Faster R-CNN checkpoint of mmdetection: it has no {HEAD}fc_cls.bias"
         )
     num_classes = len(state[f"{HEAD}fc_cls.bias"]) - 1

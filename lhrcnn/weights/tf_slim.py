@@ -2,6 +2,7 @@
 
 import re
 
+from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import class_names, layouts
 from lhrcnn.weights.torch_backbones import RESNET_UNIT
 from lhrcnn.weights.translate import Pixels, Source
@@ -26,18 +27,18 @@ DROPPED = (
 
 
 def describe(state, model, epsilon=None):
-    """The Source of a checkpoint for a ModelConfig. Raises ValueError where it is no such checkpoint."""
+    """The Source of a checkpoint for a ModelConfig. Raises CheckpointError where it is no such checkpoint."""
     scopes = {
         match[1]
         for match in (re.match(r"(resnet_v1_\d+)/conv1/weights$", name) for name in state)
         if match
     }
     if len(scopes) != 1:
-        raise ValueError(
+        raise CheckpointError(
             "not a checkpoint of TF-slim's resnet_v1 or light_head_rcnn: it has no resnet_v1_50/conv1/weights or the like"
         )
     if model.backbone.style != "pytorch":
-        raise ValueError(
+        raise CheckpointError(
             "TF-slim's ResNets halve the resolution in the 3x3 convolutions; set model.backbone.style=pytorch"
         )
     scope = scopes.pop()

@@ -2,6 +2,7 @@
 
 import re
 
+from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import class_names, layouts, torch_backbones
 from lhrcnn.weights.translate import TORCH_COUNTER, TORCH_ROLES, Pixels, Source, with_epsilon
 
@@ -16,9 +17,9 @@ CLASSIFIER = (r"(fc|classifier)\..*|features\.18\..*", "of the ImageNet classifi
 def describe(state, model, epsilon=None):
     """The Source of a state dict for a ModelConfig; `epsilon` is the batch norm's, None: as torchvision's.
 
-    Raises ValueError where it is no such state dict, or the strides of the config's ResNet are elsewhere."""
+    Raises CheckpointError where it is no such state dict, or the strides of the config's ResNet are elsewhere."""
     if model.backbone.name.startswith("resn") and model.backbone.style != "pytorch":
-        raise ValueError(
+        raise CheckpointError(
             "torchvision's ResNets halve the resolution in the 3x3 convolutions; set model.backbone.style=pytorch"
         )
     if DETECTOR in state:
@@ -26,7 +27,7 @@ def describe(state, model, epsilon=None):
     if not any(
         name in state for name in ("conv1.weight", "features.0.weight", "features.0.0.weight")
     ):
-        raise ValueError(
+        raise CheckpointError(
             f"not a state dict of torchvision's fasterrcnn_resnet50_fpn, ResNets, VGG16 or MobileNetV2: it has no {DETECTOR}, "
             "conv1.weight or features.0.weight"
         )

@@ -5,6 +5,7 @@ import typing
 
 import numpy as np
 
+from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import layouts
 
 NORM_ROLES = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -55,7 +56,7 @@ class Translation(typing.NamedTuple):
 def translate(source, shapes, pixel_mean, pixel_std, what):
     """The Translation of a Source for variables {our name: shape} of a detector that normalises pixels by pixel_mean and pixel_std (RGB).
 
-    `what` stands before messages. Raises ValueError that lists every tensor that is missing, unknown, or of another shape."""
+    `what` stands before messages. Raises CheckpointError that lists every tensor that is missing, unknown, or of another shape."""
     arrays, new, used, problems = {}, [], set(), []
     for name, shape in shapes.items():
         found = find(source, name)
@@ -88,7 +89,7 @@ def translate(source, shapes, pixel_mean, pixel_std, what):
                 f"{theirs}: {list(source.state[theirs].shape)} in the checkpoint, unknown to this model"
             )
     if problems:
-        raise ValueError(
+        raise CheckpointError(
             f"{what}: does not fit the config's model ({len(problems)} tensors):\n  "
             + "\n  ".join(sorted(problems))
         )

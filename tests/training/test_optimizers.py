@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from lhrcnn import config
+from lhrcnn.errors import DependencyError
 from lhrcnn.runs import state
 from lhrcnn.training import optimizers
 
@@ -213,7 +214,7 @@ def test_weight_decay_is_coupled_or_not():
 def test_sgdw_without_addons_names_the_option(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_addons", None)
     with pytest.raises(
-        ValueError,
+        DependencyError,
         match="'train.optimizer: sgdw' needs tensorflow-addons.*use 'train.optimizer: sgd'",
     ):
         optimizers.build_optimizer(config.TrainConfig(optimizer="sgdw"), 4, 8, [])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lhrcnn.errors import LhrcnnError
 from lhrcnn.keras import keras
 from lhrcnn.weights.files import read_arrays, read_checkpoint
 
@@ -130,5 +131,5 @@ def test_unusable_files(tmp_path, name, content, error, words):
 
 def test_pth_without_torch_or_with_code_in_it(tmp_path):
     (tmp_path / "a.pth").write_bytes(b"\x80\x02cos\nsystem\n.")
-    with pytest.raises(ValueError, match="needs torch|nothing else is unpickled"):
+    with pytest.raises(LhrcnnError, match="needs torch|nothing else is unpickled"):
         read_arrays(tmp_path / "a.pth")

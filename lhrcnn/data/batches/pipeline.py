@@ -25,6 +25,7 @@ from lhrcnn.data.images import (
     scale_of,
 )
 from lhrcnn.data.transforms import augment
+from lhrcnn.errors import DataError
 
 _LARGEST_CHUNK = 8
 
@@ -256,11 +257,11 @@ def _decoded(item):
 def _decoded_with_care(contents, paths, before):
     """Images as they are to be shown; outside the graph, so that what few files need costs the others nothing.
 
-    Raises ValueError for one whose height and width are not those of its annotation."""
+    Raises DataError for one whose height and width are not those of its annotation."""
     images = [decode_image(one).numpy() for one in contents]
     for image, path, size in zip(images, paths, before):
         if image.shape[:2] != tuple(size):
-            raise ValueError(
+            raise DataError(
                 f"image {path.decode()} has height and width {list(image.shape[:2])}, its annotation says {size.tolist()}; "
                 "correct the annotation, or set data.on_error=skip to leave such images out"
             )

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from lhrcnn import boxes as box_ops
 from lhrcnn.data.images import resize
+from lhrcnn.errors import DependencyError
 
 NUM_DRAWS = 8
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
@@ -169,7 +170,7 @@ def keras_cv_augmenter(names):
     try:
         import keras_cv
     except ImportError as error:
-        raise ImportError(
+        raise DependencyError(
             "data.keras_cv_augment needs the package keras-cv; install it or empty the option"
         ) from error
     layers = keras_cv.layers

@@ -13,7 +13,7 @@ import pathlib
 import numpy as np
 
 from lhrcnn.data.schema import Dataset, Record
-from lhrcnn.errors import DataError
+from lhrcnn.errors import ConfigError, DataError
 
 STATISTICS = (
     "AP",
@@ -43,7 +43,7 @@ def coco_metrics(truth, results, backend="fast"):
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
     else:
-        raise ValueError(
+        raise ConfigError(
             f"backend: found {backend!r}, allowed: fast (faster-coco-eval), reference (pycocotools)"
         )
     with contextlib.redirect_stdout(io.StringIO()):

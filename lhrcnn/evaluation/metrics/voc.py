@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from lhrcnn.errors import DataError
+
 IOUS = np.arange(50, 100, 5) / 100
 # The kit's 0:0.1:1 in MATLAB, which counts from both ends; as there the fourth value lies a rounding above 0.3.
 RECALL_POINTS = np.concatenate([np.arange(6) * 0.1, 1 - np.arange(4, -1, -1) * 0.1])
@@ -83,10 +85,10 @@ class Truth:
         )
 
     def keys_of(self, image_ids, classes):
-        """A number for each pair of an image and a class. Raises ValueError for an image that the data set does not have."""
+        """A number for each pair of an image and a class. Raises DataError for an image that the data set does not have."""
         unknown = ~np.isin(image_ids, self.image_ids)
         if unknown.any():
-            raise ValueError(
+            raise DataError(
                 f"a detection is of image {image_ids[unknown][0]}, which the data set does not have"
             )
         return np.searchsorted(self.image_ids, image_ids) * self.num_classes + classes

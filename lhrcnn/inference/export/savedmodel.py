@@ -19,6 +19,7 @@ import tensorflow as tf
 from absl import logging
 
 from lhrcnn.data.images import canvases, decode_image, evaluation_short_side, pad_image
+from lhrcnn.errors import ExportError
 from lhrcnn.inference.predictor import detect_in_images, load_run, prepare, require_own_proposals
 
 SAVED_MODEL_FILES = {
@@ -38,11 +39,11 @@ def export_saved_model(
 
     roi_impl "tf": stock TensorFlow loads it; "custom": only where the compiled op was loaded before, which is logged.
     overrides: `section.key=value` on the run's config, such as `test.flip=true`. A folder with content is replaced only if it is a
-    SavedModel and `overwrite` is set. Raises FileExistsError for such a folder, ValueError for another roi_impl, OSError when it cannot
+    SavedModel and `overwrite` is set. Raises FileExistsError for such a folder, ExportError for another roi_impl, OSError when it cannot
     be written, and what `load_run` raises."""
     output = pathlib.Path(os.path.abspath(output))
     if roi_impl not in ("tf", "custom"):
-        raise ValueError(
+        raise ExportError(
             f"roi_impl: found {roi_impl!r}, allowed: tf (stock TensorFlow ops), custom (the compiled op)"
         )
     _check_output(output, overwrite)
