@@ -26,7 +26,11 @@ from lhrcnn.errors import ConfigError
 from lhrcnn.files import replacing
 
 # Options that had another name once: configs and run directories of then are read.
-RENAMED = {"model.head.psroi_impl": "model.head.roi_impl", "train.num_pictures": "train.num_images"}
+RENAMED = {
+    "data.keras_cv_augment": "data.transforms",
+    "model.head.psroi_impl": "model.head.roi_impl",
+    "train.num_pictures": "train.num_images",
+}
 
 
 def load(path=None, overrides=()):

@@ -29,8 +29,8 @@ def broken_rules(config):
             f"'data.classes': a class stands twice in {data.classes}",
         ),
         (
-            not data.proposals or not {"MixUp", "Mosaic"} & set(data.keras_cv_augment),
-            "'data.keras_cv_augment': boxes of 'data.proposals' cannot follow MixUp and Mosaic; leave these out",
+            not data.proposals or not {"MixUp", "Mosaic"} & set(data.transforms),
+            "'data.transforms': boxes of 'data.proposals' cannot follow MixUp and Mosaic; leave these out",
         ),
         (
             0 < data.min_crop <= 1,

@@ -22,7 +22,7 @@ class DataConfig:
     format: str = option(
         "shapes",
         "layout of the data set; shapes is generated when missing; folders: SPLIT/CLASS/images, to pretrain",
-        ["shapes", "coco", "voc", "imagenet_det", "icdar", "folders"],
+        "lhrcnn.data.readers:READERS",
     )
     dir: str = option("datasets/shapes", "folder of the data set; --data_dir overrides it")
     train_split: str = option(
@@ -77,21 +77,10 @@ class DataConfig:
     max_expand: float = option(
         1.0, "random expansion: largest canvas over the image's side, 1: none", minimum=1
     )
-    keras_cv_augment: list[str] = option(
+    transforms: list[str] = option(
         [],
-        "keras-cv layers applied to training batches, in order; not reproducible to the bit",
-        [
-            "MixUp",
-            "Mosaic",
-            "RandomColorJitter",
-            "RandomHue",
-            "RandomSaturation",
-            "Grayscale",
-            "ChannelShuffle",
-            "Solarization",
-            "AutoContrast",
-            "Equalization",
-        ],
+        "what else is done to training batches, in order; these of keras-cv draw their own numbers",
+        "lhrcnn.data.transforms:TRANSFORMS",
     )
     max_boxes: int = option(
         100, "most ground-truth boxes kept per image; the largest ones stay", minimum=1

@@ -6,21 +6,13 @@ import difflib
 import numpy as np
 from absl import logging
 
+from lhrcnn.choices import resolve
 from lhrcnn.data.proposals import open_proposals
-from lhrcnn.data.readers import coco, folders, icdar, imagenet_det, voc
+from lhrcnn.data.readers import READERS
 from lhrcnn.data.readers.records import drop_missing, without_background
+from lhrcnn.data.schema import Problem
 from lhrcnn.data.tools import shapes
 from lhrcnn.errors import DataError
-
-_READERS = {
-    "coco": coco.read,
-    "folders": folders.read,
-    "icdar": icdar.read,
-    "imagenet_det": imagenet_det.read,
-    "shapes": coco.read,
-    "voc": voc.read,
-}
-_SHOWN_PROBLEMS = 10
 
 
 def open_dataset(data_config, split, training=False):
@@ -33,19 +25,13 @@ def open_dataset(data_config, split, training=False):
     if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
         shapes.make_shapes(data_config.dir)
     dataset = read_dataset(data_config, split, training)
+    errors = [problem for problem in dataset.problems if problem.severity == "error"]
+    if errors and data_config.on_error == "fail":
+        raise DataError(_failure(dataset.name, errors))
     if data_config.on_error == "skip":
         _drop_unreadable(dataset)
-        for line in dataset.problems[:_SHOWN_PROBLEMS]:
-            logging.warning("left out: %s", line)
-        if dataset.problems:
-            logging.warning(
-                "%s: %d problems, %d images remain",
-                dataset.name,
-                len(dataset.problems),
-                len(dataset.records),
-            )
-    elif dataset.problems:
-        raise DataError(_failure(dataset))
+    for line in summary(dataset.problems):
+        logging.warning("%s: %s", dataset.name, line)
     dataset = restrict_classes(dataset, data_config.classes)
     if not dataset.records:
         raise DataError(
@@ -89,7 +75,8 @@ def read_dataset(data_config, split, training=False):
             f"{data_config.dir}: the shapes data set is not there; `lhrcnn data make-shapes` draws it, or set data.format "
             "to what the folder is (coco, voc, icdar, imagenet_det)"
         )
-    dataset = _READERS[data_config.format](data_config, split, training)
+    reader = resolve(READERS[data_config.format])
+    dataset = reader(data_config, split, training)
     dataset.records = drop_missing(dataset.records, dataset.problems)
     return dataset
 
@@ -167,23 +154,32 @@ def _with_classes(record, new_of):
 
 
 def _drop_unreadable(dataset):
-    from lhrcnn.data.faults import (
-        image_faults,  # needs TensorFlow, which reading annotations does not
-    )
+    from lhrcnn.data.faults import image_faults  # needs TensorFlow
 
-    logging.info(
-        "%s: decoding all %d images once, as data.on_error=skip asks",
-        dataset.name,
-        len(dataset.records),
-    )
     faults = image_faults(dataset.records)
-    dataset.problems.extend(fault for fault in faults if fault)
+    dataset.problems.extend(Problem.error("unreadable image", fault) for fault in faults if fault)
     dataset.records = [record for record, fault in zip(dataset.records, faults) if not fault]
 
 
-def _failure(dataset):
-    more = len(dataset.problems) - _SHOWN_PROBLEMS
-    lines = dataset.problems[:_SHOWN_PROBLEMS] + ([f"... and {more} more"] if more > 0 else [])
-    return "\n  ".join([f"{dataset.name}: {len(dataset.problems)} problem(s):"] + lines) + (
-        "\nCorrect the files (`lhrcnn data check` lists everything), or set data.on_error=skip to leave out the images and boxes named."
+def summary(problems, num_examples=1):
+    """Lines "3 warnings: empty box, such as ...", one for each kind of problem, errors first."""
+    groups = {}
+    for problem in problems:
+        groups.setdefault((problem.severity, problem.kind), []).append(problem.text)
+    lines = []
+    for severity, kind in sorted(
+        groups, key=lambda key: ("error", "warning", "note").index(key[0])
+    ):
+        texts = groups[severity, kind]
+        plural = "s" if len(texts) > 1 else ""
+        examples = "".join(f"\n    {text}" for text in texts[:num_examples])
+        lines.append(f"{len(texts)} {severity}{plural}: {kind}, such as{examples}")
+    return lines
+
+
+def _failure(name, errors):
+    lines = "\n  ".join(summary(errors, num_examples=3))
+    return (
+        f"{name}: {len(errors)} errors:\n  {lines}\nCorrect the files (`lhrcnn data check` lists "
+        "everything), or set data.on_error=skip to leave out the images and boxes named."
     )

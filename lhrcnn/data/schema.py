@@ -16,14 +16,45 @@ and, where data.proposals names some,
 """
 
 import dataclasses
+import hashlib
 import typing
 
 import numpy as np
 
 
+class Problem(typing.NamedTuple):
+    """One thing found in the files of a data set; problems of one kind are counted together."""
+
+    severity: str  # error, warning or note
+    kind: str  # a few words, the same for all of a kind: "empty box"
+    text: str  # one line: file, image, what was found, what was done about it
+
+    def __str__(self):
+        return self.text
+
+    @classmethod
+    def error(cls, kind, text):
+        """What cannot be meant: training ends with it, or leaves out what it names (data.on_error)."""
+        return cls("error", kind, text)
+
+    @classmethod
+    def warning(cls, kind, text):
+        """An object or image was dropped or clipped, as the tools of the field do: counted."""
+        return cls("warning", kind, text)
+
+    @classmethod
+    def note(cls, kind, text):
+        """Something is read in a way that its author may want to know of."""
+        return cls("note", kind, text)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Record:
-    """One image and its n objects; `height` and `width` are of the image as shown (after EXIF rotation), 0 where not known."""
+    """One image and its n objects.
+
+    `image_id` is lhrcnn's own: from 0, below 2^53, no two the same in a `Dataset`; `source_id` is
+    the id in the user's files where that is another. `height` and `width` are of the image as
+    shown (after EXIF rotation), 0 where not known."""
 
     image_id: int
     path: str
@@ -34,6 +65,7 @@ class Record:
     ignore: np.ndarray  # [n] bool, COCO crowd or VOC difficult
     areas: np.ndarray  # [n] float32, px^2: COCO's `area`, else the box's
     unlabelled: tuple[int, ...] = ()  # classes whose objects may be there without a box
+    source_id: typing.Any = None  # int or str; None: image_id
 
 
 @dataclasses.dataclass
@@ -44,12 +76,22 @@ class Dataset:
     records: list[Record]
     class_names: list[str]
     category_ids: list[int]  # id of each class in the source's files, for COCO result JSON
-    problems: list[str] = dataclasses.field(
-        default_factory=list
-    )  # a line each; images or boxes left out under on_error: skip
+    problems: list[Problem] = dataclasses.field(default_factory=list)
     proposals: typing.Any = None  # proposals.Proposals of these images, and maybe of more
 
     @property
     def num_classes(self):
         """K, the number of foreground classes."""
         return len(self.class_names)
+
+    def digest(self):
+        """SHA-256 (hex) of what is learnt from: image ids, sizes, boxes, classes, class names."""
+        ids = [record.image_id for record in self.records]
+        images = [(record.height, record.width, len(record.boxes)) for record in self.records]
+        names = [record.source_id for record in self.records if record.source_id is not None]
+        digest = hashlib.sha256(repr((self.class_names, names)).encode())
+        digest.update(np.array(ids, "<i8").tobytes() + np.array(images, "<i4").tobytes())
+        for field, kind in (("boxes", "<f4"), ("classes", "<i4"), ("ignore", "?")):
+            for record in self.records:
+                digest.update(getattr(record, field).astype(kind).tobytes())
+        return digest.hexdigest()

@@ -84,7 +84,7 @@ def test_wrong_override(override, words):
 
 def test_proposals_cannot_follow_mixed_images():
     with pytest.raises(ConfigError, match="cannot follow MixUp and Mosaic"):
-        config.load(None, ["data.proposals=folder", "data.keras_cv_augment=[RandomHue, Mosaic]"])
+        config.load(None, ["data.proposals=folder", "data.transforms=[RandomHue, Mosaic]"])
 
 
 def test_stages_change_options_of_the_whole(tmp_path):

@@ -86,7 +86,7 @@ def test_bad_images_are_skipped_named_and_found(tmp_path, kind):
     )  # under `fail` only existence is looked at
     assert len(unchecked.records) == 2
     lines = find_unreadable(unchecked.records)
-    assert lines == dataset.problems
+    assert lines == [str(problem) for problem in dataset.problems]
     assert (
         f"a.jpg: {words}" in lines[0] and lines[0].endswith("(image id 7)") and "[[" not in lines[0]
     )

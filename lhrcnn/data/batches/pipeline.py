@@ -8,6 +8,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.choices import resolve
 from lhrcnn.data.batches import cache
 from lhrcnn.data.batches.reading import num_workers, read_ahead
 from lhrcnn.data.images import (
@@ -24,7 +25,7 @@ from lhrcnn.data.images import (
     resized_size,
     scale_of,
 )
-from lhrcnn.data.transforms import augment
+from lhrcnn.data.transforms import TRANSFORMS, augment
 from lhrcnn.errors import DataError
 
 _LARGEST_CHUNK = 8
@@ -37,6 +38,7 @@ class PlannedBatch(typing.NamedTuple):
     canvas: tuple[int, int]  # height and width of the padded images, px
     short_side: int  # px
     numbers: np.ndarray  # [B, num_draws] float32 in [0, 1), of the augmentation
+    seed: np.ndarray  # [2] int64, of the transforms
 
 
 class _Epoch(typing.NamedTuple):
@@ -45,6 +47,7 @@ class _Epoch(typing.NamedTuple):
     canvases: np.ndarray  # [S, 2] int32
     short_sides: np.ndarray  # [S] int32
     numbers: np.ndarray  # [S, B, num_draws] float32
+    seeds: np.ndarray  # [S, 2] int64
 
 
 class BatchPlan:
@@ -72,7 +75,11 @@ class BatchPlan:
         epoch, row = self._epoch_of(step)
         canvas = tuple(int(side) for side in epoch.canvases[row])
         return PlannedBatch(
-            epoch.indices[row], canvas, int(epoch.short_sides[row]), epoch.numbers[row]
+            epoch.indices[row],
+            canvas,
+            int(epoch.short_sides[row]),
+            epoch.numbers[row],
+            epoch.seeds[row],
         )
 
     def _epoch_of(self, step):
@@ -101,6 +108,13 @@ class BatchPlan:
             [self.steps_per_epoch, size, self.num_draws],
             tf.random.experimental.stateless_fold_in(key, 1),
         )
+        seeds = tf.random.stateless_uniform(
+            [self.steps_per_epoch, 2],
+            tf.random.experimental.stateless_fold_in(key, 2),
+            None,
+            None,
+            tf.int64,
+        )
         short_sides = np.array(sides, np.int32)[drawn]
         per_image = np.stack(
             [
@@ -108,7 +122,8 @@ class BatchPlan:
                 for side, groups in zip(short_sides, self._groups[indices])
             ]
         )
-        return _Epoch(number, indices, per_image.max(axis=1), short_sides, numbers.numpy())
+        canvas = per_image.max(axis=1)
+        return _Epoch(number, indices, canvas, short_sides, numbers.numpy(), seeds.numpy())
 
 
 def max_boxes(dataset, data_config):
@@ -132,18 +147,21 @@ def training_batches(plan, data_config, start_step, stop_step):
             np.array([step.canvas for step in steps], np.int32), plan.batch_size, axis=0
         ),
         "numbers": np.concatenate([step.numbers for step in steps]),
+        "seed": np.repeat([step.seed for step in steps], plan.batch_size, axis=0),
     }
+    transforms = [resolve(TRANSFORMS[name])(data_config) for name in data_config.transforms]
 
     def changed(image, item):
         return augment.augment_image(image, item["size"], item["numbers"], data_config)
 
     def finished(batch, rows):
-        return augment.augment_objects(batch, rows["numbers"], data_config)
+        batch = augment.augment_objects(batch, rows["numbers"], data_config)
+        for number, transform in enumerate(transforms):
+            seed = tf.random.experimental.stateless_fold_in(rows["seed"][0], number)
+            batch = transform(batch, seed)
+        return batch
 
-    batches = _batched(each, changed, finished, plan.dataset, data_config, plan.batch_size)
-    if data_config.keras_cv_augment:
-        batches = batches.map(augment.keras_cv_augmenter(data_config.keras_cv_augment))
-    return read_ahead(batches)
+    return read_ahead(_batched(each, changed, finished, plan.dataset, data_config, plan.batch_size))
 
 
 def evaluation_batches(dataset, data_config, batch_size):

@@ -11,7 +11,7 @@ import pathlib
 from absl import logging
 
 from lhrcnn.data.readers.records import image_size, make_record
-from lhrcnn.data.schema import Dataset
+from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
 
@@ -159,16 +159,25 @@ def _images(content, file, problems):
         image_id, name = entry.get("id"), entry.get("file_name")
         if type(image_id) is not int or not isinstance(name, str) or not name:
             problems.append(
-                f"{file}: image entry with id {image_id!r} and file_name {name!r}: an integer and a text are needed"
+                Problem.error(
+                    "bad image entry",
+                    f"{file}: image entry with id {image_id!r} and file_name {name!r}: an integer and a text are needed",
+                )
             )
         elif image_id in images:
             problems.append(
-                f"{file}: image id {image_id} stands twice, for {images[image_id]['file_name']} and {name}; "
-                "the second is left out"
+                Problem.error(
+                    "repeated image",
+                    f"{file}: image id {image_id} stands twice, for {images[image_id]['file_name']} and {name}; "
+                    "the second is left out",
+                )
             )
         elif name in paths:
             problems.append(
-                f"{file}: image {name} stands twice, as image ids {paths[name]} and {image_id}; the second is left out"
+                Problem.error(
+                    "repeated image",
+                    f"{file}: image {name} stands twice, as image ids {paths[name]} and {image_id}; the second is left out",
+                )
             )
         else:
             images[image_id], paths[name] = entry, image_id
@@ -190,7 +199,7 @@ def _objects(content, file, images, class_of, names, problems):
             fault = "this annotation id stands twice; the second is left out"
         seen.add(annotation_id)
         if fault:
-            problems.append(f"{where}: {fault}")
+            problems.append(Problem.error("bad annotation", f"{where}: {fault}"))
             continue
         x, y, width, height = map(float, annotation["bbox"])
         area, target = annotation.get("area"), objects[image_id]
@@ -228,15 +237,21 @@ def _size(image, path, where, problems):
         return int(height), int(width)
     if height is not None or width is not None:
         problems.append(
-            f"{where}: height {height!r} and width {width!r} are not an image's size in px"
+            Problem.error(
+                "bad image size",
+                f"{where}: height {height!r} and width {width!r} are not an image's size in px",
+            )
         )
         return None
     try:
         return image_size(path)
     except DataError as error:
         problems.append(
-            f"{error} (image id {image['id']})"
-            if os.path.exists(path)
-            else f"{where}: no such image file: {path}"
+            Problem.error(
+                "missing image",
+                f"{error} (image id {image['id']})"
+                if os.path.exists(path)
+                else f"{where}: no such image file: {path}",
+            )
         )
         return None

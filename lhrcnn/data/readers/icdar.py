@@ -10,7 +10,7 @@ import re
 import numpy as np
 
 from lhrcnn.data.readers.records import IMAGE_SUFFIXES, image_size, make_record
-from lhrcnn.data.schema import Dataset
+from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
 CLASS_NAME, IGNORED_TEXT = "text", "###"
@@ -52,14 +52,17 @@ def read(data_config, split, training=False):
         )
         if file is None:
             problems.append(
-                f"{truth}: no truth of image {path.name} (image id {image_id}): looked for "
-                f"{', '.join(truth_names(path.stem))}"
+                Problem.error(
+                    "missing annotation file",
+                    f"{truth}: no truth of image {path.name} (image id {image_id}): looked for "
+                    f"{', '.join(truth_names(path.stem))}",
+                )
             )
             continue
         try:
             size = image_size(str(path))
         except DataError as error:
-            problems.append(f"{error} (image id {image_id})")
+            problems.append(Problem.error("unreadable image", f"{error} (image id {image_id})"))
             continue
         boxes, texts = read_truth(file, problems)
         objects = {
@@ -85,7 +88,11 @@ def read_truth(file, problems):
     try:
         lines = pathlib.Path(file).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        problems.append(f"{file}: not readable as UTF-8 text: {error}")
+        problems.append(
+            Problem.error(
+                "unreadable annotation file", f"{file}: not readable as UTF-8 text: {error}"
+            )
+        )
         lines = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -93,8 +100,11 @@ def read_truth(file, problems):
         match = next(filter(None, (pattern.fullmatch(line.strip()) for pattern in _LINES)), None)
         if match is None:
             problems.append(
-                f"{file}: line {number}: found '{line.strip()[:80]}', expected `xmin, ymin, xmax, ymax, \"text\"` or "
-                "`x1,y1,x2,y2,x3,y3,x4,y4,text`"
+                Problem.error(
+                    "unreadable line",
+                    f"{file}: line {number}: found '{line.strip()[:80]}', expected `xmin, ymin, xmax, ymax, \"text\"` or "
+                    "`x1,y1,x2,y2,x3,y3,x4,y4,text`",
+                )
             )
             continue
         boxes.append(_box([float(number) for number in re.findall(_NUMBER, match["numbers"])]))

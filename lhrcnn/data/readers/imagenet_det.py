@@ -15,7 +15,7 @@ from absl import logging
 from lhrcnn.data.readers import voc
 from lhrcnn.data.readers.imagenet_det_classes import CLASSES
 from lhrcnn.data.readers.records import image_size, make_record
-from lhrcnn.data.schema import Dataset
+from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
 PARTLY_LABELLED = "train/ILSVRC2013_train"  # folders of images in which boxes of the queried class alone are sure to be complete
@@ -39,7 +39,10 @@ def read(data_config, split, training=False):
         for name in entries:
             if name in names:
                 problems.append(
-                    f"{file}: image {name} stands twice in split '{split}'; the second is left out"
+                    Problem.error(
+                        "repeated image",
+                        f"{file}: image {name} stands twice in split '{split}'; the second is left out",
+                    )
                 )
             names[name] = None
     blacklist, unlabelled = _read_blacklist(root, class_of), {}
@@ -140,7 +143,7 @@ def _parse(root, name, image_id, class_of, problems):
             objects = {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
             return image_size(image), objects, str(image), f"{image}: image id {image_id}"
         except DataError as error:
-            problems.append(f"{error} (image id {image_id})")
+            problems.append(Problem.error("unreadable image", f"{error} (image id {image_id})"))
             return None
     parsed = voc.parse(file, image_id, image, problems, first_px=0, name=name.rpartition("/")[2])
     if not parsed:
@@ -149,7 +152,10 @@ def _parse(root, name, image_id, class_of, problems):
     for wnid in dict.fromkeys(objects["names"]):
         if wnid not in class_of:
             problems.append(
-                f"{where}: wnid '{wnid}' of an object is none of the {len(class_of)} classes; the object is left out"
+                Problem.error(
+                    "unknown class",
+                    f"{where}: wnid '{wnid}' of an object is none of the {len(class_of)} classes; the object is left out",
+                )
             )
     known = [i for i, wnid in enumerate(objects["names"]) if wnid in class_of]
     objects = {key: [values[i] for i in known] for key, values in objects.items()}

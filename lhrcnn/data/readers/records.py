@@ -1,15 +1,16 @@
 """What every reader shares: checking one image's objects, and the image's size from its header.
 
-Faults are lines of text appended to a list; what is faulty is left out, and the caller decides whether that is an error.
+What is faulty is left out, and a `Problem` of it is appended to a list.
 """
 
 import dataclasses
 import os
+import typing
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from lhrcnn.data.schema import Record
+from lhrcnn.data.schema import Dataset, Problem, Record
 from lhrcnn.errors import DataError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
@@ -18,12 +19,78 @@ EXIF_ORIENTATION = 0x0112
 OVERHANG_PX, OVERHANG_SHARE = 2.0, 0.01
 
 
-def make_record(image_id, path, size, objects, where, problems, unlabelled=()):
-    """A `Record` of the sound objects of an image; a line for each other one is appended to `problems`.
+class LabelledBox(typing.NamedTuple):
+    """An object as a reader finds it."""
 
-    size: (height, width) px; objects: dict of parallel lists `boxes` (ymin, xmin, ymax, xmax), `classes`, `ignore`, `names`
-    and `areas` (px^2, None: the box's); where: text that leads a message; unlabelled: as in `Record`. Boxes further outside the image than rounding
-    explains are clipped and reported; reversed, empty, non-finite and wholly outside ones are dropped and reported."""
+    name: str  # of its class
+    box: tuple  # (ymin, xmin, ymax, xmax) px of the image as shown, half-open
+    ignore: bool = False
+    area: typing.Optional[float] = None  # px^2; None: the box's
+
+
+class LabelledImage(typing.NamedTuple):
+    """An image as a reader finds it."""
+
+    path: str
+    size: tuple  # (height, width) px of the image as shown
+    boxes: list  # of LabelledBox
+    where: str = ""  # leads a message about it: "FILE: line 3"; empty: the path
+    source_id: typing.Any = None  # the id of the image in the user's files; None: there is none
+
+
+def make_dataset(name, images, problems, class_names=None, category_ids=None):
+    """The `Dataset` of a list of `LabelledImage`, the images in their order.
+
+    class_names: the classes in order, None: the sorted names of all boxes; category_ids: their
+    numbers in the user's files, None: 1...K. A box of another class is left out as an error."""
+    if class_names is None:
+        class_names = sorted({box.name for image in images for box in image.boxes})
+    class_of = {class_name: k for k, class_name in enumerate(class_names)}
+    ids = own_image_ids([image.source_id for image in images])
+    records = []
+    for (image_id, source_id), image in zip(ids, images):
+        where, objects = image.where or image.path, no_objects()
+        for box in image.boxes:
+            if box.name in class_of:
+                add_object(objects, box.box, class_of[box.name], box.name, box.ignore, box.area)
+                continue
+            text = f"{where}: '{box.name}' is none of the {len(class_names)} classes; left out"
+            problems.append(Problem.error("unknown class", text))
+        record = make_record(image_id, image.path, image.size, objects, where, problems)
+        records.append(dataclasses.replace(record, source_id=source_id))
+    category_ids = category_ids or list(range(1, len(class_names) + 1))
+    return Dataset(name, records, list(class_names), list(category_ids), problems)
+
+
+def own_image_ids(source_ids):
+    """[(image_id, source_id)] as in `Record` for the ids of a data set's images in the user's files.
+
+    They are kept where all are whole numbers from 0 below 2^53, which every evaluator tells apart,
+    and no two the same; else images are numbered from 1."""
+    plain = all(type(value) is int and 0 <= value < 2**53 for value in source_ids)
+    if plain and len(set(source_ids)) == len(source_ids):
+        return [(value, None) for value in source_ids]
+    return list(enumerate(source_ids, start=1))
+
+
+def no_objects():
+    """The empty `objects` of `make_record`."""
+    return {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
+
+
+def add_object(objects, box, k, name, ignore=False, area=None):
+    """Appends an object of class k to the `objects` of `make_record`."""
+    for key, value in zip(objects, (box, k, ignore, name, area)):
+        objects[key].append(value)
+
+
+def make_record(image_id, path, size, objects, where, problems, unlabelled=()):
+    """A `Record` of the sound objects of an image; a `Problem` for each other one.
+
+    size: (height, width) px; objects: dict of parallel lists `boxes` (ymin, xmin, ymax, xmax),
+    `classes`, `ignore`, `names` and `areas` (px^2, None: the box's); where: leads a message;
+    unlabelled: as in `Record`. Empty boxes and those wholly outside are dropped, those further
+    outside than rounding explains clipped: warnings. Reversed and non-finite ones are errors."""
     height, width = size
     boxes = np.asarray(objects["boxes"], np.float64).reshape(-1, 4)
     corner = np.array([height, width, height, width], np.float64)
@@ -35,11 +102,10 @@ def make_record(image_id, path, size, objects, where, problems, unlabelled=()):
         initial=-np.inf,
     )
     for i in np.flatnonzero(faulty | (overhang > 0)):
-        fault = _box_fault(boxes[i], height, width) + ("" if faulty[i] else ", clipped")
-        problems.append(
-            f"{where}: box (ymin, xmin, ymax, xmax) = ({', '.join(f'{v:g}' for v in boxes[i])}) "
-            f"of '{objects['names'][i]}' is {fault}"
-        )
+        severity, kind, fault = _box_fault(boxes[i], size, faulty[i])
+        box = ", ".join(f"{value:g}" for value in boxes[i])
+        text = f"{where}: box (ymin, xmin, ymax, xmax) = ({box}) of '{objects['names'][i]}' {fault}"
+        problems.append(Problem(severity, kind, text))
     keep = np.flatnonzero(~faulty)
     clipped = clipped[keep].astype(np.float32)
     own_areas = (clipped[:, 2] - clipped[:, 0]) * (clipped[:, 3] - clipped[:, 1])
@@ -72,14 +138,19 @@ def without_background(record):
     )
 
 
-def _box_fault(box, height, width):
+def _box_fault(box, size, dropped):
+    """(severity, kind, what is said of it) of a box that is dropped or clipped."""
     if not np.all(np.isfinite(box)):
-        return "not finite"
+        return "error", "box that is not finite", "is not finite; left out"
     if np.any(box[2:] < box[:2]):
-        return "reversed (a maximum below its minimum)"
+        fault = "is reversed (a maximum below its minimum); left out"
+        return "error", "reversed box", fault
     if np.any(box[2:] == box[:2]):
-        return "empty (no height or no width)"
-    return f"outside the image of {height:g} x {width:g} px (height x width)"
+        return "warning", "empty box", "is empty (no height or no width); dropped"
+    image = f"outside the image of {size[0]:g} x {size[1]:g} px (height x width)"
+    if dropped:
+        return "warning", "box outside the image", f"is {image}; dropped"
+    return "warning", "box beyond the border", f"is partly {image}; clipped"
 
 
 def image_size(path):
@@ -100,8 +171,13 @@ def image_size(path):
     return (width, height) if turned else (height, width)
 
 
+def shown_id(record):
+    """The id of a record as its user knows it."""
+    return record.image_id if record.source_id is None else record.source_id
+
+
 def drop_missing(records, problems):
-    """The records whose image files exist; a line for each other one is appended to `problems`."""
+    """The records whose image files exist; each other one is an error in `problems`."""
     folders = {}
     for folder in {os.path.dirname(record.path) for record in records}:
         try:
@@ -116,5 +192,6 @@ def drop_missing(records, problems):
         if name in folders[folder]:
             kept.append(record)
         else:
-            problems.append(f"{record.path}: no such image file (image id {record.image_id})")
+            text = f"{record.path}: no such image file (image id {shown_id(record)})"
+            problems.append(Problem.error("missing image", text))
     return kept

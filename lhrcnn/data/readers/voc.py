@@ -10,7 +10,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 from lhrcnn.data.readers.records import IMAGE_SUFFIXES, image_size, make_record
-from lhrcnn.data.schema import Dataset
+from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
 
@@ -35,7 +35,10 @@ def read(data_config, split, training=False):
         for name in read_list(file):
             if (year, name) in entries:
                 problems.append(
-                    f"{file}: image {name} stands twice in split '{split}'; the second is left out"
+                    Problem.error(
+                        "repeated image",
+                        f"{file}: image {name} stands twice in split '{split}'; the second is left out",
+                    )
                 )
             else:
                 entries[year, name] = images.get(name)
@@ -157,27 +160,39 @@ def parse(file, image_id, image, problems, first_px=1, name=None):
         height, width = _number(root, "size/height", 0), _number(root, "size/width", 0)
         size = (int(height), int(width)) if height >= 1 and width >= 1 else image_size(str(image))
     except FileNotFoundError:
-        problems.append(f"{where}: no such annotation file")
+        problems.append(
+            Problem.error("missing annotation file", f"{where}: no such annotation file")
+        )
         return None
     except (ElementTree.ParseError, UnicodeDecodeError) as error:
-        problems.append(f"{where}: not readable as XML: {error}")
+        problems.append(
+            Problem.error("unreadable annotation file", f"{where}: not readable as XML: {error}")
+        )
         return None
     except DataError as error:
-        problems.append(f"{error} (image id {image_id})")
+        problems.append(Problem.error("unreadable image", f"{error} (image id {image_id})"))
         return None
     except ValueError as error:
-        problems.append(f"{where}: size: {error}")
+        problems.append(Problem.error("bad image size", f"{where}: size: {error}"))
         return None
     found = _text(root, "filename")
     if name and found and name not in (found, found.rpartition(".")[0]):
-        problems.append(f"{where}: is of another image, '{found}'")
+        problems.append(
+            Problem.error(
+                "annotations of another image", f"{where}: is of another image, '{found}'"
+            )
+        )
         return None
     objects = {"boxes": [], "ignore": [], "names": [], "areas": []}
     for number, element in enumerate(root.iterfind("object"), start=1):
         try:
             box = _box(element, first_px)
         except ValueError as error:
-            problems.append(f"{where}: object {number} '{_text(element, 'name')}': {error}")
+            problems.append(
+                Problem.error(
+                    "bad object", f"{where}: object {number} '{_text(element, 'name')}': {error}"
+                )
+            )
             continue
         objects["boxes"].append(box)
         objects["names"].append(_text(element, "name"))

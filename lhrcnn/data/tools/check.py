@@ -16,7 +16,7 @@ def find_problems(data_config, splits):
     for split in dict.fromkeys(splits):
         try:
             dataset = read_dataset(data_config, split)
-            problems.extend(dataset.problems)
+            problems.extend(map(str, dataset.problems))
             dataset = restrict_classes(dataset, data_config.classes)
         except DataError as error:
             problems.append(str(error))

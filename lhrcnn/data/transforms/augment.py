@@ -1,9 +1,7 @@
 """Random changes to training images and their boxes.
 
 Every image of a step has NUM_DRAWS random numbers (see `pipeline.BatchPlan`) that say what is done to it: whether it is mirrored,
-three for the zoom, four for the colours. keras-cv's layers, applied to whole batches, draw from their own state: with them a run is not
-reproducible to the bit.
-Shape letters: B images, H W height and width of a decoded image in px, h w of a resized one, M padded boxes. Boxes are
+three for the zoom, four for the colours. Shape letters: B images, H W height and width of a decoded image in px, h w of a resized one, M padded boxes. Boxes are
 (ymin, xmin, ymax, xmax) px of resized images.
 """
 
@@ -13,7 +11,6 @@ import tensorflow as tf
 
 from lhrcnn import boxes as box_ops
 from lhrcnn.data.images import resize
-from lhrcnn.errors import DependencyError
 
 NUM_DRAWS = 8
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
@@ -160,95 +157,3 @@ def zoom_image(image, size, share, offset, antialias):
     inside = (inside[0][:, tf.newaxis] & inside[1][tf.newaxis])[..., tf.newaxis]
     filled = tf.where(inside, resampled, tf.reduce_mean(pixels, axis=[0, 1]))
     return tf.cast(tf.clip_by_value(tf.round(filled), 0, 255), tf.uint8)
-
-
-def keras_cv_augmenter(names):
-    """A function on batches (see `schema`) that applies keras-cv layers by name, in order.
-
-    MixUp and Mosaic change boxes: what is left of them is clipped, the largest M stay, and the whole canvas counts as valid
-    image, whatever parts of it were padding. The other layers change colours only. Raises ImportError without keras-cv."""
-    try:
-        import keras_cv
-    except ImportError as error:
-        raise DependencyError(
-            "data.keras_cv_augment needs the package keras-cv; install it or empty the option"
-        ) from error
-    layers = keras_cv.layers
-    value_range = (0, 255)
-    factories = {
-        "MixUp": layers.MixUp,
-        "Mosaic": lambda: layers.Mosaic(bounding_box_format="yxyx"),
-        "RandomColorJitter": lambda: layers.RandomColorJitter(value_range, 0.2, 0.2, 0.2, 0.1),
-        "RandomHue": lambda: layers.RandomHue(0.1, value_range),
-        "RandomSaturation": lambda: layers.RandomSaturation((0.3, 0.7)),
-        "Grayscale": lambda: layers.RandomApply(layers.Grayscale(output_channels=3), rate=0.5),
-        "ChannelShuffle": lambda: layers.RandomApply(layers.ChannelShuffle(), rate=0.5),
-        "Solarization": lambda: layers.RandomApply(
-            layers.Solarization(value_range, threshold_factor=0.5), rate=0.5
-        ),
-        "AutoContrast": lambda: layers.RandomApply(layers.AutoContrast(value_range), rate=0.5),
-        "Equalization": lambda: layers.RandomApply(layers.Equalization(value_range), rate=0.5),
-    }
-    chosen = [(name in ("MixUp", "Mosaic"), factories[name]()) for name in names]
-
-    def apply(batch):
-        batch = dict(batch)
-        for moves_boxes, layer in chosen:
-            images = tf.cast(batch["image"], tf.float32)
-            if moves_boxes:
-                batch.update(_mixed(layer, images, batch))
-            else:
-                changed = tf.clip_by_value(tf.round(layer(images, training=True)), 0, 255)
-                batch["image"] = tf.where(_valid_area(batch), tf.cast(changed, tf.uint8), 0)
-        return batch
-
-    return apply
-
-
-def _valid_area(batch):
-    """bool [B, H, W, 1], False where the images are padded."""
-    shape, size = tf.shape(batch["image"]), batch["image_size"][:, tf.newaxis, tf.newaxis]
-    rows = tf.range(shape[1], dtype=tf.float32)[tf.newaxis, :, tf.newaxis]
-    columns = tf.range(shape[2], dtype=tf.float32)[tf.newaxis, tf.newaxis]
-    return ((rows < size[..., 0]) & (columns < size[..., 1]))[..., tf.newaxis]
-
-
-def _mixed(layer, images, batch):
-    """What changes in a batch when a keras-cv layer mixes its images; `ignore` travels inside the class number."""
-    shape, most = tf.shape(images), batch["boxes"].shape[1]
-    labels = tf.where(
-        batch["classes"] >= 0, 2 * batch["classes"] + tf.cast(batch["ignore"], tf.int32), -1
-    )
-    outputs = layer(
-        {
-            "images": images,
-            "bounding_boxes": {"boxes": batch["boxes"], "classes": tf.cast(labels, tf.float32)},
-        },
-        training=True,
-    )
-    boxes, labels = outputs["bounding_boxes"]["boxes"], outputs["bounding_boxes"]["classes"]
-    if isinstance(boxes, tf.RaggedTensor):
-        boxes, labels = boxes.to_tensor(0.0), labels.to_tensor(-1.0)
-    size = tf.cast(shape[1:3], tf.float32)
-    boxes, labels = tf.clip_by_value(boxes, 0.0, tf.tile(size, [2])), tf.cast(labels, tf.int32)
-    sides = boxes[..., 2:] - boxes[..., :2]
-    seen = (labels >= 0) & tf.reduce_all(sides >= _MIN_SIDE_PX, axis=-1)
-    order = tf.argsort(tf.where(seen, -tf.reduce_prod(sides, axis=-1), 0.0), axis=1, stable=True)[
-        :, :most
-    ]
-    boxes, labels, seen = (
-        tf.gather(values, order, batch_dims=1) for values in (boxes, labels, seen)
-    )
-    room = [[0, 0], [0, most - tf.shape(seen)[1]]]
-    boxes = tf.pad(tf.where(seen[..., tf.newaxis], boxes, 0.0), room + [[0, 0]])
-    labels = tf.pad(tf.where(seen, labels, -1), room, constant_values=-1)
-    mixed = tf.clip_by_value(tf.round(outputs["images"]), 0, 255)
-    return {
-        "image": tf.ensure_shape(tf.cast(mixed, tf.uint8), batch["image"].shape),
-        "image_size": tf.ensure_shape(
-            tf.tile(size[tf.newaxis], [shape[0], 1]), batch["image_size"].shape
-        ),
-        "boxes": tf.ensure_shape(boxes, batch["boxes"].shape),
-        "classes": tf.ensure_shape(tf.where(labels >= 0, labels // 2, -1), batch["classes"].shape),
-        "ignore": tf.ensure_shape((labels >= 0) & (labels % 2 == 1), batch["ignore"].shape),
-    }

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lhrcnn.data.readers.records import drop_missing, image_size, make_record
+from lhrcnn.data.readers.records import (
+    LabelledBox,
+    LabelledImage,
+    drop_missing,
+    image_size,
+    make_dataset,
+    make_record,
+    own_image_ids,
+)
 from lhrcnn.errors import DataError
 
 
@@ -51,8 +59,11 @@ def test_large_overhang_is_clipped_and_reported():
     record, problems = record_of([(-2.1, 10, 50, 60), (20, 150, 30, 260)])
     np.testing.assert_allclose(record.boxes, [(0, 10, 50, 60), (20, 150, 30, 200)])
     assert len(problems) == 2
-    assert "file.json: image id 5" in problems[1] and "(20, 150, 30, 260) of 'c1'" in problems[1]
-    assert "outside the image of 100 x 200 px" in problems[1] and "clipped" in problems[1]
+    assert (
+        "file.json: image id 5" in problems[1].text
+        and "(20, 150, 30, 260) of 'c1'" in problems[1].text
+    )
+    assert "outside the image of 100 x 200 px" in problems[1].text and "clipped" in problems[1].text
 
 
 @pytest.mark.parametrize(
@@ -72,7 +83,7 @@ def test_large_overhang_is_clipped_and_reported():
 def test_faulty_boxes_are_dropped_with_a_line_each(box, words):
     record, problems = record_of([(1, 1, 2, 2), box, (3, 3, 4, 4)])
     assert record.classes.tolist() == [0, 2]
-    assert len(problems) == 1 and words in problems[0] and "'c1'" in problems[0]
+    assert len(problems) == 1 and words in problems[0].text and "'c1'" in problems[0].text
 
 
 def test_image_size_follows_exif(tmp_path):
@@ -101,4 +112,37 @@ def test_drop_missing_names_path_and_image_id(tmp_path):
     ]
     problems = []
     assert [record.image_id for record in drop_missing(records, problems)] == [0]
-    assert len(problems) == 2 and "q.jpg: no such image file (image id 1)" in problems[0]
+    assert len(problems) == 2 and "q.jpg: no such image file (image id 1)" in problems[0].text
+
+
+def labelled(path, *boxes, source_id=None):
+    return LabelledImage(path, (100, 200), list(boxes), source_id=source_id)
+
+
+def test_a_data_set_of_labelled_images():
+    problems = []
+    images = [
+        labelled("a.jpg", LabelledBox("owl", (1, 2, 3, 4)), source_id=7),
+        labelled("b.jpg", LabelledBox("cat", (0, 0, 9, 9), True, 5.0), source_id=3),
+    ]
+    dataset = make_dataset("name", images, problems)
+    assert dataset.class_names == ["cat", "owl"] and dataset.category_ids == [1, 2]
+    first, second = dataset.records
+    assert (first.image_id, first.source_id, second.image_id) == (7, None, 3)
+    assert first.classes.tolist() == [1] and second.ignore.tolist() == [True]
+    assert second.areas.tolist() == [5] and problems == []
+
+
+def test_a_class_that_a_format_does_not_list_is_an_error():
+    problems, image = [], labelled("a.jpg", LabelledBox("owl", (1, 2, 3, 4)))
+    dataset = make_dataset("name", [image], problems, ["cat"], [9])
+    assert len(dataset.records[0].boxes) == 0 and dataset.category_ids == [9]
+    assert [problem.severity for problem in problems] == ["error"]
+    assert "a.jpg: 'owl' is none of the 1 classes" in problems[0].text
+
+
+@pytest.mark.parametrize(
+    "ids", [[-1, 5], [2**53, 2**53 + 1], ["7", 7], [1.0, 2], [3, 3], [None, None], [True, 2]]
+)
+def test_images_are_numbered_where_their_ids_cannot_be_kept(ids):
+    assert own_image_ids(ids) == [(1, ids[0]), (2, ids[1])]
