@@ -27,6 +27,7 @@ from lhrcnn.commands import (
     evaluate,
     export,
     localisation,
+    options,
     predict,
     pretrain,
     proposals,
@@ -54,6 +55,7 @@ COMMANDS = {
     "zoo": zoo.LIST,
     "pack": zoo.PACK,
     "build-ops": build_ops.COMMAND,
+    "config": options.COMMAND,
     "env": env.COMMAND,
 }
 HELP = ("-h", "-help", "--help", "help")

@@ -32,7 +32,7 @@ def find_config(name):
     given = pathlib.Path(name)
     if given.is_file():
         return given
-    shipped = {path.stem: path for path in sorted(_shipped_configs().glob("*.yaml"))}
+    shipped = shipped_configs()
     stem = given.name[: -len(".yaml")] if given.name.endswith(".yaml") else given.name
     if given.parent == pathlib.Path(".") and stem in shipped:
         return shipped[stem]
@@ -150,7 +150,9 @@ def require(values, name, example):
     return values[name].value
 
 
-def _shipped_configs():
-    """Folder of the configs: in an installed package its own, in a checkout the one at the top."""
+def shipped_configs():
+    """{name: path} of the configs that come with lhrcnn: in an installed package its own, in a
+    checkout those at the top."""
     installed = PACKAGE / "configs"
-    return installed if installed.is_dir() else PACKAGE.parent / "configs"
+    folder = installed if installed.is_dir() else PACKAGE.parent / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}

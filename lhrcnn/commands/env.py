@@ -5,7 +5,7 @@ import platform
 import sys
 
 import lhrcnn
-from lhrcnn import commands, config
+from lhrcnn import commands
 
 PACKAGES = (
     "tensorflow",
@@ -25,16 +25,12 @@ PACKAGES = (
 
 
 def define(values):
-    """The flags of `lhrcnn env`."""
-    commands.define_config_flags(values)
+    """`lhrcnn env` has no flags."""
 
 
 def run(values, arguments):
-    """Prints versions, devices and the state of the op; with --config or --set the whole config and what its options mean."""
-    del arguments
-    if values.config or values["set"].value or values.data_dir:
-        print(config.describe(commands.load_config(values)))
-        return
+    """Prints versions, devices and the state of the op."""
+    del values, arguments
     rows = [
         ("lhrcnn", f"{lhrcnn.__version__} in {commands.PACKAGE}"),
         ("python", f"{platform.python_version()} at {sys.executable}"),
@@ -67,6 +63,4 @@ def _describe(device):
     return device.name.split(":", 1)[1] + (f" ({name})" if name else "")
 
 
-COMMAND = commands.Command(
-    "versions, devices and the op; with --config the meaning of every option", define, run
-)
+COMMAND = commands.Command("versions, devices and the compiled op", define, run)

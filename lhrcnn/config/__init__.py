@@ -1,6 +1,8 @@
-"""Options: what there are (`schema`), how they are read and written (`load`), and what they have to do with each other (`rules`)."""
+"""Options: what there are (`schema`), how they are read and written (`load`), what they have to do
+with each other (`rules`), what they mean (`describe`), and modules of the user (`plugins`)."""
 
-from lhrcnn.config.load import changed, describe, dump, load, save, stage
+from lhrcnn.config.describe import describe, markdown
+from lhrcnn.config.load import changed, dump, load, save, stage
 from lhrcnn.config.schema import (
     PRECISIONS,
     BackboneConfig,
@@ -37,6 +39,7 @@ __all__ = [
     "describe",
     "dump",
     "load",
+    "markdown",
     "save",
     "stage",
 ]

@@ -8,20 +8,16 @@ meaning of every option.
 import contextlib
 import dataclasses
 import difflib
-import importlib
-import importlib.util
 import math
-import os
 import pathlib
-import sys
 import typing
 
 import yaml
 from absl import logging
 
-from lhrcnn.choices import resolve
+from lhrcnn.config.plugins import import_plugins, located
 from lhrcnn.config.rules import broken_rules
-from lhrcnn.config.schema import Config
+from lhrcnn.config.schema import Config, allowed
 from lhrcnn.errors import ConfigError
 from lhrcnn.files import replacing
 
@@ -43,18 +39,19 @@ def load(path=None, overrides=()):
     if path:
         for values, source in _inheritance(pathlib.Path(path)):
             config = _updated(config, values, source)
-    for dotted, value, source in _changes(overrides):
-        config = _updated(config, _nested(dotted, value), source)
-    _validate(config)
-    return config
+            if "plugins" in values:
+                config = dataclasses.replace(config, plugins=located(config.plugins, source))
+    return changed(config, overrides)
 
 
 def changed(config, changes):
-    """A validated copy of a Config with the values of a dict {"section.key": value}.
+    """A validated copy of a Config with the values of a dict {"section.key": value}, or of texts.
 
     Raises ConfigError as `load` does."""
     for dotted, value, source in _changes(changes):
         config = _updated(config, _nested(dotted, value), source)
+        if dotted == "plugins":
+            config = dataclasses.replace(config, plugins=located(config.plugins))
     _validate(config)
     return config
 
@@ -88,40 +85,6 @@ def save(config, path):
     """Writes the config to a YAML file that `load` reads back to the same object; the file is replaced at once or not at all."""
     with replacing(path, "w") as file:
         file.write(dump(config))
-
-
-def describe(config):
-    """The config as indented lines `key: value  # meaning`."""
-    lines = []
-
-    def visit(node, depth):
-        for field in dataclasses.fields(node):
-            value, indent = getattr(node, field.name), "  " * depth
-            if dataclasses.is_dataclass(value):
-                lines.append(f"{indent}{field.name}:")
-                visit(value, depth + 1)
-            else:
-                shown = yaml.safe_dump(value, default_flow_style=True, width=math.inf).splitlines()[
-                    0
-                ]
-                lines.append(f"{f'{indent}{field.name}: {shown}':<44} # {meaning(field)}")
-
-    visit(config, 0)
-    return "\n".join(lines)
-
-
-def meaning(field):
-    """One line about an option: what it means, and which values it allows by name."""
-    choices = allowed(field)
-    return field.metadata["meaning"] + (f" [{', '.join(choices)}]" if choices else "")
-
-
-def allowed(field):
-    """The values that a field of the schema allows by name; None where it is not a choice.
-
-    Where the choice is among entries of a dict elsewhere, "module:DICT" in the schema says which."""
-    choices = field.metadata["choices"]
-    return None if choices is None else list(map(str, resolve(choices)))
 
 
 def _inheritance(path, seen=()):
@@ -242,40 +205,11 @@ def _scalar(value, kind, where):
 
 
 def _validate(config):
-    for plugin in config.plugins:
-        _import_plugin(plugin)
+    import_plugins(config.plugins)
     _validate_fields(config)
     for message in broken_rules(config):
         raise ConfigError(message)
     _validate_stages(config)
-
-
-def _import_plugin(name):
-    """Imports a module of the user by its dotted name or the path of its file, once."""
-    if name.endswith(".py"):
-        path = pathlib.Path(name).resolve()
-        module = f"lhrcnn_plugin_{path.stem}"
-        if module in sys.modules and sys.modules[module].__file__ == str(path):
-            return
-        if not path.is_file():
-            raise ConfigError(
-                f"'plugins': {name}: no such file; it is looked for from {os.getcwd()}"
-            )
-        spec = importlib.util.spec_from_file_location(module, path)
-        sys.modules[module] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[module])
-        return
-    if os.getcwd() not in sys.path:  # as `python -m` has it
-        sys.path.append(os.getcwd())
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (name + ".").startswith(error.name + "."):
-            raise
-        raise ConfigError(
-            f"'plugins': there is no module {name}; it is looked for in {os.getcwd()} and in "
-            "Python's path ($PYTHONPATH)"
-        ) from None
 
 
 def _validate_fields(config, prefix=""):

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from lhrcnn.choices import resolve
+
 PRECISIONS = ["float32", "mixed_float16", "mixed_bfloat16"]
 
 
@@ -13,6 +15,12 @@ def option(default, meaning, choices=None, minimum=None, maximum=None):
     if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def allowed(field):
+    """The values that a field allows by name; None where it is not a choice."""
+    choices = field.metadata["choices"]
+    return None if choices is None else [str(choice) for choice in resolve(choices)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,93 @@
+"""Modules of the user that a config names: they put entries into the dicts of what can be chosen.
+
+A plugin is a dotted module, looked for in the working directory and in Python's path, or a `.py`
+file, looked for beside the config file that names it and in the working directory. The config of a
+run records files with their folders. A run directory brings no code of its own: plugins inside it
+are refused, since loading a model that came from elsewhere must not run what came with it.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import pathlib
+import sys
+
+from lhrcnn.errors import ConfigError
+
+
+def located(names, file=None):
+    """`plugins`, as the config `file` has them, with the whole path of each `.py` file found.
+
+    Raises ConfigError for one inside the run directory that `file` is the config of."""
+    folder = pathlib.Path(file).resolve().parent if file else pathlib.Path.cwd()
+    found = [_located(name, folder) if name.endswith(".py") else name for name in names]
+    if (folder / "classes.json").is_file():  # a run directory
+        for name, path in zip(names, found):
+            stem = path if name.endswith(".py") else name.replace(".", "/")
+            if file and folder in pathlib.Path(stem).resolve().parents:
+                raise ConfigError(
+                    f"{file}: 'plugins': {name} lies in this run directory, and a model brings no "
+                    "code of its own; if you trust it, move it elsewhere and name it there: "
+                    "--set plugins=[FOLDER/FILE.py]"
+                )
+    return found
+
+
+def import_plugins(names):
+    """Imports each plugin once. Raises ConfigError that names one that is missing or fails."""
+    for name in names:
+        if name.endswith(".py"):
+            _import_file(name)
+        else:
+            _import_module(name)
+
+
+def _located(name, folder):
+    # The last: a run that has moved, called from the folder where its plugins are.
+    for path in (folder / name, pathlib.Path(name), pathlib.Path(pathlib.Path(name).name)):
+        if path.is_file():
+            return str(path.resolve())
+    return name
+
+
+def _import_file(name):
+    path = pathlib.Path(name).resolve()
+    if not path.is_file():
+        raise ConfigError(
+            f"'plugins': {name}: no such file, beside the config file or in {os.getcwd()}; call "
+            "from the folder where it is, or say where: --set plugins=[FOLDER/FILE.py]"
+        )
+    # Files of one name in different folders are different modules.
+    module = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if module in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(module, path)
+    sys.modules[module] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(sys.modules[module])
+    except Exception as error:
+        del sys.modules[module]  # the next attempt runs it again
+        raise _failure(name, error) from error
+
+
+def _import_module(name):
+    if os.getcwd() not in sys.path:  # as `python -m` has it
+        sys.path.append(os.getcwd())
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise _failure(name, error) from error
+        raise ConfigError(
+            f"'plugins': there is no module {name} in {os.getcwd()} or in Python's path; call from "
+            "the folder where it is, set PYTHONPATH, or name its file: "
+            "--set plugins=[FOLDER/FILE.py]"
+        ) from None
+    except Exception as error:
+        raise _failure(name, error) from error
+
+
+def _failure(name, error):
+    found = f"{type(error).__name__}: {error}"
+    return ConfigError(f"'plugins': {name} fails when it is imported: {found}")

@@ -1,0 +1,102 @@
+"""Modules and files of the user that a config names: found, imported once, recorded, explained."""
+
+import sys
+
+import pytest
+
+from lhrcnn import config
+from lhrcnn.config.plugins import import_plugins
+from lhrcnn.errors import ConfigError, LhrcnnError
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path, monkeypatch):
+    """The working directory is an empty folder, and Python's path afterwards what it was."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def counted(path, name="counted"):
+    """A plugin that counts how often it is executed, in a file beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"import pathlib\nwith open({str(path)!r} + '.{name}', 'a') as f: f.write('x')")
+    return path
+
+
+def test_a_file_is_found_beside_the_config_and_in_the_working_directory(tmp_path):
+    counted(tmp_path / "there" / "mine.py")
+    file = tmp_path / "there" / "a.yaml"
+    file.write_text("plugins: [mine.py]")
+    for _ in range(2):
+        loaded = config.load(file)
+    assert loaded.plugins == [str(tmp_path / "there" / "mine.py")]
+    assert (tmp_path / "there" / "mine.py.counted").read_text() == "x"  # once
+    counted(tmp_path / "here" / "mine.py")
+    assert config.load(None, ["plugins=[mine.py]"]).plugins == [str(tmp_path / "here" / "mine.py")]
+    assert (tmp_path / "here" / "mine.py.counted").read_text() == "x"
+    child = tmp_path / "b.yaml"
+    child.write_text("base: there/a.yaml")
+    assert config.load(child).plugins == loaded.plugins
+
+
+def test_a_module_is_found_in_the_working_directory(tmp_path):
+    counted(tmp_path / "here" / "mine_of_tests" / "parts.py")
+    loaded = config.load(None, {"plugins": ["mine_of_tests.parts"]})
+    assert loaded.plugins == ["mine_of_tests.parts"] and "mine_of_tests.parts" in sys.modules
+
+
+def test_a_saved_config_finds_its_plugins_from_another_folder(tmp_path, monkeypatch):
+    counted(tmp_path / "here" / "moved.py")
+    loaded = config.load(None, ["plugins=[moved.py]"])
+    (tmp_path / "run").mkdir()
+    config.save(loaded, tmp_path / "run" / "config.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert config.load(tmp_path / "run" / "config.yaml") == loaded
+    # On another machine, or with its folder gone, the working directory is looked into.
+    (tmp_path / "here" / "moved.py").rename(tmp_path / "moved.py")
+    found = config.load(tmp_path / "run" / "config.yaml")
+    assert found.plugins == [str(tmp_path / "moved.py")]
+    (tmp_path / "moved.py").rename(tmp_path / "other.py")
+    with pytest.raises(ConfigError, match="here/moved.py: no such file"):
+        config.load(tmp_path / "run" / "config.yaml")
+    found = config.load(tmp_path / "run" / "config.yaml", ["plugins=[other.py]"])
+    assert found.plugins == [str(tmp_path / "other.py")]
+
+
+@pytest.mark.parametrize("name", ["evil.py", "here.run.evil", "here/run/evil.py"])
+def test_a_run_directory_brings_no_code(tmp_path, monkeypatch, name):
+    run = tmp_path / "here" / "run"
+    counted(run / "evil.py")
+    (run / "classes.json").write_text("{}")
+    (run / "config.yaml").write_text(f"plugins: [{name}]")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="lies in this run directory"):
+        config.load(run / "config.yaml")
+    assert not (run / "evil.py.counted").exists()
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("import nothing_of_this_name", "ModuleNotFoundError: No module named 'nothing_of"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("def f(:", "SyntaxError"),
+    ],
+)
+@pytest.mark.parametrize("name", ["failing.py", "failing"])
+def test_a_plugin_that_fails_is_named_each_time(tmp_path, name, text, words):
+    (tmp_path / "here" / "failing.py").write_text(text)
+    for _ in range(2):
+        with pytest.raises(LhrcnnError) as error:
+            config.load(None, {"plugins": [name]})
+        assert f"'plugins': {name}" in str(error.value).replace(f"{tmp_path}/here/", "")
+        assert words in str(error.value) and error.value.__cause__ is not None
+    sys.modules.pop("failing", None)
+
+
+def test_a_plugin_that_is_missing_is_named():
+    with pytest.raises(ConfigError, match="'plugins': no_such_file.py: no such file"):
+        import_plugins(["no_such_file.py"])
+    with pytest.raises(ConfigError, match="'plugins': there is no module no_such_package.part"):
+        import_plugins(["no_such_package.part"])
