@@ -69,11 +69,12 @@ def synthetic(num_images, num_classes=NUM_CLASSES):
 
 def evaluate(backend, num_images):
     """Prints seconds, peak memory and metrics of one evaluation as a line of JSON."""
+    from lhrcnn.config import EvalConfig
     from lhrcnn.evaluation.scoring import score
 
     dataset, detections = synthetic(num_images)
     start = time.perf_counter()
-    metrics = score(dataset, detections, ["coco"], backend)["coco"]
+    metrics = score(dataset, detections, EvalConfig(backend=backend))["coco"]
     seconds = time.perf_counter() - start
     metrics.pop("per_class")
     print(

@@ -19,11 +19,12 @@ NUM_CLASSES, MOST_SECONDS, MOST_MB = 200, 60, 3072
 
 def evaluate(num_images):
     """Prints seconds, peak memory in MB and mAP of one evaluation as a line of JSON."""
+    from lhrcnn.config import EvalConfig
     from lhrcnn.evaluation.scoring import score
 
     dataset, detections = coco_eval.synthetic(num_images, NUM_CLASSES)
     start = time.perf_counter()
-    metrics = score(dataset, detections, ["ilsvrc"])["ilsvrc"]
+    metrics = score(dataset, detections, EvalConfig(metrics=["ilsvrc"]))["ilsvrc"]
     seconds = time.perf_counter() - start
     print(
         json.dumps(

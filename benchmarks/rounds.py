@@ -94,15 +94,7 @@ def main():
         [
             (
                 number,
-                summary(
-                    score(
-                        dataset,
-                        detections,
-                        config.eval.metrics,
-                        config.eval.backend,
-                        config.eval.text_score,
-                    )
-                ),
+                summary(score(dataset, detections, config.eval)),
                 measure.median(times[number]),
             )
             for number, detections in found.items()

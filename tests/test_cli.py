@@ -498,7 +498,7 @@ def test_export_of_a_run(call, experiment, monkeypatch):
     status, out, _ = call("export --run_dir run")
     assert (
         status == 0
-        and "SavedModel  run/export" in out
+        and "savedmodel  run/export" in out
         and pathlib.Path("run/export/saved_model.pb").exists()
     )
     status, _, err = call("export --run_dir run")

@@ -8,6 +8,7 @@ from absl import flags
 
 from lhrcnn import commands, config, files
 from lhrcnn.errors import UsageError
+from lhrcnn.evaluation.metrics import METRICS
 
 
 def define(values):
@@ -24,7 +25,7 @@ def define(values):
     flags.DEFINE_multi_string(
         "metrics",
         [],
-        "of coco, voc07, voc, ilsvrc, deteval, icdar_iou, separated by commas or repeated; none: the "
+        f"of {', '.join(METRICS)} and those of plugins, separated by commas or repeated; none: the "
         "config's eval.metrics",
         flag_values=values,
     )
@@ -92,7 +93,7 @@ def _score_files(values, options):
     from lhrcnn.evaluation.report import format_tables, to_json
     from lhrcnn.evaluation.scoring import score_files
 
-    metrics = score_files(truth, detections, options.metrics, options.backend, options.text_score)
+    metrics = score_files(truth, detections, options)
     print(format_tables(metrics))
     if output:
         written.write(
@@ -109,8 +110,9 @@ def _evaluate_run(values, overrides):
 
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import shards
-    from lhrcnn.evaluation.detect import detect_dataset, score
+    from lhrcnn.evaluation.detect import detect_dataset
     from lhrcnn.evaluation.report import format_tables, to_json
+    from lhrcnn.evaluation.scoring import score
     from lhrcnn.inference.predictor import load_run
 
     strategy = strategy_for()
@@ -153,13 +155,7 @@ def _evaluate_run(values, overrides):
         )
     else:
         detections = detect_dataset(trained.model, dataset, experiment, strategy)
-    metrics = score(
-        dataset,
-        detections,
-        experiment.eval.metrics,
-        experiment.eval.backend,
-        experiment.eval.text_score,
-    )
+    metrics = score(dataset, detections, experiment.eval)
     print(format_tables(metrics))
     about = {
         "run_dir": str(run_dir),

@@ -5,12 +5,19 @@ import pathlib
 from absl import flags
 
 from lhrcnn import commands
+from lhrcnn.inference.export import EXPORTS, Options
 
 
 def define(values):
     """The flags of `lhrcnn export`."""
     commands.define_run_flags(values)
-    commands.define_output_flags(values, "", "folder of the SavedModel; none: RUN_DIR/export")
+    commands.define_output_flags(values, "", "folder of the model; none: RUN_DIR/export")
+    flags.DEFINE_string(
+        "format",
+        "savedmodel",
+        "; ".join(f"{name}: {format.meaning}" for name, format in EXPORTS.items()),
+        flag_values=values,
+    )
     flags.DEFINE_enum(
         "roi_impl",
         "tf",
@@ -22,22 +29,28 @@ def define(values):
 
 
 def run(values, arguments):
-    """Writes a run as a SavedModel, and prints its path and signatures."""
+    """Exports a run, and prints where the model is and what it cannot do."""
     del arguments
     run_dir = commands.require(values, "run_dir", "runs/shapes")
     output = pathlib.Path(values.output or pathlib.Path(run_dir, "export"))
 
-    from lhrcnn.inference.export.savedmodel import export_saved_model
+    from lhrcnn.inference.export.write import export
 
-    export_saved_model(
-        run_dir, output, values.roi_impl, values.checkpoint, values.overwrite, values["set"].value
+    export(
+        run_dir,
+        output,
+        values.format,
+        Options(roi_impl=values.roi_impl),
+        values.checkpoint,
+        values.overwrite,
+        values["set"].value,
     )
     megabytes = sum(path.stat().st_size for path in output.rglob("*") if path.is_file()) / 1e6
-    print(
-        f"signature serving_default: image_bytes [images] string, encoded images\n"
-        f"signature image_tensor: image_tensor [images, height, width, 3] uint8 RGB\n"
-        f"SavedModel  {output} ({megabytes:.1f} MB)"
-    )
+    if EXPORTS[values.format].takes:
+        print(EXPORTS[values.format].takes)
+    if EXPORTS[values.format].cannot:
+        print(f"it cannot {EXPORTS[values.format].cannot}")
+    print(f"{values.format:<11} {output} ({megabytes:.1f} MB)")
 
 
-COMMAND = commands.Command("write a run as a SavedModel", define, run)
+COMMAND = commands.Command("write a run as a model for use elsewhere", define, run)

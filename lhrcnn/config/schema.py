@@ -563,9 +563,8 @@ class EvalConfig:
     batch_size: int = option(8, "images per step over all devices", minimum=1)
     metrics: list[str] = option(
         ["coco"],
-        "coco: 12 numbers; voc07: 11-point; voc: area under the curve; ilsvrc: ImageNet DET's; "
-        "deteval, icdar_iou: text",
-        ["coco", "voc07", "voc", "ilsvrc", "deteval", "icdar_iou"],
+        "what detections are scored by; the first one's main number picks the best checkpoint",
+        "lhrcnn.evaluation.metrics:METRICS",
     )
     text_score: float = option(
         0.5, "least score of the detections that deteval and icdar_iou count", minimum=0, maximum=1

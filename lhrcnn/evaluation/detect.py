@@ -12,9 +12,7 @@ from lhrcnn.data.tools import check
 from lhrcnn.distribution import evenly_shared
 from lhrcnn.errors import DataError
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
-from lhrcnn.evaluation.scoring import score, score_files
-
-__all__ = ["detect_dataset", "evaluate", "results_of", "score", "score_files"]
+from lhrcnn.evaluation.scoring import score
 
 _USED = ("image", "image_size", "proposals", "scale", "image_id")
 _functions = (
@@ -30,14 +28,12 @@ _IMAGE_ERRORS = (
 )
 
 
-def evaluate(detector, dataset, config, strategy=None, metrics=None):
-    """(metrics, `Detections`) of a detector on a `Dataset`; `metrics` names what to score, None: config.eval.metrics.
+def evaluate(detector, dataset, config, strategy=None):
+    """({metric: its numbers}, `Detections`) of a detector on a `Dataset`, by config.eval.metrics.
 
-    See `detect_dataset` for the other arguments and errors, `scoring.score` for the metrics."""
+    See `detect_dataset` for the arguments and errors, `scoring.score` for the metrics."""
     found = detect_dataset(detector, dataset, config, strategy)
-    return score(
-        dataset, found, metrics or config.eval.metrics, config.eval.backend, config.eval.text_score
-    ), found
+    return score(dataset, found, config.eval), found
 
 
 def detect_dataset(detector, dataset, config, strategy=None, progress=True):

@@ -25,10 +25,13 @@ class Detections:
 
         Category ids are those of `dataset.category_ids`."""
         ymin, xmin, ymax, xmax = np.asarray(self.boxes, np.float64).reshape(-1, 4).T
+        boxes = np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=1)
+        if self.boxes.dtype == np.float64:  # read from a file: gives its decimals back
+            boxes = boxes.round(9)
         columns = (
             self.image_ids.tolist(),
             np.asarray(dataset.category_ids, np.int64)[self.classes].tolist(),
-            np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=1).tolist(),
+            boxes.tolist(),
             self.scores.tolist(),
         )
         return [

@@ -39,6 +39,7 @@ class LoadedRun(typing.NamedTuple):
     class_names: list[str]
     category_ids: list[int]
     meta: dict  # of the checkpoint: step, metric, ...
+    name: str = ""  # of the run directory
 
 
 @dataclasses.dataclass
@@ -101,7 +102,7 @@ class Detector:
     def __init__(self, run):
         """`run` is a `LoadedRun`; use `from_run` for a folder. Raises RunError for one that takes its proposals from a file."""
         require_own_proposals(run.config)
-        self.model, self.config, self.class_names, self.category_ids, self.meta = run
+        self.model, self.config, self.class_names, self.category_ids, self.meta = run[:5]
         # Signatures that leave every size open: one trace each, however many sizes of images come.
         self._prepare = tf.function(
             lambda image: prepare(image, self.config.data),
@@ -266,7 +267,7 @@ def _load_one(run_dir, checkpoint, overrides):
     with arithmetic(config.test.precision):
         model = build_detector(config, len(names))
     state.restore_model(model, arrays)
-    return LoadedRun(model, config, names, category_ids, meta)
+    return LoadedRun(model, config, names, category_ids, meta, run_dir.name)
 
 
 def prepare(image, data_config):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from lhrcnn.data.images import decode_image
 from lhrcnn.evaluation.detect import evaluate
+from lhrcnn.evaluation.metrics import main_number
 from lhrcnn.evaluation.report import format_tables
 from lhrcnn.inference.visualize import contact_sheet, draw_detections
 
@@ -26,16 +27,7 @@ def validate(detector, dataset, config, strategy):
     """The Outcome of a detector on a Dataset."""
     metrics, detections = evaluate(detector, dataset, config, strategy=strategy)
     drawn = images(dataset, detections, config.train.num_images)
-    return Outcome(main_score(metrics)[0], scalars(metrics), drawn, format_tables(metrics))
-
-
-def main_score(metrics):
-    """(name, value) of the number that checkpoints are compared by: COCO's AP, else the first VOC mAP, else text's H-mean."""
-    if "coco" in metrics:
-        return "coco/AP", float(metrics["coco"]["AP"])
-    kind, values = next(iter(metrics.items()))
-    name = "mAP" if "mAP" in values else "hmean"
-    return f"{kind}/{name}", float(values[name])
+    return Outcome(main_number(metrics)[0], scalars(metrics), drawn, format_tables(metrics))
 
 
 def scalars(metrics):

@@ -107,7 +107,7 @@ def test_boxes_come_back_to_the_images_on_disk(dataset, overrides):
 
 def test_exact_detections_score_one(dataset):
     metrics, found = evaluate.evaluate(
-        FakeDetector(), dataset, settings(), metrics=["coco", "voc07", "voc"]
+        FakeDetector(), dataset, settings("eval.metrics=[coco, voc07, voc]")
     )
     assert [metrics["coco"]["AP"], metrics["voc07"]["mAP"], metrics["voc"]["mAP"]] == pytest.approx(
         [1, 1, 1]
@@ -181,7 +181,7 @@ def test_images_without_detections_do_not_occur(dataset):
             found = super().detect(image, image_size)
             return {**found, "classes": tf.fill(tf.shape(found["classes"]), -1)}
 
-    metrics, found = evaluate.evaluate(Blind(), dataset, settings(), metrics=["coco", "voc07"])
+    metrics, found = evaluate.evaluate(Blind(), dataset, settings("eval.metrics=[coco, voc07]"))
     assert len(found) == 0 and metrics["coco"]["AP"] == 0 and metrics["voc07"]["mAP"] == 0
 
 

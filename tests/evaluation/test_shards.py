@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from evaluation.test_detect import dataset, settings  # noqa: F401  a fixture
 
+from lhrcnn.config import EvalConfig
 from lhrcnn.evaluation import detect as evaluate
 from lhrcnn.evaluation import shards
 from lhrcnn.evaluation.detections import empty
@@ -53,8 +54,10 @@ def test_shares_together_are_the_whole(detector, dataset, tmp_path):  # noqa: F8
     for field in dataclasses.fields(whole):
         np.testing.assert_array_equal(getattr(merged, field.name), getattr(whole, field.name))
     for name in ("coco", "voc07", "ilsvrc"):
-        assert score(dataset, merged, [name])[name]["per_class"] == pytest.approx(
-            score(dataset, whole, [name])[name]["per_class"], abs=0, nan_ok=True
+        assert score(dataset, merged, EvalConfig(metrics=[name]))[name][
+            "per_class"
+        ] == pytest.approx(
+            score(dataset, whole, EvalConfig(metrics=[name]))[name]["per_class"], abs=0, nan_ok=True
         )
 
 

@@ -9,7 +9,7 @@ from lhrcnn import boxes as box_ops
 from lhrcnn.config import PostprocessConfig
 from lhrcnn.errors import ConfigError
 from lhrcnn.inference import tta
-from lhrcnn.inference.export import savedmodel as export
+from lhrcnn.inference.export.write import export
 from lhrcnn.inference.predictor import Detector, load_run
 
 SIZES = tf.constant([[64.0, 96.0], [60.0, 90.0]])
@@ -231,9 +231,7 @@ def test_predictions_come_back_to_the_image_and_are_exported(run_dir, tmp_path):
     pixels = draw_image(50, 80)
     found = detector.predict(pixels)
     assert len(found) and (found.boxes[:, 2:] <= [50, 80]).all() and found.boxes.max() > 40
-    saved = tf.saved_model.load(
-        str(export.export_saved_model(run_dir, tmp_path / "saved", overrides=overrides))
-    )
+    saved = tf.saved_model.load(str(export(run_dir, tmp_path / "saved", overrides=overrides)))
     exported = saved.signatures["image_tensor"](image_tensor=tf.constant(pixels[None]))
     np.testing.assert_allclose(exported["boxes"][0, : len(found)], found.boxes, atol=0.05)
     np.testing.assert_allclose(exported["scores"][0, : len(found)], found.scores, atol=1e-4)

@@ -1,1 +1,98 @@
-"""One module for each metric."""
+"""What detections can be scored by: `METRICS`, a dict from the names in `eval.metrics`.
+
+A metric of your own is one entry, put there by a module that the config lists in `plugins`:
+
+    from lhrcnn.evaluation.metrics import METRICS, Metric
+
+    def found_share(dataset, detections, options):
+        ...
+        return {"found": share}
+
+    METRICS["found_share"] = Metric("objects found at any score", found_share, main="found")
+"""
+
+import typing
+
+
+class Metric(typing.NamedTuple):
+    """One way to score detections, and how its numbers are shown.
+
+    function(dataset, detections, options) takes a `lhrcnn.data.schema.Dataset`, the
+    `lhrcnn.evaluation.detections.Detections` on its images and the config's `eval` section
+    (`EvalConfig`). It returns {name: number}, NaN where there is nothing to find; beside the
+    numbers, "per_class" may hold {class name: number}. "module:function" is imported when used.
+    Texts contain names of numbers in braces, such as "mAP {mAP}"."""
+
+    meaning: str  # one line, for help and docs
+    function: typing.Any
+    main: str  # the number that checkpoints are compared by; higher is better
+    summary: str = ""  # the line of the headline numbers; none: the metric's name and main number
+    column: str = ""  # head of the column with "per_class"; none: the metric's name
+    table: str = ""  # several lines with all numbers, above the table of classes
+
+
+COCO_TABLE = """\
+ Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = {AP}
+ Average Precision  (AP) @[ IoU=0.50      | area=   all | maxDets=100 ] = {AP50}
+ Average Precision  (AP) @[ IoU=0.75      | area=   all | maxDets=100 ] = {AP75}
+ Average Precision  (AP) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = {APs}
+ Average Precision  (AP) @[ IoU=0.50:0.95 | area=medium | maxDets=100 ] = {APm}
+ Average Precision  (AP) @[ IoU=0.50:0.95 | area= large | maxDets=100 ] = {APl}
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets=  1 ] = {AR1}
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets= 10 ] = {AR10}
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = {AR100}
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = {ARs}
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area=medium | maxDets=100 ] = {ARm}
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area= large | maxDets=100 ] = {ARl}"""
+
+METRICS = {
+    "coco": Metric(
+        "COCO's 12 numbers",
+        "lhrcnn.evaluation.metrics.coco:coco_metrics",
+        main="AP",
+        summary="AP {AP}  AP50 {AP50}  AP75 {AP75}",
+        column="AP",
+        table=COCO_TABLE,
+    ),
+    "voc07": Metric(
+        "PASCAL VOC 2007's mAP, from 11 precisions",
+        "lhrcnn.evaluation.metrics.voc:voc07_metrics",
+        main="mAP",
+        summary="VOC 2007 mAP (11 points) {mAP} (IoU 0.7: {mAP70}, 0.5:0.95: {mAP50_95})",
+        column="VOC07",
+    ),
+    "voc": Metric(
+        "PASCAL VOC's mAP from 2010 on, the area under the curve",
+        "lhrcnn.evaluation.metrics.voc:voc_metrics",
+        main="mAP",
+        summary="VOC mAP (area) {mAP} (IoU 0.7: {mAP70}, 0.5:0.95: {mAP50_95})",
+        column="VOC",
+    ),
+    "ilsvrc": Metric(
+        "ImageNet DET's mAP",
+        "lhrcnn.evaluation.metrics.imagenet_det:ilsvrc_metrics",
+        main="mAP",
+        summary="ILSVRC mAP {mAP}",
+        column="DET",
+    ),
+    "deteval": Metric(
+        "text, by DetEval (ICDAR 2011 and 2013)",
+        "lhrcnn.evaluation.metrics.icdar:deteval_metrics",
+        main="hmean",
+        summary="DetEval H-mean {hmean} (recall {recall}, precision {precision})",
+    ),
+    "icdar_iou": Metric(
+        "text, one to one from IoU 0.5 (ICDAR 2015)",
+        "lhrcnn.evaluation.metrics.icdar:icdar_iou_metrics",
+        main="hmean",
+        summary="ICDAR IoU H-mean {hmean} (recall {recall}, precision {precision})",
+    ),
+}
+
+
+def main_number(scored):
+    """(name, value) of the number that checkpoints are compared by, such as ("coco/AP", 0.4).
+
+    scored: {metric: its numbers}, as `scoring.score` returns them; the first metric counts."""
+    name, numbers = next(iter(scored.items()))
+    return f"{name}/{METRICS[name].main}", float(numbers[METRICS[name].main])

@@ -31,11 +31,16 @@ STATISTICS = (
 )
 
 
-def coco_metrics(truth, results, backend="fast"):
-    """{"AP": ..., one entry for each of STATISTICS, "per_class": {class name: AP}}, all in 0...1.
+def coco_metrics(dataset, detections, options):
+    """{"AP": ..., a number for each of STATISTICS, "per_class": {class name: AP}}, all in 0...1.
 
-    NaN stands where COCO prints -1: there is no truth to find. `backend` is "fast" (faster-coco-eval) or "reference"
-    (pycocotools); both give the same numbers. IoU 0.50:0.05:0.95, at most 1, 10 and 100 detections per image."""
+    An entry of `METRICS`. NaN stands where COCO prints -1: there is nothing to find.
+    options.backend says which library counts; all give the same numbers."""
+    return count(truth_of(dataset), detections.to_coco(dataset), options.backend)
+
+
+def count(truth, results, backend):
+    """`coco_metrics` of COCO's own format."""
     if backend == "fast":
         from faster_coco_eval import COCO
         from faster_coco_eval import COCOeval_faster as COCOeval
@@ -67,8 +72,9 @@ def truth_of(dataset):
     annotations = []
     for record in dataset.records:
         ymin, xmin, ymax, xmax = np.asarray(record.boxes, np.float64).reshape(-1, 4).T
-        # Three decimals give back the values of a COCO file, which has two, from float32: an IoU may lie exactly on a threshold.
-        boxes = np.round(np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=1), 3)
+        # Gives back the decimals of a file: an IoU may lie exactly on a threshold.
+        decimals = 3 if np.asarray(record.boxes).dtype == np.float32 else 9
+        boxes = np.round(np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=1), decimals)
         for box, k, ignore, area in zip(
             boxes.tolist(), record.classes, record.ignore, record.areas
         ):
@@ -109,10 +115,12 @@ def dataset_of(truth, name=""):
                 str(image.get("file_name", "")),
                 int(image.get("height", 0)),
                 int(image.get("width", 0)),
-                boxes=np.stack([y, x, y + height, x + width], axis=1).astype(np.float32),
+                boxes=np.stack(
+                    [y, x, y + height, x + width], axis=1
+                ),  # float64, as exact as the file
                 classes=np.asarray([class_of[o["category_id"]] for o in objects], np.int32),
                 ignore=np.asarray([bool(o["iscrowd"]) for o in objects], bool),
-                areas=np.asarray([o["area"] for o in objects], np.float32),
+                areas=np.asarray([o["area"] for o in objects], np.float64),
             )
         )
     return Dataset(

@@ -12,14 +12,21 @@ AREA_RECALL, AREA_PRECISION, SPLIT_SCORE = 0.8, 0.4, 0.8
 MIN_IOU, MAX_IGNORED = 0.5, 0.5
 
 
-def text_metrics(dataset, detections, protocol, score_threshold):
-    """{"hmean", "recall", "precision"} by "deteval" or "icdar_iou" of the `Detections` of at least a score on a `Dataset`.
+def deteval_metrics(dataset, detections, options):
+    """DetEval's {"hmean", "recall", "precision"}, an entry of `METRICS`; see `_text_metrics`."""
+    return _text_metrics(dataset, detections, options.text_score, deteval, AREA_PRECISION)
 
-    Words to be ignored need not be found, and detections that lie in one by more than the protocol's share count neither way."""
-    match, most_ignored = {
-        "deteval": (deteval, AREA_PRECISION),
-        "icdar_iou": (one_to_one, MAX_IGNORED),
-    }[protocol]
+
+def icdar_iou_metrics(dataset, detections, options):
+    """ICDAR 2015's {"hmean", "recall", "precision"}, an entry of `METRICS`; see `_text_metrics`."""
+    return _text_metrics(dataset, detections, options.text_score, one_to_one, MAX_IGNORED)
+
+
+def _text_metrics(dataset, detections, score_threshold, match, most_ignored):
+    """The numbers of the `Detections` of at least a score, by `match`, one of the protocols below.
+
+    Words to be ignored need not be found, and detections that lie in one by more than the share
+    `most_ignored` count neither way."""
     sums = np.zeros(4)
     order = np.argsort(detections.image_ids, kind="stable")
     ids = np.asarray(detections.image_ids)[order]

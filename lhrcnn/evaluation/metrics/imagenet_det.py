@@ -16,10 +16,12 @@ MAX_IOU, TOLERANCE_PX = 0.5, 10.0
 _CHUNK = 1 << 17  # detections compared at once, which bounds memory
 
 
-def ilsvrc_metrics(dataset, detections):
-    """{"mAP": ..., "per_class": {class name: area AP}} of `Detections` on a `Dataset`; `unlabelled` of its records is the blacklist.
+def ilsvrc_metrics(dataset, detections, options=None):
+    """{"mAP": ..., "per_class": {class name: AP}}, an entry of `METRICS`.
 
-    A class without an object that counts has AP NaN and stays out of the mean."""
+    AP is the area under the curve; `unlabelled` of the records is the blacklist. A class without an
+    object that counts has AP NaN and stays out of the mean."""
+    del options
     truth = Truth(dataset)
     order = np.argsort(-detections.scores, kind="stable")
     image_ids, classes, boxes = (

@@ -16,12 +16,19 @@ IOUS = np.arange(50, 100, 5) / 100
 RECALL_POINTS = np.concatenate([np.arange(6) * 0.1, 1 - np.arange(4, -1, -1) * 0.1])
 
 
-def voc_metrics(dataset, detections, eleven_point):
-    """{"mAP", "mAP70", "mAP50_95", "per_class": {class name: AP}} of `Detections` on a `Dataset` whose `ignore` marks difficult objects.
+def voc07_metrics(dataset, detections, options=None):
+    """VOC 2007's numbers, each class's AP being the mean of 11 precisions; see `voc_metrics`."""
+    return voc_metrics(dataset, detections, options, eleven_point=True)
 
-    mAP and the classes' AP are at IoU 0.5, mAP70 at 0.7, mAP50_95 is the mean over 0.5, 0.55 ... 0.95. `eleven_point` is VOC 2007's
-    mean of 11 precisions, else the area under the curve of VOC 2010 on. A class without an object that is not difficult has AP NaN
+
+def voc_metrics(dataset, detections, options=None, eleven_point=False):
+    """{"mAP", "mAP70", "mAP50_95", "per_class": {class name: AP}}, an entry of `METRICS`.
+
+    `ignore` of the `Dataset` marks difficult objects. mAP and the classes' AP are at IoU 0.5, mAP70
+    at 0.7, mAP50_95 is the mean over 0.5, 0.55 ... 0.95. AP is the area under the curve, as from
+    VOC 2010 on, without `eleven_point`. A class without an object that is not difficult has AP NaN
     and stays out of the means."""
+    del options
     truth = Truth(dataset)
     order = np.argsort(-detections.scores, kind="stable")
     classes = detections.classes[order]

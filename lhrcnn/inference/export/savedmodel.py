@@ -10,65 +10,44 @@ the names are in assets/classes.txt too, and what was exported in assets.extra/e
 
 import dataclasses
 import json
-import os
 import pathlib
-import shutil
 import tempfile
 
 import tensorflow as tf
 from absl import logging
 
 from lhrcnn.data.images import canvases, decode_image, evaluation_short_side, pad_image
-from lhrcnn.errors import ExportError
-from lhrcnn.inference.predictor import detect_in_images, load_run, prepare, require_own_proposals
-
-SAVED_MODEL_FILES = {
-    "saved_model.pb",
-    "keras_metadata.pb",
-    "fingerprint.pb",
-    "variables",
-    "assets",
-    "assets.extra",
-}
+from lhrcnn.inference.predictor import detect_in_images, prepare
 
 
-def export_saved_model(
-    run_dir, output, roi_impl="tf", checkpoint="best", overwrite=False, overrides=()
-):
-    """Writes the detector of a run directory as a SavedModel into the folder `output`, whole or not at all; returns its path.
+def write_saved_model(run, folder, options):
+    """Writes a `LoadedRun` as a SavedModel into an empty folder, an entry of `EXPORTS`.
 
-    roi_impl "tf": stock TensorFlow loads it; "custom": only where the compiled op was loaded before, which is logged.
-    overrides: `section.key=value` on the run's config, such as `test.flip=true`. A folder with content is replaced only if it is a
-    SavedModel and `overwrite` is set. Raises FileExistsError for such a folder, ExportError for another roi_impl, OSError when it cannot
-    be written, and what `load_run` raises."""
-    output = pathlib.Path(os.path.abspath(output))
-    if roi_impl not in ("tf", "custom"):
-        raise ExportError(
-            f"roi_impl: found {roi_impl!r}, allowed: tf (stock TensorFlow ops), custom (the compiled op)"
+    options.roi_impl "tf": stock TensorFlow loads it; "custom": only where the compiled op was
+    loaded before, which is logged."""
+    with tempfile.TemporaryDirectory() as beside:
+        class_file = pathlib.Path(beside, "classes.txt")
+        names = [" ".join(name.split()) for name in run.class_names]
+        class_file.write_text("\n".join(names), encoding="utf-8")
+        exported = _Exported(run, class_file)
+        tf.saved_model.save(
+            exported,
+            str(folder),
+            signatures={
+                "serving_default": exported.image_bytes,
+                "image_tensor": exported.image_tensor,
+            },
         )
-    _check_output(output, overwrite)
-    run = load_run(run_dir, checkpoint, [*overrides, f"model.head.roi_impl={roi_impl}"])
-    require_own_proposals(run.config)
-    staging = None
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        staging = pathlib.Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}-"))
-        _write(
-            run, staging / "model", staging / "classes.txt", _description(run, run_dir, roi_impl)
-        )
-        _move(staging / "model", output, staging / "replaced")
-    except (OSError, tf.errors.OpError) as error:
-        raise OSError(_cannot_write(output, error)) from error
-    finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
-    if roi_impl == "custom":
+    extra = folder / "assets.extra"
+    extra.mkdir()
+    description = json.dumps(_description(run, options), indent=2, ensure_ascii=False)
+    (extra / "export.json").write_text(description + "\n", encoding="utf-8")
+    if options.roi_impl == "custom":
         logging.warning(
-            "%s needs the compiled PSRoIAlign op: import lhrcnn.ops.psroi_align and call custom_op_available() before "
-            "tf.saved_model.load. TensorFlow Serving loads exports with roi_impl=tf.",
-            output,
+            "this SavedModel needs the compiled PSRoIAlign op: import lhrcnn.ops.psroi_align and "
+            "call custom_op_available() before tf.saved_model.load. TensorFlow Serving loads "
+            "exports with roi_impl=tf."
         )
-    return output
 
 
 class _Exported(tf.Module):
@@ -147,29 +126,12 @@ class _Exported(tf.Module):
         return found
 
 
-def _write(run, folder, class_file, description):
-    class_file.write_text(
-        "\n".join(" ".join(name.split()) for name in run.class_names), encoding="utf-8"
-    )
-    exported = _Exported(run, class_file)
-    tf.saved_model.save(
-        exported,
-        str(folder),
-        signatures={"serving_default": exported.image_bytes, "image_tensor": exported.image_tensor},
-    )
-    extra = folder / "assets.extra"
-    extra.mkdir()
-    (extra / "export.json").write_text(
-        json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-
-
-def _description(run, run_dir, roi_impl):
+def _description(run, options):
     postprocess = run.config.model.postprocess
     return {
-        "run": pathlib.Path(run_dir).name,
+        "run": run.name,
         "step": run.meta.get("step"),
-        "roi_impl": roi_impl,
+        "roi_impl": options.roi_impl,
         "tensorflow": tf.__version__,
         "boxes": "ymin, xmin, ymax, xmax in px of the input image",
         "class_names": run.class_names,
@@ -179,45 +141,3 @@ def _description(run, run_dir, roi_impl):
         "max_detections": postprocess.max_detections,
         "test": dataclasses.asdict(run.config.test),
     }
-
-
-def _check_output(output, overwrite):
-    if output.exists() and not output.is_dir():
-        raise FileExistsError(f"{output}: a file of this name exists; give another output folder")
-    content = sorted(os.listdir(output)) if output.exists() else []
-    if content and "saved_model.pb" not in content:
-        raise FileExistsError(
-            f"{output}: the folder is not empty and no SavedModel (it holds {', '.join(content[:3])}); give another one"
-        )
-    others = sorted(set(content) - SAVED_MODEL_FILES)
-    if content and others:
-        raise FileExistsError(
-            f"{output}: a SavedModel with other files beside it ({', '.join(others[:3])}), which are not deleted; "
-            "give another folder, or move them away"
-        )
-    if content and not overwrite:
-        raise FileExistsError(
-            f"{output}: holds a SavedModel already; give another folder, or --overwrite to replace it"
-        )
-
-
-def _move(model, output, replaced):
-    """Puts the finished model in the place of `output`; what was there comes back if that fails."""
-    if output.exists():
-        os.rename(output, replaced)
-    try:
-        os.rename(model, output)
-    except OSError:
-        if replaced.exists():
-            os.rename(replaced, output)
-        raise
-
-
-def _cannot_write(output, error):
-    reason = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
-    folder = next(parent for parent in output.parents if parent.is_dir())
-    free = shutil.disk_usage(folder).free / 1e6
-    return (
-        f"{output}: the SavedModel cannot be written: {reason}. {folder} has {free:.0f} MB free; make room, give write permission "
-        "or choose another folder"
-    )

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from lhrcnn.config import EvalConfig
 from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.errors import DataError
 from lhrcnn.evaluation import detections, scoring
@@ -96,7 +97,7 @@ def golden_files(shared):
 
 @pytest.mark.parametrize("backend", ["fast", "reference"])
 def test_golden_numbers(golden_files, backend, capsys):
-    metrics = scoring.score_files(*golden_files, ["coco"], backend)["coco"]
+    metrics = scoring.score_files(*golden_files, EvalConfig(backend=backend))["coco"]
     assert {key: round(metrics[key], 3) for key in coco.STATISTICS} == GOLDEN
     assert len(metrics["per_class"]) == 80
     known = [value for value in metrics["per_class"].values() if not math.isnan(value)]
@@ -109,8 +110,8 @@ def test_golden_numbers_by_way_of_a_dataset(golden_files):
     dataset = coco.dataset_of(truth)
     found = detections.from_coco(coco.read_results(golden_files[1], truth), dataset.category_ids)
     assert_same(
-        scoring.score(dataset, found, ["coco"])["coco"],
-        scoring.score_files(*golden_files, ["coco"])["coco"],
+        scoring.score(dataset, found, EvalConfig())["coco"],
+        scoring.score_files(*golden_files, EvalConfig())["coco"],
     )
 
 
@@ -120,7 +121,7 @@ def test_backends_agree(seed):
     dataset = random_dataset(rng)
     found = random_detections(rng, dataset)
     fast, reference = (
-        scoring.score(dataset, found, ["coco"], backend)["coco"]
+        scoring.score(dataset, found, EvalConfig(backend=backend))["coco"]
         for backend in ("fast", "reference")
     )
     assert 0 < fast["AP"] < 1
@@ -132,14 +133,14 @@ def test_scores_do_not_change_their_input():
     dataset = random_dataset(rng)
     truth, results = coco.truth_of(dataset), random_detections(rng, dataset).to_coco(dataset)
     before = copy.deepcopy((truth, results))
-    coco.coco_metrics(truth, results)
+    coco.count(truth, results, "fast")
     assert (truth, results) == before
 
 
 @pytest.mark.parametrize("backend", ["fast", "reference"])
 def test_nothing_detected_is_zero(backend):
     dataset = random_dataset(np.random.default_rng(1))
-    metrics = scoring.score(dataset, detections.empty(), ["coco"], backend)["coco"]
+    metrics = scoring.score(dataset, detections.empty(), EvalConfig(backend=backend))["coco"]
     assert metrics["AP"] == metrics["AR100"] == 0
     assert set(metrics["per_class"].values()) == {0.0}
 
@@ -164,7 +165,9 @@ def test_no_truth_is_not_a_number(backend):
         for record in dataset.records
     ]
     metrics = scoring.score(
-        Dataset("empty", empty, dataset.class_names, dataset.category_ids), found, ["coco"], backend
+        Dataset("empty", empty, dataset.class_names, dataset.category_ids),
+        found,
+        EvalConfig(backend=backend),
     )["coco"]
     assert all(math.isnan(metrics[key]) for key in coco.STATISTICS)
     assert all(map(math.isnan, metrics["per_class"].values()))
@@ -186,34 +189,38 @@ def single(box, detected, ignore=False, area=None):
 
 @pytest.mark.parametrize("backend", ["fast", "reference"])
 def test_exact_box_is_found_in_its_size_class_only(backend):
-    metrics = scoring.score(*single([10, 20, 50, 60], [10, 20, 50, 60]), ["coco"], backend)["coco"]
+    metrics = scoring.score(
+        *single([10, 20, 50, 60], [10, 20, 50, 60]), EvalConfig(backend=backend)
+    )["coco"]
     assert [metrics["AP"], metrics["APm"], metrics["AR1"]] == pytest.approx([1, 1, 1])
     assert math.isnan(metrics["APs"]) and math.isnan(metrics["APl"])
 
 
 def test_size_class_follows_the_annotated_area():
-    metrics = scoring.score(*single([10, 20, 50, 60], [10, 20, 50, 60], area=900), ["coco"])["coco"]
+    metrics = scoring.score(*single([10, 20, 50, 60], [10, 20, 50, 60], area=900), EvalConfig())[
+        "coco"
+    ]
     assert metrics["APs"] == pytest.approx(1) and math.isnan(metrics["APm"])
 
 
 def test_rows_and_columns_are_not_exchanged():
-    metrics = scoring.score(*single([10, 20, 30, 200], [20, 10, 200, 30]), ["coco"])["coco"]
+    metrics = scoring.score(*single([10, 20, 30, 200], [20, 10, 200, 30]), EvalConfig())["coco"]
     assert metrics["AP"] == 0
 
 
 def test_detection_inside_a_crowd_is_not_counted():
     assert math.isnan(
-        scoring.score(*single([0, 0, 100, 100], [10, 10, 20, 20], ignore=True), ["coco"])["coco"][
-            "AP"
-        ]
+        scoring.score(*single([0, 0, 100, 100], [10, 10, 20, 20], ignore=True), EvalConfig())[
+            "coco"
+        ]["AP"]
     )
 
 
 def test_unknown_backend_and_metric_are_named():
     with pytest.raises(ValueError, match="'slow'.*fast.*reference"):
-        scoring.score(*single([0, 0, 9, 9], [0, 0, 9, 9]), ["coco"], "slow")
+        scoring.score(*single([0, 0, 9, 9], [0, 0, 9, 9]), EvalConfig(backend="slow"))
     with pytest.raises(ValueError, match="'voc12'.*voc07"):
-        scoring.score(*single([0, 0, 9, 9], [0, 0, 9, 9]), ["coco", "voc12"])
+        scoring.score(*single([0, 0, 9, 9], [0, 0, 9, 9]), EvalConfig(metrics=["coco", "voc12"]))
 
 
 TRUTH = {
@@ -233,7 +240,9 @@ def files(tmp_path, truth, results):
 
 
 def test_annotation_with_id_zero_and_without_area_counts(tmp_path):
-    metrics = scoring.score_files(*files(tmp_path, TRUTH, [RESULT]), ["coco", "voc07"])
+    metrics = scoring.score_files(
+        *files(tmp_path, TRUTH, [RESULT]), EvalConfig(metrics=["coco", "voc07"])
+    )
     assert metrics["coco"]["AP"] == pytest.approx(1)
     assert metrics["coco"]["per_class"]["a (8)"] == pytest.approx(1) and math.isnan(
         metrics["coco"]["per_class"]["a (9)"]

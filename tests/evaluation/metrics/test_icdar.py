@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from lhrcnn.config import EvalConfig
 from lhrcnn.data.readers.icdar import read_truth
 from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.evaluation import report, scoring
 from lhrcnn.evaluation.detections import Detections, concatenate
-from lhrcnn.evaluation.metrics import icdar
 
 
 def span(start, end, top=0, bottom=10):
@@ -39,9 +39,12 @@ def found(boxes, scores=None, image_id=1):
 
 
 def metrics(protocol, words, boxes, ignored=(), scores=None):
-    return icdar.text_metrics(
-        Dataset("one", [image(words, ignored)], ["text"], [1]), found(boxes, scores), protocol, 0.5
-    )
+    dataset = Dataset("one", [image(words, ignored)], ["text"], [1])
+    return scored(dataset, found(boxes, scores), protocol)
+
+
+def scored(dataset, detections, protocol):
+    return scoring.score(dataset, detections, EvalConfig(metrics=[protocol]))[protocol]
 
 
 WORD, FAR = span(0, 100), span(500, 600)
@@ -149,15 +152,15 @@ def test_images_are_summed_up_not_averaged():
         "two", [image([WORD]), image([WORD, FAR, span(200, 300)], image_id=2)], ["text"], [1]
     )
     boxes = concatenate([found([WORD], image_id=2), found([FAR, WORD, span(700, 800)])])
-    result = icdar.text_metrics(dataset, boxes, "deteval", 0.5)
+    result = scored(dataset, boxes, "deteval")
     assert (result["recall"], result["precision"]) == (2 / 4, 2 / 4)
 
 
 def test_metrics_by_name_and_in_the_report():
     dataset = Dataset("one", [image([WORD])], ["text"], [1])
-    scored = scoring.score(dataset, found([WORD]), ["deteval", "icdar_iou"])
-    assert scored["deteval"]["hmean"] == scored["icdar_iou"]["hmean"] == 1
-    assert report.format_tables(scored) == (
+    both = scoring.score(dataset, found([WORD]), EvalConfig(metrics=["deteval", "icdar_iou"]))
+    assert both["deteval"]["hmean"] == both["icdar_iou"]["hmean"] == 1
+    assert report.format_tables(both) == (
         "DetEval H-mean 1.000 (recall 1.000, precision 1.000)  "
         "ICDAR IoU H-mean 1.000 (recall 1.000, precision 1.000)"
     )
@@ -172,6 +175,9 @@ def test_truth_against_itself_is_perfect(shared, protocol):
         boxes, _ = read_truth(file, [])
         records.append(image(boxes, image_id=image_id))
         parts.append(found(boxes, image_id=image_id))
-    assert icdar.text_metrics(
-        Dataset("2013", records, ["text"], [1]), concatenate(parts), protocol, 0.5
-    ) == {"hmean": 1.0, "recall": 1.0, "precision": 1.0}
+    dataset = Dataset("2013", records, ["text"], [1])
+    assert scored(dataset, concatenate(parts), protocol) == {
+        "hmean": 1.0,
+        "recall": 1.0,
+        "precision": 1.0,
+    }

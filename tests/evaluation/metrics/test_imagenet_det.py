@@ -9,6 +9,7 @@ from evaluation.metrics.test_coco import random_dataset, random_detections, sing
 from evaluation.metrics.test_voc import BOX, FAR, make
 from reference import ilsvrc_ap
 
+from lhrcnn.config import EvalConfig
 from lhrcnn.data.schema import Dataset
 from lhrcnn.evaluation import detections, scoring
 from lhrcnn.evaluation.metrics import imagenet_det, voc
@@ -127,4 +128,4 @@ def test_nothing_detected_nothing_to_detect_and_a_strange_image():
     )
     found.image_ids = np.asarray([77])
     with pytest.raises(ValueError, match="image 77"):
-        scoring.score(dataset, found, ["ilsvrc"])
+        scoring.score(dataset, found, EvalConfig(metrics=["ilsvrc"]))

@@ -48,7 +48,7 @@ def test_equals_the_written_out_count(seed, eleven_point):
         rng, num_images=int(rng.integers(1, 40)), num_classes=int(rng.integers(1, 6))
     )
     found = random_detections(rng, dataset, num_false=int(rng.integers(1, 200)))
-    metrics = voc.voc_metrics(dataset, found, eleven_point)
+    metrics = voc.voc_metrics(dataset, found, eleven_point=eleven_point)
     rows = list(zip(found.image_ids, found.boxes.astype(np.float64), found.scores, found.classes))
     expected = [
         voc_ap.class_ap(dataset.records, rows, k, eleven_point) for k in range(dataset.num_classes)
@@ -136,9 +136,9 @@ def test_average_precision_where_recall_meets_the_eleven_points(seed):
 def test_hand_made(truth, found, area, eleven):
     dataset, found = make(truth, found)
     for expected, eleven_point in ((area, False), (eleven, True)):
-        assert voc.voc_metrics(dataset, found, eleven_point)["per_class"]["a"] == pytest.approx(
-            expected, nan_ok=True
-        )
+        assert voc.voc_metrics(dataset, found, eleven_point=eleven_point)["per_class"][
+            "a"
+        ] == pytest.approx(expected, nan_ok=True)
 
 
 def test_the_closest_truth_decides_even_when_taken():
@@ -147,20 +147,24 @@ def test_the_closest_truth_decides_even_when_taken():
     dataset, found = make(
         [(first, 0, False), (second, 0, False)], [(first, 0.9, 0), ((0, 10, 100, 110), 0.8, 0)]
     )
-    assert voc.voc_metrics(dataset, found, False)["per_class"]["a"] == pytest.approx(0.5)
+    assert voc.voc_metrics(dataset, found, eleven_point=False)["per_class"]["a"] == pytest.approx(
+        0.5
+    )
 
 
 def test_class_without_truth_stays_out_of_the_mean():
     dataset, found = make([(BOX, 0, False)], [(BOX, 0.9, 0), (BOX, 0.9, 1)])
-    metrics = voc.voc_metrics(dataset, found, True)
+    metrics = voc.voc_metrics(dataset, found, eleven_point=True)
     assert metrics["mAP"] == pytest.approx(1) and math.isnan(metrics["per_class"]["b"])
 
 
 def test_nothing_detected_and_nothing_to_detect():
     dataset, _ = single(BOX, BOX)
-    assert voc.voc_metrics(dataset, detections.empty(), True)["mAP"] == 0
+    assert voc.voc_metrics(dataset, detections.empty(), eleven_point=True)["mAP"] == 0
     assert math.isnan(
-        voc.voc_metrics(Dataset("none", [], ["a"], [1]), detections.empty(), True)["mAP"]
+        voc.voc_metrics(Dataset("none", [], ["a"], [1]), detections.empty(), eleven_point=True)[
+            "mAP"
+        ]
     )
 
 
@@ -168,4 +172,4 @@ def test_detection_of_an_unknown_image_is_named():
     dataset, found = single(BOX, BOX)
     found.image_ids = np.asarray([77])
     with pytest.raises(ValueError, match="image 77"):
-        voc.voc_metrics(dataset, found, True)
+        voc.voc_metrics(dataset, found, eleven_point=True)

@@ -12,7 +12,9 @@ import tensorflow as tf
 from inference.conftest import NAMES, draw_image, make_run
 from PIL import Image
 
-from lhrcnn.inference.export import savedmodel as export
+from lhrcnn.errors import DependencyError, ExportError
+from lhrcnn.inference.export import EXPORTS, Format, Options
+from lhrcnn.inference.export.write import export
 from lhrcnn.inference.predictor import Detector
 from lhrcnn.ops import psroi_align
 
@@ -54,7 +56,7 @@ def detector(run_dir):
 
 @pytest.fixture(scope="module")
 def saved(run_dir, tmp_path_factory):
-    return export.export_saved_model(run_dir, tmp_path_factory.mktemp("exports") / "new" / "saved")
+    return export(run_dir, tmp_path_factory.mktemp("exports") / "new" / "saved")
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +136,7 @@ def test_rounds_voting_and_locnet_are_inside(tmp_path, localisation):
             "model.postprocess.vote_iou=0.5",
         ],
     )
-    loaded = tf.saved_model.load(str(export.export_saved_model(folder, tmp_path / "saved")))
+    loaded = tf.saved_model.load(str(export(folder, tmp_path / "saved")))
     image = draw_image(50, 80)
     found = loaded.signatures["image_tensor"](image_tensor=tf.constant(image[None]))
     expected = Detector.from_run(folder).predict(image)
@@ -173,49 +175,47 @@ def test_existing_folders_are_kept(run_dir, tmp_path):
     (tmp_path / "notes" / "diary.txt").write_text("mine")
     for overwrite in (False, True):
         with pytest.raises(
-            FileExistsError, match="notes: the folder is not empty and no SavedModel .*diary.txt"
+            FileExistsError,
+            match="notes: the folder is not empty and holds no savedmodel .*diary.txt",
         ):
-            export.export_saved_model(run_dir, tmp_path / "notes", overwrite=overwrite)
+            export(run_dir, tmp_path / "notes", overwrite=overwrite)
     with pytest.raises(FileExistsError, match="diary.txt: a file of this name exists"):
-        export.export_saved_model(run_dir, tmp_path / "notes" / "diary.txt")
+        export(run_dir, tmp_path / "notes" / "diary.txt")
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "saved_model.pb").write_text("old")
-    with pytest.raises(FileExistsError, match="holds a SavedModel already; .*--overwrite"):
-        export.export_saved_model(run_dir, tmp_path / "old")
+    with pytest.raises(FileExistsError, match="holds a savedmodel already; .*--overwrite"):
+        export(run_dir, tmp_path / "old")
     assert (tmp_path / "old" / "saved_model.pb").read_text() == "old"
 
 
-def quick_write(run, folder, class_file, description):
-    folder.mkdir()
+def quick_write(run, folder, options):
     (folder / "saved_model.pb").write_text("new")
 
 
 def test_overwrite_replaces_and_an_empty_folder_is_used(run_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "_write", quick_write)
+    monkeypatch.setitem(EXPORTS, "savedmodel", EXPORTS["savedmodel"]._replace(function=quick_write))
     for name, content in (("old", "old"), ("empty", None)):
         (tmp_path / name).mkdir()
         if content:
             (tmp_path / name / "saved_model.pb").write_text(content)
-        assert (
-            export.export_saved_model(run_dir, tmp_path / name, overwrite=True) == tmp_path / name
-        )
+        assert export(run_dir, tmp_path / name, overwrite=True) == tmp_path / name
         assert (tmp_path / name / "saved_model.pb").read_text() == "new"
     assert sorted(os.listdir(tmp_path)) == ["empty", "old"]
 
 
 def test_full_disk_leaves_the_old_export_and_no_rubbish(run_dir, tmp_path, monkeypatch):
-    def full(run, folder, class_file, description):
-        quick_write(run, folder, class_file, description)
+    def full(run, folder, options):
+        quick_write(run, folder, options)
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
-    monkeypatch.setattr(export, "_write", full)
+    monkeypatch.setitem(EXPORTS, "savedmodel", EXPORTS["savedmodel"]._replace(function=full))
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "saved_model.pb").write_text("old")
     with pytest.raises(
         OSError,
-        match=r"old: the SavedModel cannot be written: No space left on device\..*MB free; make room",
+        match=r"old: the export cannot be written: No space left on device\..*MB free; make room",
     ):
-        export.export_saved_model(run_dir, tmp_path / "old", overwrite=True)
+        export(run_dir, tmp_path / "old", overwrite=True)
     assert (tmp_path / "old" / "saved_model.pb").read_text() == "old" and os.listdir(tmp_path) == [
         "old"
     ]
@@ -230,12 +230,12 @@ def test_failing_rename_brings_the_old_export_back(run_dir, tmp_path, monkeypatc
             raise PermissionError(13, "Permission denied")
         rename(source, target)
 
-    monkeypatch.setattr(export, "_write", quick_write)
+    monkeypatch.setitem(EXPORTS, "savedmodel", EXPORTS["savedmodel"]._replace(function=quick_write))
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "saved_model.pb").write_text("old")
     monkeypatch.setattr(os, "rename", second_fails)
     with pytest.raises(OSError, match="Permission denied"):
-        export.export_saved_model(run_dir, tmp_path / "old", overwrite=True)
+        export(run_dir, tmp_path / "old", overwrite=True)
     assert (tmp_path / "old" / "saved_model.pb").read_text() == "old" and os.listdir(tmp_path) == [
         "old"
     ]
@@ -243,12 +243,12 @@ def test_failing_rename_brings_the_old_export_back(run_dir, tmp_path, monkeypatc
 
 def test_output_below_a_file_and_wrong_names(run_dir, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="saved: the SavedModel cannot be written"):
-        export.export_saved_model(run_dir, tmp_path / "file" / "saved")
+    with pytest.raises(OSError, match="saved: the export cannot be written"):
+        export(run_dir, tmp_path / "file" / "saved")
     with pytest.raises(ValueError, match="roi_impl: found 'cuda', allowed: tf .*custom"):
-        export.export_saved_model(run_dir, tmp_path / "saved", roi_impl="cuda")
+        export(run_dir, tmp_path / "saved", options=Options(roi_impl="cuda"))
     with pytest.raises(FileNotFoundError, match="not a run directory"):
-        export.export_saved_model(tmp_path, tmp_path / "saved")
+        export(tmp_path, tmp_path / "saved")
     assert not (tmp_path / "saved").exists()
 
 
@@ -256,7 +256,7 @@ def test_output_below_a_file_and_wrong_names(run_dir, tmp_path):
     not psroi_align.custom_op_available(), reason="the compiled op cannot be had here"
 )
 def test_custom_op_export_says_so_and_agrees(run_dir, detector, tmp_path, caplog):
-    saved = export.export_saved_model(run_dir, tmp_path / "saved", roi_impl="custom")
+    saved = export(run_dir, tmp_path / "saved", options=Options(roi_impl="custom"))
     assert b"LhrcnnPsRoiAlign" in pathlib.Path(saved, "saved_model.pb").read_bytes()
     assert "needs the compiled PSRoIAlign op" in caplog.text
     image = draw_image(50, 80)
@@ -264,3 +264,19 @@ def test_custom_op_export_says_so_and_agrees(run_dir, detector, tmp_path, caplog
         image_tensor=tf.constant(image[None])
     )
     assert_same(found, 0, detector.predict(image))
+
+
+def test_a_format_of_ones_own_and_one_without_its_extra(run_dir, tmp_path, monkeypatch):
+    def names_alone(run, folder, options):
+        (folder / "names.txt").write_text(f"{run.class_names} {options.size}")
+
+    own = Format("the names", names_alone, files=("names.txt",))
+    monkeypatch.setitem(EXPORTS, "names", own)
+    monkeypatch.setitem(EXPORTS, "rare", own._replace(extra="rare", needs=("json", "no_such_one")))
+    output = export(run_dir, tmp_path / "names", "names", Options(size=(4, 5)))
+    assert (output / "names.txt").read_text() == f"{NAMES} (4, 5)"
+    with pytest.raises(DependencyError, match=r"needs no_such_one: pip install 'lhrcnn\[rare\]'"):
+        export(run_dir, tmp_path / "rare", "rare")
+    with pytest.raises(ExportError, match="found 'tflite', allowed: savedmodel.*names"):
+        export(run_dir, tmp_path / "lite", "tflite")
+    assert os.listdir(tmp_path) == ["names"]
