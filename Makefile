@@ -1,4 +1,4 @@
-# Everything here needs only Python 3.9-3.13 and make; with a C++ compiler the custom op is built too.
+# Everything here needs only Python 3.9-3.13 and make; a C++ compiler builds the custom ops.
 # `make` lists the targets. PYTHON chooses the interpreter and with it the stack: make test PYTHON=python3.13
 
 PYTHON ?= python3
@@ -11,6 +11,8 @@ INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
 RUN := runs/shapes
 PEERS := .venv-peers
+# What ruff's rules hold for
+CHECKED := *.py custom_ops results tests/command_lines.py tests/test_docs.py tests/test_results.py tests/test_setup.py
 # Arguments of pytest: make test TESTS="tests/ops -k gradient"
 TESTS ?=
 
@@ -25,7 +27,7 @@ endef
 PIP = "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
 QUIETLY = >"$(VENV)/pip.log" 2>&1 || { cat "$(VENV)/pip.log" >&2; exit 1; }
 
-.PHONY: help venv test demo peers benchmarks clean
+.PHONY: help venv style test demo peers benchmarks clean
 
 help:  ## list the targets
 	@echo "make TARGET [PYTHON=python3.13]"
@@ -33,6 +35,10 @@ help:  ## list the targets
 
 venv: $(BUILT)  ## make .venv (or .venv-X.Y for PYTHON=pythonX.Y), install lhrcnn into it, build the op
 	@echo "$(VENV) is ready: $(BIN)/lhrcnn"
+
+style: $(INSTALLED)  ## ruff's formatting, and its rules for the folders in CHECKED
+	"$(BIN)/ruff" format --check --quiet .
+	"$(BIN)/ruff" check --quiet $(CHECKED)
 
 test: $(BUILT)  ## the same, then all tests; TESTS="tests/ops -x" chooses
 	"$(BIN)/python" -m pytest -n auto --dist loadfile $(TESTS)

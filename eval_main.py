@@ -1,4 +1,7 @@
-"""Evaluates a trained detector, or detections made elsewhere; the same as `lhrcnn eval`. `python eval_main.py --help` lists the flags."""
+"""Evaluates a trained detector, or detections made elsewhere; the same as `lhrcnn eval`.
+
+`python eval_main.py --help` lists the flags.
+"""
 
 import sys
 

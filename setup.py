@@ -1,4 +1,4 @@
-"""Packaging of lhrcnn: dependencies of the two stacks, and the files that live outside the package in a checkout."""
+"""Packaging of lhrcnn: dependencies of the two stacks, and files from outside the package."""
 
 import pathlib
 import re
@@ -17,7 +17,9 @@ SECOND_STACK = 'python_version >= "3.12"'
 
 
 class BuildWithSources(build_py):
-    """Puts the ops' sources and the configs into the built package; the ops are compiled later, against the TensorFlow they meet."""
+    """Puts the ops' sources and the configs into the built package.
+
+    The ops are compiled later, against the TensorFlow they meet."""
 
     def run(self):
         super().run()
@@ -38,7 +40,7 @@ def text(name):
 setuptools.setup(
     name="lhrcnn",
     version=re.search(r'__version__ = "(.+)"', text("lhrcnn/__init__.py")).group(1),
-    description="Two-stage object detection in TensorFlow 2: Light-Head R-CNN and the Faster R-CNN family",
+    description="Two-stage object detection in TensorFlow 2: Light-Head R-CNN, Faster R-CNN",
     long_description=text("README.md"),
     long_description_content_type="text/markdown",
     packages=setuptools.find_packages(include=["lhrcnn", "lhrcnn.*"]),
@@ -51,7 +53,7 @@ setuptools.setup(
     install_requires=[
         f"tensorflow>=2.15.1,<2.16; {FIRST_STACK}",
         f"tensorflow-addons>=0.23,<0.24; {FIRST_STACK}",
-        f"tensorflow-metadata<1.16; {FIRST_STACK}",  # newer ones do not import with TensorFlow 2.15's protobuf
+        f"tensorflow-metadata<1.16; {FIRST_STACK}",  # newer ones need another protobuf
         f"setuptools<81; {FIRST_STACK}",  # TensorBoard 2.15 imports pkg_resources
         f"tensorflow>=2.21,<2.22; {SECOND_STACK}",
         f"tf-keras>=2.21,<2.22; {SECOND_STACK}",
@@ -67,7 +69,7 @@ setuptools.setup(
         "matplotlib>=3.7,<4",
     ],
     extras_require={
-        "test": ["pytest>=7.4,<10", "pytest-xdist>=3.5,<4"],
+        "test": ["pytest>=7.4,<10", "pytest-xdist>=3.5,<4", "ruff>=0.14.6,<0.15"],
         "cuda": ["tensorflow[and-cuda]"],  # NVIDIA's libraries for a GPU, Linux only
     },
     entry_points={"console_scripts": ["lhrcnn = lhrcnn.cli:main"]},

@@ -1,6 +1,7 @@
-"""Keeps what a run measured: its config without this machine's folders, a line of metrics an epoch, and its evaluations.
+"""Keeps what a run measured: its config, a line of metrics per epoch, and its evaluations.
 
-python results/collect.py RUN_DIR NAME     writes results/NAME/config.yaml, metrics.jsonl and eval/*.json
+`python results/collect.py RUN_DIR NAME` writes results/NAME/config.yaml, metrics.jsonl and
+eval/*.json; folders of this machine are left out.
 """
 
 import dataclasses

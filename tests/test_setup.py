@@ -1,6 +1,5 @@
-"""Packaging, lock files, the Makefile, and that the README's commands exist."""
+"""Packaging, lock files, the Makefile and CI."""
 
-import fnmatch
 import os
 import pathlib
 import re
@@ -13,14 +12,14 @@ import tarfile
 import zipfile
 from email.parser import Parser
 
+import command_lines
 import pytest
+import yaml
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-
-from lhrcnn import cli, commands
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOCK_OF = {
@@ -140,8 +139,9 @@ def test_installed_package_works_from_another_folder(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as file:
         file.extractall(tmp_path / "site")
     code = (
-        "import pathlib, lhrcnn, lhrcnn.commands as c; from lhrcnn.ops.compiling import source_dir; "
-        "print(pathlib.Path(lhrcnn.__file__).parent, source_dir(), c.find_config('light_head_xception_shapes').parent, sep='\\n')"
+        "import pathlib, lhrcnn, lhrcnn.commands; from lhrcnn.ops.compiling import source_dir;"
+        "config = lhrcnn.commands.find_config('light_head_xception_shapes');"
+        "print(pathlib.Path(lhrcnn.__file__).parent, source_dir(), config.parent, sep='\\n')"
     )
     result = subprocess.run(
         [sys.executable, "-c", code],
@@ -188,6 +188,7 @@ def test_lock_has_every_dependency_within_the_range_of_setup_py(wheel, python):
         "pyyaml",
         "matplotlib",
         "pytest",
+        "ruff",
     } <= {canonicalize_name(r.name) for r in required}
     for requirement in required:
         version = versions.get(canonicalize_name(requirement.name))
@@ -205,7 +206,7 @@ def test_stacks_are_the_two_intended():
 
 @pytest.fixture
 def make(tmp_path):
-    """A function (arguments) -> completed `make` process, run in a copy of the Makefile's surroundings."""
+    """A function (arguments) -> completed `make` process, run beside copies of what it reads."""
     if not shutil.which("make"):
         pytest.skip("needs make")
     for name in ("Makefile", "setup.py", "pyproject.toml", *set(LOCK_OF.values())):
@@ -221,8 +222,7 @@ def make(tmp_path):
             ["make", *arguments],
             cwd=tmp_path,
             env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=False,
         )
@@ -234,7 +234,8 @@ def fake_python(folder, version, has_ensurepip=True):
     """An executable that calls itself Python `version` and does nothing else."""
     path = folder / "fake_python"
     path.write_text(
-        f'#!/bin/sh\ncase "$2" in *ensurepip*) exit {0 if has_ensurepip else 1};; *) echo {version};; esac\n'
+        f'#!/bin/sh\ncase "$2" in *ensurepip*) exit {0 if has_ensurepip else 1};; '
+        f"*) echo {version};; esac\n"
     )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
@@ -243,7 +244,7 @@ def fake_python(folder, version, has_ensurepip=True):
 def test_make_alone_lists_the_targets(make):
     result = make()
     assert result.returncode == 0
-    assert {"help", "venv", "test", "demo", "peers", "benchmarks", "clean"} == set(
+    assert {"help", "venv", "style", "test", "demo", "peers", "benchmarks", "clean"} == set(
         re.findall(r"make (\w+)\t", result.stdout)
     )
 
@@ -253,8 +254,8 @@ def test_make_refuses_other_pythons_in_one_line(make, tmp_path, version):
     result = make("test", f"PYTHON={fake_python(tmp_path, version)}")
     assert result.returncode != 0 and len(result.stderr.splitlines()) == 1
     assert (
-        f"is Python {version}; lhrcnn runs on Python 3.9 to 3.13: name one, as in `make test PYTHON=python3.11`"
-        in result.stderr
+        f"is Python {version}; lhrcnn runs on Python 3.9 to 3.13: "
+        "name one, as in `make test PYTHON=python3.11`" in result.stderr
     )
     result = make("venv", "PYTHON=no_such_python")
     assert (
@@ -283,78 +284,26 @@ def test_make_installs_the_lock_of_the_stack(make, tmp_path, python, lock):
     assert lock != "requirements.lock" or "py312" not in result.stdout
 
 
-def commands_in(text):
-    """Command lines in text as lists of words: continued lines joined, comments and environment assignments dropped."""
-    for line in text.replace("\\\n", " ").splitlines():
-        words = shlex.split(line.strip().lstrip("$ "), comments=True)
-        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
-            words = words[1:]
-        if words:
-            yield words
-
-
-def check_command(words):
-    """Asserts that a command line calls an existing command, script or target with existing flags."""
-    program = pathlib.Path(words[0]).name
-    if program.startswith("python") and len(words) > 1 and words[1].endswith("_main.py"):
-        assert (ROOT / words[1]).is_file()
-        program, words = (
-            "lhrcnn",
-            ["lhrcnn", {"train_main.py": "train", "eval_main.py": "eval"}[words[1]], *words[2:]],
-        )
-    if program == "make":
-        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert {word for word in words[1:] if "=" not in word and not word.startswith("-")} <= set(
-            targets
-        ), words
-    elif program == "lhrcnn" and len(words) > 1 and not words[1].startswith("-"):
-        name = next(
-            (name for name in (" ".join(words[1:3]), words[1]) if name in cli.COMMANDS), None
-        )
-        assert name, f"{' '.join(words)}: no such command"
-        values = commands.flags.FlagValues()
-        cli.COMMANDS[name].define(values)
-        values.set_gnu_getopt(True)
-        values(["lhrcnn", *words[1 + len(name.split()) :]])  # raises for an unknown flag
-        if "config" in values and values.config:
-            assert (ROOT / values.config).is_file() or commands.find_config(values.config)
-    else:
-        return False
-    return True
-
-
 def test_demo_calls_commands_that_exist(make, tmp_path):
     result = make("--dry-run", "demo", f"PYTHON={fake_python(tmp_path, '3.11')}")
     assert result.returncode == 0, result.stderr
-    called = [
-        words
-        for words in commands_in(result.stdout)
-        if fnmatch.fnmatch(words[0], ".venv*/bin/lhrcnn")
-    ]
-    assert [words[1] for words in called if words[1] != "build-ops"] == [
-        "train",
-        "eval",
-        "export",
-        "predict",
-    ]
-    assert all(check_command(words) for words in called)
+    lines = [shlex.split(line.split("||")[0]) for line in result.stdout.splitlines()]
+    called = [words for words in lines if words and re.match(r"\.venv.*/bin/lhrcnn$", words[0])]
+    names = [words[1] for words in called if words[1] != "build-ops"]
+    assert names == ["train", "eval", "export", "predict"]
+    for words in called:
+        command_lines.check(words)
 
 
-def test_readme_commands_exist():
-    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = re.findall(
-        r"^(?: {4}|\$ )?((?:[A-Z_]+=\S+ )*(?:\S*bin/)?(?:make|lhrcnn|python\S*) .*)$",
-        text,
-        re.MULTILINE,
-    )
-    shown = [words for words in commands_in("\n".join(lines)) if check_command(words)]
-    assert {"demo", "test"} <= {words[1] for words in shown if words[0] == "make"}, (
-        "the README shows `make demo` and `make test`"
-    )
-    assert any(words[0] == "lhrcnn" for words in shown)
-
-
-def test_ci_is_executable_and_runs_the_readme_command():
+def test_ci_checks_style_and_runs_the_readme_command():
     script = ROOT / ".ci" / "run"
-    assert os.access(script, os.X_OK) and "make test" in script.read_text()
+    text = script.read_text()
+    assert os.access(script, os.X_OK) and text.index("make style") < text.index("make test")
     assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+
+
+def test_style_is_checked_by_one_version_everywhere():
+    pinned = {str(locked(python)["ruff"]) for python in LOCK_OF}
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    assert [f"ruff=={version}" for version in pinned] == hooks[0]["additional_dependencies"]
+    assert len({tuple(hook["additional_dependencies"]) for hook in hooks}) == 1
