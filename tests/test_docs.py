@@ -9,6 +9,7 @@ import pytest
 
 from lhrcnn import commands
 from lhrcnn import config as configs
+from lhrcnn.choices import resolve
 from lhrcnn.errors import ConfigError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -136,6 +137,16 @@ def test_files_and_configs_named_in_pages_exist(path):
 def test_the_index_lists_every_page():
     linked = set(re.findall(r"\]\((\w+\.md)\)", text_of(ROOT / "docs" / "index.md")))
     assert linked == {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+
+
+def test_tables_of_choices_are_those_of_the_dicts():
+    page = text_of(ROOT / "docs" / "extending.md")
+    where = dict(re.findall(r"^\| `([A-Z]+)` \| `([\w/]+)/__init__\.py` \|", page, re.MULTILINE))
+    listed = dict(re.findall(r"^\| `([A-Z]+)` \| (`[^|]*`) \|$", page, re.MULTILINE))
+    assert listed
+    for name, row in listed.items():
+        entries = resolve(f"{where[name].replace('/', '.')}:{name}")
+        assert re.findall(r"`(\w+)`", row) == list(entries), name
 
 
 def test_readme_is_short():
