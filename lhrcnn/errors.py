@@ -23,8 +23,12 @@ class CheckpointError(LhrcnnError, ValueError):
     """Weights cannot be written, found, read or put into this model; the message says which."""
 
 
-class RunError(LhrcnnError, ValueError):
-    """A run directory cannot be used as asked; the message names it and what is wrong there."""
+class RunError(LhrcnnError, FileNotFoundError):
+    """A folder is no run directory, or lacks a file of one; the message says which, what to do."""
+
+
+class OutputError(LhrcnnError, FileExistsError):
+    """A file or folder is not to be written, or cannot be; the message says which, what to do."""
 
 
 class TrainingError(LhrcnnError, RuntimeError):

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from lhrcnn import config as configuration
 from lhrcnn.data import images as images
-from lhrcnn.errors import DataError, RunError
+from lhrcnn.errors import CheckpointError, ConfigError, DataError, UsageError
 from lhrcnn.inference import tta
 from lhrcnn.models.build import arithmetic, build_detector
 from lhrcnn.runs import checkpoints, state, zoo
@@ -100,7 +100,7 @@ class Detector:
     """A trained detector that takes images of any size."""
 
     def __init__(self, run):
-        """`run` is a `LoadedRun`; use `from_run` for a folder. Raises RunError for one that takes its proposals from a file."""
+        """`run` is a `LoadedRun`; use `from_run` for a folder. Raises ConfigError for one that takes its proposals from a file."""
         require_own_proposals(run.config)
         self.model, self.config, self.class_names, self.category_ids, self.meta = run[:5]
         # Signatures that leave every size open: one trace each, however many sizes of images come.
@@ -222,7 +222,7 @@ def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
 
     checkpoint: "best", "last" or the path of a file; overrides: `section.key=value`, on the run's config; ensemble: more run
     directories, whose models detect together with this one. Raises FileNotFoundError when it is no run directory, CheckpointError when
-    the checkpoint is missing or does not fit, ConfigError for wrong options, RunError for unreadable class names and for models of an
+    the checkpoint is missing or does not fit, ConfigError for wrong options, CheckpointError for unreadable class names, UsageError for models of an
     ensemble with other classes or images."""
     run = _load_one(run_dir, checkpoint, overrides)
     others = [
@@ -231,14 +231,14 @@ def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
     ]
     for folder, other in zip(ensemble, others):
         if other.class_names != run.class_names:
-            raise RunError(
+            raise UsageError(
                 f"{folder}: its classes are {', '.join(other.class_names)}, those of {run_dir} {', '.join(run.class_names)}; "
                 "models of an ensemble learn the same classes in the same order"
             )
         for field in PREPARATION:
             mine, theirs = getattr(run.config.data, field), getattr(other.config.data, field)
             if mine != theirs:
-                raise RunError(
+                raise UsageError(
                     f"{folder}: 'data.{field}' is {theirs}, {mine} in {run_dir}; models of an ensemble take the same images: "
                     f"--set data.{field}=... changes it for all"
                 )
@@ -247,9 +247,9 @@ def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
 
 
 def require_own_proposals(config):
-    """Raises RunError where a Config has the proposals of known images in a file."""
+    """Raises ConfigError where a Config has the proposals of known images in a file."""
     if config.data.proposals:
-        raise RunError(
+        raise ConfigError(
             f"'data.proposals' is {config.data.proposals}: this model takes the proposals of known images from there, and knows "
             "none for others; `lhrcnn eval` scores it, and --set data.proposals= makes it use its own RPN"
         )
@@ -296,11 +296,11 @@ def _read_classes(path):
             list(map(int, classes["category_ids"])),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(
+        raise CheckpointError(
             f'{path}: not readable as {{"names": [...], "category_ids": [...]}}: {error!r}'
         ) from None
     if len(names) != len(category_ids) or not names:
-        raise RunError(
+        raise CheckpointError(
             f"{path}: {len(names)} names and {len(category_ids)} category ids; expected the same number, at least one"
         )
     return names, category_ids

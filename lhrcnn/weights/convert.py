@@ -5,7 +5,7 @@ import pathlib
 import typing
 
 from lhrcnn import config as configs
-from lhrcnn.errors import CheckpointError, RunError
+from lhrcnn.errors import CheckpointError, OutputError
 from lhrcnn.files import Output
 from lhrcnn.models.build import build_detector
 from lhrcnn.runs import checkpoints, state
@@ -33,7 +33,7 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
     names every tensor and variable for which there is no place; then nothing is written."""
     run_dir = pathlib.Path(run_dir)
     if checkpoints.CheckpointStore(run_dir).steps():
-        raise RunError(f"{run_dir}: already holds checkpoints; give another --output")
+        raise OutputError(f"{run_dir}: already holds checkpoints; give another --output")
     Output(run_dir).check("config.yaml", "classes.json")
     config = configs.changed(config, {"model.backbone.weights": ""})
     arrays, names_in_file = read_checkpoint(checkpoint)
