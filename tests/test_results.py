@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from lhrcnn import config as configs
+from lhrcnn.config.load import RENAMED
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -21,6 +23,14 @@ def test_kept_configs_are_read_and_name_no_folder_of_a_machine(path):
     assert not pathlib.Path(config.data.dir).is_absolute() and not config.data.cache_dir
     for line in (path.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
         assert json.loads(line)["phase"] in ("start", "train", "validation")
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_no_kept_or_shipped_config_has_an_option_under_its_old_name(old):
+    for folder in ("configs", "results", "lhrcnn/zoo"):
+        for path in (ROOT / folder).rglob("*.yaml"):
+            key = rf"\b{old.rsplit('.', 1)[-1]}:"
+            assert not re.search(key, path.read_text(encoding="utf-8")), path
 
 
 def test_a_run_is_kept_in_short(tmp_path):
