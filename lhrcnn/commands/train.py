@@ -5,6 +5,7 @@ import pathlib
 from absl import flags
 
 from lhrcnn import commands, config
+from lhrcnn.evaluation.metrics import main_name
 
 
 def define(values):
@@ -56,7 +57,7 @@ def run(values, arguments):
     print(
         format_summary(
             summary,
-            "AP",
+            main_name(experiment.eval.metrics),
             f"lhrcnn {'train' if summary['interrupted'] else 'eval'} --run_dir {run_dir}",
         )
     )

@@ -8,6 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from lhrcnn.data.batches.pipeline import evaluation_batches
+from lhrcnn.errors import ConfigError
+from lhrcnn.evaluation.overlaps import iou
+from lhrcnn.inference.tta import MergedViews
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FARTHEST, BISECTIONS = 4.0, 24  # of a move, in sides of the box
@@ -17,9 +20,15 @@ IOU_TOLERANCE = 0.01
 def localisation_recall(detector, dataset, config, levels=LEVELS, seed=0):
     """{IoU of the input boxes: {"boxes", "mean_iou", "recall50", "recall70", "AR"}} of a TwoStageDetector on a `Dataset`.
 
-    Every object that counts gives one input box a level, unless the image's border is in the way of that IoU; it is moved by the
-    localiser of its own class. Recalls are the shares of outputs with at least that IoU, AR is twice the integral of the recall over
-    IoUs from 0.5 to 1."""
+    Every object that counts gives one input box per level, unless the image's border is in the way
+    of that IoU; it is moved by the localiser of its own class. Recalls are the shares of outputs
+    with at least that IoU, AR is twice the integral of the recall over IoUs from 0.5 to 1. Raises
+    ConfigError for a detector that merges the detections of several views of an image."""
+    if isinstance(detector, MergedViews):
+        raise ConfigError(
+            "'test.flip' and 'test.merge: detections' merge what is found in several views of an "
+            "image, and a box is localised in one: --set test.flip=false --set test.merge=maxout"
+        )
     localise = tf.function(lambda *inputs: _localise(detector, *inputs), reduce_retracing=True)
     reached = [[] for _ in levels]
     for batch in evaluation_batches(dataset, config.data, config.eval.batch_size):
@@ -43,9 +52,9 @@ def localisation_recall(detector, dataset, config, levels=LEVELS, seed=0):
             .reshape(inputs.shape)
         )
         counts = ((classes >= 0) & ~ignore)[..., None] & (
-            np.abs(pairwise_iou(inputs, truth[:, :, None]) - levels) < IOU_TOLERANCE
+            np.abs(iou(inputs, truth[:, :, None]) - levels) < IOU_TOLERANCE
         )
-        ious = pairwise_iou(outputs, truth[:, :, None])
+        ious = iou(outputs, truth[:, :, None])
         for place in range(len(levels)):
             reached[place].extend(ious[..., place][counts[..., place]])
     return {level: recall(np.array(values)) for level, values in zip(levels, reached)}
@@ -77,22 +86,10 @@ def moved_boxes(boxes, image_size, levels, rng):
     for _ in range(BISECTIONS):
         middle = (near + far) / 2
         close = (
-            pairwise_iou(np.clip(boxes + middle[..., None] * direction, 0, limit), boxes) >= levels
+            iou(np.clip(boxes + middle[..., None] * direction, 0, limit), boxes) >= levels
         )
         near, far = np.where(close, middle, near), np.where(close, far, middle)
     return np.clip(boxes + near[..., None] * direction, 0, limit).astype(np.float32)
-
-
-def pairwise_iou(first, second):
-    """IoU [...] of boxes [..., 4] and [..., 4], pair by pair; 0 where they do not overlap."""
-    sides = np.maximum(
-        np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2]), 0
-    )
-    common = sides.prod(-1)
-    areas = [np.maximum(boxes[..., 2:] - boxes[..., :2], 0).prod(-1) for boxes in (first, second)]
-    return np.divide(
-        common, areas[0] + areas[1] - common, out=np.zeros(common.shape), where=common > 0
-    )
 
 
 def format_table(table):

@@ -1,6 +1,7 @@
 """Recall of the localisation alone: the input boxes, the numbers, and detectors that move boxes in a known way."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ import tensorflow as tf
 from evaluation.test_detect import SIZES, dataset, settings  # noqa: F401  `dataset` is a fixture
 from reference.detection import iou, random_boxes
 
+from lhrcnn.config import PostprocessConfig
+from lhrcnn.errors import ConfigError
 from lhrcnn.evaluation import localisation
+from lhrcnn.inference.tta import MergedViews
 
 
 class FakeDetector:
@@ -84,3 +88,9 @@ def test_recall_is_the_integral_over_thresholds(rng):
 def test_table_as_text():
     text = localisation.format_table({0.5: localisation.recall(np.array([0.5, 0.75, 0.9]))})
     assert text.splitlines()[1].split() == ["0.50", "3", "0.717", "1.000", "0.667", "0.433"]
+
+
+def test_merged_views_are_refused_in_one_line(dataset):  # noqa: F811
+    views = MergedViews(SimpleNamespace(postprocess=PostprocessConfig()), [1.0], True, 1)
+    with pytest.raises(ConfigError, match="'test.flip'.*--set test.flip=false"):
+        localisation.localisation_recall(views, dataset, settings("test.flip=true"))

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from lhrcnn.errors import DataError
+from lhrcnn.evaluation.overlaps import iou
 
 IOUS = np.arange(50, 100, 5) / 100
 # The kit's 0:0.1:1 in MATLAB, which counts from both ends; as there the fourth value lies a rounding above 0.3.
@@ -37,8 +38,8 @@ def voc_metrics(dataset, detections, options=None, eleven_point=False):
     )
     num_objects = [truth.num_objects(k) for k in range(dataset.num_classes)]
     table = np.full([len(IOUS), dataset.num_classes], np.nan)
-    for row, iou in enumerate(IOUS):
-        matched = best_iou >= iou
+    for row, threshold in enumerate(IOUS):
+        matched = best_iou >= threshold
         neutral = matched & truth.difficult[best_truth]
         true = np.zeros(len(order), bool)
         candidates = np.flatnonzero(matched & ~neutral)
@@ -125,16 +126,4 @@ class Truth:
         counts = np.searchsorted(self.keys, keys, side="right") - start
         detection = np.repeat(np.arange(len(keys)), counts)
         rivals = np.repeat(start - (np.cumsum(counts) - counts), counts) + np.arange(len(detection))
-        return detection, rivals, _iou(boxes[detection], self.boxes[rivals])
-
-
-def _iou(first, second):
-    """IoU [n] of boxes [n, 4] and [n, 4], pair by pair; 0 where they do not overlap."""
-    sides = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
-    overlap = np.where((sides > 0).all(axis=1), sides.prod(axis=1), 0.0)
-    union = (
-        (first[:, 2:] - first[:, :2]).prod(axis=1)
-        + (second[:, 2:] - second[:, :2]).prod(axis=1)
-        - overlap
-    )
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=overlap > 0)
+        return detection, rivals, iou(boxes[detection], self.boxes[rivals])
