@@ -65,6 +65,7 @@ setuptools.setup(
         "pillow>=10,<14",
         "pycocotools>=2.0.7,<3",
         "faster-coco-eval>=1.6,<2",
+        'hotcoco>=1.3,<2; python_version >= "3.10"',
         "pyyaml>=6,<7",
         "matplotlib>=3.7,<4",
     ],

@@ -570,7 +570,9 @@ class EvalConfig:
         0.5, "least score of the detections that deteval and icdar_iou count", minimum=0, maximum=1
     )
     backend: str = option(
-        "fast", "fast: faster-coco-eval; reference: pycocotools", ["fast", "reference"]
+        "hotcoco",
+        "what counts COCO's numbers; fast: faster-coco-eval; reference: pycocotools",
+        "lhrcnn.evaluation.metrics:BACKENDS",
     )
 
 

@@ -10,7 +10,10 @@ A batch is a dict of dense tensors:
     boxes       [B, M, 4]    float32   network px; zeros where padded
     classes     [B, M]       int32     0...K-1, -1 where padded
     ignore      [B, M]       bool      crowd regions and difficult objects: neither foreground nor background
-    image_id    [B]          int64     of the record; -1 marks a filling image of evaluation, to be dropped
+    image_id    [B]          int64     of the record
+in evaluation
+    row         [B]          int64     where the record stands in the data set; -1 marks a filling
+                                       image, to be dropped
 and, where data.proposals names some,
     proposals   [B, P, 4]    float32   network px, instead of those of an RPN; zeros where padded
 """

@@ -7,17 +7,16 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.data import faults
 from lhrcnn.data.batches import pipeline
-from lhrcnn.data.tools import check
 from lhrcnn.distribution import evenly_shared
 from lhrcnn.errors import DataError
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
 from lhrcnn.evaluation.scoring import score
 
-_USED = ("image", "image_size", "proposals", "scale", "image_id")
-_functions = (
-    weakref.WeakKeyDictionary()
-)  # detector -> {(what is found, strategy, batch signature): its tf.function}
+_USED = ("image", "image_size", "proposals", "scale", "row")
+# detector -> {(what is found, strategy, batch signature): its tf.function}
+_functions = weakref.WeakKeyDictionary()
 _IMAGE_ERRORS = (
     tf.errors.InvalidArgumentError,
     tf.errors.NotFoundError,
@@ -37,26 +36,27 @@ def evaluate(detector, dataset, config, strategy=None):
 
 
 def detect_dataset(detector, dataset, config, strategy=None, progress=True):
-    """All `Detections` on the images of a `Dataset`, in its order, boxes in px of the images on disk and clipped to them.
+    """All `Detections` on the images of a `Dataset`, in its order.
 
-    detector: anything with TwoStageDetector's `detect`; strategy: a tf.distribute strategy whose replicas share each batch of
-    config.eval.batch_size images (rounded up to a multiple of them). Results do not depend on batch size or strategy.
-    Raises DataError naming each image that cannot be read."""
-    records = {record.image_id: record for record in dataset.records}
+    Boxes are in px of the images on disk, and clipped to them. detector: anything with
+    TwoStageDetector's `detect`; strategy: a tf.distribute strategy whose replicas share each batch
+    of config.eval.batch_size images (rounded up to a multiple of them). Results do not depend on
+    batch size or strategy. Raises DataError naming each image that cannot be read."""
     parts = [
-        on_disk(results, records)
+        on_disk(results, dataset.records)
         for results in results_of(detector, _detect, dataset, config, strategy, progress)
     ]
     return in_order_of(dataset, concatenate(parts))
 
 
 def results_of(detector, find, dataset, config, strategy=None, progress=True):
-    """Yields what find(detector, batch), a dict of tensors, is for batch after batch of a `Dataset`, as arrays, with the batch's "scale"
-    and "image_id"; for the other arguments and errors see `detect_dataset`."""
+    """Yields what find(detector, batch) is, a dict of arrays, for batch after batch of a `Dataset`.
+
+    The batch's "scale" and "row" come with it. For the other arguments and errors see
+    `detect_dataset`."""
     strategy = strategy or tf.distribute.get_strategy()
-    batches = pipeline.evaluation_batches(
-        dataset, config.data, evenly_shared(config.eval.batch_size, strategy)
-    )
+    batch_size = evenly_shared(config.eval.batch_size, strategy)
+    batches = pipeline.evaluation_batches(dataset, config.data, batch_size)
     batches = batches.map(lambda batch: {name: batch[name] for name in _USED if name in batch})
     batches = strategy.experimental_distribute_dataset(batches)
     function = _function(detector, find, strategy, batches.element_spec)
@@ -65,9 +65,8 @@ def results_of(detector, find, dataset, config, strategy=None, progress=True):
         try:
             batch = next(iterator, None)
         except _IMAGE_ERRORS as error:
-            _raise_naming_images(
-                error, [record for record in dataset.records if record.image_id not in seen]
-            )
+            unseen = [record for row, record in enumerate(dataset.records) if row not in seen]
+            _raise_naming_images(error, unseen)
             raise
         if batch is None:
             return
@@ -78,7 +77,7 @@ def results_of(detector, find, dataset, config, strategy=None, progress=True):
             for name, value in function(batch).items()
         }
         yield results
-        seen.update(results["image_id"].tolist())
+        seen.update(results["row"].tolist())
         report.update(len(seen - {-1}))
 
 
@@ -89,22 +88,19 @@ def _detect(detector, batch):
 
 
 def _function(detector, find, strategy, spec):
-    """The tf.function from a batch to what is found, kept as long as the detector so that later evaluations need no trace."""
+    """The tf.function from a batch to what is found.
+
+    It is kept as long as the detector, so that later evaluations need no trace."""
     functions = _functions.setdefault(detector, {})
     key = (find, id(strategy), str(spec))
     if key not in functions:
-        reference = weakref.ref(
-            detector
-        )  # a strong one would keep the detector alive in _functions
+        # A strong reference would keep the detector alive in _functions.
+        reference = weakref.ref(detector)
 
         def on_replica(batch):
-            return {
-                **find(reference(), batch),
-                "scale": batch["scale"],
-                "image_id": batch["image_id"],
-            }
+            return {**find(reference(), batch), "scale": batch["scale"], "row": batch["row"]}
 
-        # The signature leaves height and width open where batches differ in them: one trace for all canvases.
+        # Height and width are open in the signature where batches differ in them: one trace for all.
         functions[key] = tf.function(
             lambda batch: strategy.run(on_replica, args=(batch,)), input_signature=[spec]
         )
@@ -112,20 +108,15 @@ def _function(detector, find, strategy, spec):
 
 
 def on_disk(results, records):
-    """The `Detections` of one batch: without padding and filling images, boxes in px of the images on disk."""
-    image_ids = results["image_id"]
-    sizes = np.asarray(
-        [
-            (records[i].height, records[i].width) if i in records else (0, 0)
-            for i in image_ids.tolist()
-        ],
-        np.float32,
-    )
+    """The `Detections` of one batch, without padding and filling images."""
+    chosen = [records[row] for row in results["row"]]  # the last one's for a filling image
+    sizes = np.asarray([(record.height, record.width) for record in chosen], np.float32)
     boxes = results["boxes"] / np.tile(results["scale"], 2)[:, None]
     boxes = np.clip(boxes, 0, np.tile(sizes, 2)[:, None])
-    image, slot = np.nonzero((results["classes"] >= 0) & (image_ids >= 0)[:, None])
+    image, slot = np.nonzero((results["classes"] >= 0) & (results["row"] >= 0)[:, None])
+    ids = np.asarray([record.image_id for record in chosen], np.int64)
     return Detections(
-        image_ids[image],
+        ids[image],
         boxes[image, slot],
         results["scores"][image, slot],
         results["classes"][image, slot],
@@ -134,19 +125,21 @@ def on_disk(results, records):
 
 def _raise_naming_images(error, unseen):
     """Raises a DataError that names the unreadable images among the records not seen yet, if there are any."""
-    faults = check.find_unreadable(unseen)
-    if faults:
-        more = f"\n  ... and {len(faults) - 10} more" if len(faults) > 10 else ""
+    unreadable = faults.find_unreadable(unseen)
+    if unreadable:
+        more = f"\n  ... and {len(unreadable) - 10} more" if len(unreadable) > 10 else ""
         raise DataError(
             "images that cannot be evaluated:\n  "
-            + "\n  ".join(faults[:10])
+            + "\n  ".join(unreadable[:10])
             + more
             + "\nReplace them, or set data.on_error=skip to leave them out."
         ) from error
 
 
 class _Progress:
-    """One line on stderr with images done, rate and time left; redrawn on a terminal, elsewhere a new line every 20 s and at the end."""
+    """A line on stderr with images done, rate and time left.
+
+    It is redrawn on a terminal; elsewhere a new one comes every 20 s and at the end."""
 
     def __init__(self, total, shown):
         self.total, self.shown, self.terminal = total, shown, sys.stderr.isatty()

@@ -20,24 +20,32 @@ class Detections:
     def __len__(self):
         return len(self.image_ids)
 
-    def to_coco(self, dataset):
-        """COCO's result format: a list of {"image_id", "category_id", "bbox": [x, y, width, height], "score"}.
+    def sides(self):
+        """float64 [D, 4] (x, y, width, height) of the boxes, px."""
+        sides = to_sides(self.boxes)
+        # Boxes that were read from a file get its decimals back: an IoU may lie on a threshold.
+        return sides.round(9) if self.boxes.dtype == np.float64 else sides
 
-        Category ids are those of `dataset.category_ids`."""
-        ymin, xmin, ymax, xmax = np.asarray(self.boxes, np.float64).reshape(-1, 4).T
-        boxes = np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=1)
-        if self.boxes.dtype == np.float64:  # read from a file: gives its decimals back
-            boxes = boxes.round(9)
+    def to_coco(self, dataset):
+        """COCO's result format: {"image_id", "category_id", "bbox", "score"} of each detection.
+
+        Category ids are those of the `Dataset`, "bbox" is [x, y, width, height] px."""
         columns = (
             self.image_ids.tolist(),
             np.asarray(dataset.category_ids, np.int64)[self.classes].tolist(),
-            boxes.tolist(),
+            self.sides().tolist(),
             self.scores.tolist(),
         )
         return [
             {"image_id": image_id, "category_id": category_id, "bbox": box, "score": score}
             for image_id, category_id, box, score in zip(*columns)
         ]
+
+
+def to_sides(boxes):
+    """float64 [n, 4] (x, y, width, height) of boxes [n, 4] (ymin, xmin, ymax, xmax)."""
+    ymin, xmin, ymax, xmax = np.asarray(boxes, np.float64).reshape(-1, 4).T
+    return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=1)
 
 
 def empty():
@@ -57,22 +65,6 @@ def concatenate(parts):
         for field in dataclasses.fields(Detections)
     ]
     return Detections(*(np.concatenate(column) for column in columns))
-
-
-def from_coco(results, category_ids):
-    """`Detections` of COCO result dicts; class k is the one whose id stands at `category_ids[k]`.
-
-    The results must have been checked (`lhrcnn.evaluation.metrics.coco.read_results`)."""
-    class_of = {category_id: k for k, category_id in enumerate(category_ids)}
-    x, y, width, height = (
-        np.asarray([result["bbox"] for result in results], np.float64).reshape(-1, 4).T
-    )
-    return Detections(
-        image_ids=np.asarray([result["image_id"] for result in results], np.int64),
-        boxes=np.stack([y, x, y + height, x + width], axis=1),
-        scores=np.asarray([result["score"] for result in results], np.float64),
-        classes=np.asarray([class_of[result["category_id"]] for result in results], np.int32),
-    )
 
 
 def in_order_of(dataset, detections):

@@ -41,8 +41,8 @@ def localisation_recall(detector, dataset, config, levels=LEVELS, seed=0):
         )
         inputs = np.stack(
             [
-                moved_boxes(boxes, size, levels, np.random.default_rng([seed, max(image_id, 0)]))
-                for boxes, size, image_id in zip(truth, sizes, image_ids)
+                moved_boxes(boxes, size, levels, np.random.default_rng([seed, image_id % 2**64]))
+                for boxes, size, image_id in zip(truth, sizes, image_ids.tolist())
             ]
         )  # [B, M, V, 4]
         every = np.repeat(classes, len(levels), 1)
@@ -85,9 +85,7 @@ def moved_boxes(boxes, image_size, levels, rng):
     near, far = np.zeros(direction.shape[:2]), np.full(direction.shape[:2], FARTHEST)
     for _ in range(BISECTIONS):
         middle = (near + far) / 2
-        close = (
-            iou(np.clip(boxes + middle[..., None] * direction, 0, limit), boxes) >= levels
-        )
+        close = iou(np.clip(boxes + middle[..., None] * direction, 0, limit), boxes) >= levels
         near, far = np.where(close, middle, near), np.where(close, far, middle)
     return np.clip(boxes + near[..., None] * direction, 0, limit).astype(np.float32)
 

@@ -65,12 +65,11 @@ def _propose(detector, batch):
 
 def _batches(detector, dataset, config, strategy):
     """(image ids [B], proposals [B, P, 4] px of the images on disk) of batch after batch, without filling images."""
-    sizes = {record.image_id: (record.height, record.width) for record in dataset.records}
     for results in results_of(detector, _propose, dataset, config, strategy):
-        real = results["image_id"] >= 0
-        image_ids = results["image_id"][real].tolist()
+        real = results["row"] >= 0
+        records = [dataset.records[row] for row in results["row"][real]]
         boxes = results["proposals"][real] / np.tile(results["scale"][real], 2)[:, None]
-        limit = np.tile(
-            np.array([sizes[image_id] for image_id in image_ids], np.float32).reshape(-1, 2), 2
-        )
+        sizes = [(record.height, record.width) for record in records]
+        limit = np.tile(np.array(sizes, np.float32).reshape(-1, 2), 2)
+        image_ids = [record.image_id for record in records]
         yield image_ids, np.clip(boxes, 0, limit[:, None])

@@ -1,12 +1,10 @@
 """From detections to metrics: of a `Dataset` in memory, or of files made elsewhere."""
 
-import pathlib
-
 from lhrcnn.choices import resolve
 from lhrcnn.config import EvalConfig
 from lhrcnn.errors import ConfigError
-from lhrcnn.evaluation.detections import from_coco
-from lhrcnn.evaluation.metrics import METRICS, coco
+from lhrcnn.evaluation.coco_files import read_annotations, read_results
+from lhrcnn.evaluation.metrics import METRICS
 
 
 def score(dataset, detections, options=None):
@@ -31,7 +29,5 @@ def score_files(annotations, detections, options=None):
     """`score` of a COCO result file against a COCO annotation file; a crowd box is to be ignored.
 
     Raises FileNotFoundError, or DataError naming file and entry."""
-    truth = coco.read_truth(annotations)
-    results = coco.read_results(detections, truth)
-    dataset = coco.dataset_of(truth, pathlib.Path(annotations).stem)
-    return score(dataset, from_coco(results, dataset.category_ids), options)
+    dataset = read_annotations(annotations)
+    return score(dataset, read_results(detections, dataset), options)

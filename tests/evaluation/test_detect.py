@@ -1,5 +1,6 @@
 """A detector over a data set: filling images, canvases, scales, replicas, and images that cannot be read."""
 
+import dataclasses
 import gc
 import weakref
 
@@ -115,6 +116,20 @@ def test_exact_detections_score_one(dataset):
     assert list(metrics["coco"]["per_class"]) == dataset.class_names
     assert found.to_coco(dataset)[0].keys() == {"image_id", "category_id", "bbox", "score"}
     assert {each["category_id"] for each in found.to_coco(dataset)} == {2, 4, 6}
+
+
+@pytest.mark.parametrize("first", [-(2**63), -3, 0, 2**53, 2**63 - 10])
+def test_image_ids_may_be_any_int64(dataset, first):
+    records = [
+        dataclasses.replace(record, image_id=first + i) for i, record in enumerate(dataset.records)
+    ]
+    numbered = dataclasses.replace(dataset, records=records)
+    options = settings("eval.metrics=[coco, voc07, ilsvrc]")
+    metrics, found = evaluate.evaluate(FakeDetector(), numbered, options)
+    assert [metrics["coco"]["AP"], metrics["voc07"]["mAP"]] == pytest.approx([1, 1])
+    assert metrics["ilsvrc"]["mAP"] == pytest.approx(1)
+    ids = {detection["image_id"] for detection in found.to_coco(numbered)}
+    assert ids == {record.image_id for record in records}
 
 
 def test_default_metrics_are_those_of_the_config(dataset):

@@ -165,7 +165,7 @@ def training_batches(plan, data_config, start_step, stop_step):
 
 
 def evaluation_batches(dataset, data_config, batch_size):
-    """tf.data.Dataset of full batches with every record once, grouped by canvas; filling images have image_id -1 and no boxes."""
+    """tf.data.Dataset of full batches with every record once, grouped by canvas; filling images have row -1 and no boxes."""
     groups, side = _groups(dataset, data_config), evaluation_short_side(data_config)
     chunks, sizes = [], []
     for group, canvas in enumerate(canvases(side, data_config)):
@@ -192,6 +192,7 @@ def evaluation_batches(dataset, data_config, batch_size):
             "boxes": tf.where(keep[..., None], batch["boxes"], 0.0),
             "ignore": keep & batch["ignore"],
             "image_id": tf.where(rows["real"], batch["image_id"], -1),
+            "row": tf.where(rows["real"], rows["index"], -1),
         }
 
     def changed(image, row):

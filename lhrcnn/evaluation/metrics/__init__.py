@@ -89,6 +89,13 @@ METRICS = {
     ),
 }
 
+# What can count COCO's numbers, the names in `eval.backend`; see coco_backends.
+BACKENDS = {
+    "hotcoco": "lhrcnn.evaluation.metrics.coco_backends:hotcoco",
+    "fast": "lhrcnn.evaluation.metrics.coco_backends:fast",
+    "reference": "lhrcnn.evaluation.metrics.coco_backends:reference",
+}
+
 
 def main_name(metrics):
     """The name of the number that checkpoints are compared by, such as "coco/AP".
