@@ -37,7 +37,7 @@ venv: $(BUILT)  ## make .venv (or .venv-X.Y for PYTHON=pythonX.Y), install lhrcn
 	@echo "$(VENV) is ready: $(BIN)/lhrcnn"
 
 style: $(INSTALLED)  ## ruff's formatting, and its rules for the folders in CHECKED
-	"$(BIN)/ruff" format --check --quiet .
+	"$(BIN)/ruff" format --check .
 	"$(BIN)/ruff" check --quiet $(CHECKED)
 
 test: $(BUILT)  ## the same, then all tests; TESTS="tests/ops -x" chooses

@@ -6,6 +6,7 @@ import shlex
 
 import command_lines
 import pytest
+import yaml
 
 from lhrcnn import commands
 from lhrcnn import config as configs
@@ -147,6 +148,32 @@ def test_tables_of_choices_are_those_of_the_dicts():
     for name, row in listed.items():
         entries = resolve(f"{where[name].replace('/', '.')}:{name}")
         assert re.findall(r"`(\w+)`", row) == list(entries), name
+
+
+def blocks(path, language):
+    """The fenced blocks of a language in a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text_of(path), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=shown)
+def test_blocks_of_code_are_well_formed(path, tmp_path):
+    for number, block in enumerate(blocks(path, "python")):
+        compile(block, f"{shown(path)}, block {number + 1}", "exec")
+    for block in blocks(path, "yaml"):
+        values = yaml.safe_load(block)
+        values.pop("base", None)  # found beside the shipped configs only
+        if "plugins" not in values:
+            file = tmp_path / "block.yaml"
+            file.write_text(yaml.safe_dump(values))
+            configs.load(file)
+
+
+def test_readme_finds_the_cat(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    names = {}
+    exec(blocks(ROOT / "README.md", "python")[0], names)  # our own page
+    assert list(names["found"].names)[:1] == ["cat"]
+    assert names["found"].scores[0] > 0.9 and names["found"].boxes.shape[1:] == (4,)
 
 
 def test_readme_is_short():
