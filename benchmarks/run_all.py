@@ -43,8 +43,9 @@ BENCHMARKS = {  # section: script and arguments
 }
 HEAD = """# Speed
 
-Written by `make benchmarks`: medians of runs by turns with the peer or the limit they are compared with, on the machine that each
-section names. A verdict says which limit a figure was meant to keep.
+Written by `make benchmarks`. Each figure is a median of runs that take turns with the peer or the
+limit it is compared with, on the machine that its section names. PASS or FAIL says whether it kept
+the limit in brackets.
 
 """
 
