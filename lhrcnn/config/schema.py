@@ -44,6 +44,10 @@ class DataConfig:
     image_dir: str = option(
         "", "COCO only: folder of the images, relative to dir; empty: found by the split's name"
     )
+    csv_columns: list[str] = option(
+        [],
+        "CSV only: columns that are not called as usual, such as image=file, class=kind, xmin=left",
+    )
     classes: list[str] = option([], "class names to learn, in order; empty: all of the data set's")
     resize: str = option(
         "keep_ratio",

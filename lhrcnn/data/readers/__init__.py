@@ -22,10 +22,22 @@ its own: `READERS["my_format"] = read`.
 """
 
 READERS = {
+    "auto": "lhrcnn.data.readers.auto:read",
     "shapes": "lhrcnn.data.readers.coco:read",
     "coco": "lhrcnn.data.readers.coco:read",
     "voc": "lhrcnn.data.readers.voc:read",
     "imagenet_det": "lhrcnn.data.readers.imagenet_det:read",
     "icdar": "lhrcnn.data.readers.icdar:read",
     "folders": "lhrcnn.data.readers.folders:read",
+    "yolo": "lhrcnn.data.readers.yolo:read",
+    "csv": "lhrcnn.data.readers.csv_files:read",
+    "labelme": "lhrcnn.data.readers.labelme:read",
+    "cvat": "lhrcnn.data.readers.cvat:read",
+    "via": "lhrcnn.data.readers.via:read",
+    "label_studio": "lhrcnn.data.readers.label_studio:read",
+    "kitti": "lhrcnn.data.readers.kitti:read",
+    "wider_face": "lhrcnn.data.readers.wider_face:read",
+    "crowdhuman": "lhrcnn.data.readers.crowdhuman:read",
+    "createml": "lhrcnn.data.readers.createml:read",
+    "voc_folder": "lhrcnn.data.readers.voc_folder:read",
 }

@@ -1,0 +1,123 @@
+"""data.format=auto: finds out what a data folder is, says what it took and why, finds its splits.
+
+Where a folder names no split, or none to validate on, a fifth of the images is drawn for that: the
+same ones each time, with every class's share.
+"""
+
+import dataclasses
+import functools
+import os
+import random
+import re
+
+from absl import logging
+
+from lhrcnn.choices import resolve
+from lhrcnn.data.readers import READERS, signs
+from lhrcnn.data.readers.gathering import ALL
+from lhrcnn.errors import DataError
+
+VAL_SHARE, SEED = 0.2, 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recognised:
+    """What a data folder was taken for."""
+
+    format: str  # a key of READERS
+    why: str  # "train/_annotations.coco.json: images, annotations and categories"
+    splits: dict  # {"train", "val" or "test": what data.format calls it}
+    whole: str = ALL  # the split of every image, where there are no splits
+
+    def place(self, split):
+        """(split of the format, the part to divide it into and keep, "" for all of it).
+
+        Without a split to validate on, `val` is a part of what would be `train`; without one to
+        test on, `test` is `val`."""
+        if split in ("", ALL):
+            return self.whole, ""
+        split = "val" if split == "test" and "test" not in self.splits else split
+        divided = split in ("train", "val") and not {"train", "val"} <= set(self.splits)
+        if divided:
+            return self.splits.get("train", self.whole), split
+        return self.splits.get(split, split), ""
+
+
+def read(data_config, split, training=False):
+    """The `Dataset` of `train`, `val`, `test` or `*` (all), or of a split that the format knows.
+
+    Raises DataError where the format is not to be found out, or may be more than one."""
+    found = recognise(data_config.dir)
+    _say(f"{data_config.dir}: data.format={found.format} ({found.why})")
+    base, part = found.place(split)
+    reader = resolve(READERS[found.format])
+    dataset = reader(dataclasses.replace(data_config, format=found.format), base, training)
+    if not part:
+        return dataset
+    _say(
+        f"{data_config.dir}: no split to validate on; {VAL_SHARE:.0%} of the "
+        f"{len(dataset.records)} images are drawn for it (seed {SEED})"
+    )
+    return select(dataset, divide(dataset)[part])
+
+
+@functools.cache
+def _say(line):
+    """Says a line once a process."""
+    logging.info("%s", line)
+
+
+def recognise(folder):
+    """The `Recognised` of a data folder. Raises DataError that names all it may be."""
+    listing = signs.Listing(folder)
+    found = {name: why for name, sign in signs.SIGNS.items() if (why := sign(listing))}
+    for name, weaker in signs.STRONGER.items():
+        if name in found:
+            found = {other: why for other, why in found.items() if other not in weaker}
+    if len(found) > 1:
+        lines = "".join(f"\n  data.format={name}: {why}" for name, why in found.items())
+        raise DataError(
+            f"{folder}: may be one of several data sets; set data.format to one of{lines}"
+        )
+    if not found:
+        there = ", ".join(
+            f"{count} {suffix or 'without suffix'}" for suffix, count in listing.counts()
+        )
+        raise DataError(
+            f"{folder}: none of the formats {', '.join(signs.SIGNS)} is recognised in its "
+            f"{len(listing.paths)} files ({there or 'none'}); set data.format, see docs/formats.md"
+        )
+    ((name, why),) = found.items()
+    splits, whole = signs.splits(name, listing)
+    return Recognised(name, why, splits, whole)
+
+
+def divide(dataset):
+    """{"train", "val": sets of image ids}: a fifth of the images for val, of each class too.
+
+    From the rarest class on, each class's images that are still free are divided; copies that
+    Roboflow made of one image (`a_jpg.rf.1f2e.jpg`) stay together. Names alone decide."""
+    groups = {}
+    for record in sorted(dataset.records, key=lambda record: record.path):
+        name = re.sub(r"\.rf\.[0-9a-zA-Z]+", "", os.path.basename(record.path))
+        groups.setdefault(name, []).append(record)
+    names = sorted(groups)
+    random.Random(SEED).shuffle(names)
+    classes = {name: {int(k) for record in groups[name] for k in record.classes} for name in names}
+    images_of = [[name for name in names if k in classes[name]] for k in range(dataset.num_classes)]
+    val, free = set(), set(names)
+    for images in (*sorted(filter(None, images_of), key=len), names):
+        wanted = round(VAL_SHARE * len(images)) - len(val.intersection(images))
+        left = [name for name in images if name in free]
+        val.update(left[: max(0, wanted)])
+        free.difference_update(left)
+    if not val and len(names) > 1:
+        val.add(names[0])
+    ids = {record.image_id for name in val for record in groups[name]}
+    return {"train": {record.image_id for record in dataset.records} - ids, "val": ids}
+
+
+def select(dataset, image_ids):
+    """The `Dataset` with these images alone."""
+    kept = [record for record in dataset.records if record.image_id in image_ids]
+    return dataclasses.replace(dataset, records=kept)

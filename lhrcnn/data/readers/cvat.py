@@ -1,0 +1,161 @@
+"""Reader of `CVAT for images 1.1`: an XML file of a task or project, with the images' names.
+
+Corners are 0-based half-open px; a box's `rotation` is in degrees, clockwise about its center.
+"""
+
+import xml.etree.ElementTree as ElementTree
+
+from lhrcnn.data.readers import gathering, lookup, parsing
+from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.parsing import corners, named, turned
+from lhrcnn.data.schema import Problem
+from lhrcnn.errors import DataError
+
+
+def read(data_config, split, training=False):
+    """The `Dataset` of a split: a `subset` of the file, or a folder or file of that name.
+
+    Boxes, polygons, ellipses, masks and cuboids give their enclosing boxes; an attribute `ignore`,
+    `difficult` or `iscrowd` gives `ignore`. Classes are the file's labels in their order. Raises
+    DataError, for CVAT's video format too."""
+    del training
+    folder = gathering.data_folder(data_config)
+    labels = [label for file in sources(folder) for label in _labels(file)]
+    return gathering.gather(
+        data_config, split, sources, _parse, list(dict.fromkeys(labels)) or None
+    )
+
+
+def sources(folder):
+    """CVAT's XML files below a folder."""
+    return [file for file in lookup.listed(folder, ".xml") if is_cvat(file)]
+
+
+def is_cvat(file):
+    """Whether a file is of this format, by its head."""
+    return "<annotations>" in lookup.head(file, 4096)
+
+
+def subsets(file):
+    """The subsets that a file's images name."""
+    names = (element.get("subset") for _, element in _elements(file) if element.tag == "image")
+    return {name for name in names if name}
+
+
+def _labels(file):
+    """Names of the labels in a file's head, in their order; those of skeletons' points are none."""
+    names = []
+    for _, element in _elements(file):
+        if element.tag == "image":
+            break
+        if element.tag == "label" and element.find("parent") is None:
+            names.append((element.findtext("name") or "").strip())
+        elif element.tag == "track":
+            raise DataError(
+                f"{file}: CVAT's format for videos, whose boxes name frames, not images; export "
+                "the task as 'CVAT for images 1.1'"
+            )
+    return list(filter(None, names))
+
+
+def _elements(file):
+    """(event, element) of a file, element by element. Raises DataError where it is no XML."""
+    try:
+        yield from ElementTree.iterparse(file)
+    except ElementTree.ParseError as error:
+        raise DataError(f"{file}: not readable as XML: {error}") from None
+
+
+def _parse(file, problems):
+    for _, image in _elements(file):
+        if image.tag != "image":
+            continue
+        where = f"{file}: image id {image.get('id')} ({image.get('name')})"
+        found = [
+            _box(shape, where, problems) for shape in image if shape.tag not in ("tag", "attribute")
+        ]
+        try:
+            size = (int(image.get("height", 0)), int(image.get("width", 0)))
+        except ValueError:
+            size = ()
+        source_id = image.get("id")
+        yield Found(
+            (image.get("name") or "",),
+            file,
+            where,
+            size if all(size) else (),
+            [box for box in found if box],
+            source_id=int(source_id) if source_id and source_id.isdecimal() else None,
+            split=(image.get("subset") or "").strip(),
+        )
+        image.clear()
+
+
+def _box(shape, where, problems):
+    """The `LabelledBox` of a shape element; None, with a problem, where it has none."""
+    label = (shape.get("label") or "").strip()
+    try:
+        box = _BOXES[shape.tag](shape) if shape.tag in _BOXES else None
+    except (KeyError, TypeError, ValueError) as error:
+        text = f"{where}: {shape.tag} of '{label}': {error}; left out"
+        problems.append(Problem.error("bad object", text))
+        return None
+    if box is None:
+        text = f"{where}: a {shape.tag} of '{label}' has no box; left out"
+        problems.append(Problem.warning("shape without an area", text))
+        return None
+    if float(shape.get("rotation") or 0) % 180:
+        turn = f"{shape.tag} of '{label}' turned by {shape.get('rotation')} degrees"
+        text = f"{where}: {turn}; its enclosing box is taken"
+        problems.append(Problem.note("turned box", text))
+    attributes = {item.get("name"): item.text for item in shape.iterfind("attribute")}
+    return named(label, box, parsing.is_ignored(attributes))
+
+
+def _values(shape, *keys):
+    return parsing.numbers([shape.get(key) for key in keys])
+
+
+def _rectangle(shape):
+    xmin, ymin, xmax, ymax = _values(shape, "xtl", "ytl", "xbr", "ybr")
+    center = ((ymin + ymax) / 2, (xmin + xmax) / 2)
+    degrees = float(shape.get("rotation") or 0)
+    return (
+        turned(center, ymax - ymin, xmax - xmin, degrees) if degrees else (ymin, xmin, ymax, xmax)
+    )
+
+
+def _polygon(shape):
+    points = [parsing.numbers(point.split(",")) for point in shape.get("points").split(";")]
+    return corners(points)
+
+
+def _ellipse(shape):
+    x, y, radius_x, radius_y = _values(shape, "cx", "cy", "rx", "ry")
+    return parsing.turned_ellipse((y, x), radius_y, radius_x, float(shape.get("rotation") or 0))
+
+
+def _mask(shape):
+    left, top, width, height = _values(shape, "left", "top", "width", "height")
+    return top, left, top + height, left + width
+
+
+def _cuboid(shape):
+    keys = [
+        f"{side}{end}{face}" for face in "12" for side in "xy" for end in ("tl", "bl", "tr", "br")
+    ]
+    points = [
+        (float(shape.get(key)), float(shape.get("y" + key[1:])))
+        for key in keys
+        if key[0] == "x" and shape.get(key)
+    ]
+    return corners(points)
+
+
+_BOXES = {
+    "box": _rectangle,
+    "polygon": _polygon,
+    "ellipse": _ellipse,
+    "mask": _mask,
+    "cuboid": _cuboid,
+}

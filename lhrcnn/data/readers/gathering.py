@@ -1,0 +1,189 @@
+"""What the readers of annotation tools' files share: images, splits and sizes of what was parsed.
+
+A reader of this kind is two functions: `sources(folder)` lists its annotation files below the data
+folder, and `parse(file, problems)` yields a `Found` for each image in one. `gather` does the rest.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+from lhrcnn.data.readers.lookup import ImageIndex, listed, read_text
+from lhrcnn.data.readers.records import LabelledImage, image_size, make_dataset
+from lhrcnn.data.schema import Problem
+from lhrcnn.errors import DataError
+
+ALL = "*"  # the split that is every image
+# What a split is called by one tool or another.
+ALIASES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+
+
+@dataclasses.dataclass
+class Found:
+    """An image as an annotation file has it, before its file and its size are looked up."""
+
+    names: tuple  # what the image may be called: file names, paths or URLs, likeliest first
+    source: pathlib.Path  # the annotation file
+    where: str  # leads a message: "FILE: line 3"
+    size: tuple = ()  # (height, width) px; empty: the image's header says
+    boxes: list = dataclasses.field(default_factory=list)  # of LabelledBox
+    relative: bool = False  # boxes are shares of height and width
+    source_id: object = None  # of the image in the user's files
+    split: str = ""  # named in the file itself; empty: its place decides
+    problems: list = dataclasses.field(default_factory=list)
+
+
+def gather(data_config, split, sources, parse, class_names=None, many=True, ignored=None, hint=""):
+    """The `Dataset` of a split of annotation files; see `lhrcnn.data.readers` for the contract.
+
+    class_names: None for the sorted names of all splits; many: a file holds more than one image, so
+    its own name may be a split's; ignored: the name of what is of no class; hint: what to do
+    without an annotation file. Raises DataError where there is none, or no such split."""
+    folder, problems = data_folder(data_config), []
+    files = sources(folder)
+    if not files:
+        there = [str(path.relative_to(folder)) for path in listed(folder)]
+        raise DataError(
+            f"{folder}: no annotation file of data.format={data_config.format} in its {len(there)} "
+            f"files ({', '.join(there[:10])}){hint}"
+        )
+    found = [image for file in files for image in _parsed(file, parse, problems)]
+    names = class_names or sorted({box.name for image in found for box in image.boxes} - {ignored})
+    for image in found if ignored else ():
+        image.boxes = [
+            box._replace(name=names[0]) if box.name == ignored else box
+            for box in image.boxes
+            if names or box.name != ignored
+        ]
+    index = ImageIndex(folder, data_config.image_dir)
+    placed = _first_of_each([(image, index.find(image, image.problems)) for image in found])
+    chosen = choose_split(folder, split, placed, many)
+    problems.extend(problem for image, _ in chosen for problem in image.problems)
+    problems.extend(_unnamed(index, placed, chosen))
+    images = with_sizes(chosen, problems)
+    return make_dataset(f"{folder} {split}".strip(), images, problems, names)
+
+
+def _parsed(file, parse, problems):
+    """The images of a file, each with the problems found in it; the rest goes to problems."""
+    own = []
+    for image in parse(file, own):
+        image.problems.extend(own)
+        own.clear()
+        yield image
+    problems.extend(own)
+
+
+def _first_of_each(placed):
+    """(Found, path) without those of an image that an earlier file has already."""
+    first = {}
+    for image, path in placed:
+        if path and first.setdefault(path, image) is not image:
+            text = f"{image.where} has {path} too; left out"
+            first[path].problems.append(Problem.warning("repeated image", text))
+    return [(image, path) for image, path in placed if not path or first[path] is image]
+
+
+def _unnamed(index, placed, chosen):
+    """A note for each image that lies among those of the chosen, and is in no annotation file."""
+    taken = {path for _, path in placed if path}
+    folders = {os.path.dirname(path) for _, path in chosen if path}
+    for path in index.paths:
+        if path not in taken and os.path.dirname(path) in folders:
+            text = f"{path}: no annotation file names this image; left out"
+            yield Problem.note("image without annotations", text)
+
+
+def choose_split(folder, split, placed, many):
+    """Those of (Found, path) that belong to a split, by the file, a folder or a list."""
+    if split in ("", ALL):
+        return placed
+    listed_names = _split_list(folder, split)
+    if listed_names is not None:
+        return [
+            (image, path)
+            for image, path in placed
+            if path and {os.path.relpath(path, folder), pathlib.Path(path).stem} & listed_names
+        ]
+    tags = [_tags(folder, image, path, many) for image, path in placed]
+    wanted = {split, *ALIASES.get(split, ())}
+    chosen = [entry for entry, tag in zip(placed, tags) if wanted & tag]
+    if chosen:
+        return chosen
+    known = sorted({name for names in ALIASES.values() for name in names} & set().union(*tags))
+    raise DataError(
+        f"{folder}: no image of split '{split}': no folder, file or list of that name; "
+        f"splits found: {', '.join(known) or 'none'}. Name one of them, or '{ALL}' for all "
+        f"{len(placed)} images"
+    )
+
+
+def _tags(folder, image, path, many):
+    """Words that may name the split of an image."""
+    if image.split:
+        return {image.split, image.split.lower()}
+    source = pathlib.Path(os.path.relpath(image.source, folder))
+    words = [
+        *source.parts[:-1],
+        *(pathlib.Path(os.path.relpath(path, folder)).parts[:-1] if path else ()),
+    ]
+    if many:
+        words += [source.name, source.stem, *re.split(r"[^A-Za-z]+", source.stem)]
+    return {*words, *(word.lower() for word in words)}
+
+
+def _split_list(folder, split):
+    """Image names of a list SPLIT.txt, with and without suffix; None where there is no list."""
+    tried = (
+        folder / split,
+        folder / f"{split}.txt",
+        folder / "ImageSets" / f"{split}.txt",
+        folder / "ImageSets" / "Main" / f"{split}.txt",
+    )
+    file = next((file for file in tried if file.suffix == ".txt" and file.is_file()), None)
+    if file is None:
+        return None
+    lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    return {*lines, *(pathlib.PurePosixPath(line.replace("\\", "/")).stem for line in lines)}
+
+
+def with_sizes(placed, problems):
+    """`LabelledImage` of each (Found, path) with a file; missing sizes come from headers."""
+    placed = [(image, path) for image, path in placed if path]
+    with ThreadPoolExecutor(8) as pool:
+        sizes = list(pool.map(lambda entry: entry[0].size or _size(entry[1]), placed))
+    images = []
+    for (image, path), size in zip(placed, sizes):
+        if isinstance(size, DataError):
+            problems.append(Problem.error("unreadable image", f"{image.where}: {size}; left out"))
+            continue
+        boxes = [_scaled(box, size) for box in image.boxes] if image.relative else image.boxes
+        images.append(LabelledImage(path, size, boxes, image.where, image.source_id))
+    return images
+
+
+def _size(path):
+    try:
+        return image_size(path)
+    except DataError as error:
+        return error
+
+
+def _scaled(labelled, size):
+    height, width = size
+    ymin, xmin, ymax, xmax = labelled.box
+    return labelled._replace(box=(ymin * height, xmin * width, ymax * height, xmax * width))
+
+
+def data_folder(data_config):
+    """The data folder. Raises DataError where there is none."""
+    folder = pathlib.Path(data_config.dir)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such data folder; set data.dir or --data_dir")
+    return folder

@@ -1,0 +1,151 @@
+"""Reader of Label Studio's exports `JSON` and `JSON-MIN`.
+
+Values are percent of the image's width and height; a rectangle is turned about its top left corner,
+clockwise in px, not in percent.
+"""
+
+import math
+import os
+import re
+
+from lhrcnn.data.readers import gathering, lookup
+from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.parsing import corners, named, numbers, turned_ellipse
+from lhrcnn.data.readers.records import IMAGE_SUFFIXES
+from lhrcnn.data.schema import Problem
+
+_KINDS = ("rectangle", "polygon", "ellipse")
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what an upload puts before a file's name
+
+
+def read(data_config, split, training=False):
+    """The `Dataset` of a split; of several annotations of a task the first that was not cancelled
+    counts, or the one marked as ground truth.
+
+    Polygons, ellipses and turned rectangles give their enclosing boxes. Raises DataError."""
+    del training
+    return gathering.gather(data_config, split, sources, _parse)
+
+
+def sources(folder):
+    """Label Studio's files below a folder."""
+    return [file for file in lookup.listed(folder, ".json") if is_label_studio(file)]
+
+
+def is_label_studio(file):
+    """Whether a file is of this format, by its head."""
+    head = lookup.head(file).lstrip()
+    return head.startswith("[") and (
+        '"original_width"' in head
+        or ('"data"' in head and ('"annotations"' in head or '"completions"' in head))
+    )
+
+
+def _parse(file, problems):
+    tasks = lookup.read_json(file)
+    for number, task in enumerate(tasks, start=1):
+        where = f"{file}: task {task.get('id', number)}"
+        try:
+            url, results = _task(task, where, problems)
+            sizes = {_size(result) for result in results if result.get("original_width")}
+            objects = _objects(results, where, problems)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            text = f"{where}: not a task of Label Studio's: {error!r}; left out"
+            problems.append(Problem.error("bad task", text))
+            continue
+        name = os.path.basename(lookup.local_name(url))
+        names = tuple(dict.fromkeys((url, name, _UPLOAD.sub("", name))))
+        size = sizes.pop() if len(sizes) == 1 else ()
+        source_id = task.get("id") if isinstance(task.get("id"), int) else None
+        yield Found(names, file, where, size, objects, relative=not size, source_id=source_id)
+
+
+def _task(task, where, problems):
+    """(image's URL, list of results) of a task of either export."""
+    if "data" not in task:  # JSON-MIN: the results stand under the name of their tag
+        images = [
+            value for key, value in task.items() if isinstance(value, str) and _is_image(value)
+        ]
+        results = [entry for value in task.values() if isinstance(value, list) for entry in value]
+        return images[0], [_from_min(entry) for entry in results if "original_width" in entry]
+    values = task["data"]
+    url = values.get("image") or next(
+        value for value in values.values() if isinstance(value, str) and _is_image(value)
+    )
+    made = task.get("annotations") or task.get("completions") or []
+    kept = [annotation for annotation in made if not annotation.get("was_cancelled")]
+    kept.sort(key=lambda annotation: not annotation.get("ground_truth"))
+    if len(kept) > 1:
+        text = f"{where}: {len(kept)} annotations; id {kept[0].get('id')} is taken"
+        problems.append(Problem.note("several annotations of an image", text))
+    return url, kept[0]["result"] if kept else []
+
+
+def _from_min(entry):
+    kind = next((kind for kind in _KINDS if f"{kind}labels" in entry), "other")
+    return {
+        "type": f"{kind}labels",
+        "value": entry,
+        "original_width": entry["original_width"],
+        "original_height": entry["original_height"],
+    }
+
+
+def _is_image(value):
+    return lookup.local_name(value).lower().endswith(IMAGE_SUFFIXES)
+
+
+def _size(result):
+    return int(result["original_height"]), int(result["original_width"])
+
+
+def _objects(results, where, problems):
+    """The `LabelledBox`es of a task's results, in px where sizes are there, else as shares."""
+    labels, boxes = {}, []
+    for (
+        result
+    ) in results:  # a <Rectangle> with <Labels> or <Choices> has its class in a second result
+        for key in ("labels", "choices"):
+            if result.get("type") == key and result.get("id"):
+                labels.setdefault(result["id"], result["value"].get(key))
+    for result in results:
+        value, type_ = result.get("value") or {}, str(result.get("type"))
+        kind = type_.replace("labels", "")
+        names = value.get(f"{kind}labels") or labels.get(result.get("id")) or []
+        if kind not in _KINDS or not names:
+            if type_ not in ("labels", "choices"):
+                text = f"{where}: a result '{type_}' without a box or a class; left out"
+                problems.append(Problem.warning("result without a box", text))
+            continue
+        if result.get("image_rotation"):
+            text = f"{where}: image turned by {result['image_rotation']} degrees in Label Studio"
+            problems.append(Problem.warning("image turned by the tool", text))
+        height, width = _size(result) if result.get("original_width") else (1, 1)
+        if value.get("rotation"):
+            turn = f"{kind} of '{names[0]}' turned by {value['rotation']:g} degrees"
+            text = f"{where}: {turn}; its enclosing box is taken"
+            problems.append(Problem.note("turned box", text))
+        boxes.append(named(names[0], _BOXES[kind](value, height / 100, width / 100)))
+    return boxes
+
+
+def _rectangle(value, vertical, horizontal):
+    x, y, width, height = numbers([value[key] for key in ("x", "y", "width", "height")])
+    x, y, width, height = x * horizontal, y * vertical, width * horizontal, height * vertical
+    angle = math.radians(float(value.get("rotation") or 0))
+    cosine, sine = math.cos(angle), math.sin(angle)
+    offsets = ((0, 0), (width, 0), (0, height), (width, height))
+    return corners([(x + a * cosine - b * sine, y + a * sine + b * cosine) for a, b in offsets])
+
+
+def _polygon(value, vertical, horizontal):
+    return corners([(x * horizontal, y * vertical) for x, y in map(numbers, value["points"])])
+
+
+def _ellipse(value, vertical, horizontal):
+    x, y, radius_x, radius_y = numbers([value[key] for key in ("x", "y", "radiusX", "radiusY")])
+    center, degrees = (y * vertical, x * horizontal), float(value.get("rotation") or 0)
+    return turned_ellipse(center, radius_y * vertical, radius_x * horizontal, degrees)
+
+
+_BOXES = {"rectangle": _rectangle, "polygon": _polygon, "ellipse": _ellipse}

@@ -1,0 +1,142 @@
+"""The files of a data folder: which there are, images by what annotations call them, their text."""
+
+import codecs
+import json
+import os
+import pathlib
+import re
+import urllib.parse
+import xml.etree.ElementTree as ElementTree
+
+from lhrcnn.data.readers.records import IMAGE_SUFFIXES
+from lhrcnn.data.schema import Problem
+from lhrcnn.errors import DataError
+
+
+class ImageIndex:
+    """The image files below a data folder, found by what annotation files call them."""
+
+    def __init__(self, folder, image_dir=""):
+        """image_dir: where to look, relative to folder; empty: everywhere below it."""
+        root = folder / image_dir if image_dir else folder
+        if not root.is_dir():
+            raise DataError(f"{root}: no such image folder; correct data.image_dir")
+        self._folder, self._root, self._by_name, self._by_stem = folder, root, {}, {}
+        self.paths = [path for path in walk(root) if path.lower().endswith(IMAGE_SUFFIXES)]
+        for path in self.paths:
+            name = os.path.basename(path)
+            self._by_name.setdefault(name.casefold(), []).append(path)
+            self._by_stem.setdefault(os.path.splitext(name)[0].casefold(), []).append(path)
+
+    def find(self, image, problems):
+        """The path of a Found's image; empty, with a problem, where there is not exactly one."""
+        near = image.source.parent
+        for name in filter(None, map(local_name, image.names)):
+            for base in (near, self._root, self._folder):
+                path = os.path.normpath(base / name)
+                if os.path.isfile(path):
+                    return path
+            word = os.path.basename(name).casefold()
+            best = _closest(self._by_name.get(word) or self._by_stem.get(word) or (), near / name)
+            if len(best) == 1:
+                return best[0]
+            if best:
+                text = f"{image.where}: '{name}' may be {' or '.join(best[:3])}; left out"
+                problems.append(Problem.error("ambiguous image name", text))
+                return ""
+        text = f"{image.where}: no image file '{image.names[0]}' in or below {self._root}; left out"
+        problems.append(Problem.error("missing image", text))
+        return ""
+
+
+def _closest(paths, wanted):
+    """Those of paths that share most folder names with the wanted one."""
+    words = set(wanted.parts[:-1])
+    shared = [len(words & set(pathlib.PurePath(path).parts[:-1])) for path in paths]
+    return [path for path, count in zip(paths, shared) if count == max(shared)]
+
+
+def local_name(name):
+    """The path in a name that may be Windows's or a URL, such as `/data/local-files/?d=a.jpg`."""
+    if "?d=" in name:
+        name = urllib.parse.parse_qs(urllib.parse.urlsplit(name).query)["d"][0]
+    elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
+        name = urllib.parse.unquote(urllib.parse.urlsplit(name).path).lstrip("/")
+    return re.sub(r"^[A-Za-z]:", "", name.replace("\\", "/"))
+
+
+def walk(folder):
+    """Sorted paths of all files in and below a folder, without what systems and tools hide."""
+    paths = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        paths.extend(os.path.join(parent, name) for name in names if not is_hidden(name))
+    return sorted(paths)
+
+
+def listed(folder, *suffixes):
+    """Sorted `Path`s of the files with one of these suffixes (none: all) in and below a folder."""
+    return [
+        pathlib.Path(path)
+        for path in walk(folder)
+        if not suffixes or path.lower().endswith(suffixes)
+    ]
+
+
+def is_hidden(name):
+    """Whether a file or folder is none of the data: `._a.jpg`, `.ipynb_checkpoints`, `@eaDir`."""
+    return name.startswith((".", "@eaDir", "__MACOSX")) or name in ("Thumbs.db", "desktop.ini")
+
+
+def head(file, size=65536):
+    """The beginning of a text file, whatever its encoding."""
+    with open(file, "rb") as stream:
+        content = stream.read(size)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="ignore")
+    return content.decode("utf-8-sig", errors="ignore")
+
+
+def tail(file, size=65536):
+    """The end of a text file in UTF-8."""
+    with open(file, "rb") as stream:
+        stream.seek(max(0, os.path.getsize(file) - size))
+        return stream.read().decode("utf-8", errors="ignore")
+
+
+def read_text(file):
+    """A text file in UTF-8 or UTF-16, with or without its mark, else in GBK or Latin-1."""
+    content = pathlib.Path(file).read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    for encoding in ("utf-8-sig", "gbk"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return content.decode("latin-1")
+
+
+def read_json(file):
+    """The content of a JSON file. Raises DataError where it is none."""
+    try:
+        return json.loads(read_text(file))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{file}: not readable as JSON: {error}") from None
+
+
+def read_xml(file):
+    """The root element of an XML file; text that is not of the encoding it names is GBK or Latin-1.
+
+    Raises ElementTree.ParseError."""
+    try:
+        return ElementTree.parse(file).getroot()
+    except (ElementTree.ParseError, LookupError, UnicodeDecodeError, ValueError):
+        text = re.sub(r"^\s*<\?xml[^>]*\?>", "", read_text(file))
+        return ElementTree.fromstring(text)
+
+
+def is_voc_xml(file):
+    """Whether a file is of one image, as VOC has it; the files of MIT's old LabelMe are others."""
+    text = head(file, 4096)
+    return re.search(r"<annotation[\s>]", text) is not None and "<imagesize>" not in text

@@ -1,0 +1,75 @@
+"""Numbers, flags and shapes as annotation files have them, and the boxes around these."""
+
+import math
+import re
+
+from lhrcnn.data.readers.records import LabelledBox
+
+# Attributes of objects that are to be neither learnt nor counted.
+IGNORED = ("ignore", "ignored", "difficult", "iscrowd", "is_crowd", "crowd")
+_TRUE = {"true", "yes", "y", "t", "on"}
+
+
+def numbers(values):
+    """The values as floats. Raises ValueError naming the first that is no finite number."""
+    for value in values:
+        try:
+            if math.isfinite(float(value)):
+                continue
+        except (TypeError, ValueError):
+            pass
+        raise ValueError(f"{value!r} is no number")
+    return [float(value) for value in values]
+
+
+def is_number(text):
+    """Whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_true(value):
+    """Whether a flag of an annotation is set: True, 1, "1.0", "yes"."""
+    text = str(value).strip().lower()
+    return text in _TRUE or bool(re.fullmatch(r"\+?0*1(\.0*)?", text))
+
+
+def is_ignored(attributes):
+    """Whether one of an object's attributes, {name: value}, says that it does not count."""
+    return any(
+        is_true(value) for name, value in attributes.items() if str(name).strip().lower() in IGNORED
+    )
+
+
+def corners(points):
+    """The half-open box (ymin, xmin, ymax, xmax) around points (x, y)."""
+    x, y = [float(point[0]) for point in points], [float(point[1]) for point in points]
+    return min(y), min(x), max(y), max(x)
+
+
+def turned(center, height, width, degrees):
+    """The half-open box around a rectangle turned about its center (y, x)."""
+    angle = math.radians(degrees)
+    cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
+    half_height = (width * sine + height * cosine) / 2
+    half_width = (width * cosine + height * sine) / 2
+    y, x = center
+    return y - half_height, x - half_width, y + half_height, x + half_width
+
+
+def turned_ellipse(center, radius_y, radius_x, degrees):
+    """The half-open box around an ellipse turned about its center (y, x)."""
+    angle = math.radians(degrees)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    half_height = math.hypot(radius_x * sine, radius_y * cosine)
+    half_width = math.hypot(radius_x * cosine, radius_y * sine)
+    y, x = center
+    return y - half_height, x - half_width, y + half_height, x + half_width
+
+
+def named(name, box, ignore=False):
+    """A `LabelledBox` of a class name as a file has it, without blanks around it."""
+    return LabelledBox(str(name).strip(), box, ignore)

@@ -1,0 +1,211 @@
+"""By what data.format=auto knows a format: names of files, and the beginnings of a few of them."""
+
+import collections
+import functools
+import os
+import pathlib
+import re
+
+from lhrcnn.data.readers import (
+    createml,
+    csv_files,
+    cvat,
+    kitti,
+    label_studio,
+    labelme,
+    lookup,
+    via,
+    wider_face,
+    yolo,
+)
+from lhrcnn.data.readers.gathering import ALIASES, ALL
+from lhrcnn.errors import DataError
+
+_LOOKED_AT = 20  # files of one suffix
+
+
+class Listing:
+    """The files of a data folder."""
+
+    def __init__(self, folder):
+        """Raises DataError where there is no such folder."""
+        self.folder = pathlib.Path(folder)
+        if not self.folder.is_dir():
+            hint = "; give the folder, not a file" if self.folder.is_file() else ""
+            raise DataError(f"{folder}: no such data folder{hint}; set data.dir or --data_dir")
+        self.paths = [pathlib.Path(path) for path in lookup.walk(folder)]
+
+    @functools.cache  # noqa: B019, a listing lives as long as one look at a folder
+    def some(self, *suffixes):
+        """Up to 20 of the files with one of these suffixes, from all over the folder."""
+        files = [path for path in self.paths if path.suffix.lower() in suffixes]
+        return files[:: max(1, -(-len(files) // _LOOKED_AT))]
+
+    def first(self, test, *suffixes):
+        """The first of some files that passes a test, as a path below the folder; empty: none."""
+        for file in self.some(*suffixes):
+            if test(file):
+                return str(file.relative_to(self.folder))
+        return ""
+
+    def folders(self):
+        """Paths below the folder of all folders with files."""
+        return {os.path.relpath(path.parent, self.folder) for path in self.paths}
+
+    def counts(self):
+        """[(suffix, number of files)], the most first."""
+        return collections.Counter(path.suffix.lower() for path in self.paths).most_common(5)
+
+
+def _first(meaning, test, *suffixes):
+    """A sign: one of a folder's files passes a test."""
+
+    def sign(listing):
+        file = listing.first(test, *suffixes)
+        return file and f"{file}: {meaning}"
+
+    return sign
+
+
+def _is_coco(file):
+    text = lookup.head(file) + lookup.tail(file)
+    objects = '"category_id"' in text and '"image_id"' in text
+    return (
+        text.lstrip().startswith("{") and '"images"' in text and (objects or '"categories"' in text)
+    )
+
+
+def _devkit(listing):
+    lists = [path for path in listing.some(".txt") if "ImageSets" in path.parts]
+    annotated = any(path.parent.name == "Annotations" for path in listing.some(".xml"))
+    is_voc = lists and annotated and not _imagenet_det(listing)
+    return f"{lists[0].relative_to(listing.folder)} beside Annotations/" if is_voc else ""
+
+
+def _imagenet_det(listing):
+    found = [name for name in listing.folders() if re.search(r"Annotations[/\\]DET", name)]
+    return f"{found[0]}/" if found else ""
+
+
+def _voc_folder(listing):
+    if _devkit(listing) or _imagenet_det(listing):
+        return ""
+    return _first("<annotation> of an image", lookup.is_voc_xml, ".xml")(listing)
+
+
+def _icdar_line(file):
+    line = next((line for line in lookup.head(file, 4096).splitlines() if line.strip()), "")
+    words = re.split(r"[\s,]+", line.strip(), maxsplit=8)
+    whole = [word for word in words[:8] if re.fullmatch(r"-?\d+", word)]
+    return len(whole) == 8 or (len(whole) >= 4 and '"' in line)
+
+
+def _yolo(listing):
+    file = listing.first(lambda file: yolo.read_yaml(file) is not None, ".yaml", ".yml")
+    if file:
+        return f"{file}: names of classes"
+    return _first(
+        "a class number and shares of the image",
+        lambda file: yolo.looks_like_label(lookup.head(file, 4096)),
+        ".txt",
+    )(listing)
+
+
+SIGNS = {
+    "coco": _first("images, annotations and categories", _is_coco, ".json"),
+    "voc": _devkit,
+    "voc_folder": _voc_folder,
+    "imagenet_det": _imagenet_det,
+    "icdar": _first("corners of a word", _icdar_line, ".txt", ".gt"),
+    "yolo": _yolo,
+    "csv": _first(
+        "columns of boxes", lambda file: bool(csv_files.columns_of(file)), ".csv", ".tsv"
+    ),
+    "labelme": _first("shapes of an image", labelme.is_labelme, ".json"),
+    "cvat": _first("<annotations> of CVAT", cvat.is_cvat, ".xml"),
+    "via": _first("regions of VIA", via.is_via, ".json", ".csv"),
+    "label_studio": _first("tasks of Label Studio", label_studio.is_label_studio, ".json"),
+    "kitti": _first(
+        "a class and 14 numbers", lambda file: kitti.is_kitti(lookup.head(file, 4096)), ".txt"
+    ),
+    "wider_face": _first(
+        "images and their faces",
+        lambda file: wider_face.is_wider_face(lookup.head(file, 4096)),
+        ".txt",
+    ),
+    "crowdhuman": _first(".odgt", lambda file: True, ".odgt"),
+    "createml": _first("a list of images with coordinates", createml.is_createml, ".json"),
+}
+
+# A format -> those whose signs its own files may show as well.
+STRONGER = {"wider_face": ("yolo", "icdar"), "kitti": ("icdar",), "voc": ("yolo", "icdar")}
+
+
+def splits(format_, listing):
+    """({train, val or test: its name in data.format}, the name of everything)."""
+    return _SPLITS.get(format_, _by_place)(listing)
+
+
+def _by_place(listing):
+    """Splits named by folders and lists, for the readers of `gathering`."""
+    words = {word for name in listing.folders() for word in pathlib.Path(name).parts}
+    stems = {
+        word
+        for file in listing.some(".json", ".csv", ".xml", ".txt", ".odgt")
+        if len(listing.some(file.suffix.lower())) < _LOOKED_AT
+        for word in (file.stem, *re.split(r"[^A-Za-z]+", file.stem))
+    }
+    return _named(words | stems), ALL
+
+
+def _named(words):
+    words = {word.lower() for word in words}
+    return {name: name for name, aliases in ALIASES.items() if words & set(aliases)}
+
+
+def _yolo_splits(listing):
+    keys = yolo.describe(listing.folder, [str(path) for path in listing.paths]).splits
+    return ({key: key for key in keys}, ALL) if "" not in keys else _by_place(listing)
+
+
+def _cvat_splits(listing):
+    subsets = {subset for file in listing.some(".xml") for subset in cvat.subsets(file)}
+    return (_named(subsets), ALL) if _named(subsets) else _by_place(listing)
+
+
+def _coco_splits(listing):
+    """Splits that the annotation files or their folders are called after."""
+    files = [
+        file.relative_to(listing.folder).as_posix()
+        for file in listing.some(".json")
+        if _is_coco(file)
+    ]
+    found = {}
+    for name, aliases in ALIASES.items():
+        fitting = [file for file in files if set(aliases) & set(re.split(r"[^a-z]+", file.lower()))]
+        fitting.sort(key=lambda file: ("instances" not in file, "panoptic" in file, len(file)))
+        if fitting:
+            found[name] = fitting[0]
+    return found, found.get("train", files[0])
+
+
+def _voc_splits(listing):
+    years = {}
+    for path in listing.paths:
+        if path.parent.parts[-2:] == ("ImageSets", "Main") or path.parent.name == "ImageSets":
+            year = path.parent.parent if path.parent.name == "Main" else path.parent
+            years.setdefault(path.stem, []).append(year.parent.name)
+    both = {"train": "train", "val": "val", "test": "test"}
+    if "trainval" in years and ("val" not in years or "test" in years):
+        both = {"train": "trainval", "val": "test", "test": "test"}
+    single = len({year for names in years.values() for year in names}) == 1
+    found = {
+        name: list_ if single else "+".join(f"{year}/{list_}" for year in years[list_])
+        for name, list_ in both.items()
+        if list_ in years
+    }
+    first = next(iter(years))
+    return found, found.get("train", first if single else f"{years[first][0]}/{first}")
+
+
+_SPLITS = {"yolo": _yolo_splits, "cvat": _cvat_splits, "coco": _coco_splits, "voc": _voc_splits}

@@ -1,0 +1,153 @@
+"""Reader of the VGG Image Annotator (VIA 2): its projects, its exports as JSON and as CSV.
+
+A rectangle's x and y are 0-based px of its corner; VIA stores no image sizes.
+"""
+
+import csv
+import json
+import math
+
+from lhrcnn.data.readers import gathering, lookup, parsing
+from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.parsing import corners, named, numbers, turned_ellipse
+from lhrcnn.data.schema import Problem
+from lhrcnn.errors import DataError
+
+# Region attributes that hold the class, by preference; else it is the only attribute there is.
+_CLASS_KEYS = ("class", "label", "name", "type", "category", "object", "class_name", "label_id")
+_CLASSLESS = "object"
+
+
+def read(data_config, split, training=False):
+    """The `Dataset` of a split.
+
+    The class is the region attribute called class, label, name, type and the like, or the only one
+    there is; where there is none, every object is of the class `object`.
+
+    Circles, ellipses and polygons give their enclosing boxes. Raises DataError."""
+    del training
+    return gathering.gather(data_config, split, sources, _parse)
+
+
+def sources(folder):
+    """VIA's files below a folder."""
+    return [file for file in lookup.listed(folder, ".json", ".csv") if is_via(file)]
+
+
+def is_via(file):
+    """Whether a file is of this format, by its head."""
+    head = lookup.head(file)
+    if file.suffix.lower() == ".csv":
+        return "region_shape_attributes" in head.split("\n", 1)[0]
+    return '"shape_attributes"' in head or '"_via_' in head or '"file_attributes"' in head
+
+
+def _parse(file, problems):
+    images = _from_csv(file) if file.suffix.lower() == ".csv" else _from_json(file)
+    key = _class_key([attributes for regions in images.values() for _, attributes in regions], file)
+    for name, regions in images.items():
+        where = f"{file}: {name}"
+        boxes = [_box(shape, attributes, key, where, problems) for shape, attributes in regions]
+        yield Found((name,), file, where, boxes=[box for box in boxes if box])
+
+
+def _from_json(file):
+    """File name -> list of (shape, attributes)."""
+    content = lookup.read_json(file)
+    try:
+        entries = content.get("_via_img_metadata", content).values()
+        images = {}
+        for entry in entries:
+            regions = entry.get("regions") or []
+            regions = regions.values() if isinstance(regions, dict) else regions
+            images.setdefault(entry["filename"], []).extend(
+                (region["shape_attributes"], region.get("region_attributes") or {})
+                for region in regions
+            )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"{file}: not a file of VIA 2: {error!r}") from None
+    return images
+
+
+def _from_csv(file):
+    """File name -> list of (shape, attributes)."""
+    images = {}
+    rows = csv.DictReader(lookup.read_text(file).splitlines())
+    for number, row in enumerate(rows, start=2):
+        row = {(key or "").strip("# "): value for key, value in row.items()}
+        try:
+            regions = images.setdefault(row["filename"], [])
+            shape = json.loads(row["region_shape_attributes"] or "{}")
+            if shape:
+                regions.append((shape, json.loads(row["region_attributes"] or "{}")))
+        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise DataError(
+                f"{file}: line {number}: not a line of VIA 2's CSV: {error!r}"
+            ) from None
+    return images
+
+
+def _class_key(attributes, file):
+    """The name of the attribute that holds the class; empty: there is none. Raises DataError."""
+    keys = list(dict.fromkeys(key for entry in attributes for key in entry))
+    for wanted in _CLASS_KEYS:
+        for key in keys:
+            if key.strip().lower() == wanted:
+                return key
+    keys = [key for key in keys if key.strip().lower() not in parsing.IGNORED]
+    if len(keys) > 1:
+        raise DataError(
+            f"{file}: which of the region attributes {', '.join(keys)} is the class? Rename it in "
+            f"VIA to one of {', '.join(_CLASS_KEYS)}"
+        )
+    return keys[0] if keys else ""
+
+
+def _box(shape, attributes, key, where, problems):
+    """The `LabelledBox` of a region; None, with a problem, where it has none."""
+    name = _class_name(attributes.get(key)) if key else _CLASSLESS
+    kind = shape.get("name")
+    try:
+        box = _BOXES[kind](shape) if kind in _BOXES else None
+    except (KeyError, TypeError, ValueError) as error:
+        text = f"{where}: {kind} of '{name}': {error!r}; left out"
+        problems.append(Problem.error("bad object", text))
+        return None
+    if box is None:
+        text = f"{where}: a {kind} of '{name}' has no box; left out"
+        problems.append(Problem.warning("shape without an area", text))
+        return None
+    if not name:
+        text = f"{where}: a {kind} without a value of the attribute '{key}'; left out"
+        problems.append(Problem.warning("object without a class", text))
+        return None
+    return named(name, box, parsing.is_ignored(attributes))
+
+
+def _class_name(value):
+    """A dropdown's, radio button's or text's value; of check boxes {"ant": true} the first set."""
+    if isinstance(value, dict):
+        return next((str(name) for name, set_ in value.items() if set_), "")
+    return str(value or "").strip()
+
+
+def _rectangle(shape):
+    x, y, width, height = numbers([shape[key] for key in ("x", "y", "width", "height")])
+    return y, x, y + height, x + width
+
+
+def _circle(shape):
+    x, y, radius = numbers([shape[key] for key in ("cx", "cy", "r")])
+    return y - radius, x - radius, y + radius, x + radius
+
+
+def _ellipse(shape):
+    x, y, radius_x, radius_y = numbers([shape[key] for key in ("cx", "cy", "rx", "ry")])
+    return turned_ellipse((y, x), radius_y, radius_x, math.degrees(float(shape.get("theta") or 0)))
+
+
+def _polygon(shape):
+    return corners(list(zip(numbers(shape["all_points_x"]), numbers(shape["all_points_y"]))))
+
+
+_BOXES = {"rect": _rectangle, "circle": _circle, "ellipse": _ellipse, "polygon": _polygon}

@@ -1,0 +1,86 @@
+"""Reader of WIDER FACE's lists: a text file of image names, each with a count and a line per face.
+
+A face is `x y width height` px and six attributes, of which the fourth, `invalid`, says to ignore
+it; datumaro writes the name of a class after the box.
+"""
+
+from lhrcnn.data.readers import gathering, lookup, parsing
+from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.parsing import named
+from lhrcnn.data.readers.records import IMAGE_SUFFIXES
+from lhrcnn.data.schema import Problem
+
+CLASS_NAME = "face"
+_INVALID = 3  # of a line's six attributes
+
+
+def read(data_config, split, training=False):
+    """The `Dataset` of a split, such as `train` of `wider_face_train_bbx_gt.txt`.
+
+    The class is `face` where a line names none.
+    Empty boxes (0 0 0 0 stands for "no face") say nothing; invalid faces become `ignore`. Raises
+    DataError."""
+    del training
+    return gathering.gather(data_config, split, sources, _parse)
+
+
+def sources(folder):
+    """WIDER FACE's lists below a folder."""
+    return [
+        file for file in lookup.listed(folder, ".txt") if is_wider_face(lookup.head(file, 4096))
+    ]
+
+
+def is_wider_face(text):
+    """Whether a text begins like such a list: an image's name, a count, a face."""
+    lines = [line.strip() for line in text.splitlines()[:3]]
+    return (
+        len(lines) == 3
+        and _is_name(lines[0])
+        and lines[1].isdecimal()
+        and (_is_name(lines[2]) or len(lines[2].split()) >= 4)
+    )
+
+
+def _is_name(line):
+    return line.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _parse(file, problems):
+    """An image ends where the next name begins: the count is compared, not relied on, since tools
+    leave it out of images without faces."""
+    images, name, start, lines = [], "", 0, []
+    for number, line in enumerate(lookup.read_text(file).splitlines(), start=1):
+        if _is_name(line.strip()):
+            images.append((name, start, lines))
+            name, start, lines = line.strip(), number, []
+        elif line.strip():
+            lines.append((number, line.split()))
+    images.append((name, start, lines))
+    for name, start, lines in images[1:]:
+        where = f"{file}: line {start} ({name})"
+        count, faces = (lines[0][1], lines[1:]) if lines else (["0"], [])
+        wanted = max(1, int(count[0])) if len(count) == 1 and count[0].isdecimal() else -1
+        if len(faces) != wanted and lines and not (wanted == 1 and not faces):
+            text = f"{where}: {len(faces)} faces where {' '.join(count)} are announced"
+            problems.append(Problem.warning("number of faces", text))
+        boxes = [_box(number, words, file, problems) for number, words in faces]
+        yield Found((name,), file, where, boxes=[box for box in boxes if box])
+
+
+def _box(number, words, file, problems):
+    """The `LabelledBox` of a face; None for a line that stands for no face, or is none."""
+    try:
+        x, y, width, height = parsing.numbers(words[:4])
+        attributes = [word for word in words[4:] if parsing.is_number(word)]
+        name = " ".join(word for word in words[4:] if not parsing.is_number(word)) or CLASS_NAME
+        invalid = len(attributes) > _INVALID and float(attributes[_INVALID]) != 0
+    except ValueError:
+        text = (
+            f"{file}: line {number}: found '{' '.join(words)[:80]}', expected x y width height ..."
+        )
+        problems.append(Problem.error("bad line", text + "; left out"))
+        return None
+    if not any((x, y, width, height)):
+        return None
+    return named(name, (y, x, y + height, x + width), invalid)

@@ -1,0 +1,156 @@
+"""data.format=auto: every format is known by its own files, and nothing else is taken for it."""
+
+import numpy as np
+import pytest
+from data.reading import images, read, seen, write
+from data.samples import coco_content
+
+from lhrcnn.data.readers import READERS, auto, signs
+from lhrcnn.data.schema import Dataset, Record
+from lhrcnn.errors import DataError
+
+VOC = (
+    "<annotation><object><name>ant</name><bndbox><xmin>11</xmin><ymin>21</ymin><xmax>40</xmax>"
+    "<ymax>60</ymax></bndbox></object></annotation>"
+)
+SHAPE = {"label": "ant", "points": [[10, 20], [40, 60]], "shape_type": "rectangle"}
+CREATEML = {"label": "ant", "coordinates": {"x": 25, "y": 40, "width": 30, "height": 40}}
+RECT = {"name": "rect", "x": 10, "y": 20, "width": 30, "height": 40}
+REGION = {"shape_attributes": RECT, "region_attributes": {"class": "ant"}}
+RESULT = {
+    "type": "rectanglelabels",
+    "value": {"x": 10, "y": 25, "width": 30, "height": 50, "rectanglelabels": ["ant"]},
+    "original_width": 100,
+    "original_height": 80,
+}
+CVAT = (
+    "<annotations><meta><task><labels><label><name>ant</name></label></labels></task></meta>"
+    '<image id="0" name="a.jpg" width="100" height="80">'
+    '<box label="ant" xtl="10" ytl="20" xbr="40" ybr="60"></box></image></annotations>'
+)
+COCO = {
+    "images": [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 80}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 40]}],
+    "categories": [{"id": 1, "name": "ant"}],
+}
+FILES = {
+    "coco": {"annotations.json": COCO},
+    "voc": {"Annotations/a.xml": VOC, "ImageSets/Main/trainval.txt": "a\n"},
+    "voc_folder": {"a.xml": VOC},
+    "yolo": {"a.txt": "0 0.25 0.5 0.3 0.5\n", "classes.txt": "ant\n"},
+    "csv": {"x.csv": "filename,class,xmin,ymin,xmax,ymax\na.jpg,ant,10,20,40,60\n"},
+    "labelme": {"a.json": {"shapes": [SHAPE], "imagePath": "a.jpg"}},
+    "cvat": {"annotations.xml": CVAT},
+    "via": {
+        "via.json": {"a.jpg1": {"filename": "a.jpg", "regions": [REGION], "file_attributes": {}}}
+    },
+    "label_studio": {
+        "tasks.json": [{"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [RESULT]}]}]
+    },
+    "kitti": {"a.txt": "ant 0 0 0 10 20 40 60 0 0 0 0 0 0 0\n"},
+    "wider_face": {"train_bbx_gt.txt": "a.jpg\n1\n10 20 30 40 0 0 0 0 0 0\n"},
+    "crowdhuman": {
+        "x.odgt": '{"ID": "a", "gtboxes": [{"tag": "ant", "fbox": [10, 20, 30, 40]}]}\n'
+    },
+    "createml": {"x.json": [{"image": "a.jpg", "annotations": [CREATEML]}]},
+}
+FORMATS = sorted(FILES)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_is_known_by_its_own_files(tmp_path, name):
+    images(tmp_path, "JPEGImages/a.jpg" if name == "voc" else "a.jpg")
+    write(tmp_path, FILES[name])
+    found = auto.recognise(tmp_path)
+    assert found.format == name and found.why
+    dataset = read("auto", tmp_path)
+    assert [box[1:] for box in seen(dataset)["a.jpg"]] == [(20, 10, 60, 40)]
+
+
+def test_every_sign_is_of_a_reader():
+    assert set(signs.SIGNS) <= set(READERS) and set(FILES) <= set(signs.SIGNS)
+
+
+@pytest.mark.parametrize(
+    "others", [("coco", "yolo"), ("voc_folder", "labelme"), ("csv", "createml")]
+)
+def test_two_formats_are_refused_with_both(tmp_path, others):
+    images(tmp_path, "a.jpg")
+    for name in others:
+        write(tmp_path, FILES[name])
+    with pytest.raises(DataError) as error:
+        read("auto", tmp_path)
+    assert all(f"data.format={name}: " in str(error.value) for name in others)
+
+
+def test_nothing_known_names_the_formats_and_the_files(tmp_path):
+    images(tmp_path, "a.jpg", "b.jpg")
+    with pytest.raises(DataError, match=r"createml is recognised in its 2 files \(2 .jpg\)"):
+        read("auto", tmp_path)
+    with pytest.raises(DataError, match="give the folder, not a file"):
+        read("auto", tmp_path / "a.jpg")
+
+
+def test_splits_are_found_by_folder_file_or_key(tmp_path):
+    roboflow = tmp_path / "roboflow"
+    for part in ("train", "valid", "test"):
+        write(roboflow, {f"{part}/_annotations.coco.json": coco_content()})
+    assert auto.recognise(roboflow).splits == {
+        "train": "train/_annotations.coco.json",
+        "val": "valid/_annotations.coco.json",
+        "test": "test/_annotations.coco.json",
+    }
+    devkit = tmp_path / "devkit"
+    for year, names in (
+        ("VOC2007", ("trainval", "test")),
+        ("VOC2012", ("train", "val", "trainval")),
+    ):
+        write(devkit, {f"{year}/ImageSets/Main/{name}.txt": "a\n" for name in names})
+        write(devkit, {f"{year}/Annotations/a.xml": VOC})
+    assert auto.recognise(devkit).splits == {
+        "train": "VOC2007/trainval+VOC2012/trainval",
+        "val": "VOC2007/test",
+        "test": "VOC2007/test",
+    }
+
+
+def test_without_a_split_a_fifth_is_drawn_for_val_once_and_for_all(tmp_path):
+    images(tmp_path, *(f"{number}.jpg" for number in range(20)))
+    rows = [f"{number}.jpg,10,20,40,60,{'rare' if number < 5 else 'usual'}" for number in range(20)]
+    write(tmp_path, {"boxes.csv": "\n".join(rows) + "\n"})
+    train, val = (seen(read("auto", tmp_path, split)) for split in ("train", "val"))
+    assert len(val) == 4 and len(train) == 16 and not set(train) & set(val)
+    assert sorted(boxes[0][0] for boxes in val.values()) == ["rare"] + ["usual"] * 3
+    assert seen(read("auto", tmp_path, "test")) == val
+    assert len(seen(read("auto", tmp_path))) == 20
+
+
+def _dataset(names, classes_of):
+    empty = np.zeros([0, 4], np.float32)
+    records = [
+        Record(number, name, 80, 100, empty, np.array(classes_of(number), np.int32), empty, empty)
+        for number, name in enumerate(names)
+    ]
+    return Dataset("x", records, ["a", "b", "c"], [1, 2, 3])
+
+
+def test_every_class_has_its_share_and_the_order_does_not_matter():
+    names = [f"{number:03d}.jpg" for number in range(200)]
+    dataset = _dataset(names, lambda number: [0] + [1] * (number % 4 == 0) + [2] * (number < 20))
+    parts = auto.divide(dataset)
+    assert len(parts["val"]) == 40 and len(parts["train"]) == 160
+    for k, share in ((1, 10), (2, 4)):
+        count = sum(
+            k in record.classes for record in dataset.records if record.image_id in parts["val"]
+        )
+        assert abs(count - share) <= 1
+    dataset.records.reverse()
+    assert auto.divide(dataset) == parts
+
+
+def test_copies_by_roboflow_stay_together():
+    names = [f"{number}_jpg.rf.{copy}f3e.jpg" for number in range(10) for copy in "abc"]
+    dataset = _dataset(names, lambda number: [0])
+    val = {names[i].split("_")[0] for i in auto.divide(dataset)["val"]}
+    train = {names[i].split("_")[0] for i in auto.divide(dataset)["train"]}
+    assert len(val) == 2 and len(train) == 8

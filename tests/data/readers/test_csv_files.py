@@ -1,0 +1,89 @@
+"""The CSV reader: the headers of Open Images, keras-retinanet, TensorFlow and others."""
+
+import pytest
+from data.reading import images, kinds, read, seen, write
+
+from lhrcnn.errors import DataError
+
+ANT = ("ant", 20, 10, 60, 40)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,100,80,ant,10,20,40,60\n",
+        "a.jpg,10,20,40,60,ant\n",  # keras-retinanet
+        "image_id;label;x1;y1;x2;y2\na;ant;10;20;40;60\n",
+        'image_id,width,height,bbox,class\na,100,80,"[10.0, 20.0, 30.0, 40.0]",ant\n',
+        "image,label,x,y,width,height\na.jpg,ant,10,20,30,40\n",
+        "\ufefffilename,class,xmin,ymin,xmax,ymax\r\nC:\\photos\\a.jpg,ant,10,20,40,60\r\n",
+        "TRAIN,gs://bucket/a.jpg,ant,0.1,0.25,,,0.4,0.75,,\n",  # AutoML
+    ],
+)
+def test_dialects(tmp_path, text):
+    images(tmp_path, "photos/a.jpg")
+    write(tmp_path, {"boxes.csv": text})
+    dataset = read("csv", tmp_path)
+    assert seen(dataset) == {"a.jpg": [ANT]} and dataset.problems == []
+
+
+def test_open_images(tmp_path):
+    images(tmp_path, "train/0001.jpg", "validation/0002.jpg")
+    head = (
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,"
+        "IsDepiction,IsInside\n"
+    )
+    write(
+        tmp_path,
+        {
+            "train-annotations-bbox.csv": head
+            + "0001,xclick,/m/0_k2,1,0.1,0.4,0.25,0.75,0,0,0,0,0\n",
+            "validation-annotations-bbox.csv": head
+            + "0002,xclick,/m/0_k2,1,0,1,0,1,0,0,1,0,0\n"
+            + "0002,x,/m/0898b,1,0.1,0.4,0.25,0.75,-1,-1,-1,-1,-1\n",
+            "class-descriptions-boxable.csv": "/m/0_k2,ant\n/m/0898b,zebra\n",
+        },
+    )
+    assert seen(read("csv", tmp_path, "train")) == {"0001.jpg": [ANT]}
+    val = read("csv", tmp_path, "val")
+    assert val.class_names == ["ant", "zebra"]
+    assert seen(val) == {"0002.jpg": [("ant!", 0, 0, 80, 100), ("zebra", 20, 10, 60, 40)]}
+
+
+def test_images_without_objects_stand_alone_on_their_line(tmp_path):
+    images(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    write(
+        tmp_path,
+        {"annotations.csv": "a.jpg,10,20,40,60,ant\nb.jpg,,,,,\n", "classes.csv": "ant,0\n"},
+    )
+    dataset = read("csv", tmp_path)
+    assert seen(dataset) == {"a.jpg": [ANT], "b.jpg": []}
+    assert kinds(dataset) == ["image without annotations"] and "c.jpg" in dataset.problems[0].text
+
+
+def test_columns_may_be_named(tmp_path):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, {"x.csv": "photo,kind,l,t,r,b\na.jpg,ant,10,20,40,60\n"})
+    named = "csv_columns=[image=photo, class=kind, xmin=l, ymin=t, xmax=r, ymax=b]"
+    assert seen(read("csv", tmp_path, "*", named)) == {"a.jpg": [ANT]}
+    with pytest.raises(DataError, match="no annotation file"):
+        read("csv", tmp_path)
+    with pytest.raises(DataError, match="'left=l': expected ROLE=COLUMN"):
+        read("csv", tmp_path, "*", "csv_columns=[left=l]")
+
+
+def test_faulty_lines_are_named(tmp_path):
+    images(tmp_path, "a.jpg")
+    head = "filename,class,xmin,ymin,xmax,ymax\n"
+    write(tmp_path, {"x.csv": head + "a.jpg,ant,10,20,forty,60\na.jpg,ant,10,20,40,60\n"})
+    dataset = read("csv", tmp_path)
+    assert seen(dataset) == {"a.jpg": [ANT]} and kinds(dataset) == ["bad line"]
+    assert "x.csv: line 2: 'forty' is no number" in dataset.problems[0].text
+
+
+def test_a_column_may_name_the_split(tmp_path):
+    images(tmp_path, "a.jpg", "b.jpg")
+    head = "image,split,class,xmin,ymin,xmax,ymax\n"
+    write(tmp_path, {"x.csv": head + "a.jpg,train,ant,10,20,40,60\nb.jpg,valid,ant,10,20,40,60\n"})
+    assert set(seen(read("csv", tmp_path, "train"))) == {"a.jpg"}
+    assert set(seen(read("csv", tmp_path, "val"))) == {"b.jpg"}

@@ -1,0 +1,128 @@
+"""The YOLO reader: layouts of ultralytics, Roboflow, darknet, datumaro; lines of every kind."""
+
+import pytest
+from data.reading import images, kinds, read, seen, write
+
+from lhrcnn.errors import DataError
+
+BOXES = "1 0.25 0.5 0.3 0.5\n0 0.5 0.5 1 1\n"
+SEEN = [("zebra", 20, 10, 60, 40), ("ant", 0, 0, 80, 100)]
+
+
+def test_ultralytics_layout_with_names_by_number(tmp_path):
+    images(tmp_path, "images/train/a.jpg", "images/val/b.jpg")
+    write(
+        tmp_path,
+        {
+            "labels/train/a.txt": BOXES,
+            "data.yaml": "path: ../datasets/mine\ntrain: images/train\nval: images/val\n"
+            "names:\n  0: ant\n  1: zebra\n",
+        },
+    )
+    dataset = read("yolo", tmp_path, "train")
+    assert seen(dataset) == {"a.jpg": SEEN} and dataset.category_ids == [0, 1]
+    assert seen(read("yolo", tmp_path, "val")) == {"b.jpg": []}
+    assert set(seen(read("yolo", tmp_path))) == {"a.jpg", "b.jpg"}
+    with pytest.raises(DataError, match="splits found: train, val"):
+        read("yolo", tmp_path, "test")
+
+
+def test_roboflow_layout(tmp_path):
+    images(tmp_path, "train/images/a.jpg", "valid/images/b.jpg")
+    write(
+        tmp_path,
+        {
+            "train/labels/a.txt": BOXES,
+            "valid/labels/b.txt": "",
+            "data.yaml": "train: ../train/images\nval: ../valid/images\nnc: 2\n"
+            "names: ['ant', 'zebra']\n",
+        },
+    )
+    assert seen(read("yolo", tmp_path, "train")) == {"a.jpg": SEEN}
+    assert seen(read("yolo", tmp_path, "val")) == {"b.jpg": []}
+
+
+def test_darknet_lists_of_another_machine(tmp_path):
+    images(tmp_path, "obj/a.jpg", "obj/b.jpg")
+    write(
+        tmp_path,
+        {
+            "obj/a.txt": BOXES,
+            "obj.data": "classes = 2\ntrain = data/train.txt\nvalid = data/val.txt\n"
+            "names = data/obj.names\n",
+            "obj.names": "ant\nzebra\n",
+            "train.txt": "/content/darknet/data/obj/a.jpg\n",
+            "val.txt": "data/obj/b.jpg\n",
+        },
+    )
+    assert seen(read("yolo", tmp_path, "train")) == {"a.jpg": SEEN}
+    assert seen(read("yolo", tmp_path, "val")) == {"b.jpg": []}
+
+
+def test_images_and_labels_in_one_folder_with_hidden_files(tmp_path):
+    images(tmp_path, "a.jpg", "._a.jpg", ".ipynb_checkpoints/a.jpg", "@eaDir/b.jpg")
+    write(tmp_path, {"a.txt": BOXES, "classes.txt": "ant\nzebra\n", "__MACOSX/a.txt": "0 1 1 1 1"})
+    dataset = read("yolo", tmp_path)
+    assert seen(dataset) == {"a.jpg": SEEN} and dataset.problems == []
+
+
+def test_polygons_turned_boxes_poses_confidences(tmp_path):
+    images(tmp_path, "a.jpg")
+    lines = (
+        "0 0.1 0.25 0.4 0.25 0.4 0.75 0.1 0.75",  # corners of a turned box
+        "0 0.5 0.1 0.9 0.5 0.5 0.9",  # a polygon
+        "0 0.25 0.5 0.3 0.5 0.87",  # a detection's confidence
+        "0 0.25 0.5 0.2 0.5" + " 0.3 0.3 2" * 3,  # key points
+    )
+    write(tmp_path, {"a.txt": "\n".join(lines), "classes.txt": "ant\n"})
+    dataset = read("yolo", tmp_path)
+    assert seen(dataset)["a.jpg"] == [
+        ("ant", 20, 10, 60, 40),
+        ("ant", 8, 50, 72, 90),
+        ("ant", 20, 10, 60, 40),
+        ("ant", 20, 15, 60, 35),
+    ]
+    assert kinds(dataset) == ["turned box", "polygon"]
+
+
+def test_key_points_of_two_numbers_are_told_by_the_data_file(tmp_path):
+    images(tmp_path, "a.jpg")
+    files = {
+        "a.txt": "0 0.25 0.5 0.3 0.5 0.9 0.9 0.95 0.95",
+        "d.yaml": "nc: 1\nkpt_shape: [2, 2]\n",
+    }
+    write(tmp_path, files)
+    assert seen(read("yolo", tmp_path)) == {"a.jpg": [("class_0", 20, 10, 60, 40)]}
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("0 25 40 30 40", "bad line"),  # px
+        ("0 0.5 0.5", "bad line"),
+        ("0.5 0.5 0.5 0.5 0.5", "bad line"),
+        ("0 0.5 nan 0.5 0.5", "bad line"),
+        ("2 0.5 0.5 0.5 0.5", "unknown class"),
+        ("1 0.25 0.5 0.3 0.5", "repeated line"),
+    ],
+)
+def test_faulty_lines_are_named_and_left_out(tmp_path, line, kind):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, {"a.txt": f"1 0.25 0.5 0.3 0.5\n{line}\n", "classes.txt": "ant\nzebra\n"})
+    dataset = read("yolo", tmp_path)
+    assert seen(dataset) == {"a.jpg": SEEN[:1]} and kinds(dataset) == [kind]
+    assert "a.txt: line 2" in dataset.problems[0].text
+
+
+def test_classes_without_names_are_numbers(tmp_path):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, {"a.txt": "3 0.25 0.5 0.3 0.5\n"})
+    dataset = read("yolo", tmp_path)
+    assert dataset.class_names == ["class_3"] and dataset.category_ids == [3]
+    assert kinds(dataset) == ["classes without names"]
+
+
+def test_images_alone_are_refused(tmp_path):
+    images(tmp_path, "a.jpg")
+    with pytest.raises(DataError, match="no label file"):
+        read("yolo", tmp_path)
