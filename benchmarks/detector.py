@@ -1,11 +1,13 @@
-"""Whole detectors on CPU against torchvision's, by turns: inference at 800 x 1200, training and inference at 144 x 144.
+"""Whole detectors on CPU against torchvision's, by turns: inference at 800 x 1200, training and
+inference at 144 x 144.
 
     python benchmarks/detector.py [--rounds 7] [--peer_python .venv-peers/bin/python]
 
-1. Light-Head R-CNN with Xception* (S: 1000 proposals, 80 classes and background), batch 1, against fasterrcnn_mobilenet_v3_large_fpn.
-2. MobileNetV2 with its last stage at stride 16 and frozen batch norm, 15 anchors, 300 proposals, 128 RoIs, batch 8, against
-   torchvision's FasterRCNN over its own MobileNetV2, changed likewise. All layers are trained.
-Weights are random, images and boxes too.
+1. Light-Head R-CNN with Xception* (S: 1000 proposals, 80 classes and background), batch 1,
+against fasterrcnn_mobilenet_v3_large_fpn. 2. MobileNetV2 with its last stage at stride 16 and
+frozen batch norm, 15 anchors, 300 proposals, 128 RoIs, batch 8, against torchvision's FasterRCNN
+over its own MobileNetV2, changed likewise. All layers are trained. Weights are random, images
+and boxes too.
 """
 
 import measure
@@ -100,7 +102,8 @@ def large(report, arguments):
     figures = measure_stages(config, (height, width), 1, 80, arguments.rounds)
     print(f"\n```\n{format_table(figures)}\n```\n")
     total, stages = figures["total"], figures["stages"]
-    # Stage by stage: products replayed alone may take longer than inside, which must not make up for another stage.
+    # Stage by stage: products replayed alone may take longer than inside, which must not make up
+    # for another stage.
     rest = sum(max(row["ms"] - row["products_ms"], 0.0) for row in stages.values())
     report.check(
         "everything but convolutions and matrix products, of the total", rest / total["ms"], 0.12

@@ -1,12 +1,15 @@
-"""The Faster R-CNN family on CPU against torchvision's, by turns: one case a call, so that the peak memory is that of the case.
+"""The Faster R-CNN family on CPU against torchvision's, by turns: one case a call, so that the peak
+memory is that of the case.
 
-    python benchmarks/faster_rcnn.py --case inference|resnext|training [--precision float32|mixed_bfloat16] [--rounds 3]
+    python benchmarks/faster_rcnn.py --case inference|resnext|training \\
+        [--precision float32|mixed_bfloat16] [--rounds 3]
         [--peer_python .venv-peers/bin/python]
 
-inference: ResNet-50 with a feature pyramid at 800 x 1200, batch 1. resnext: ResNeXt-101 64x4d at 800 x 1344, batch 1, against
-torchvision's FasterRCNN over the same network, which stands for mmdetection's. training: ResNet-50 at 320 x 480, batch 2, two stages
-and batch norm frozen. Weights and images are random; proposals and RoIs are as many as torchvision's. --precision is ours alone:
-`test.precision`, or `train.precision`; torchvision computes in float32.
+inference: ResNet-50 with a feature pyramid at 800 x 1200, batch 1. resnext: ResNeXt-101 64x4d at
+800 x 1344, batch 1, against torchvision's FasterRCNN over the same network, which stands for
+mmdetection's. training: ResNet-50 at 320 x 480, batch 2, two stages and batch norm frozen.
+Weights and images are random; proposals and RoIs are as many as torchvision's. --precision is
+ours alone: `test.precision`, or `train.precision`; torchvision computes in float32.
 """
 
 import measure

@@ -1,8 +1,10 @@
-"""ResNeXt's 3x3 grouped convolutions against dense ones of the same size, forward and with both gradients, by turns.
+"""ResNeXt's 3x3 grouped convolutions against dense ones of the same size, forward and with both
+gradients, by turns.
 
     python benchmarks/grouped_convolution.py [--groups 64] [--rounds 5]
 
-The shapes are those of ResNeXt-101 at 800 x 1344 px; stride 2 stands for the first unit of a stage.
+The shapes are those of ResNeXt-101 at 800 x 1344 px; stride 2 stands for the first unit of a
+stage.
 """
 
 import measure
@@ -37,7 +39,8 @@ def cases(layer, x):
 
 
 def main():
-    """Prints a table with a row for each shape, and checks that no grouped convolution costs more than the dense one."""
+    """Prints a table with a row for each shape, and checks that no grouped convolution costs more
+    than the dense one."""
     arguments = measure.parse(__doc__, rounds=5, groups=64)
     import tensorflow as tf
 

@@ -2,7 +2,8 @@
 
     python benchmarks/ilsvrc_eval.py [--images 9917] [--rounds 3]
 
-From a `Dataset` and `Detections` to metrics, each round in a process of its own whose peak memory counts, Python and TensorFlow included.
+From a `Dataset` and `Detections` to metrics, each round in a process of its own whose peak
+memory counts, Python and TensorFlow included.
 """
 
 import json
@@ -52,7 +53,8 @@ def main():
     seconds, megabytes = measure.median([run[0] for run in runs]), max(run[1] for run in runs)
     report.table(
         (
-            f"{arguments.images} images x {coco_eval.DETECTIONS} detections x {NUM_CLASSES} classes",
+            f"{arguments.images} images x {coco_eval.DETECTIONS} detections x {NUM_CLASSES} "
+            "classes",
             "s",
             "peak MB",
             "mAP",

@@ -1,9 +1,12 @@
-"""The training input pipeline by itself, against the bare rate of tf.io.decode_jpeg on the same files.
+"""The training input pipeline by itself, against the bare rate of tf.io.decode_jpeg on the same
+files.
 
-    python benchmarks/input.py --data_dir ../shared/data/voc2007_192/VOCdevkit [--images 1600] [--rounds 5]
+    python benchmarks/input.py --data_dir ../shared/data/voc2007_192/VOCdevkit \\
+        [--images 1600] [--rounds 5]
 
-Both run with as many parallel calls as threads. The pipeline decodes, resizes, flips half of the images,
-attaches boxes and makes batches of 8; the last variant is nearest to a training with configs/light_head_mobilenet_v2_voc07_144.yaml.
+Both run with as many parallel calls as threads. The pipeline decodes, resizes, flips half of the
+images, attaches boxes and makes batches of 8; the last variant is nearest to a training with
+configs/light_head_mobilenet_v2_voc07_144.yaml.
 """
 
 import os

@@ -1,5 +1,7 @@
-"""LocNet's decoding of 300 boxes of 20 classes: the likeliest of all pairs of cells, for each of its models, by the compiled
-op and by stock TensorFlow ops. The limit is for a part of a graph: what calling a graph that does nothing costs is taken off.
+"""LocNet's decoding of 300 boxes of 20 classes: the likeliest of all pairs of cells, for each of
+its models, by the compiled op and by stock TensorFlow ops.
+
+The limit is for a part of a graph: what calling a graph that does nothing costs is taken off.
 
     python benchmarks/locnet.py [--rounds 200] [--boxes 300] [--classes 20] [--cells 28]
 """

@@ -1,4 +1,5 @@
-"""What the benchmarks share: timing by turns, the machine's own limits, a peer in a process of its own, tables and verdicts."""
+"""What the benchmarks share: timing by turns, the machine's own limits, a peer in a process of its
+own, tables and verdicts."""
 
 import argparse
 import concurrent.futures
@@ -20,7 +21,8 @@ PEER_SCRIPT = pathlib.Path(__file__).with_name("peer.py")
 
 
 def parse(description, rounds, **defaults):
-    """The command line: --rounds, --threads, --peer_python, --json, and a flag for each of `defaults`.
+    """The command line: --rounds, --threads, --peer_python, --json, and a flag for each of
+    `defaults`.
 
     Ties this process, and the peers it starts, to `threads` processors."""
     parser = argparse.ArgumentParser(
@@ -46,7 +48,8 @@ def parse(description, rounds, **defaults):
 
 
 def use_threads(number):
-    """Runs this process, TensorFlow included, on `number` processors with as many threads; call it before TensorFlow is used."""
+    """Runs this process, TensorFlow included, on `number` processors with as many threads; call it
+    before TensorFlow is used."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
     import tensorflow as tf
 
@@ -57,7 +60,8 @@ def use_threads(number):
 
 
 def timed(function, *arguments):
-    """A function () -> ms that calls `function(*arguments)`; on a CPU TensorFlow returns when the result is there."""
+    """A function () -> ms that calls `function(*arguments)`; on a CPU TensorFlow returns when the
+    result is there."""
 
     def run():
         start = time.perf_counter()
@@ -68,7 +72,8 @@ def timed(function, *arguments):
 
 
 def by_turns(cases, rounds, warm_up=2):
-    """{name: [ms] * rounds} of cases {name: function () -> ms}, run one after the other in every round."""
+    """{name: [ms] * rounds} of cases {name: function () -> ms}, run one after the other in every
+    round."""
     times = {name: [] for name in cases}
     for number in range(-warm_up, rounds):
         for name, case in cases.items():
@@ -83,12 +88,13 @@ def median(values):
 
 
 def ratio(times, name, other):
-    """Median of time over the other's, round by round: what disturbs a whole round disturbs both."""
+    """Median of time over the other's, round by round: what disturbs a round disturbs both."""
     return median([mine / theirs for mine, theirs in zip(times[name], times[other])])
 
 
 def copy_case(threads, megabytes=256):
-    """(function () -> ms, bytes moved) of the fastest plain copy: every byte is read once and written once."""
+    """(function () -> ms, bytes moved) of the fastest plain copy: every byte is read once and
+    written once."""
     source = np.ones(megabytes << 20, np.uint8)
     target = np.zeros_like(source)
     pool = concurrent.futures.ThreadPoolExecutor(threads)
@@ -111,7 +117,8 @@ class Peer:
         """Raises FileNotFoundError where there is no such Python."""
         if not pathlib.Path(python).is_file():
             raise FileNotFoundError(
-                f"{python}: no such file; `make peers` makes the peers' Python, --peer_python names another"
+                f"{python}: no such file; `make peers` makes the peers' Python, --peer_python "
+                "names another"
             )
         self._process = subprocess.Popen(
             [python, str(PEER_SCRIPT), *map(str, arguments)],
@@ -135,7 +142,8 @@ class Peer:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(
-                f"the peer's process ended with status {self._process.wait()}; its message stands above"
+                f"the peer's process ended with status {self._process.wait()}; its message stands "
+                "above"
             )
         return json.loads(line)
 
@@ -178,7 +186,8 @@ class Report:
         """Prints whether a value keeps its limit: at most, or with `least` at least, that much."""
         passed = bool(value >= limit if least else value <= limit)
         print(
-            f"{'PASS' if passed else 'FAIL'}  {what}: {_text(value)} (at {'least' if least else 'most'} {_text(limit)})  ",
+            f"{'PASS' if passed else 'FAIL'}  {what}: {_text(value)} "
+            f"(at {'least' if least else 'most'} {_text(limit)})  ",
             flush=True,
         )
         self.content["checks"].append(

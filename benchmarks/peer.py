@@ -1,9 +1,10 @@
-"""The peers' side of the benchmarks, run by the peers' Python, which needs nothing of lhrcnn (see measure.Peer).
+"""The peers' side of the benchmarks, run by the peers' Python, which needs nothing of lhrcnn (see
+measure.Peer).
 
     .venv-peers/bin/python benchmarks/peer.py FACTORY THREADS [ARGUMENTS OF THE FACTORY]
 
-A factory returns its cases, functions by name, and what there is to say about them.
-Prints a line of JSON about what was made, then reads names of cases and prints the ms that each took.
+A factory returns its cases, functions by name, and what there is to say about them. Prints a
+line of JSON about what was made, then reads names of cases and prints the ms that each took.
 """
 
 import functools
@@ -20,7 +21,8 @@ from torchvision.models import detection
 
 
 def psroi_align(file):
-    """PSRoIAlign of the numbers in an .npz file; leaves its values for 1000 boxes in pooled.npy beside it."""
+    """PSRoIAlign of the numbers in an .npz file; leaves its values for 1000 boxes in pooled.npy
+    beside it."""
     data = np.load(file)
     group = int(data["group"])
     bins = group**2
@@ -61,7 +63,8 @@ def psroi_align(file):
 
 
 def roi_ops(folder):
-    """RoIAlign, RoIPool and MultiScaleRoIAlign of the numbers in a folder's .npz files; leaves values and gradients of each beside it."""
+    """RoIAlign, RoIPool and MultiScaleRoIAlign of the numbers in a folder's .npz files; leaves
+    values and gradients of each beside it."""
     cases = {}
     for file in sorted(pathlib.Path(folder).glob("*.npz")):
         data = np.load(file)
@@ -93,7 +96,7 @@ def roi_ops(folder):
 
         def both(
             pool=pool,
-            leaves=tuple(level.clone().requires_grad_() for level in maps),
+            leaves=tuple(level.clone().requires_grad_() for level in maps),  # noqa: B008
             upstream=upstream,
         ):
             for leaf in leaves:
@@ -115,7 +118,8 @@ def roi_ops(folder):
 
 
 def mobilenet_v3_fpn(height, width):
-    """fasterrcnn_mobilenet_v3_large_fpn with 80 classes and background, as it comes but for the size."""
+    """fasterrcnn_mobilenet_v3_large_fpn with 80 classes and background, as it comes but for the
+    size."""
     height, width = int(height), int(width)
     model = detection.fasterrcnn_mobilenet_v3_large_fpn(
         weights=None,
@@ -159,7 +163,8 @@ def steps(model, images, targets):
 
 
 def mobilenet_v2_144():
-    """FasterRCNN at 144 x 144 over MobileNetV2 without its last 1x1 convolution, last stage at stride 16, batch norm frozen."""
+    """FasterRCNN at 144 x 144 over MobileNetV2 without its last 1x1 convolution, last stage at
+    stride 16, batch norm frozen."""
     features = torchvision.models.mobilenet_v2(
         weights=None, norm_layer=torchvision.ops.FrozenBatchNorm2d
     ).features[:-1]
@@ -195,7 +200,8 @@ def mobilenet_v2_144():
 
 
 def faster_rcnn(backbone, height, width, batch_size):
-    """FasterRCNN over a ResNet or ResNeXt with a feature pyramid, 80 classes and background, weights random, settings as they come."""
+    """FasterRCNN over a ResNet or ResNeXt with a feature pyramid, 80 classes and background,
+    weights random, settings as they come."""
     height, width = int(height), int(width)
     features = detection.backbone_utils.resnet_fpn_backbone(
         backbone_name=backbone,

@@ -1,9 +1,11 @@
-"""PSRoIAlign on CPU against torchvision.ops.ps_roi_align, on the same numbers, and against this machine's copy bandwidth.
+"""PSRoIAlign on CPU against torchvision.ops.ps_roi_align, on the same numbers, and against this
+machine's copy bandwidth.
 
     python benchmarks/psroi_align.py [--rounds 15] [--peer_python .venv-peers/bin/python]
 
-Map 50 x 75 of 490 channels, G = 7, 2 x 2 samples, mean of the samples, boxes shifted by half a cell: what torchvision's op does.
-Its map is channel-major [C, H, W], ours bin-major [H, W, C]. The results are compared before anything is timed.
+Map 50 x 75 of 490 channels, G = 7, 2 x 2 samples, mean of the samples, boxes shifted by half a
+cell: what torchvision's op does. Its map is channel-major [C, H, W], ours bin-major [H, W, C].
+The results are compared before anything is timed.
 """
 
 import pathlib
@@ -21,7 +23,8 @@ DEPTH = GROUP**2 * CHANNELS
 
 
 def mixed_boxes(rng, *shape):
-    """Boxes [*shape, 4] of 16 to 600 px and ratios 1:2 to 2:1, one cell away from the border, where the ops' rules differ."""
+    """Boxes [*shape, 4] of 16 to 600 px and ratios 1:2 to 2:1, one cell away from the border, where
+    the ops' rules differ."""
     size, ratio = 16 * (600 / 16) ** rng.random(shape), 2 ** rng.uniform(-0.5, 0.5, shape)
     limit = np.array([HEIGHT, WIDTH]) * STRIDE - 2 * STRIDE
     sides = np.minimum(np.stack([size * ratio, size / ratio], -1), limit)
@@ -103,7 +106,8 @@ def against_torchvision(report, arguments, rng):
         ("", "boxes", "ms", "torchvision, ms", "times faster", "GB/s", "of copy bandwidth"), rows
     )
     print(
-        f"Copy bandwidth {bandwidth:.1f} GB/s. GB/s counts map and pooled values (and their gradients) once each.  "
+        f"Copy bandwidth {bandwidth:.1f} GB/s. GB/s counts map and pooled values (and their "
+        "gradients) once each.  "
     )
     report.check("largest difference from torchvision's values", float(difference), 1e-4)
     for name, title, limit in (

@@ -1,9 +1,12 @@
-"""RoIAlign, RoIPool and pooling from a pyramid on CPU against torchvision's, on the same numbers: values, gradients and times.
+"""RoIAlign, RoIPool and pooling from a pyramid on CPU against torchvision's, on the same numbers:
+values, gradients and times.
 
-    python benchmarks/roi_ops.py [--rounds 9] [--random_cases 60] [--peer_python .venv-peers/bin/python]
+    python benchmarks/roi_ops.py [--rounds 9] [--random_cases 60] \\
+        [--peer_python .venv-peers/bin/python]
 
-First many small random cases are compared, then four of real size are compared and timed by turns. torchvision's ops pool a
-[C, H, W] map on one thread, ours an [H, W, C] map on all of them. "Twin" is the implementation in stock TensorFlow ops.
+First many small random cases are compared, then four of real size are compared and timed by
+turns. torchvision's ops pool a [C, H, W] map on one thread, ours an [H, W, C] map on all of
+them. "Twin" is the implementation in stock TensorFlow ops.
 """
 
 import json
@@ -19,7 +22,8 @@ from lhrcnn.ops.roi_align import roi_align
 from lhrcnn.ops.roi_levels import pool_levels
 from lhrcnn.ops.roi_pool import roi_pool
 
-# name: (op, sizes of the maps [H, W, C], their strides, boxes, their sides in px from and to, bins per side, samples per bin's side)
+# name: (op, sizes of the maps [H, W, C], their strides, boxes, their sides in px from and to,
+# bins per side, samples per bin's side)
 TIMED = {
     "RoIAlign, C4": ("align", [(50, 84, 1024)], [16], 300, (32, 600), 14, 0),
     "RoIAlign, p2": ("align", [(200, 336, 256)], [4], 1000, (20, 112), 7, 0),
@@ -38,7 +42,8 @@ IMPLEMENTATIONS = {"": "custom", " twin": "tf"}
 
 
 def random_boxes(rng, shape, sides, limit):
-    """Boxes [*shape, 4] with sides between two lengths, ratios 1:2 to 2:1, centres in an image of limit [2] px."""
+    """Boxes [*shape, 4] with sides between two lengths, ratios 1:2 to 2:1, centres in an image of
+    limit [2] px."""
     side, ratio = (
         sides[0] * (sides[1] / sides[0]) ** rng.random(shape),
         2 ** rng.uniform(-0.5, 0.5, shape),
@@ -92,7 +97,8 @@ def random_case(rng):
 
 
 def pooled_and_gradients(data, implementation):
-    """(pooled, *gradients of the maps), and functions () -> ms of pooling without and with the gradients."""
+    """(pooled, *gradients of the maps), and functions () -> ms of pooling without and with the
+    gradients."""
     settings = json.loads(str(data["settings"]))
     maps = [tf.constant(data[f"map{level}"]) for level in range(len(settings["scales"]))]
     boxes, upstream = tf.constant(data["boxes"]), tf.constant(data["upstream"])
@@ -127,7 +133,8 @@ def pooled_and_gradients(data, implementation):
 
 
 def difference(results, file):
-    """The largest difference of values, and of gradients, from the peer's; relative to the largest value where that is over 1."""
+    """The largest difference of values, and of gradients, from the peer's; relative to the largest
+    value where that is over 1."""
     peer = np.load(file.with_suffix(".peer.npz"))
     pairs = list(
         zip(
@@ -175,7 +182,8 @@ def main():
     for suffix, implementation in IMPLEMENTATIONS.items():
         for what, value in zip(("values", "gradients"), worst[suffix]):
             report.check(
-                f"{implementation}: largest difference from torchvision's {what}, {len(files)} cases",
+                f"{implementation}: largest difference from torchvision's {what}, "
+                f"{len(files)} cases",
                 float(value),
                 1e-5,
             )

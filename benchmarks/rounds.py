@@ -1,9 +1,12 @@
-"""What every further round of localisation is worth to a trained run: its metrics and ms per image for one to --most of them.
+"""What every further round of localisation is worth to a trained run: its metrics and ms per image
+for one to --most of them.
 
-    python benchmarks/rounds.py --run_dir RUN [--data_dir DATA] [--split SPLIT] [--most 4] [--candidates 300] [--nms_iou 0.3] [--vote_iou 0.5]
+    python benchmarks/rounds.py --run_dir RUN [--data_dir DATA] [--split SPLIT] [--most 4] \\
+        [--candidates 300] [--nms_iou 0.3] [--vote_iou 0.5]
 
-One pass over the images serves all but the first row, since what the first rounds find is a part of what all find. The first row is
-one round with the NMS and voting of the run's config. Metrics are those of its config, times those of one image by itself.
+One pass over the images serves all but the first row, since what the first rounds find is a part
+of what all find. The first row is one round with the NMS and voting of the run's config. Metrics
+are those of its config, times those of one image by itself.
 """
 
 import functools

@@ -1,8 +1,10 @@
-"""Runs the benchmarks one after the other and writes what they print into docs/speed.md, a section each.
+"""Runs the benchmarks one after the other and writes what they print into docs/speed.md, a section
+each.
 
     python benchmarks/run_all.py [NAME...]
 
-With names, e.g. `psroi_align detector`, only those run, and only their sections are replaced. Nothing else should run meanwhile.
+With names, e.g. `psroi_align detector`, only those run, and only their sections are replaced.
+Nothing else should run meanwhile.
 """
 
 import argparse

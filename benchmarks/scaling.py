@@ -1,9 +1,11 @@
-"""How cost grows: inference over pixels, proposals, classes and batch; the training step over boxes per image and replicas.
+"""How cost grows: inference over pixels, proposals, classes and batch; the training step over boxes
+per image and replicas.
 
     python benchmarks/scaling.py [--rounds 5] [--plot docs/scaling.png]
 
-Light-Head R-CNN with Xception* where nothing else is said, 320 x 480 px, 300 proposals, 80 classes, batch 1; training: MobileNetV2,
-144 x 144, batch 8. Random weights and images. Each row is compared with growth in proportion to the row before.
+Light-Head R-CNN with Xception* where nothing else is said, 320 x 480 px, 300 proposals, 80
+classes, batch 1; training: MobileNetV2, 144 x 144, batch 8. Random weights and images. Each row
+is compared with growth in proportion to the row before.
 """
 
 import measure
@@ -89,7 +91,8 @@ def main():
 
 
 def draw(medians, path):
-    """One log-log panel for each study; the dashed line grows in proportion from the last point back."""
+    """One log-log panel for each study; the dashed line grows in proportion from the last point
+    back."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,10 +1,12 @@
-"""What testing an image more than once costs: box refinement, global context, several scales, mirrored images and an ensemble.
+"""What testing an image more than once costs: box refinement, global context, several scales,
+mirrored images and an ensemble.
 
     python benchmarks/testing.py [--rounds 15]
 
-An image of 192 x 256 px, MobileNetV2 and the head of light_head_mobilenet_v2_voc07_192, random weights, 20 classes. The limits are the
-arithmetic: pixels for backbones and RPN, boxes for heads, plus a quarter; for refinement the RoI stage (pooling, head, NMS) of as many
-boxes, plus three tenths.
+An image of 192 x 256 px, MobileNetV2 and the head of light_head_mobilenet_v2_voc07_192, random
+weights, 20 classes. The limits are the arithmetic: pixels for backbones and RPN, boxes for
+heads, plus a quarter; for refinement the RoI stage (pooling, head, NMS) of as many boxes, plus
+three tenths.
 """
 
 import measure

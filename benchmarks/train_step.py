@@ -1,10 +1,11 @@
 """How much a detector's training step costs over the step of its bare backbone.
 
-    python benchmarks/train_step.py [--config configs/light_head_mobilenet_v2_voc07_144.yaml] [--batch_size 8] [--rounds 15]
+    python benchmarks/train_step.py [--config configs/light_head_mobilenet_v2_voc07_144.yaml] \\
+        [--batch_size 8] [--rounds 15]
 
-The bare backbone has all its layers trained, its own strides (last map at stride 32), batch norm in training mode and the
-mean of its last map as loss. Both steps are compiled once, run by turns on the same random images, and compared by their
-medians. Prints one JSON line.
+The bare backbone has all its layers trained, its own strides (last map at stride 32), batch norm
+in training mode and the mean of its last map as loss. Both steps are compiled once, run by turns
+on the same random images, and compared by their medians. Prints one JSON line.
 """
 
 import dataclasses

@@ -1,11 +1,13 @@
-"""What a training spends beside the network: waiting for data, targets and losses, retracing, memory.
+"""What a training spends beside the network: waiting for data, targets and losses, retracing,
+memory.
 
-    python benchmarks/training.py --data_dir ../shared/data/voc2007_192/VOCdevkit [--steps 60] [--long_steps 2000] [--rounds 10]
+    python benchmarks/training.py --data_dir ../shared/data/voc2007_192/VOCdevkit \\
+        [--steps 60] [--long_steps 2000] [--rounds 10]
 
-1. `lhrcnn train` at 144 x 144, batch 8: the share of time it stood still for data.
-2. Its step against the same step with fixed RoIs and the mean of all predictions as loss: what target assignment, sampling and
-   losses cost, backward pass included.
-3. A tiny detector on generated shapes for 2,000 steps of many epochs: traces of the step, and memory.
+1. `lhrcnn train` at 144 x 144, batch 8: the share of time it stood still for data. 2. Its step
+against the same step with fixed RoIs and the mean of all predictions as loss: what target
+assignment, sampling and losses cost, backward pass included. 3. A tiny detector on generated
+shapes for 2,000 steps of many epochs: traces of the step, and memory.
 """
 
 import contextlib

@@ -18,10 +18,10 @@ _INT64 = range(-(2**63), 2**63)
 
 
 def read_annotations(path):
-    """The `Dataset` of an annotation file, its classes in the file's order; crowds are to be ignored.
+    """The `Dataset` of an annotation file, its classes in the file's order.
 
-    A missing `area` is the box's, a missing `iscrowd` 0. Raises FileNotFoundError, or DataError
-    naming file, entry and what is allowed."""
+    Crowds are to be ignored; a missing `area` is the box's, a missing `iscrowd` 0. Raises
+    FileNotFoundError, or DataError naming file, entry and what is allowed."""
     content = _read_json(path)
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
@@ -62,7 +62,8 @@ def read_results(path, dataset):
         _check_entry(result, f"{path}: entry {index}", image_ids, class_of)
         if not _is_number(result.get("score")):
             raise DataError(
-                f"{path}: entry {index}: 'score' is {result.get('score')!r}; expected a finite number"
+                f"{path}: entry {index}: 'score' is {result.get('score')!r}; expected a finite "
+                "number"
             )
     return Detections(
         np.asarray([result["image_id"] for result in results], np.int64),

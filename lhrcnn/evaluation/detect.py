@@ -100,7 +100,7 @@ def _function(detector, find, strategy, spec):
         def on_replica(batch):
             return {**find(reference(), batch), "scale": batch["scale"], "row": batch["row"]}
 
-        # Height and width are open in the signature where batches differ in them: one trace for all.
+        # Sizes are open in the signature where batches differ in them: one trace for all.
         functions[key] = tf.function(
             lambda batch: strategy.run(on_replica, args=(batch,)), input_signature=[spec]
         )
@@ -124,7 +124,8 @@ def on_disk(results, records):
 
 
 def _raise_naming_images(error, unseen):
-    """Raises a DataError that names the unreadable images among the records not seen yet, if there are any."""
+    """Raises a DataError that names the unreadable images among the records not seen yet, if there
+    are any."""
     unreadable = faults.find_unreadable(unseen)
     if unreadable:
         more = f"\n  ... and {len(unreadable) - 10} more" if len(unreadable) > 10 else ""

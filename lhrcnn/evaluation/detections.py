@@ -68,7 +68,8 @@ def concatenate(parts):
 
 
 def in_order_of(dataset, detections):
-    """The `Detections` image by image as in a `Dataset`, so that equal scores rank alike however they were made."""
+    """The `Detections` image by image as in a `Dataset`, so that equal scores rank alike however
+    they were made."""
     position = {record.image_id: i for i, record in enumerate(dataset.records)}
     order = np.argsort(
         [position[image_id] for image_id in detections.image_ids.tolist()], kind="stable"

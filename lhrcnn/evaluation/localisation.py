@@ -1,7 +1,8 @@
 """How much closer to an object its box gets by being localised once, whatever the scores say.
 
-Input boxes are made from the ground truth by random moves until they overlap it by a given IoU, the same for every detector.
-Shape letters: B images, M padded truth boxes, V levels of input IoU.
+Input boxes are made from the ground truth by random moves until they overlap it by a given IoU,
+the same for every detector.
+Shape letters: B images, M padded ground-truth boxes, V levels of input IoU.
 """
 
 import numpy as np
@@ -18,12 +19,13 @@ IOU_TOLERANCE = 0.01
 
 
 def localisation_recall(detector, dataset, config, levels=LEVELS, seed=0):
-    """{IoU of the input boxes: {"boxes", "mean_iou", "recall50", "recall70", "AR"}} of a TwoStageDetector on a `Dataset`.
+    """How well a TwoStageDetector moves boxes towards the objects of a `Dataset`, as a table.
 
-    Every object that counts gives one input box per level, unless the image's border is in the way
-    of that IoU; it is moved by the localiser of its own class. Recalls are the shares of outputs
-    with at least that IoU, AR is twice the integral of the recall over IoUs from 0.5 to 1. Raises
-    ConfigError for a detector that merges the detections of several views of an image."""
+    {IoU of the input boxes: {"boxes", "mean_iou", "recall50", "recall70", "AR"}}. Every object that
+    counts gives one input box per level, unless the image's border is in the way of that IoU; it is
+    moved by the localiser of its own class. Recalls are the shares of outputs with at least that
+    IoU, AR is twice the integral of the recall over IoUs from 0.5 to 1. Raises ConfigError for a
+    detector that merges the detections of several views of an image."""
     if isinstance(detector, MergedViews):
         raise ConfigError(
             "'test.flip' and 'test.merge: detections' merge what is found in several views of an "
@@ -32,36 +34,35 @@ def localisation_recall(detector, dataset, config, levels=LEVELS, seed=0):
     localise = tf.function(lambda *inputs: _localise(detector, *inputs), reduce_retracing=True)
     reached = [[] for _ in levels]
     for batch in evaluation_batches(dataset, config.data, config.eval.batch_size):
-        image_ids, sizes = (batch[name].numpy() for name in ("image_id", "image_size"))
-        most = max(
-            1, (batch["classes"].numpy() >= 0).sum(1).max()
-        )  # padding comes last; pooling for it would take most of the time
-        truth, classes, ignore = (
-            batch[name].numpy()[:, :most] for name in ("boxes", "classes", "ignore")
-        )
-        inputs = np.stack(
-            [
-                moved_boxes(boxes, size, levels, np.random.default_rng([seed, image_id % 2**64]))
-                for boxes, size, image_id in zip(truth, sizes, image_ids.tolist())
-            ]
-        )  # [B, M, V, 4]
-        every = np.repeat(classes, len(levels), 1)
-        outputs = (
-            localise(batch["image"], batch["image_size"], inputs.reshape(len(truth), -1, 4), every)
-            .numpy()
-            .reshape(inputs.shape)
-        )
-        counts = ((classes >= 0) & ~ignore)[..., None] & (
-            np.abs(iou(inputs, truth[:, :, None]) - levels) < IOU_TOLERANCE
-        )
-        ious = iou(outputs, truth[:, :, None])
+        ious, counts = _localised(localise, batch, levels, seed)
         for place in range(len(levels)):
             reached[place].extend(ious[..., place][counts[..., place]])
     return {level: recall(np.array(values)) for level, values in zip(levels, reached)}
 
 
+def _localised(localise, batch, levels, seed):
+    """(IoU with its object [B, M, V] of each box after it was moved, whether it counts)."""
+    image_ids, sizes = batch["image_id"].numpy(), batch["image_size"].numpy()
+    # Padding comes last; pooling for it would take most of the time.
+    most = max(1, (batch["classes"].numpy() >= 0).sum(1).max())
+    objects, classes, ignore = (
+        batch[name].numpy()[:, :most] for name in ("boxes", "classes", "ignore")
+    )
+    inputs = np.stack(  # [B, M, V, 4]
+        [
+            moved_boxes(boxes, size, levels, np.random.default_rng([seed, image_id % 2**64]))
+            for boxes, size, image_id in zip(objects, sizes, image_ids.tolist())
+        ]
+    )
+    every, flat = np.repeat(classes, len(levels), 1), inputs.reshape(len(objects), -1, 4)
+    outputs = localise(batch["image"], batch["image_size"], flat, every).numpy()
+    reached = np.abs(iou(inputs, objects[:, :, None]) - levels) < IOU_TOLERANCE
+    counts = ((classes >= 0) & ~ignore)[..., None] & reached
+    return iou(outputs.reshape(inputs.shape), objects[:, :, None]), counts
+
+
 def recall(ious):
-    """The entry of `localisation_recall` for IoUs [n] of outputs with their objects; NaN without any."""
+    """The row of `localisation_recall` for IoUs [n] of outputs with their objects."""
     if not len(ious):
         return {
             "boxes": 0,
@@ -77,7 +78,10 @@ def recall(ious):
 
 
 def moved_boxes(boxes, image_size, levels, rng):
-    """float32 [M, V, 4]: boxes [M, 4] px with their borders moved in random directions as far as gives each IoU, inside the image."""
+    """Boxes [M, 4] px with their borders moved at random until they have each IoU, [M, V, 4]
+    float32.
+
+    They stay inside the image."""
     boxes, limit = boxes.astype(np.float64)[:, None], np.tile(image_size, 2)
     direction = rng.normal(size=(len(boxes), len(levels), 4)) * np.tile(
         boxes[..., 2:] - boxes[..., :2], 2
@@ -96,8 +100,8 @@ def format_table(table):
     return "\n".join(
         lines
         + [
-            f"{level:>9.2f}{row['boxes']:>8}{row['mean_iou']:>10.3f}{row['recall50']:>11.3f}{row['recall70']:>11.3f}"
-            f"{row['AR']:>8.3f}"
+            f"{level:>9.2f}{row['boxes']:>8}{row['mean_iou']:>10.3f}{row['recall50']:>11.3f}"
+            f"{row['recall70']:>11.3f}{row['AR']:>8.3f}"
             for level, row in table.items()
         ]
     )

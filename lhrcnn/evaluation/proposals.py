@@ -1,4 +1,5 @@
-"""Proposals of a detector's RPN over a data set, into files that second stages read (see lhrcnn.data.proposals)."""
+"""Proposals of a detector's RPN over a data set, into files that second stages read (see
+lhrcnn.data.proposals)."""
 
 import dataclasses
 import hashlib
@@ -22,7 +23,8 @@ PARTS = ("backbone/", "rpn/")  # names of the variables that proposals depend on
 
 
 def fingerprint(detector, config):
-    """Hexadecimal digest of the weights and options that the proposals of a TwoStageDetector depend on."""
+    """Hexadecimal digest of the weights and options that the proposals of a TwoStageDetector depend
+    on."""
     weights = {
         name: variable
         for name, variable in sorted(detector.named_variables().items())
@@ -39,9 +41,11 @@ def fingerprint(detector, config):
 
 
 def cache_proposals(detector, dataset, config, folder, split, strategy=None):
-    """Makes the file of a split's proposals in `folder`, unless this very model's are there; returns whether it did.
+    """Makes the file of a split's proposals in `folder`, unless this very model's are there;
+    returns whether it did.
 
-    `detector` is a TwoStageDetector; config.model.rpn.post_nms_test proposals per image are written."""
+    `detector` is a TwoStageDetector; config.model.rpn.post_nms_test proposals per image are
+    written."""
     identity = fingerprint(detector, config)
     try:
         files.open_proposals(folder, split, dataset.records, identity)
@@ -64,7 +68,8 @@ def _propose(detector, batch):
 
 
 def _batches(detector, dataset, config, strategy):
-    """(image ids [B], proposals [B, P, 4] px of the images on disk) of batch after batch, without filling images."""
+    """(image ids [B], proposals [B, P, 4] px of the images on disk) of batch after batch, without
+    filling images."""
     for results in results_of(detector, _propose, dataset, config, strategy):
         real = results["row"] >= 0
         records = [dataset.records[row] for row in results["row"][real]]

@@ -1,7 +1,8 @@
-"""Evaluation by several processes: each detects in its share of the images, and the detections are put together again.
+"""Evaluation by several processes: each detects in its share of the images, and the detections are
+put together again.
 
-A share is an .npz file with the columns of `Detections`, the ids of its images, and a fingerprint of the model, its options and the
-whole data set.
+A share is an .npz file with the columns of `Detections`, the ids of its images, and a
+fingerprint of the model, its options and the whole data set.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from lhrcnn.runs.state import digest_of
 
 
 class ShardError(LhrcnnError, ValueError):
-    """Shares of an evaluation cannot be put together; the message says which, why and what to do."""
+    """Shares of an evaluation cannot be put together; the message says which, and what to do."""
 
 
 def share_of(dataset, index, number):
@@ -26,7 +27,9 @@ def share_of(dataset, index, number):
 
 
 def fingerprint(variables, config, dataset):
-    """Hexadecimal digest of weights {name: variable}, of the options that detections depend on, and of the images to be evaluated."""
+    """Hexadecimal digest of what an evaluation depends on.
+
+    That is weights {name: variable}, the options that detections depend on, and the images."""
     data = dataclasses.replace(
         config.data,
         dir="",
@@ -47,7 +50,8 @@ def fingerprint(variables, config, dataset):
 
 
 def save(file, detections, dataset, identity):
-    """Writes the `Detections` of a share, the `Dataset`, to an open file; `identity` is the `fingerprint` of the evaluation."""
+    """Writes the `Detections` of a share, the `Dataset`, to an open file; `identity` is the
+    `fingerprint` of the evaluation."""
     np.savez(
         file,
         identity=identity,
@@ -59,7 +63,8 @@ def save(file, detections, dataset, identity):
 def merge(paths, dataset, identity):
     """The `Detections` of all shares, as one process would have made them.
 
-    Raises ShardError for a share that is missing, unreadable or of another evaluation, and where images are missing or repeated."""
+    Raises ShardError for a share that is missing, unreadable or of another evaluation, and where
+    images are missing or repeated."""
     parts, images = [], []
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
@@ -79,7 +84,8 @@ def merge(paths, dataset, identity):
             ) from error
         if own_identity != identity:
             raise ShardError(
-                f"{path}: a share of another evaluation: weights, options or images differ; make all shares again"
+                f"{path}: a share of another evaluation: weights, options or images differ; make "
+                "all shares again"
             )
         parts.append(found)
         images.append(own_images)
@@ -89,7 +95,7 @@ def merge(paths, dataset, identity):
     )
     if there != wanted:
         raise ShardError(
-            f"{paths[0].parent}: the shares hold {len(there)} images, of which {len(set(there))} differ, the data set has "
-            f"{len(wanted)}; make all shares again"
+            f"{paths[0].parent}: the shares hold {len(there)} images, of which {len(set(there))} "
+            f"differ, the data set has {len(wanted)}; make all shares again"
         )
     return in_order_of(dataset, concatenate(parts))

@@ -1,6 +1,7 @@
 """A run directory as a model: images in, detections out.
 
-Shape letters: B images, H W height and width of an image, h w those of its padded canvas, D detections of an image.
+Shape letters: B images, H W height and width of an image, h w those of its padded canvas, D
+detections of an image.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from lhrcnn import config as configuration
 from lhrcnn.data import images as images
 from lhrcnn.errors import CheckpointError, ConfigError, DataError, UsageError
 from lhrcnn.inference import tta
+from lhrcnn.inference.prediction import Prediction
 from lhrcnn.models.build import arithmetic, build_detector
 from lhrcnn.runs import checkpoints, state, zoo
 
@@ -42,65 +44,13 @@ class LoadedRun(typing.NamedTuple):
     name: str = ""  # of the run directory
 
 
-@dataclasses.dataclass
-class Prediction:
-    """The detections of one image, best first."""
-
-    boxes: np.ndarray  # [D, 4] float32 (ymin, xmin, ymax, xmax), px of the image as shown
-    scores: np.ndarray  # [D] float32
-    classes: np.ndarray  # [D] int32, 0...K-1
-    names: list[str]  # D class names
-    category_ids: list[int]  # D ids of the classes in the training set's files
-    size: tuple[int, int]  # height and width of the image, px
-
-    def __len__(self):
-        return len(self.scores)
-
-    def above(self, score):
-        """The detections with at least this score."""
-        keep = np.flatnonzero(self.scores >= score)
-        return Prediction(
-            self.boxes[keep],
-            self.scores[keep],
-            self.classes[keep],
-            [self.names[k] for k in keep],
-            [self.category_ids[k] for k in keep],
-            self.size,
-        )
-
-    def to_coco(self, image_id):
-        """COCO's result format, `bbox` as [x, y, width, height] px, with the class name added as `category`."""
-        columns = zip(self.boxes.tolist(), self.scores.tolist(), self.category_ids, self.names)
-        return [
-            {
-                "image_id": image_id,
-                "category_id": category_id,
-                "category": name,
-                "score": score,
-                "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-            }
-            for (ymin, xmin, ymax, xmax), score, category_id, name in columns
-        ]
-
-    def to_json(self):
-        """The detections as JSON text: {"height", "width", "detections": [{"box": [ymin, xmin, ymax, xmax], "score", "class", "name"}]}."""
-        detections = [
-            {"box": box, "score": score, "class": k, "name": name}
-            for box, score, k, name in zip(
-                self.boxes.tolist(), self.scores.tolist(), self.classes.tolist(), self.names
-            )
-        ]
-        return json.dumps(
-            {"height": self.size[0], "width": self.size[1], "detections": detections},
-            ensure_ascii=False,
-        )
-
-
 class Detector:
     """A trained detector that takes images of any size."""
 
     def __init__(self, run):
-        """`run` is a `LoadedRun`; use `from_run` for a folder. Raises ConfigError for one that takes its proposals from a file."""
+        """`run` is a `LoadedRun`; use `from_run` for a folder.
+
+        Raises ConfigError for one that takes its proposals from a file."""
         require_own_proposals(run.config)
         self.model, self.config, self.class_names, self.category_ids, self.meta = run[:5]
         # Signatures that leave every size open: one trace each, however many sizes of images come.
@@ -121,22 +71,27 @@ class Detector:
 
     @classmethod
     def from_run(cls, run_dir, checkpoint="best"):
-        """The detector of a run directory with the weights of its "best" or "last" checkpoint, or of a file; errors as of `load_run`."""
+        """The detector of a run directory with the weights of its "best" or "last" checkpoint, or
+        of a file; errors as of `load_run`."""
         return cls(load_run(run_dir, checkpoint))
 
     @classmethod
     def from_pretrained(cls, name=zoo.DEFAULT):
-        """The detector of a model in the package; `lhrcnn zoo` lists them. Raises FileNotFoundError for an unknown name."""
+        """The detector of a model in the package; `lhrcnn zoo` lists them.
+
+        Raises FileNotFoundError for an unknown name."""
         return cls.from_run(name)
 
     def predict(self, image):
-        """The `Prediction` of an image: a path, a PIL image, or a uint8 array [H, W, 3] RGB or [H, W] grey.
+        """The `Prediction` of an image: a path, a PIL image, or a uint8 array [H, W, 3] RGB or [H,
+        W] grey.
 
         Raises FileNotFoundError, or DataError saying what was found and what is allowed."""
         return self.predict_batch([image])[0]
 
     def predict_batch(self, images, batch_size=8):
-        """A list with the `Prediction` of each image; those of `batch_size` in a row that share a canvas run together."""
+        """A list with the `Prediction` of each image; those of `batch_size` in a row that share a
+        canvas run together."""
         predictions = []
         for start in range(0, len(images), batch_size):
             predictions.extend(
@@ -192,8 +147,9 @@ class Detector:
             or not (array.ndim == 2 or array.ndim == 3 and array.shape[2] in (1, 3))
         ):
             raise DataError(
-                f"predict: found an array of {array.dtype} {list(array.shape)}; allowed: uint8 [height, width, 3] RGB or "
-                "[height, width] grey with values 0 to 255, one image at a time, a PIL image, or a path"
+                f"predict: found an array of {array.dtype} {list(array.shape)}; allowed: uint8 "
+                "[height, width, 3] RGB or [height, width] grey with values 0 to 255, one image at "
+                "a time, a PIL image, or a path"
             )
         return np.ascontiguousarray(
             np.broadcast_to(array.reshape(*array.shape[:2], -1), [*array.shape[:2], 3])
@@ -201,7 +157,9 @@ class Detector:
 
 
 def read_image(path):
-    """uint8 RGB [H, W, 3] of an image file, as it is to be shown. Raises FileNotFoundError, or DataError naming the file."""
+    """uint8 RGB [H, W, 3] of an image file, as it is to be shown.
+
+    Raises FileNotFoundError, or DataError naming the file."""
     try:
         contents = pathlib.Path(path).read_bytes()
         return images.decode_image(tf.constant(contents)).numpy()
@@ -217,13 +175,16 @@ def read_image(path):
 
 
 def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
-    """The `LoadedRun` of a run directory, or of a pretrained model by name, made to test as its config's `test` section asks; call it inside
-    a strategy's scope where there is one.
+    """The `LoadedRun` of a run directory, or of a pretrained model by name.
 
-    checkpoint: "best", "last" or the path of a file; overrides: `section.key=value`, on the run's config; ensemble: more run
-    directories, whose models detect together with this one. Raises FileNotFoundError when it is no run directory, CheckpointError when
-    the checkpoint is missing or does not fit, ConfigError for wrong options, CheckpointError for unreadable class names, UsageError for models of an
-    ensemble with other classes or images."""
+    It tests as its config's `test` section asks; call it inside a strategy's scope where there
+    is one.
+
+    checkpoint: "best", "last" or the path of a file; overrides: `section.key=value`, on the
+    run's config; ensemble: more run directories, whose models detect together with this one.
+    Raises FileNotFoundError when it is no run directory, CheckpointError when the checkpoint is
+    missing or does not fit, ConfigError for wrong options, CheckpointError for unreadable class
+    names, UsageError for models of an ensemble with other classes or images."""
     run = _load_one(run_dir, checkpoint, overrides)
     others = [
         _load_one(other, "last" if checkpoint == "last" else "best", overrides)
@@ -232,15 +193,16 @@ def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):
     for folder, other in zip(ensemble, others):
         if other.class_names != run.class_names:
             raise UsageError(
-                f"{folder}: its classes are {', '.join(other.class_names)}, those of {run_dir} {', '.join(run.class_names)}; "
-                "models of an ensemble learn the same classes in the same order"
+                f"{folder}: its classes are {', '.join(other.class_names)}, those of {run_dir} "
+                f"{', '.join(run.class_names)}; models of an ensemble learn the "
+                "same classes in the same order"
             )
         for field in PREPARATION:
             mine, theirs = getattr(run.config.data, field), getattr(other.config.data, field)
             if mine != theirs:
                 raise UsageError(
-                    f"{folder}: 'data.{field}' is {theirs}, {mine} in {run_dir}; models of an ensemble take the same images: "
-                    f"--set data.{field}=... changes it for all"
+                    f"{folder}: 'data.{field}' is {theirs}, {mine} in {run_dir}; models of an "
+                    f"ensemble take the same images: --set data.{field}=... changes it for all"
                 )
     model, data = tta.for_testing([run.model, *(other.model for other in others)], run.config)
     return run._replace(model=model, config=dataclasses.replace(run.config, data=data))
@@ -250,8 +212,9 @@ def require_own_proposals(config):
     """Raises ConfigError where a Config has the proposals of known images in a file."""
     if config.data.proposals:
         raise ConfigError(
-            f"'data.proposals' is {config.data.proposals}: this model takes the proposals of known images from there, and knows "
-            "none for others; `lhrcnn eval` scores it, and --set data.proposals= makes it use its own RPN"
+            f"'data.proposals' is {config.data.proposals}: this model takes the proposals of known "
+            "images from there, and knows none for others; `lhrcnn eval` scores it, and --set "
+            "data.proposals= makes it use its own RPN"
         )
 
 
@@ -271,7 +234,8 @@ def _load_one(run_dir, checkpoint, overrides):
 
 
 def prepare(image, data_config):
-    """(uint8 [h, w, 3] on its padded canvas, [2] float32 height and width it covers there) of an image uint8 [H, W, 3]."""
+    """(uint8 [h, w, 3] on its padded canvas, [2] float32 height and width it covers there) of an
+    image uint8 [H, W, 3]."""
     resized, _ = images.resize_image(image, data_config)
     size = tf.shape(resized)[:2]
     return images.pad_image(resized, images.own_canvas(size, data_config)), tf.cast(
@@ -280,9 +244,10 @@ def prepare(image, data_config):
 
 
 def detect_in_images(detect, canvas, image_size, size):
-    """What `detect`, a detector's method, finds; boxes in px of images of `size` [B, 2] before they were resized to `image_size` [B, 2].
+    """What `detect`, a detector's method, finds, in px of images before they were resized.
 
-    canvas: [B, h, w, 3] uint8, from `prepare`. Boxes are clipped to the images."""
+    size [B, 2]: height and width of these; image_size [B, 2]: after; canvas: [B, h, w, 3] uint8,
+    from `prepare`. Boxes are clipped to the images."""
     detections = detect(canvas, image_size)
     factor, limit = tf.tile(size / image_size, [1, 2])[:, None], tf.tile(size, [1, 2])[:, None]
     return {**detections, "boxes": tf.clip_by_value(detections["boxes"] * factor, 0.0, limit)}
@@ -301,6 +266,7 @@ def _read_classes(path):
         ) from None
     if len(names) != len(category_ids) or not names:
         raise CheckpointError(
-            f"{path}: {len(names)} names and {len(category_ids)} category ids; expected the same number, at least one"
+            f"{path}: {len(names)} names and {len(category_ids)} category ids; expected the same "
+            "number, at least one"
         )
     return names, category_ids

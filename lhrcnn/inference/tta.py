@@ -1,8 +1,10 @@
-"""Detectors made of detectors: images at several scales, mirrored images, several models (arXiv 1512.03385, appendix B).
+"""Detectors made of detectors: images at several scales, mirrored images, several models (arXiv
+1512.03385, appendix B).
 
-Each offers what testing uses of TwoStageDetector: `regions`, `localise`, `candidates`, `select`, `detect`, `named_variables`. Images
-come at the largest of the scales; all boxes are in its px.
-Shape letters: B images, N boxes, K foreground classes, L boxes per proposal (K or 1), F features, S scales.
+Each offers what testing uses of TwoStageDetector: `regions`, `localise`, `candidates`, `select`,
+`detect`, `named_variables`. Images come at the largest of the scales; all boxes are in its px.
+Shape letters: B images, N boxes, K foreground classes, L boxes per proposal (K or 1), F
+features, S scales.
 """
 
 import dataclasses
@@ -38,10 +40,13 @@ class _Combination(tf.Module):
 
 
 class Maxout(_Combination):
-    """Each box is pooled at two adjacent scales, and the maximum of its features is scored; proposals are of the usual scale."""
+    """Each box is pooled at two adjacent scales, and the maximum of its features is scored;
+    proposals are of the usual scale."""
 
     def __init__(self, detector, scales, roi_side, pad_multiple):
-        """`detector` is a TwoStageDetector; roi_side px is what a box's side should be close to; the rest as in TestConfig, DataConfig."""
+        """`detector` is a TwoStageDetector; roi_side px is what a box's side should be close to.
+
+        The rest is as in TestConfig and DataConfig."""
         super().__init__(detector)
         self.scales, self.roi_side, self.pad_multiple = sorted(scales), roi_side, pad_multiple
 
@@ -63,8 +68,10 @@ class Maxout(_Combination):
         return prepared, proposals
 
     def localise(self, prepared, boxes, image_size):
-        """As of TwoStageDetector. Each scale computes the features of the boxes that chose it and of no others, but for padding where
-        the images of a batch differ in how many do."""
+        """As of TwoStageDetector.
+
+        Each scale computes the features of the boxes that chose it and of no others, but for
+        padding where the images of a batch differ in how many do."""
         head, lower, merged = self.detector.head, self._lower_scale(boxes), None
         rows = tf.range(tf.shape(boxes)[0])[:, None]
         for index, (own, factor) in enumerate(prepared):
@@ -97,7 +104,7 @@ class MergedViews(_Combination):
     """The candidates of all scales, and of the mirrored image, go through NMS together."""
 
     def __init__(self, detector, scales, flip, pad_multiple):
-        """`detector` is any here or a TwoStageDetector; the rest as in TestConfig and DataConfig."""
+        """`detector` is any here or a TwoStageDetector; the rest as in TestConfig, DataConfig."""
         super().__init__(detector)
         self.scales, self.flip, self.pad_multiple = scales, flip, pad_multiple
 
@@ -126,10 +133,12 @@ class MergedViews(_Combination):
 
 
 class Ensemble(_Combination):
-    """Several models: their proposals are united, and each box gets the mean of their scores and boxes."""
+    """Several models: their proposals are united, and each box gets the mean of their scores and
+    boxes."""
 
     def __init__(self, detectors):
-        """`detectors` are TwoStageDetectors or Maxouts of the same classes that take the same images; the first one's NMS counts."""
+        """`detectors` are TwoStageDetectors or Maxouts of the same classes that take the same
+        images; the first one's NMS counts."""
         super().__init__(detectors[0], len(detectors))
         self.detectors = detectors
 
@@ -160,7 +169,8 @@ class Ensemble(_Combination):
 
 
 def for_testing(models, config):
-    """(detector, DataConfig of the images it takes) of TwoStageDetectors, several being an ensemble, as config.test asks."""
+    """(detector, DataConfig of the images it takes) of TwoStageDetectors, several being an
+    ensemble, as config.test asks."""
     test, multiple = config.test, 1 if config.data.resize == "stretch" else config.data.pad_multiple
     scales = test.scales
     if test.merge == "maxout" and len(scales) > 1:
@@ -184,7 +194,9 @@ def _at_scale(data_config, scale):
 
 
 def _rescaled(image, image_size, share, pad_multiple):
-    """(images [B, h, w, 3], valid sizes [B, 2], their px per px of the given ones [4]) of images shrunk to a share of their size."""
+    """Images shrunk to a share of their size.
+
+    (images [B, h, w, 3], valid sizes [B, 2], their px per px of the given ones [4])."""
     if share == 1:
         return image, image_size, tf.ones([4])
     canvas = tf.shape(image)[1:3]

@@ -7,6 +7,8 @@ import zlib
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from lhrcnn.errors import UsageError
+
 _PALETTE = [
     "#e6194b",
     "#3cb44b",
@@ -33,58 +35,55 @@ _BACKGROUND, _TRUTH = "#202020", "#ffffff"
 def draw_detections(image, boxes, labels, scores=None, truth=None, class_names=None, min_side=360):
     """The image with its boxes and their labels drawn on it, as a PIL image.
 
-    image: PIL or uint8 [H, W, 3] or [H, W]; boxes [D, 4] (ymin, xmin, ymax, xmax) px, which may stick out; labels: D class
-    names; scores [D] in 0...1 or None; truth [T, 4] boxes to draw dashed and white. Colours follow the place in `class_names`,
-    or the name itself without them. An image whose short side is below `min_side` px is enlarged, so that labels stay legible."""
+    image: PIL or uint8 [H, W, 3] or [H, W]; boxes [D, 4] (ymin, xmin, ymax, xmax) px, which may
+    stick out; labels: D class names; scores [D] in 0...1 or None; truth [T, 4] boxes to draw
+    dashed and white. Colours follow the place in `class_names`, or the name itself without them.
+    An image whose short side is below `min_side` px is enlarged, so that labels stay legible."""
     canvas, factor = _enlarged(_as_rgb(image), min_side)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) * factor
     if len(labels) != len(boxes) or (scores is not None and len(scores) != len(boxes)):
         number = "no" if scores is None else len(scores)
-        raise ValueError(
-            f"draw_detections: found {len(boxes)} boxes, {len(labels)} labels and {number} scores; give one each a box"
+        raise UsageError(
+            f"draw_detections: found {len(boxes)} boxes, {len(labels)} labels and {number} scores; "
+            "give one each per box"
         )
-    short_side = min(canvas.size)
-    line = max(2, round(short_side / 180))
-    font = _font(max(11, round(short_side / 32)))
-    draw = ImageDraw.Draw(canvas)
-    order = (
-        range(len(boxes))
-        if scores is None
-        else np.argsort(-np.asarray(scores, np.float64), kind="stable")
-    )
+    line, draw = max(2, round(min(canvas.size) / 180)), ImageDraw.Draw(canvas)
+    order = np.arange(len(boxes))
+    if scores is not None:
+        order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     drawn = [k for k in order if _visible(boxes[k], canvas)]
+    colors = [_color(label, class_names) for label in labels]
     for k in reversed(drawn):
-        draw.rectangle(
-            _corners(boxes[k], canvas, line), outline=_color(labels[k], class_names), width=line
-        )
+        draw.rectangle(_corners(boxes[k], canvas, line), outline=colors[k], width=line)
     for box in np.asarray([] if truth is None else truth, np.float64).reshape(-1, 4) * factor:
         if _visible(box, canvas):
             _dashed(draw, _corners(box, canvas, line), line)
-    placed = []
-    for k in drawn:
-        text = str(labels[k]) if scores is None else f"{labels[k]} {scores[k]:.2f}"
-        place = _label_place(
-            draw, text, font, boxes[k], canvas, line, [earlier for earlier, _, _ in placed]
-        )
-        placed.append((place, text, _color(labels[k], class_names)))
-    for place, text, color in reversed(placed):
-        draw.rectangle(place, fill=color)
-        draw.text(
-            (place[0] + line, (place[1] + place[3]) / 2),
-            text,
-            fill=_text_color(color),
-            font=font,
-            anchor="lm",
-        )
+    texts = list(map(str, labels))
+    if scores is not None:
+        texts = [f"{text} {score:.2f}" for text, score in zip(texts, scores)]
+    _draw_labels(canvas, boxes, texts, colors, drawn, line)
     return canvas
 
 
-def contact_sheet(images, columns, captions=None, tile=360, gap=6):
-    """The images (PIL or uint8 arrays) as one PIL image of `columns` columns, each fitted into `tile` x `tile` px.
+def _draw_labels(canvas, boxes, texts, colors, order, line):
+    """Labels beside the boxes of `order`, the first one's on top, none over an earlier one."""
+    font, draw = _font(max(11, round(min(canvas.size) / 32))), ImageDraw.Draw(canvas)
+    places = []
+    for k in order:
+        places.append(_label_place(draw, texts[k], font, boxes[k], canvas, line, places))
+    for k, place in reversed(list(zip(order, places))):
+        draw.rectangle(place, fill=colors[k])
+        middle = (place[0] + line, (place[1] + place[3]) / 2)
+        draw.text(middle, texts[k], fill=_text_color(colors[k]), font=font, anchor="lm")
 
-    `captions`, one per image where given, stand below. Raises ValueError without images."""
+
+def contact_sheet(images, columns, captions=None, tile=360, gap=6):
+    """The images (PIL or uint8 arrays) as one PIL image of `columns` columns, each fitted into
+    `tile` x `tile` px.
+
+    `captions`, one per image where given, stand below. Raises UsageError without images."""
     if not images:
-        raise ValueError("contact_sheet: found no images; give at least one")
+        raise UsageError("contact_sheet: found no images; give at least one")
     columns, below = min(columns, len(images)), 22 if captions else 0
     tiles = [_fitted(_as_rgb(image), tile) for image in images]
     rows = [
@@ -164,7 +163,7 @@ def _corners(box, image, line):
 
 
 def _dashed(draw, corners, line):
-    """A thin white dashed rectangle with a dark line under it, so that it shows on any background."""
+    """A thin white dashed rectangle with a dark line under it, to show on any background."""
     left, top, right, bottom = corners
     width, dash = max(1, line // 2), 4 * line
     for x0, y0, x1, y1 in (
@@ -185,7 +184,8 @@ def _dashed(draw, corners, line):
 
 
 def _label_place(draw, text, font, box, image, line, taken):
-    """[left, top, right, bottom] of a label: above its box, else inside, below or beside it, where no earlier label stands."""
+    """[left, top, right, bottom] of a label: above its box, else inside, below or beside it, where
+    no earlier label stands."""
     ascent, descent = font.getmetrics()
     width, height = round(draw.textlength(text, font=font)) + 2 * line, ascent + descent
     ymin, xmin, ymax, xmax = np.clip(box, 0, [image.height, image.width] * 2)

@@ -1,4 +1,5 @@
-"""A detector over a data set: filling images, canvases, scales, replicas, and images that cannot be read."""
+"""A detector over a data set: filling images, canvases, scales, replicas, and images that cannot be
+read."""
 
 import dataclasses
 import gc
@@ -22,7 +23,8 @@ SHARES = np.array(
 
 
 class FakeDetector:
-    """Finds the object of each image exactly, reading its class from the colour; then a box that sticks out; then padding."""
+    """Finds the object of each image exactly, reading its class from the colour; then a box that
+    sticks out; then padding."""
 
     def __init__(self):
         self.traces = 0

@@ -1,4 +1,5 @@
-"""Recall of the localisation alone: the input boxes, the numbers, and detectors that move boxes in a known way."""
+"""Recall of the localisation alone: the input boxes, the numbers, and detectors that move boxes in
+a known way."""
 
 import math
 from types import SimpleNamespace
@@ -61,7 +62,8 @@ def test_a_detector_that_leaves_boxes_where_they_are(dataset):  # noqa: F811
 
 
 def test_the_own_class_decides(dataset):  # noqa: F811
-    """Class 1 of three finds the object, the others find nothing; a third of the objects is of class 1."""
+    """Class 1 of three finds the object, the others find nothing; a third of the objects is of
+    class 1."""
     share = np.array([0.1, 0.2, 0.6, 0.7], np.float32)
 
     def move(boxes, size):

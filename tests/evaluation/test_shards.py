@@ -1,4 +1,5 @@
-"""Shares of an evaluation: together they are the whole, to the last bit, and nothing else is taken for them."""
+"""Shares of an evaluation: together they are the whole, to the last bit, and nothing else is taken
+for them."""
 
 import dataclasses
 

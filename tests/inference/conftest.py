@@ -29,7 +29,8 @@ NAMES = ["circle", "größe Ω", "hot dog"]
 
 
 def make_run(folder, overrides=(), seed=0):
-    """Writes config.yaml, classes.json and one checkpoint; the weights of the last layers are large enough that scores differ."""
+    """Writes config.yaml, classes.json and one checkpoint; the weights of the last layers are large
+    enough that scores differ."""
     keras.utils.set_random_seed(seed)
     settings = config.load(overrides=[*TINY, *overrides])
     model = build.build_detector(settings, len(NAMES))

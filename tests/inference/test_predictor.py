@@ -1,4 +1,5 @@
-"""Prediction from a run directory: kinds and sizes of images, agreement with evaluation, and wrong input."""
+"""Prediction from a run directory: kinds and sizes of images, agreement with evaluation, and wrong
+input."""
 
 import json
 import shutil

@@ -1,4 +1,5 @@
-"""Several scales, mirrored images and several models: each against what it is made of, written out image by image."""
+"""Several scales, mirrored images and several models: each against what it is made of, written out
+image by image."""
 
 import numpy as np
 import pytest
@@ -45,7 +46,8 @@ def test_by_default_nothing_is_added(run_dir, detector):
 
 
 def test_mirrored_images(detector, images):
-    """What is found in an image mirrored by hand, with its boxes mirrored back, stands beside what is found in the image itself."""
+    """What is found in an image mirrored by hand, with its boxes mirrored back, stands beside what
+    is found in the image itself."""
     boxes, scores, _ = candidates(tta.MergedViews(detector, [1.0], True, 16), images)
     number = boxes.shape[1] // 2
     own = candidates(detector, images)

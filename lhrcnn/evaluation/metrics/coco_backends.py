@@ -19,8 +19,8 @@ def hotcoco(num_images, num_classes, objects, found):
     except ImportError:
         logging.log_first_n(
             logging.WARNING,
-            "hotcoco is not installed (pip install hotcoco; it needs Python 3.10): faster-coco-eval "
-            "counts instead, with the same numbers in more time and memory",
+            "hotcoco is not installed (pip install hotcoco; it needs Python 3.10): "
+            "faster-coco-eval counts instead, with the same numbers in more time and memory",
             1,
         )
         return fast(num_images, num_classes, objects, found)
@@ -82,7 +82,9 @@ def _evaluated(eval_class, truth, results):
 
 
 def _with_ids(number):
-    """Images or categories; their ids, as those of boxes, count from 1: the libraries take 0 for none."""
+    """Images or categories.
+
+    Ids, those of boxes too, count from 1: the libraries take 0 for none."""
     return [{"id": row + 1, "name": str(row)} for row in range(number)]
 
 

@@ -1,9 +1,11 @@
-"""Scene-text detection as the ICDAR robust reading competitions score it: recall, precision and their harmonic mean.
+"""Scene-text detection as the ICDAR robust reading competitions score it: recall, precision and
+their harmonic mean.
 
-DetEval (Wolf & Jolion, Object count/area graphs, IJDAR 2006; ICDAR 2011 and 2013) allows for words that are split or merged; the IoU
-protocol of ICDAR 2015 matches one to one. Both judge a set of boxes, so that detections need a threshold on their scores.
-Shape letters: G words of ground truth in an image, D detections. Arrays [G, D] of shares: recall is the overlap's part of the word's area,
-precision its part of the detection's.
+DetEval (Wolf & Jolion, Object count/area graphs, IJDAR 2006; ICDAR 2011 and 2013) allows for
+words that are split or merged; the IoU protocol of ICDAR 2015 matches one to one. Both judge a
+set of boxes, so that detections need a threshold on their scores.
+Shape letters: G words of ground truth in an image, D detections. Arrays [G, D] of shares: recall
+is the overlap's part of the word's area, precision its part of the detection's.
 """
 
 import numpy as np
@@ -54,20 +56,20 @@ def _text_metrics(dataset, detections, score_threshold, match, most_ignored):
 
 
 def deteval(recall, precision):
-    """(recall score, precision score), sums over the words and over the detections of an image, of overlaps [G, D].
+    """(recall score, precision score), sums over the words and over the detections of an image, of
+    overlaps [G, D].
 
-    A pair is one to one where it alone, among its word's and its detection's pairs, has recall 0.8 and precision 0.4: 1 each. A word
-    split into detections that lie in it (precision 0.4 each, recall 0.8 together), or words merged in one detection (recall 0.8
-    each, precision 0.4 together) give 0.8 for every box involved; both ask for two overlaps, of which one may do alone, for 1. Boxes
-    that are the same belong together before all others, so that truth scores 1 against itself even where words lie in words."""
-    free_words, free_found, scores = (
-        np.ones(recall.shape[0], bool),
-        np.ones(recall.shape[1], bool),
-        np.zeros(2),
-    )
+    A pair is one to one where it alone, among its word's and its detection's pairs, has recall
+    0.8 and precision 0.4: 1 each. A word split into detections that lie in it (precision 0.4
+    each, recall 0.8 together), or words merged in one detection (recall 0.8 each, precision 0.4
+    together) give 0.8 for every box involved; both ask for two overlaps, of which one may do
+    alone, for 1. Boxes that are the same belong together before all others, so that words score
+    1 against themselves even where words lie in words."""
+    free_words, free_found = np.ones(recall.shape[0], bool), np.ones(recall.shape[1], bool)
+    scores = np.zeros(2)
 
     def take(words, found):
-        """Scores the match of some words with some detections, one of them being one; they are free no more."""
+        """Scores some words that match some detections, one of either; they are free no more."""
         free_words[words], free_found[found] = False, False
         scores[:] += np.array([len(words), len(found)]) * (
             1.0 if len(words) == len(found) else SPLIT_SCORE
@@ -95,7 +97,8 @@ def deteval(recall, precision):
 
 
 def one_to_one(recall, precision):
-    """As `deteval`: the number of pairs, taken word by word, of an IoU above 0.5 between boxes that have no partner yet."""
+    """As `deteval`: the number of pairs, taken word by word, of an IoU above 0.5 between boxes that
+    have no partner yet."""
     with np.errstate(divide="ignore"):
         iou = 1 / (1 / recall + 1 / precision - 1)
     free, matches = np.ones(recall.shape[1], bool), 0

@@ -1,9 +1,11 @@
 """Average precision of ImageNet DET, counted as the ILSVRC development kit does.
 
-By falling score each detection takes, of the objects of its class and image that no better one took, the one it overlaps most among
-those it overlaps enough: IoU >= min(0.5, w h / ((w + 10) (h + 10))) for an object of w x h px, which forgives 5 px on each side of small
-ones. What finds none is false, duplicates too. Pairs of an image and a class on the blacklist do not count in any way.
-The kit knows no difficult objects; here one that is met by a detection without another object makes it count neither way.
+By falling score each detection takes, of the objects of its class and image that no better one
+took, the one it overlaps most among those it overlaps enough: IoU >= min(0.5, w h / ((w + 10) (h
++ 10))) for an object of w x h px, which forgives 5 px on each side of small ones. What finds
+none is false, duplicates too. Pairs of an image and a class on the blacklist do not count in any
+way. The kit knows no difficult objects; here one that is met by a detection without another
+object makes it count neither way.
 """
 
 import math
@@ -50,7 +52,8 @@ def ilsvrc_metrics(dataset, detections, options=None):
 
 
 def _close_pairs(truth, image_ids, classes, boxes):
-    """(detection [P], object [P]) of the pairs that overlap enough, by detection and then by falling IoU."""
+    """(detection [P], object [P]) of the pairs that overlap enough, by detection and then by
+    falling IoU."""
     sides = truth.boxes[:, 2:] - truth.boxes[:, :2]
     thresholds = np.minimum(MAX_IOU, (sides / (sides + TOLERANCE_PX)).prod(axis=1))
     parts = [np.zeros([2, 0], np.int64)]
@@ -64,9 +67,11 @@ def _close_pairs(truth, image_ids, classes, boxes):
 
 
 def _greedy(detection, found, group, number):
-    """bool [number], True for the detections that take an object; pairs as `_close_pairs` sorts them, `group` [T] of each object.
+    """bool [number], True for the detections that take an object; pairs as `_close_pairs` sorts
+    them, `group` [T] of each object.
 
-    In each round the best detection left in every group takes its closest object, so there are as many rounds as a group has objects."""
+    In each round the best detection left in every group takes its closest object, so there are
+    as many rounds as a group has objects."""
     true, taken = np.zeros(number, bool), np.zeros(len(group), bool)
     while len(detection):
         _, first = np.unique(group[found], return_index=True)

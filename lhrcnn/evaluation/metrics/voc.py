@@ -1,8 +1,10 @@
-"""PASCAL VOC average precision, counted as the VOC development kit does, and at higher IoUs than its 0.5 too.
+"""PASCAL VOC average precision, counted as the VOC development kit does, and at higher IoUs than
+its 0.5 too.
 
-A detection belongs to the ground truth of its class and image that it overlaps most. From that IoU up: the first such detection by
-score is true, later ones are false, and one whose ground truth is difficult counts neither way. Difficult objects need not be found.
-The kit's inclusive corners with +1 sides are our half-open boxes, so plain IoU gives its overlaps.
+A detection belongs to the ground truth of its class and image that it overlaps most. From that
+IoU up: the first such detection by score is true, later ones are false, and one whose ground
+truth is difficult counts neither way. Difficult objects need not be found. The kit's inclusive
+corners with +1 sides are our half-open boxes, so plain IoU gives its overlaps.
 """
 
 import math
@@ -13,7 +15,7 @@ from lhrcnn.errors import DataError
 from lhrcnn.evaluation.overlaps import iou
 
 IOUS = np.arange(50, 100, 5) / 100
-# The kit's 0:0.1:1 in MATLAB, which counts from both ends; as there the fourth value lies a rounding above 0.3.
+# The kit's 0:0.1:1 in MATLAB counts from both ends: its fourth value lies a rounding above 0.3.
 RECALL_POINTS = np.concatenate([np.arange(6) * 0.1, 1 - np.arange(4, -1, -1) * 0.1])
 
 
@@ -57,7 +59,8 @@ def voc_metrics(dataset, detections, options=None, eleven_point=False):
 
 
 def average_precision(true, num_objects, eleven_point):
-    """AP in 0...1 of detections sorted by falling score; `true` [D] bool, `num_objects` to be found; NaN when that is 0."""
+    """AP in 0...1 of detections sorted by falling score; `true` [D] bool, `num_objects` to be
+    found; NaN when that is 0."""
     if num_objects == 0:
         return math.nan
     found = np.cumsum(true)
@@ -86,14 +89,16 @@ class Truth:
         self.boxes = np.concatenate(
             [record.boxes for record in records] + [np.zeros([0, 4])]
         ).astype(np.float64)[order]
-        # One entry more, for the index of detections that meet no truth at all.
+        # One entry more, for the index of detections that meet no object at all.
         self.difficult = np.append(
             np.concatenate([record.ignore for record in records] + [np.zeros([0], bool)])[order],
             False,
         )
 
     def keys_of(self, image_ids, classes):
-        """A number for each pair of an image and a class. Raises DataError for an image that the data set does not have."""
+        """A number for each pair of an image and a class.
+
+        Raises DataError for an image that the data set does not have."""
         unknown = ~np.isin(image_ids, self.image_ids)
         if unknown.any():
             raise DataError(
@@ -105,7 +110,9 @@ class Truth:
         return int(np.sum((self.classes == k) & ~self.difficult[:-1]))
 
     def best_match(self, image_ids, classes, boxes):
-        """(IoU [D], index [D]) of the closest truth of each detection's image and class; 0 and one past the last without any."""
+        """(IoU [D], index [D]) of the closest object of each detection's image and class.
+
+        Without any they are 0 and one past the last."""
         best_iou, best_truth = np.zeros(len(boxes)), np.full(len(boxes), len(self.keys))
         detection, rivals, overlaps = self.pairs(image_ids, classes, boxes)
         if len(detection):
@@ -120,7 +127,9 @@ class Truth:
         return best_iou, best_truth
 
     def pairs(self, image_ids, classes, boxes):
-        """(detection [P], truth [P], IoU [P]) of every detection with every truth of its image and class, detection by detection."""
+        """(detection [P], object [P], IoU [P]) of every detection with every object of its class.
+
+        Both are of one image; pairs come detection by detection."""
         keys = self.keys_of(image_ids, classes)
         start = np.searchsorted(self.keys, keys, side="left")
         counts = np.searchsorted(self.keys, keys, side="right") - start

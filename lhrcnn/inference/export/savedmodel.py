@@ -1,11 +1,13 @@
-"""A run directory as a TensorFlow SavedModel: decoding, resizing, network and postprocessing in one graph.
+"""A run directory as a TensorFlow SavedModel: decoding, resizing, network and postprocessing in one
+graph.
 
 Signatures, for B images with D detections each:
-    serving_default  image_bytes [B] string: encoded JPEG, PNG, BMP or GIF images, each of its own size
+    serving_default  image_bytes [B] string: JPEG, PNG, BMP or GIF images, each of its own size
     image_tensor     image_tensor [B, H, W, 3] uint8: RGB images of one size, before any resize
-Both give boxes [B, D, 4] float32 (ymin, xmin, ymax, xmax) in px of the images as shown, scores [B, D], classes [B, D] int32
-(-1 pads) and num_detections [B] int32: scored, NMS applied, best first. The loaded object also has class_names() -> [K] string;
-the names are in assets/classes.txt too, and what was exported in assets.extra/export.json.
+Both give boxes [B, D, 4] float32 (ymin, xmin, ymax, xmax) in px of the images as shown, scores
+[B, D], classes [B, D] int32 (-1 pads) and num_detections [B] int32: scored, NMS applied, best
+first. The loaded object also has class_names() -> [K] string; the names are in
+assets/classes.txt too, and what was exported in assets.extra/export.json.
 """
 
 import dataclasses
@@ -51,7 +53,9 @@ def write_saved_model(run, folder, options):
 
 
 class _Exported(tf.Module):
-    """The variables and functions that are saved; the Keras model itself stays behind, so that no Keras is needed to load them."""
+    """The variables and functions that are saved.
+
+    The Keras model itself stays behind, so that no Keras is needed to load them."""
 
     def __init__(self, run, class_file):
         super().__init__(name="lhrcnn")
@@ -91,7 +95,8 @@ class _Exported(tf.Module):
     def _detect(self, prepare_one, inputs):
         """Detections of the images that `prepare_one` makes of each input.
 
-        Those of one canvas run together: quicker than one by one, and nobody's detections depend on the others in the batch."""
+        Those of one canvas run together: quicker than one by one, and nobody's detections depend
+        on the others in the batch."""
         signature = {
             "image": tf.TensorSpec([*self._largest, 3], tf.uint8),
             "image_size": tf.TensorSpec([2]),

@@ -28,8 +28,8 @@ def export(
     format: a name in `EXPORTS`, or of a plugin of the run; options: `Options`; overrides:
     `section.key=value` on the run's config, such as `test.flip=true`. A folder with content is
     replaced only if it holds this format and nothing else, and `overwrite` is set. Raises
-    ExportError for a wrong option, DependencyError for a missing extra, FileExistsError for such a folder, OSError
-    when it cannot be written, and what `load_run` raises."""
+    ExportError for a wrong option, DependencyError for a missing extra, FileExistsError for such
+    a folder, OSError when it cannot be written, and what `load_run` raises."""
     output, options = pathlib.Path(os.path.abspath(output)), options or Options()
     if options.roi_impl not in ("tf", "custom"):
         raise ExportError(

@@ -66,7 +66,8 @@ def random_dataset(rng, num_images=25, num_classes=5, ids=IDS[0]):
 
 
 def random_detections(rng, dataset, num_false=60):
-    """Jittered truth, some of it twice, plus boxes anywhere, with tied scores; every third image has none."""
+    """Jittered truth, some of it twice, plus boxes anywhere, with tied scores; every third image
+    has none."""
     columns = []
     for record in dataset.records[::3] + dataset.records[1::3]:
         for box, k in zip(record.boxes, record.classes):
@@ -174,7 +175,7 @@ def test_backends_agree(seed, backend):
 @pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "reference"])
 @pytest.mark.parametrize("seed", range(20))
 def test_backends_agree_where_overlaps_lie_on_thresholds(seed, backend):
-    """Boxes with corners on a grid of ten: IoUs of 0.5, 0.6, 0.75 and the like, many of them equal."""
+    """Corners on a grid of ten give IoUs of 0.5, 0.6, 0.75 and the like, many of them equal."""
     rng = np.random.default_rng(seed)
     dataset = random_dataset(rng)
     for record in dataset.records:

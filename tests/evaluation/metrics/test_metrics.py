@@ -1,4 +1,5 @@
-"""The dict of metrics: what users choose from, put entries into, and what picks the best checkpoint."""
+"""The dict of metrics: what users choose from, put entries into, and what picks the best
+checkpoint."""
 
 import subprocess
 import sys

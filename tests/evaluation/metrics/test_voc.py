@@ -142,7 +142,8 @@ def test_hand_made(truth, found, area, eleven):
 
 
 def test_the_closest_truth_decides_even_when_taken():
-    """Both detections overlap the first box most, so the second is a duplicate although it covers the other box by half."""
+    """Both detections overlap the first box most, so the second is a duplicate although it covers
+    the other box by half."""
     first, second = (0, 0, 100, 100), (0, 40, 100, 140)
     dataset, found = make(
         [(first, 0, False), (second, 0, False)], [(first, 0.9, 0), ((0, 10, 100, 110), 0.8, 0)]

@@ -1,4 +1,5 @@
-"""The SavedModel: same detections as the predictor, in a process that has TensorFlow alone; and refusals."""
+"""The SavedModel: same detections as the predictor, in a process that has TensorFlow alone; and
+refusals."""
 
 import json
 import os
@@ -42,7 +43,10 @@ def plain(found):
     return {key: value.numpy().tolist() for key, value in found.items()}
 encoded = tf.constant([tf.io.encode_png(images[name]).numpy() for name in names])
 result = {"bytes": plain(loaded.signatures["serving_default"](image_bytes=encoded)),
-          "tensors": [plain(loaded.signatures["image_tensor"](image_tensor=tf.constant(images[name][None]))) for name in names],
+          "tensors": [
+              plain(loaded.signatures["image_tensor"](image_tensor=tf.constant(images[name][None])))
+              for name in names
+          ],
           "class_names": [name.decode() for name in loaded.class_names().numpy()]}
 assert not [name for name in sys.modules if name.startswith("lhrcnn")]
 print("RESULT" + json.dumps(result))
