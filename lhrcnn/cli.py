@@ -26,6 +26,7 @@ from lhrcnn.commands import (
     env,
     evaluate,
     export,
+    hints,
     localisation,
     options,
     predict,
@@ -135,22 +136,39 @@ def _split(arguments):
     given = " ".join(arguments[:2]) if group else arguments[0]
     close = difflib.get_close_matches(given, COMMANDS, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(group or COMMANDS)}"
+    hint = hints.command(given) or hint
     raise UsageError(f"'{given}' is not a command of lhrcnn; {hint}")
 
 
 def _parse(name, command, values, arguments):
     """Reads the flags into `values`; returns the positional arguments."""
     values.set_gnu_getopt(True)
+    listed = f"`lhrcnn {name} --help` lists its flags"
     try:
         positional = values(["lhrcnn", *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        hint = hints.flag(name, error.flagname, _value_of(error.flagname, arguments), set(values))
+        message = f"`lhrcnn {name}` has no flag --{error.flagname}; {hint}" if hint else error
+        raise UsageError(f"{message}\n{listed}") from None
     except flags.Error as error:
-        raise UsageError(f"{error}\n`lhrcnn {name} --help` lists its flags") from None
+        raise UsageError(f"{error}\n{listed}") from None
     if positional and not command.positional:
+        hint = hints.positional(name, positional[0], set(values))
         raise UsageError(
-            f"`lhrcnn {name}` takes flags only, found '{positional[0]}'\n"
-            f"`lhrcnn {name} --help` lists its flags"
+            f"`lhrcnn {name}` takes flags only, found '{positional[0]}'"
+            + (f"; {hint}" if hint else "")
+            + f"\n{listed}"
         )
     return positional
+
+
+def _value_of(flag, arguments):
+    """What stands behind a flag that a command does not have; "" for nothing."""
+    for word, following in zip(arguments, [*arguments[1:], ""]):
+        given, equals, value = word.lstrip("-").partition("=")
+        if word.startswith("-") and given == flag:
+            return value if equals else "" if following.startswith("-") else following
+    return ""
 
 
 def _overview(prefix=""):

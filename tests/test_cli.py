@@ -111,11 +111,11 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
         ("pretrain --init_from x", "Unknown command line flag 'init_from'"),
         ("eval", "--run_dir is missing"),
         (
-            "eval --run_dir x --metrics=coco,map",
+            "eval --run_dir light_head_mobilenet_v2_voc07_144 --metrics=coco,map",
             "allowed: coco, voc07, voc, ilsvrc, deteval, icdar_iou",
         ),
         (
-            "eval --run_dir x --metrics=map --metrics=coco",
+            "eval --run_dir light_head_mobilenet_v2_voc07_144 --metrics=map --metrics=coco",
             "allowed: coco, voc07, voc, ilsvrc, deteval, icdar_iou",
         ),
         ("eval --detections found.json", "--annotations is missing"),
@@ -133,6 +133,18 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
         ("data make-shapes --num_train 0", "--num_train=0"),
         ("data make-text --output words", "--images is missing"),
         ("localisation", "--run_dir is missing"),
+        (
+            "localisation --run_dir light_head_mobilenet_v2_voc07_144 --set test.flip=true",
+            "looks at each image once",
+        ),
+        (
+            "proposals --run_dir light_head_mobilenet_v2_voc07_144 --set test.scales=[1,2]",
+            "looks at each image once",
+        ),
+        (
+            "eval --run_dir light_head_mobilenet_v2_voc07_144 --set train.optimizer=adamw",
+            "'train.gradient_multipliers'",  # which this run has, and the default has not
+        ),
         ("proposals", "--run_dir is missing"),
         ("train --set train.stages=[{train.part:rpm}]", "'train.stages', stage 1"),
     ],
@@ -220,7 +232,9 @@ def test_a_slip_in_the_code_of_lhrcnn_is_not_shown_as_a_mistake_of_the_user(call
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path):
-    command = f"{shlex.quote(sys.executable)} -m lhrcnn config light_head_xception_shapes | head -n 2"
+    command = (
+        f"{shlex.quote(sys.executable)} -m lhrcnn config light_head_xception_shapes | head -n 2"
+    )
     result = subprocess.run(
         command,
         shell=True,

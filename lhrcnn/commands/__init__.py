@@ -1,6 +1,9 @@
-"""The commands of lhrcnn, a module each, and what they share: how a command is described, and flags that several have.
+"""The commands of lhrcnn, a module each, and what they share: how a command is described, and flags
+that several have.
 
-TensorFlow is imported inside the functions that need it, so that help and wrong usage answer at once.
+TensorFlow is imported inside the functions that need it, so that help and wrong usage answer at
+once. One rule for all: --split names images as the config does; --output is replaced only where
+lhrcnn wrote it, or with --overwrite, and never where the command reads it.
 """
 
 import difflib
@@ -10,7 +13,10 @@ import typing
 from absl import flags
 
 from lhrcnn import config, files
+from lhrcnn.commands import hints
+from lhrcnn.data.readers import READERS
 from lhrcnn.errors import ConfigError, UsageError
+from lhrcnn.runs.zoo import RUN_FILES, find_run
 
 DEFAULT_CONFIG = "light_head_xception_shapes"
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
@@ -26,9 +32,8 @@ class Command(typing.NamedTuple):
 
 
 def find_config(name):
-    """Path of a config file: `name` itself where it is one, else the shipped config of that name, with or without `.yaml`.
-
-    Raises ConfigError that lists what is shipped."""
+    """Path of a config file: `name` itself where it is one, else the shipped config of that name,
+    with or without `.yaml`. Raises ConfigError that lists what is shipped."""
     given = pathlib.Path(name)
     if given.is_file():
         return given
@@ -55,20 +60,39 @@ def define_config_flags(values, default=DEFAULT_CONFIG):
     define_data_dir_flag(values)
 
 
+def define_split_flag(values, use, default, repeated=False):
+    """--split: the images that are used in some way, else those of the option data.`default`."""
+    meaning = f"{use}, named as in the config; none: its data.{default}"
+    if repeated:
+        flags.DEFINE_multi_string("split", [], f"{meaning}; may be repeated", flag_values=values)
+    else:
+        flags.DEFINE_string("split", "", meaning, flag_values=values)
+
+
 def define_output_flags(values, default, meaning):
     """--output and --overwrite, for `output_of`."""
     flags.DEFINE_string("output", default, meaning, flag_values=values)
     flags.DEFINE_boolean(
         "overwrite",
         False,
-        "replace what --output holds, also where lhrcnn did not write it, but never what the command reads",
+        "replace what --output holds, also where lhrcnn did not write it, but never what the "
+        "command reads",
         flag_values=values,
     )
 
 
-def output_of(values, folder, inputs=()):
-    """The files.Output of a command with `define_output_flags`, which reads the files `inputs`."""
-    return files.Output(folder, overwrite=values.overwrite, inputs=inputs)
+def define_new_folder_flag(values, meaning, default=""):
+    """--output of commands that make a run or a data set, which go into a folder of their own."""
+    flags.DEFINE_string(
+        "output", default, f"{meaning}: a new folder, or one that lhrcnn made", flag_values=values
+    )
+
+
+def output_of(values, folder, inputs=(), of_run=False):
+    """The files.Output of a command with `define_output_flags`, which reads the files `inputs`.
+
+    of_run: the folder belongs to a run directory, where lhrcnn may replace its own older files."""
+    return files.Output(folder, overwrite=values.overwrite or of_run, inputs=inputs)
 
 
 def define_set_flag(values):
@@ -118,19 +142,42 @@ def define_ensemble_flag(values):
     )
 
 
+def overrides_of_run(values, *more):
+    """What --set and `more` change in the config of --run_dir, as texts, judged together with it
+    before TensorFlow starts. Raises ConfigError, and RunError where there is no run."""
+    overrides = [*values["set"].value, *more]
+    folder = find_run(values.run_dir, RUN_FILES)
+    config.load(folder / "config.yaml", overrides)
+    return overrides
+
+
+def refuse_several_looks(values):
+    """Raises UsageError where --set asks a command for more than one look at each image."""
+    for override in values["set"].value:
+        if override.partition("=")[0] in ("test.scales", "test.flip"):
+            raise UsageError(
+                f"--set {override}: this command looks at each image once, as training does; "
+                "`lhrcnn eval` and `predict` take it"
+            )
+
+
 def load_config(values, path=None):
-    """The Config of --config (or `path` in its place), --set and --data_dir. Raises ConfigError."""
+    """The Config of --config (or of the file `path`), --set and --data_dir. Raises ConfigError."""
     loaded = config.load(path or find_config(values.config or DEFAULT_CONFIG), values["set"].value)
     return with_data_dir(loaded, values)
 
 
 def with_data_dir(loaded, values):
-    """The Config with the folder of --data_dir, where that is given."""
+    """The Config with the folder of --data_dir, where that is given. Raises UsageError for a file."""
+    hint = hints.data_dir(values.data_dir, READERS) if values.data_dir else ""
+    if hint:
+        raise UsageError(f"--data_dir={values.data_dir}: expected a folder; {hint}")
     return config.changed(loaded, {"data.dir": values.data_dir}) if values.data_dir else loaded
 
 
 def dataset_of_run(trained, values):
-    """(Dataset of --split and --data_dir with the classes of a predictor.LoadedRun, its Config, the split's name for files)."""
+    """(Dataset of --split and --data_dir with the classes of a predictor.LoadedRun, its Config, the
+    split's name for files)."""
     from lhrcnn.data.datasets import align_classes, open_dataset
     from lhrcnn.data.proposals import file_name
 

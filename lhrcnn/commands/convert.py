@@ -38,7 +38,7 @@ def define(values):
         flag_values=values,
     )
     commands.define_set_flag(values)
-    flags.DEFINE_string("output", "", "run directory to write", flag_values=values)
+    commands.define_new_folder_flag(values, "run directory to write")
     flags.DEFINE_string(
         "classes",
         "",

@@ -13,11 +13,8 @@ IMAGES_A_SHEET, COLUMNS = 24, 6
 def define_check(values):
     """The flags of `lhrcnn data check`."""
     commands.define_config_flags(values)
-    flags.DEFINE_multi_string(
-        "split",
-        [],
-        "split to check, may be repeated; none: the config's train_split, val_split and test_split",
-        flag_values=values,
+    commands.define_split_flag(
+        values, "images to check", "train_split, val_split and test_split", repeated=True
     )
 
 
@@ -45,12 +42,7 @@ def check(values, arguments):
 def define_browse(values):
     """The flags of `lhrcnn data browse`."""
     commands.define_config_flags(values)
-    flags.DEFINE_string(
-        "split",
-        "",
-        "images to show, named as in the config; none: its train_split",
-        flag_values=values,
-    )
+    commands.define_split_flag(values, "images to show", "train_split")
     commands.define_output_flags(values, "browse", "folder for the PNG sheets")
     flags.DEFINE_integer("num", 48, "how many images", lower_bound=1, flag_values=values)
     flags.DEFINE_integer(
@@ -159,7 +151,7 @@ def define_make_shapes(values):
 
 def _define_generated(values, folder, seed, num_train, num_val):
     """The flags of commands that draw a data set; `seed` says what it decides."""
-    flags.DEFINE_string("output", folder, "folder of the data set", flag_values=values)
+    commands.define_new_folder_flag(values, "folder of the data set", folder)
     flags.DEFINE_integer("seed", 0, seed, lower_bound=0, flag_values=values)
     flags.DEFINE_integer(
         "num_train", num_train, "images of the split `train`", lower_bound=1, flag_values=values
@@ -263,7 +255,7 @@ def define_voc_to_det(values):
         "train=VOC2007/trainval; images of lists named train... lie in train/, others in val/; may be repeated",
         flag_values=values,
     )
-    flags.DEFINE_string("output", "", "new folder of the data set", flag_values=values)
+    commands.define_new_folder_flag(values, "folder of the data set")
 
 
 def voc_to_det(values, arguments):

@@ -6,7 +6,7 @@ import re
 
 from absl import flags
 
-from lhrcnn import commands, config, files
+from lhrcnn import commands, config
 from lhrcnn.errors import UsageError
 from lhrcnn.evaluation.metrics import METRICS
 
@@ -16,12 +16,7 @@ def define(values):
     commands.define_run_flags(values)
     commands.define_ensemble_flag(values)
     commands.define_data_dir_flag(values)
-    flags.DEFINE_string(
-        "split",
-        "",
-        "images to evaluate on, named as in the config; none: its data.test_split",
-        flag_values=values,
-    )
+    commands.define_split_flag(values, "images to evaluate on", "test_split")
     flags.DEFINE_multi_string(
         "metrics",
         [],
@@ -63,14 +58,11 @@ def define(values):
 def run(values, arguments):
     """Scores a run, or a file of detections, and prints and writes the metrics."""
     del arguments
-    overrides = values["set"].value + (
-        [f"eval.metrics=[{', '.join(values.metrics)}]"] if values.metrics else []
-    )
-    options = config.load(None, overrides).eval  # what is wrong here shows before TensorFlow starts
+    more = [f"eval.metrics=[{', '.join(values.metrics)}]"] if values.metrics else []
     if values.detections or values.annotations:
-        _score_files(values, options)
+        _score_files(values, config.load(None, [*values["set"].value, *more]).eval)
     else:
-        _evaluate_run(values, overrides)
+        _evaluate_run(values, more)
 
 
 def _score_files(values, options):
@@ -81,7 +73,8 @@ def _score_files(values, options):
     ]
     if unused:
         raise UsageError(
-            f"--{unused[0]} has no meaning beside --detections and --annotations; give one or the other"
+            f"--{unused[0]} has no meaning beside --detections and --annotations; give one or the "
+            "other"
         )
     truth = commands.require(values, "annotations", "instances_val.json")
     detections = commands.require(values, "detections", "results.json")
@@ -102,11 +95,9 @@ def _score_files(values, options):
         print(f"\nmetrics     {output}")
 
 
-def _evaluate_run(values, overrides):
-    run_dir, shard = (
-        pathlib.Path(commands.require(values, "run_dir", "runs/shapes")),
-        _shard(values),
-    )
+def _evaluate_run(values, more):
+    run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
+    shard, overrides = _shard(values), commands.overrides_of_run(values, *more)
 
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import shards
@@ -121,9 +112,7 @@ def _evaluate_run(values, overrides):
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     output = pathlib.Path(values.output or run_dir / "eval" / f"{split}.json")
     beside = output.with_name(f"{output.stem}_detections.json")
-    written = files.Output(
-        output.parent, overwrite=values.overwrite or not values.output
-    )  # RUN_DIR/eval is the run's
+    written = commands.output_of(values, output.parent, of_run=not values.output)
     written.check(output.name, beside.name)
 
     def share(index, number):
@@ -146,7 +135,7 @@ def _evaluate_run(values, overrides):
             )
         print(
             f"{len(part.records)} of {len(dataset.records)} images  {share(*shard)}\n"
-            f"next     lhrcnn eval with --merge {shard[1]} instead of --shard, once all shares are there"
+            f"next     lhrcnn eval with --merge {shard[1]} instead of --shard, once all are there"
         )
         return
     if values.merge:
@@ -167,7 +156,8 @@ def _evaluate_run(values, overrides):
     written.write(output.name, to_json({**about, **metrics}))
     written.write(beside.name, json.dumps(detections.to_coco(dataset)))
     print(
-        f"\nstep {about['step']} of {run_dir}: {len(dataset.records)} images, {len(detections)} detections\n"
+        f"\nstep {about['step']} of {run_dir}: {len(dataset.records)} images, "
+        f"{len(detections)} detections\n"
         f"metrics     {output}\ndetections  {beside}"
     )
 

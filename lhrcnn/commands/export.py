@@ -33,6 +33,7 @@ def run(values, arguments):
     del arguments
     run_dir = commands.require(values, "run_dir", "runs/shapes")
     output = pathlib.Path(values.output or pathlib.Path(run_dir, "export"))
+    overrides = commands.overrides_of_run(values)
 
     from lhrcnn.inference.export.write import export
 
@@ -43,7 +44,7 @@ def run(values, arguments):
         Options(roi_impl=values.roi_impl),
         values.checkpoint,
         values.overwrite,
-        values["set"].value,
+        overrides,
     )
     megabytes = sum(path.stat().st_size for path in output.rglob("*") if path.is_file()) / 1e6
     if EXPORTS[values.format].takes:

@@ -7,6 +7,7 @@ import sys
 from absl import flags
 
 from lhrcnn import commands
+from lhrcnn.commands import hints
 from lhrcnn.errors import LhrcnnError, UsageError
 from lhrcnn.runs import zoo
 
@@ -33,36 +34,67 @@ def define(values):
 
 
 def run(values, arguments):
-    """Detects in images, draws what was found, and writes it as COCO-style JSON; status 1 if an image could not be used."""
-    run_dir = (
-        zoo.DEFAULT
-        if not values.run_dir and zoo.DEFAULT in zoo.names()
-        else commands.require(values, "run_dir", "runs/shapes")
-    )
+    """Detects in images, draws what was found, and writes it as COCO-style JSON.
+
+    Status 1 if an image could not be used."""
+    if not values.run_dir and zoo.DEFAULT in zoo.names():
+        values.run_dir = zoo.DEFAULT
+    run_dir = commands.require(values, "run_dir", "runs/shapes")
     if not arguments:
         raise UsageError(
-            "name images or folders of images, as in `lhrcnn predict photo.jpg --run_dir runs/shapes`"
+            "name images or folders of images, as in `lhrcnn predict photo.jpg --run_dir "
+            "runs/shapes`"
         )
     paths, failures = find_images(arguments)
-    num_inputs = len(paths) + len(failures)
     drawn_of = _drawn_names(paths)
     output = commands.output_of(values, values.output, inputs=paths)
     output.check(*drawn_of, DETECTIONS)
+    overrides = commands.overrides_of_run(values)
 
-    from lhrcnn.inference.predictor import Detector, load_run, read_image
+    from lhrcnn.inference.predictor import Detector, load_run
+
+    detector = Detector(load_run(run_dir, values.checkpoint, overrides, values.ensemble))
+    print(_about(run_dir, detector, values.ensemble))
+    content, unusable = _detect(detector, zip(paths, drawn_of), output, values.score_threshold)
+    written = output.write(DETECTIONS, json.dumps(content, ensure_ascii=False, indent=1))
+    print(
+        f"\n{len(content['images'])} images, {len(content['annotations'])} detections with a score "
+        f"of at least {values.score_threshold}"
+        f"\nannotated images  {output.folder}\ndetections          {written}"
+    )
+    failures += unusable
+    if failures:
+        number = len(paths) + len(failures) - len(unusable)
+        print(f"lhrcnn: {len(failures)} of {number} inputs could not be used", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _about(run_dir, detector, ensemble):
+    """A line on what model this is."""
+    model, names = detector.config.model, detector.class_names
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    more = f", with {', '.join(ensemble)}" if ensemble else ""
+    return (
+        f"model: {run_dir}{more}: {model.head.kind} head on {model.backbone.name}, "
+        f"{len(names)} classes: {shown}"
+    )
+
+
+def _detect(detector, paths, output, score_threshold):
+    """(content of detections.json, messages about images that cannot be used) of (image, name of
+    the annotated one) pairs; writes the annotated images."""
+    from lhrcnn.inference.predictor import read_image
     from lhrcnn.inference.visualize import draw_detections
 
-    detector = Detector(load_run(run_dir, values.checkpoint, values["set"].value, values.ensemble))
-    categories = [
-        {"id": i, "name": name} for i, name in zip(detector.category_ids, detector.class_names)
-    ]
-    content = {"images": [], "categories": categories, "annotations": []}
-    for path, drawn in zip(paths, drawn_of):
+    names = detector.class_names
+    categories = [{"id": i, "name": name} for i, name in zip(detector.category_ids, names)]
+    images, annotations, failures = [], [], []
+    for path, drawn in paths:
         try:
             image = read_image(path)
-            found = detector.predict(image).above(values.score_threshold)
+            found = detector.predict(image).above(score_threshold)
             annotated = draw_detections(
-                image, found.boxes, found.names, found.scores, class_names=detector.class_names
+                image, found.boxes, found.names, found.scores, class_names=names
             )
             with output.writing(drawn) as file:
                 annotated.save(file, "JPEG", quality=92)
@@ -70,36 +102,25 @@ def run(values, arguments):
             failures.append(str(error))
             print(f"lhrcnn: {error}", file=sys.stderr)
             continue
-        image_id = len(content["images"]) + 1
-        height, width = map(int, found.size)
-        content["images"].append(
-            {
-                "id": image_id,
-                "file_name": str(path),
-                "height": height,
-                "width": width,
-                "annotated": drawn,
-            }
-        )
+        image_id, (height, width) = len(images) + 1, map(int, found.size)
+        about = {"id": image_id, "file_name": str(path), "height": height, "width": width}
+        images.append({**about, "annotated": drawn})
         for result in found.to_coco(image_id):
-            content["annotations"].append({"id": len(content["annotations"]) + 1, **result})
-        print(
-            f"{path}: {', '.join(f'{name} {score:.2f}' for name, score in zip(found.names, found.scores)) or 'nothing'}"
-        )
-    written = output.write(DETECTIONS, json.dumps(content, ensure_ascii=False, indent=1))
-    print(
-        f"\n{len(content['images'])} images, {len(content['annotations'])} detections with a score of at least {values.score_threshold}"
-        f"\nannotated images  {output.folder}\ndetections          {written}"
-    )
-    if failures:
-        print(f"lhrcnn: {len(failures)} of {num_inputs} inputs could not be used", file=sys.stderr)
-    return 1 if failures else 0
+            annotations.append({"id": len(annotations) + 1, **result})
+        shown = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores)]
+        print(f"{path}: {', '.join(shown) or 'nothing'}")
+    return {"images": images, "categories": categories, "annotations": annotations}, failures
 
 
 def find_images(arguments):
-    """(paths of images in the order of the arguments, folders being listed; messages about arguments that lead to none)."""
+    """(paths of images in the order of the arguments, folders being listed; messages about folders
+    without any). Raises UsageError for what cannot be a file."""
     paths, failures = [], []
-    for argument in map(pathlib.Path, arguments):
+    for word in arguments:
+        argument = pathlib.Path(word)
+        hint = "" if argument.exists() else hints.image(word)
+        if hint:
+            raise UsageError(f"{word}: no such file; {hint}")
         if not argument.is_dir():
             paths.append(argument)
             continue

@@ -12,22 +12,21 @@ def define(values):
 
 
 def run(values, arguments):
-    """Pretrains a backbone, and prints what came out, where it is, and how a detector starts from it."""
+    """Pretrains a backbone, and prints what came out, and how a detector starts from it."""
     del arguments
     experiment, run_dir = experiment_of(values, DEFAULT_CONFIG)
 
     from lhrcnn.training.pretrain import pretrain
 
     summary = pretrain(experiment, run_dir, values.resume)
-    score = "explained variance" if experiment.pretrain.teacher else "top-1"
     following = (
-        f"lhrcnn pretrain --run_dir {run_dir}"
-        if summary["interrupted"]
-        else (
-            f"lhrcnn train --config CONFIG --set model.backbone.name={experiment.model.backbone.name} --set model.backbone.weights={run_dir}"
-        )
+        f"lhrcnn train --config CONFIG --set model.backbone.name={experiment.model.backbone.name} "
+        f"--set model.backbone.weights={run_dir}"
     )
-    print(format_summary(summary, score, following))
+    if summary["interrupted"]:
+        following = f"lhrcnn pretrain --run_dir {run_dir}"
+    metric = "explained variance" if experiment.pretrain.teacher else "top-1"
+    print(format_summary(summary, following, metric))
 
 
 COMMAND = commands.Command(

@@ -11,16 +11,12 @@ def define(values):
     """The flags of `lhrcnn proposals`."""
     commands.define_run_flags(values)
     commands.define_data_dir_flag(values)
-    flags.DEFINE_string(
-        "split",
-        "",
-        "images to propose boxes in, named as in the config; none: its data.train_split",
-        flag_values=values,
-    )
+    commands.define_split_flag(values, "images to propose boxes in", "train_split")
     flags.DEFINE_string(
         "output",
         "",
-        "folder that gets a file for the split, to be named in data.proposals; none: RUN_DIR/proposals",
+        "folder that gets a file for the split, to be named in data.proposals; none: "
+        "RUN_DIR/proposals",
         flag_values=values,
     )
     commands.define_set_flag(values)
@@ -31,6 +27,8 @@ def run(values, arguments):
     del arguments
     run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
     output = pathlib.Path(values.output or run_dir / "proposals")
+    commands.refuse_several_looks(values)
+    overrides = commands.overrides_of_run(values)
     files.check_writable(output)
 
     from lhrcnn.data.datasets import open_dataset
@@ -40,14 +38,15 @@ def run(values, arguments):
 
     strategy = strategy_for()
     with strategy.scope():
-        trained = load_run(run_dir, values.checkpoint, [*values["set"].value, *LOOK_ONCE])
+        trained = load_run(run_dir, values.checkpoint, [*overrides, *LOOK_ONCE])
     experiment = commands.with_data_dir(trained.config, values)
     split = values.split or experiment.data.train_split
     dataset = open_dataset(experiment.data, split)
     made = cache_proposals(trained.model, dataset, experiment, output, split, strategy)
     print(
-        f"step {trained.meta['step']} of {run_dir}: up to {experiment.model.rpn.post_nms_test} proposals for each of "
-        f"{len(dataset.records)} images {'written' if made else 'are there already'}\n"
+        f"step {trained.meta['step']} of {run_dir}: up to {experiment.model.rpn.post_nms_test} "
+        f"proposals for each of {len(dataset.records)} images "
+        f"{'written' if made else 'are there already'}\n"
         f"next     lhrcnn train or eval with --set data.proposals={output}"
     )
 

@@ -14,8 +14,8 @@ def define(values):
     flags.DEFINE_string(
         "init_from",
         "",
-        "run directory or pretrained model whose weights a new run starts from; those of classes of equal "
-        "name too",
+        "run directory or pretrained model whose weights a new run starts from; those of classes of "
+        "equal name too",
         flag_values=values,
     )
 
@@ -33,8 +33,8 @@ def define_training_flags(values, default):
         "resume",
         "auto",
         ["auto", "never", "must"],
-        "a run directory with checkpoints: auto goes on from "
-        "them, never refuses, must fails where there are none",
+        "a run directory with checkpoints: auto goes on from them, never refuses, must fails where "
+        "there are none",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -54,27 +54,27 @@ def run(values, arguments):
     from lhrcnn.training import stages
 
     summary = stages.train(experiment, run_dir, values.resume, init_from=values.init_from)
-    print(
-        format_summary(
-            summary,
-            main_name(experiment.eval.metrics),
-            f"lhrcnn {'train' if summary['interrupted'] else 'eval'} --run_dir {run_dir}",
-        )
-    )
+    following = f"lhrcnn {'train' if summary['interrupted'] else 'eval'} --run_dir {run_dir}"
+    print(format_summary(summary, following, main_name(experiment.eval.metrics)))
 
 
 def experiment_of(values, default):
-    """(Config, run directory) of a training's flags; `default` as above."""
-    path = _config_path(values, default)
+    """(Config, run directory) of a training's flags, said in a line; `default` as above."""
+    path, origin = _config_path(values, default)
     experiment = commands.load_config(values, path)
     if values.seed is not None:
         experiment = config.changed(experiment, {"train.seed": values.seed})
-    return experiment, pathlib.Path(values.run_dir or pathlib.Path("runs", path.stem))
+    run_dir = pathlib.Path(values.run_dir or pathlib.Path("runs", path.stem))
+    print(f"config: {path}{origin}; run directory: {run_dir}", flush=True)
+    return experiment, run_dir
 
 
-def format_summary(summary, score, following):
-    """The trainer's summary as lines: steps, best score, under that name, paths, and the command to go on with."""
+def format_summary(summary, following, metric):
+    """The trainer's summary as lines: steps, best score, paths, and the command to go on with.
+
+    metric: what the score is called where the summary does not say."""
     run_dir, best = summary["run_dir"], summary["best_score"]
+    metric = summary.get("best_metric") or metric
     rows = [
         *([("stage", summary["stage"])] if "stage" in summary else []),
         ("steps", f"{summary['steps']} of {summary['total_steps']}"),
@@ -82,7 +82,7 @@ def format_summary(summary, score, following):
             "best",
             "not evaluated"
             if best is None
-            else f"{score} {best:.3f} at step {summary['best_step']}",
+            else f"{metric} {best:.3f} at step {summary['best_step']}",
         ),
         ("run directory", run_dir),
         ("best weights", summary["best_checkpoint"] or "none yet"),
@@ -94,11 +94,14 @@ def format_summary(summary, score, following):
 
 
 def _config_path(values, default):
-    """The config of the run: --config, or what the run directory was started with, or the default."""
+    """(path of the config, what to say about it): --config, or what the run directory was started
+    with, or the default."""
     started_with = pathlib.Path(values.run_dir, "config.yaml")
-    if not values.config and values.run_dir and started_with.is_file():
-        return started_with
-    return commands.find_config(values.config or default)
+    if values.config:
+        return commands.find_config(values.config), ""
+    if values.run_dir and started_with.is_file():
+        return started_with, " (what this run was started with)"
+    return commands.find_config(default), " (the default; --config names another)"
 
 
 COMMAND = commands.Command("train a detector; without flags the embedded example", define, run)

@@ -2,8 +2,6 @@
 
 import pathlib
 
-from absl import flags
-
 from lhrcnn import commands, files
 from lhrcnn.runs import zoo
 
@@ -27,7 +25,7 @@ def list_models(values, arguments):
 def define_pack(values):
     """The flags of `lhrcnn pack`."""
     commands.define_run_flags(values)
-    flags.DEFINE_string("output", "", "new folder for the small run directory", flag_values=values)
+    commands.define_new_folder_flag(values, "the small run directory")
 
 
 def pack(values, arguments):

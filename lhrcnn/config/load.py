@@ -15,7 +15,7 @@ import typing
 import yaml
 from absl import logging
 
-from lhrcnn.config.plugins import import_plugins, located
+from lhrcnn.config.plugins import import_plugins, is_of_run, located
 from lhrcnn.config.rules import broken_rules
 from lhrcnn.config.schema import Config, allowed
 from lhrcnn.errors import ConfigError
@@ -152,7 +152,7 @@ def _updated(node, values, source, prefix=""):
 
 def _present_name(dotted, source):
     """The name that an option has today."""
-    if dotted in RENAMED:
+    if dotted in RENAMED and not is_of_run(source):  # nobody is to change the files of a run
         logging.warning("%s: '%s' is called '%s' now", source, dotted, RENAMED[dotted])
     return RENAMED.get(dotted, dotted)
 
@@ -223,9 +223,10 @@ def _validate_fields(config, prefix=""):
         items = value if isinstance(value, list) else [] if isinstance(value, dict) else [value]
         for item in items:
             if choices and str(item) not in choices:
+                close = difflib.get_close_matches(str(item), choices, n=1)
+                hint = f"did you mean '{close[0]}'? " if close else ""
                 raise ConfigError(
-                    f"'{name}': found {item!r}{_suggestion(str(item), choices)} "
-                    f"(allowed: {', '.join(choices)})"
+                    f"'{name}': found {item!r}; {hint}allowed: {', '.join(filter(None, choices))}"
                 )
             if minimum is not None and item < minimum or maximum is not None and item > maximum:
                 to = "up" if maximum is None else f"to {maximum}"

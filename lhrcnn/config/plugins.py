@@ -16,16 +16,22 @@ import sys
 from lhrcnn.errors import ConfigError
 
 
+def is_of_run(file):
+    """Whether a config file is that of a run directory."""
+    path = pathlib.Path(file)
+    return path.name == "config.yaml" and path.with_name("classes.json").is_file()
+
+
 def located(names, file=None):
     """`plugins`, as the config `file` has them, with the whole path of each `.py` file found.
 
     Raises ConfigError for one inside the run directory that `file` is the config of."""
     folder = pathlib.Path(file).resolve().parent if file else pathlib.Path.cwd()
     found = [_located(name, folder) if name.endswith(".py") else name for name in names]
-    if (folder / "classes.json").is_file():  # a run directory
+    if file and is_of_run(file):
         for name, path in zip(names, found):
             stem = path if name.endswith(".py") else name.replace(".", "/")
-            if file and folder in pathlib.Path(stem).resolve().parents:
+            if folder in pathlib.Path(stem).resolve().parents:
                 raise ConfigError(
                     f"{file}: 'plugins': {name} lies in this run directory, and a model brings no "
                     "code of its own; if you trust it, move it elsewhere and name it there: "
