@@ -162,9 +162,25 @@ def refuse_several_looks(values):
 
 
 def load_config(values, path=None):
-    """The Config of --config (or of the file `path`), --set and --data_dir. Raises ConfigError."""
-    loaded = config.load(path or find_config(values.config or DEFAULT_CONFIG), values["set"].value)
+    """The Config of --config (or of the file `path`), --set and --data_dir. Raises ConfigError.
+
+    A folder of --data_dir with files, and neither a config nor a data.format with it, is found out:
+    data.format is `auto`."""
+    overrides = values["set"].value
+    loaded = config.load(path or find_config(values.config or DEFAULT_CONFIG), overrides)
+    named = path or values.config or any(text.startswith("data.format") for text in overrides)
+    if values.data_dir and not named and _is_users(pathlib.Path(values.data_dir)):
+        loaded = config.changed(loaded, {"data.format": "auto"})
     return with_data_dir(loaded, values)
+
+
+def _is_users(folder):
+    """Whether a data folder has files, and others than the embedded data set's."""
+    from lhrcnn.data.tools.shapes import is_complete
+
+    return folder.is_file() or (
+        folder.is_dir() and any(folder.iterdir()) and not is_complete(folder)
+    )
 
 
 def with_data_dir(loaded, values):
