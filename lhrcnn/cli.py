@@ -28,6 +28,7 @@ from lhrcnn.commands import (
     export,
     hints,
     localisation,
+    make_data,
     options,
     predict,
     pretrain,
@@ -49,10 +50,10 @@ COMMANDS = {
     "convert": convert.COMMAND,
     "data check": data.CHECK,
     "data browse": data.BROWSE,
-    "data make-shapes": data.MAKE_SHAPES,
-    "data make-text": data.MAKE_TEXT,
-    "data imagenet-split": data.IMAGENET_SPLIT,
-    "data voc-to-det": data.VOC_TO_DET,
+    "data make-shapes": make_data.MAKE_SHAPES,
+    "data make-text": make_data.MAKE_TEXT,
+    "data imagenet-split": make_data.IMAGENET_SPLIT,
+    "data voc-to-det": make_data.VOC_TO_DET,
     "zoo": zoo.LIST,
     "pack": zoo.PACK,
     "build-ops": build_ops.COMMAND,
@@ -180,8 +181,8 @@ def _overview(prefix=""):
             "",
             *lines,
             "",
-            "`lhrcnn COMMAND --help` lists the flags of a command; --debug, with any of them, shows",
-            "where an error comes from.",
+            "`lhrcnn COMMAND --help` lists the flags of a command; with --debug an error shows where",
+            "it comes from.",
         ]
     )
 

@@ -16,7 +16,7 @@ class ConfigError(LhrcnnError, ValueError):
 
 
 class DataError(LhrcnnError, ValueError):
-    """A data set, an image or a file of boxes cannot be used; the message names file and image id."""
+    """A data set, image or file of boxes cannot be used; the message names file and image id."""
 
 
 class CheckpointError(LhrcnnError, ValueError):

@@ -1,4 +1,4 @@
-"""The commands as a user types them: help, wrong usage, failures, and one tiny experiment from data to export."""
+"""The commands as a user types them: help, wrong usage, failures, and one tiny experiment."""
 
 import json
 import os
@@ -20,7 +20,7 @@ NAMES = list(cli.COMMANDS)
 
 @pytest.fixture
 def call(capsys):
-    """A function (words or a command line) -> (exit status, stdout, stderr) of `lhrcnn`, run in this process."""
+    """A function (words or a command line) -> (exit status, stdout, stderr) of `lhrcnn`."""
 
     def run(arguments):
         status = cli.main(
@@ -39,8 +39,7 @@ def python(arguments, folder):
         [sys.executable, *map(str, arguments)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
@@ -83,7 +82,10 @@ def test_words_of_a_group_list_its_commands(call):
 
 
 def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
-    code = "import sys; from lhrcnn import cli; print([cli.main(a.split()) for a in sys.argv[1:]], 'tensorflow' in sys.modules)"
+    code = (
+        "import sys; from lhrcnn import cli; "
+        "print([cli.main(a.split()) for a in sys.argv[1:]], 'tensorflow' in sys.modules)"
+    )
     result = python(
         ["-c", code, "--help", "train --help", "eval", "train --set a=1", "data"], tmp_path
     )
@@ -167,7 +169,8 @@ def test_wrong_usage_is_answered_with_status_2_and_a_hint(call, tmp_path, monkey
         ("train --set data.format=coco --data_dir nowhere", "nowhere: no such data folder"),
         (
             "pretrain --data_dir nowhere",
-            "nowhere/train: no such folder of images (data.format=folders reads DIR/SPLIT/CLASS/*.jpg); nowhere does not exist",
+            "nowhere/train: no such folder of images (data.format=folders reads "
+            "DIR/SPLIT/CLASS/*.jpg); nowhere does not exist",
         ),
         ("train --resume=must --run_dir new", "holds no checkpoint to resume from"),
         ("train --run_dir file/run", "file/run: not a folder that can be written to"),
@@ -240,8 +243,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
         shell=True,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
@@ -293,7 +295,8 @@ def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
     assert seen.pop() == (embedded, "runs/light_head_xception_shapes", "auto")
     assert (
         call(
-            "train --seed=7 --data_dir=elsewhere --set train.epochs=2 --set train.seed=5 --run_dir=run --resume=never"
+            "train --seed=7 --data_dir=elsewhere --set train.epochs=2 --set train.seed=5 "
+            "--run_dir=run --resume=never"
         )[0]
         == 0
     )
@@ -400,7 +403,7 @@ def test_golden_detections_give_the_golden_numbers(shared, tmp_path):
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
-    """Folder with a small data set `shapes` and a run `run`, trained for some steps by train_main.py."""
+    """Folder with a small data set `shapes` and a run `run`, trained by train_main.py."""
     from lhrcnn.data.tools.shapes import make_shapes
 
     folder = tmp_path_factory.mktemp("experiment")
@@ -422,7 +425,8 @@ def experiment(tmp_path_factory):
 def test_evaluation_of_a_run(call, experiment, monkeypatch):
     monkeypatch.chdir(experiment)
     status, out, _ = call(
-        "eval --run_dir run --checkpoint=run/checkpoints/step_00000003.npz --metrics=coco,voc07,voc --split train"
+        "eval --run_dir run --checkpoint=run/checkpoints/step_00000003.npz "
+        "--metrics=coco,voc07,voc --split train"
     )
     assert (
         status == 0
@@ -435,7 +439,8 @@ def test_evaluation_of_a_run(call, experiment, monkeypatch):
         8,
     )
     status, again, _ = call(
-        "eval --detections run/eval/train_detections.json --annotations shapes/annotations/instances_train.json"
+        "eval --detections run/eval/train_detections.json "
+        "--annotations shapes/annotations/instances_train.json"
     )
     table = [line for line in out.splitlines() if "@[" in line]
     assert status == 0 and [line for line in again.splitlines() if "@[" in line] == table

@@ -161,7 +161,7 @@ def test_outputs_of_the_name_of_a_users_file_are_refused(call, run_dir, tmp_path
         ["data", "browse", "--data_dir", data, "--output", tmp_path],
         ["eval", *run, "--output", tmp_path / "metrics.json"],
         ["localisation", *run, "--output", tmp_path / "val_table.json"],
-        ["benchmark", *config, "--json", tmp_path / "speed.json"],
+        ["benchmark", *config, "--output", tmp_path / "speed.json"],
         ["pack", *run, "--output", tmp_path],
         ["train", *config, "--data_dir", data, "--run_dir", tmp_path],
         [
@@ -176,7 +176,7 @@ def test_outputs_of_the_name_of_a_users_file_are_refused(call, run_dir, tmp_path
         ],
         ["data", "make-shapes", "--output", tmp_path],
         ["data", "make-text", "--images", data / "train", "--output", tmp_path],
-        ["data", "voc-to-det", "--data_dir", data, "--split", "train=train", "--output", tmp_path],
+        ["data", "voc-to-det", "--data_dir", data, "--list", "train=train", "--output", tmp_path],
     ):
         status, _, stderr = call(*words)
         assert status == 1 and str(tmp_path) in stderr and "Traceback" not in stderr, (

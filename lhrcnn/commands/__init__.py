@@ -184,7 +184,7 @@ def _is_users(folder):
 
 
 def with_data_dir(loaded, values):
-    """The Config with the folder of --data_dir, where that is given. Raises UsageError for a file."""
+    """The Config with the folder of --data_dir, where that is given. UsageError for a file."""
     hint = hints.data_dir(values.data_dir, READERS) if values.data_dir else ""
     if hint:
         raise UsageError(f"--data_dir={values.data_dir}: expected a folder; {hint}")

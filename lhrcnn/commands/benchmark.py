@@ -6,7 +6,7 @@ import pathlib
 
 from absl import flags
 
-from lhrcnn import commands, files
+from lhrcnn import commands
 from lhrcnn.errors import UsageError
 
 
@@ -30,16 +30,16 @@ def define(values):
         lower_bound=0,
         flag_values=values,
     )
-    flags.DEFINE_string("json", "", "file for the figures", flag_values=values)
+    commands.define_output_flags(values, "", "JSON file for the figures; none: they are printed")
 
 
 def run(values, arguments):
-    """Times each stage of the config's detector, with random weights on a random image, and prints the table."""
+    """Times each stage of the config's detector, of random weights, on a random image."""
     del arguments
     experiment, size = commands.load_config(values), _size(values.size)
-    output = pathlib.Path(values.json) if values.json else None
+    output = pathlib.Path(values.output) if values.output else None
     if output:
-        written = files.Output(output.parent, "--json")
+        written = commands.output_of(values, output.parent)
         written.check(output.name)
     figures = measure(
         experiment, size, values.batch_size, values.num_classes, values.runs, values.threads
@@ -51,7 +51,8 @@ def run(values, arguments):
 
 
 def measure(experiment, size, batch_size, num_classes, runs, threads=0):
-    """What `lhrcnn.commands.benchmark_stages.profile` finds for a Config's detector, with parameters, peak memory and what was run."""
+    """What `benchmark_stages.profile` finds for a Config's detector, with the number of parameters,
+    peak memory and what was run."""
     import resource
 
     import tensorflow as tf
@@ -92,10 +93,12 @@ def format_table(figures):
     """The figures of `measure` as lines of text."""
     height, width = figures["size"]
     lines = [
-        f"{figures['backbone']}, {figures['head']} head, {figures['batch_size']} x {height} x {width} px, {figures['num_classes']} classes, "
+        f"{figures['backbone']}, {figures['head']} head, "
+        f"{figures['batch_size']} x {height} x {width} px, {figures['num_classes']} classes, "
         f"{figures['threads']} threads, {figures['precision']}, median of {figures['runs']} runs",
         "",
-        f"{'stage':<17}{'ms':>9}{'p90':>9}{'share':>8}{'GMACs':>9}{'of GEMM':>9}{'products alone, ms':>20}",
+        f"{'stage':<17}{'ms':>9}{'p90':>9}{'share':>8}{'GMACs':>9}{'of GEMM':>9}"
+        f"{'products alone, ms':>20}",
     ]
     for name, row in [*figures["stages"].items(), ("total", figures["total"])]:
         rate, products = (
@@ -108,7 +111,8 @@ def format_table(figures):
         [
             *lines,
             "",
-            f"GEMM            {figures['gemm_gmacs_per_s']:.1f} GMACs/s, a float32 matrix product in the same run",
+            f"GEMM            {figures['gemm_gmacs_per_s']:.1f} GMACs/s, a float32 matrix product "
+            "in the same run",
             f"parameters      {figures['parameters'] / 1e6:.2f} million",
             f"peak memory     {figures['peak_memory_mb']:.0f} MB of the process",
         ]

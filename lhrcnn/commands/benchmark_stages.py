@@ -1,4 +1,5 @@
-"""Where the time of a detector goes: each stage run by itself on the inputs it really gets, beside the whole and a matrix product."""
+"""Where the time of a detector goes: each stage run by itself on the inputs that it really gets,
+beside the whole and a matrix product."""
 
 import statistics
 import time
@@ -16,7 +17,7 @@ class Stage:
     """A function of tensors, compiled as a graph for the tensors it is called with."""
 
     def __init__(self, body, *inputs):
-        """The stage computes body(*inputs); of the nested `inputs` only tensors become arguments of the graph."""
+        """The stage computes body(*inputs); tensors in `inputs` are the arguments of its graph."""
         leaves = tf.nest.flatten(inputs)
 
         def call(*tensors):
@@ -38,8 +39,8 @@ class Stage:
         return 1000 * (time.perf_counter() - start)
 
     def products(self):
-        """(the stage that only runs the convolutions and matrix products of this one, one by one on their recorded operands, or None
-        without any; their multiply-adds)."""
+        """(a stage that runs the convolutions and matrix products of this one alone, one by one on
+        their recorded operands, None without any; their multiply-adds)."""
         found = []
 
         def operands(*tensors):
@@ -109,9 +110,10 @@ _PRODUCTS = {
 
 
 def stages_of(detector, image, image_size):
-    """{name: `Stage`} of what `detector.detect` does with images [B, H, W, 3] uint8 of valid sizes [B, 2], in its order.
+    """{name: `Stage`} of what `detector.detect` does, in its order.
 
-    "head" begins with the RoI pooling, which also stands by itself unless stock TensorFlow ops do it."""
+    image: [B, H, W, 3] uint8; image_size: [B, 2], the height and width in px that is no padding.
+    "head" begins with the RoI pooling, which stands by itself too where a compiled op does it."""
     normalised = detector.preprocess(image, image_size)
     maps = detector.backbone(normalised, training=False)
     predictions = detector.rpn(maps)
@@ -150,11 +152,12 @@ def stages_of(detector, image, image_size):
 
 
 def profile(detector, image, image_size, runs):
-    """Medians and 90th percentiles of `runs` rounds in which every stage, the whole and a matrix product run in turn.
+    """Medians and 90th percentiles of `runs` rounds of every stage, the whole and a matrix product.
 
-    {"stages": {name: {"ms", "p90_ms", "share", "gmacs", "products_ms", "gemm_share"}}, "total": the same, "gemm_gmacs_per_s"}: ms of
-    the stage ("head" without the RoI pooling) and of its convolutions and matrix products alone, its share of the whole, 10^9
-    multiply-adds, and their rate over that of a float32 matrix product."""
+    {"stages": {name: {"ms", "p90_ms", "share", "gmacs", "products_ms", "gemm_share"}}, "total": the
+    same, "gemm_gmacs_per_s"}: ms of the stage ("head" without the RoI pooling) and of its
+    convolutions and matrix products alone, its share of the whole, 10^9 multiply-adds, and their
+    rate over that of a float32 matrix product."""
     stages = stages_of(detector, image, image_size)
     matrix = tf.random.stateless_normal([_GEMM_SIZE, _GEMM_SIZE], [0, 0])
     cases = {
@@ -167,12 +170,7 @@ def profile(detector, image, image_size, runs):
         replay, macs[name] = stage.products()
         if replay:
             cases[f"{name} products"] = replay
-    times = {name: [] for name in cases}
-    for number in range(-2, runs):
-        for name, case in cases.items():
-            milliseconds = case.milliseconds()
-            if number >= 0:
-                times[name].append(milliseconds)
+    times = _by_turns(cases, runs)
     if "RoI pooling" in times:
         times["head"] = [
             whole - pooling for whole, pooling in zip(times["head"], times["RoI pooling"])
@@ -182,10 +180,8 @@ def profile(detector, image, image_size, runs):
         sum(row) for row in zip(*(times[name] for name in times if name.endswith(" products")))
     ]
     macs["total"] = sum(macs.values())
-    gemm, total = (
-        _GEMM_SIZE**3 / statistics.median(times["gemm"]) / 1e6,
-        statistics.median(times["total"]),
-    )
+    gemm = _GEMM_SIZE**3 / statistics.median(times["gemm"]) / 1e6
+    total = statistics.median(times["total"])
 
     def row(name):
         median = statistics.median(times[name])
@@ -204,3 +200,14 @@ def profile(detector, image, image_size, runs):
         "total": row("total"),
         "gemm_gmacs_per_s": gemm,
     }
+
+
+def _by_turns(cases, runs):
+    """{name: ms of each of `runs` calls} of Stages, called by turns after two rounds to warm up."""
+    times = {name: [] for name in cases}
+    for number in range(-2, runs):
+        for name, case in cases.items():
+            milliseconds = case.milliseconds()
+            if number >= 0:
+                times[name].append(milliseconds)
+    return times

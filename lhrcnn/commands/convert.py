@@ -42,14 +42,15 @@ def define(values):
     flags.DEFINE_string(
         "classes",
         "",
-        "file with the class names in the order of its outputs, one per line, without the background; "
-        "none: those in the checkpoint, or of COCO or VOC by their number",
+        "file with the class names in the order of its outputs, one per line, without the "
+        "background; none: those in the checkpoint, or of COCO or VOC by their number",
         flag_values=values,
     )
     flags.DEFINE_float(
         "epsilon",
         None,
-        "of its batch norms, where not the usual one: 0 for torchvision detectors fine-tuned from COCO_V1",
+        "of its batch norms, where not the usual one: 0 for torchvision detectors fine-tuned from "
+        "COCO_V1",
         lower_bound=0,
         flag_values=values,
     )
@@ -79,12 +80,17 @@ def run(values, arguments):
         print(f"not used, {reason}: {shown}")
     if result.new:
         print(
-            f"{len(result.new)} variables are not in the checkpoint and start from random weights: {', '.join(result.new)}"
+            f"{len(result.new)} variables are not in the checkpoint and start from random weights: "
+            f"{', '.join(result.new)}"
         )
     classes = result.class_names
+    shown = ", ".join(classes[:5]) + (" ..." if len(classes) > 5 else "")
+    following = "train --init_from" if result.new else "predict IMAGE --run_dir"
     print(
-        f"{result.used} variables set\nclasses        {len(classes)}: {', '.join(classes[:5])}{' ...' if len(classes) > 5 else ''}\n"
-        f"run directory  {output}\nnext           lhrcnn {'train --init_from' if result.new else 'predict IMAGE --run_dir'} {output}"
+        f"{result.used} variables set\n"
+        f"classes        {len(classes)}: {shown}\n"
+        f"run directory  {output}\n"
+        f"next           lhrcnn {following} {output}"
     )
 
 

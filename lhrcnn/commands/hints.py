@@ -66,9 +66,9 @@ def flag(command_name, name, value, known):
     if name in GPUS:
         return "set CUDA_VISIBLE_DEVICES in the environment; all GPUs that are seen are used"
     for names, commands, here in FLAGS:
-        if name in names.split() and (not commands or command_name in commands.split()):
-            if _possible(here, known):
-                return f"write {here.format(value=value or 'VALUE')}"
+        of_command = not commands or command_name in commands.split()
+        if of_command and name in names.split() and _possible(here, known):
+            return f"write {here.format(value=value or 'VALUE')}"
     options = [option for option in _options() if option.rpartition(".")[2] == name]
     if options and "set" in known:
         return "write " + " or ".join(f"--set {o}={value or 'VALUE'}" for o in options)

@@ -14,8 +14,8 @@ def define(values):
     flags.DEFINE_string(
         "init_from",
         "",
-        "run directory or pretrained model whose weights a new run starts from; those of classes of "
-        "equal name too",
+        "run directory or pretrained model whose weights a new run starts from; those of classes "
+        "of equal name too",
         flag_values=values,
     )
 

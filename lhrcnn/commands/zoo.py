@@ -15,7 +15,8 @@ def list_models(values, arguments):
     del values, arguments
     for entry in zoo.entries():
         print(
-            f"{entry.name}  {entry.megabytes:.1f} MB, {len(entry.class_names)} classes: {', '.join(entry.class_names)}"
+            f"{entry.name}  {entry.megabytes:.1f} MB, {len(entry.class_names)} classes: "
+            f"{', '.join(entry.class_names)}"
         )
         print("\n".join(f"    {score}" for score in entry.scores) or "    not evaluated")
     if not zoo.names():
@@ -36,7 +37,8 @@ def pack(values, arguments):
     files.check_writable(output)
     path = zoo.pack(run_dir, output, values.checkpoint)
     print(
-        f"{path}: {path.stat().st_size / 1e6:.1f} MB\nnext            lhrcnn eval --run_dir {output}"
+        f"{path}: {path.stat().st_size / 1e6:.1f} MB\n"
+        f"next            lhrcnn eval --run_dir {output}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Configs from YAML files, overrides and dotted changes; every one that comes out of here has been checked.
+"""Configs from YAML files, overrides and dotted changes, each of them checked.
 
 A config file names only what differs from the defaults, or from the file in its `base:` key;
 `--set section.key=value` changes single options. `lhrcnn config NAME` prints the outcome with the
@@ -57,9 +57,8 @@ def changed(config, changes):
 
 
 def stage(config, number):
-    """(Config of the number-th of train.stages as a training of its own, whether it starts from the weights of the one before).
-
-    Raises ConfigError naming the stage."""
+    """(Config of the number-th of train.stages as a training of its own, whether it starts from the
+    weights of the one before). Raises ConfigError naming the stage."""
     changes = dict(config.train.stages[number - 1])
     source, start = f"'train.stages', stage {number}", changes.pop("start", "previous")
     if start not in ("previous", "pretrained"):
@@ -82,7 +81,7 @@ def dump(config):
 
 
 def save(config, path):
-    """Writes the config to a YAML file that `load` reads back to the same object; the file is replaced at once or not at all."""
+    """Writes a YAML file that `load` reads back to the same object, whole or not at all."""
     with replacing(path, "w") as file:
         file.write(dump(config))
 
@@ -97,7 +96,8 @@ def _inheritance(path, seen=()):
     except FileNotFoundError:
         nearby = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         raise ConfigError(
-            f"{path}: no such config file; in {path.parent} there are: {', '.join(nearby) or 'none'}"
+            f"{path}: no such config file; in {path.parent} there are: "
+            f"{', '.join(nearby) or 'none'}"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not readable as YAML: {error}") from None
@@ -170,7 +170,8 @@ def _nested(dotted, value):
 
 
 def _typed(value, field, where):
-    """`value` as the field's type; ints become floats and numbers in text (`1e-4` is text in YAML) are read, nothing else is converted."""
+    """`value` as the field's type: ints become floats, and numbers in text are read, which `1e-4`
+    is in YAML; nothing else is converted."""
     kind = field.type
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (list, tuple) or kind is list:

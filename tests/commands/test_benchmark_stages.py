@@ -1,4 +1,4 @@
-"""The account of where a detector's time goes: what it counts, and that its parts make the whole."""
+"""Where a detector's time goes: what is counted, and that the parts make the whole."""
 
 import json
 
@@ -68,7 +68,7 @@ def test_command_writes_its_figures(tmp_path, capsys):
             "--runs=1",
             "--num_classes=3",
             "--set=test.precision=mixed_bfloat16",
-            f"--json={tmp_path / 'figures.json'}",
+            f"--output={tmp_path / 'figures.json'}",
         ]
     )
     printed = capsys.readouterr().out

@@ -1,0 +1,163 @@
+"""`lhrcnn data make-shapes`, `make-text`, `imagenet-split` and `voc-to-det`."""
+
+import pathlib
+
+from absl import flags
+
+from lhrcnn import commands
+from lhrcnn.errors import UsageError
+
+
+def define_make_shapes(values):
+    """The flags of `lhrcnn data make-shapes`."""
+    _define_generated(values, "datasets/shapes", "images are the same for the same seed", 400, 100)
+
+
+def _define_generated(values, folder, seed, num_train, num_val):
+    """The flags of commands that draw a data set; `seed` says what it decides."""
+    commands.define_new_folder_flag(values, "folder of the data set", folder)
+    flags.DEFINE_integer("seed", 0, seed, lower_bound=0, flag_values=values)
+    flags.DEFINE_integer(
+        "num_train", num_train, "images of the split `train`", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "num_val", num_val, "images of the split `val`", lower_bound=1, flag_values=values
+    )
+
+
+def make_shapes(values, arguments):
+    """Draws the embedded data set."""
+    del arguments
+    from lhrcnn.data.tools import shapes
+
+    shapes.make_shapes(values.output, values.seed, values.num_train, values.num_val)
+    print(
+        f"{values.num_train} images for training, {values.num_val} for validation, "
+        f"classes: {', '.join(shapes.CLASSES)}\n"
+        f"COCO data set  {values.output}"
+    )
+
+
+def define_make_text(values):
+    """The flags of `lhrcnn data make-text`."""
+    _define_generated(
+        values,
+        "datasets/text",
+        "images are the same for the same seed, images and fonts",
+        7000,
+        500,
+    )
+    flags.DEFINE_string(
+        "images", "", "folder of images that words are written on", flag_values=values
+    )
+
+
+def make_text(values, arguments):
+    """Writes words on images."""
+    del arguments
+    images = commands.require(values, "images", "photos")
+    from lhrcnn.data.tools import words
+
+    words.make_text(values.output, images, values.seed, values.num_train, values.num_val)
+    print(
+        f"{values.num_train} images for training, {values.num_val} for validation, "
+        f"{len(words.usable_fonts())} fonts\n"
+        f"ICDAR data set  {values.output}"
+    )
+
+
+def define_imagenet_split(values):
+    """The flags of `lhrcnn data imagenet-split`."""
+    commands.define_data_dir_flag(values)
+    flags.DEFINE_string(
+        "val2",
+        "",
+        "list of the images of val2, a name or a .txt file; none: halves of the same class balance",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "per_class", 0, "most training images per class; 0: all", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "of the halves and of the training images that stay",
+        lower_bound=0,
+        flag_values=values,
+    )
+
+
+def imagenet_split(values, arguments):
+    """Writes the lists train, val1 and val2, and prints how well the halves are balanced."""
+    del arguments
+    import numpy as np
+
+    from lhrcnn.data.readers import imagenet_det
+    from lhrcnn.data.tools import imagenet_split as split
+
+    root = imagenet_det.find_root(
+        pathlib.Path(commands.require(values, "data_dir", "datasets/ILSVRC2015"))
+    )
+    lists = {}
+    lists["val1"], lists["val2"], imbalance = split.split_validation(root, values.seed, values.val2)
+    lists["train"] = split.training_images(root, values.per_class, values.seed)
+    for name, images in lists.items():
+        if images:
+            print(f"{len(images):7} images  {split.write_list(root, name, images)}")
+    print(
+        "imbalance |a - b| / (a + b) of a class between val1 and val2: "
+        f"median {np.median(imbalance):.3f}, largest {imbalance.max():.3f}\n"
+        "next     lhrcnn train --config faster_rcnn_resnet101_imagenet_det --data_dir "
+        + values.data_dir
+    )
+
+
+def define_voc_to_det(values):
+    """The flags of `lhrcnn data voc-to-det`."""
+    commands.define_config_flags(values)
+    flags.DEFINE_multi_string(
+        "list",
+        [],
+        "LIST=SPLIT: a list of the new data set and the split that fills it, such as "
+        "train=VOC2007/trainval; images of lists named train... lie in train/, others in val/; may "
+        "be repeated",
+        flag_values=values,
+    )
+    commands.define_new_folder_flag(values, "folder of the data set")
+
+
+def voc_to_det(values, arguments):
+    """Writes splits of a VOC or COCO data set in the layout of ImageNet DET."""
+    del arguments
+    output = commands.require(values, "output", "datasets/voc_as_det")
+    parts = [
+        part.partition("=") for part in commands.require(values, "list", "train=VOC2007/trainval")
+    ]
+    if not all(split for _, _, split in parts):
+        raise UsageError(
+            f"--list {' '.join(values['list'].value)}: expected LIST=SPLIT, such as train=VOC2007/trainval"
+        )
+    data = commands.load_config(values).data
+
+    from lhrcnn.data.datasets import open_dataset
+    from lhrcnn.data.readers import imagenet_det
+
+    datasets = {name: open_dataset(data, split) for name, _, split in parts}
+    imagenet_det.write(datasets, output)
+    for name, dataset in datasets.items():
+        print(f"{len(dataset.records):7} images  {name}  of {dataset.name}")
+    print(f"DET data set  {output}")
+
+
+MAKE_SHAPES = commands.Command(
+    "draw the embedded data set of shapes", define_make_shapes, make_shapes
+)
+IMAGENET_SPLIT = commands.Command(
+    "write the lists train, val1 and val2 of ImageNet DET", define_imagenet_split, imagenet_split
+)
+VOC_TO_DET = commands.Command(
+    "write a VOC or COCO data set in the layout of ImageNet DET", define_voc_to_det, voc_to_det
+)
+MAKE_TEXT = commands.Command(
+    "write words on images: a scene-text data set in ICDAR's layout", define_make_text, make_text
+)
