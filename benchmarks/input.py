@@ -16,7 +16,8 @@ import measure
 import tensorflow as tf
 
 from lhrcnn import config as configs
-from lhrcnn.data.batches.pipeline import BatchPlan, training_batches
+from lhrcnn.data.batches.pipeline import training_batches
+from lhrcnn.data.batches.plan import BatchPlan
 from lhrcnn.data.datasets import open_dataset
 
 BATCH = 8

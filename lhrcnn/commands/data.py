@@ -109,7 +109,8 @@ def _stored(dataset, values):
 
 def _augmented(dataset, experiment, values):
     """(image with boxes, caption) as training steps from --first on see them."""
-    from lhrcnn.data.batches.pipeline import BatchPlan, training_batches
+    from lhrcnn.data.batches.pipeline import training_batches
+    from lhrcnn.data.batches.plan import BatchPlan
 
     plan = BatchPlan(dataset, experiment.data, experiment.train.batch_size, experiment.train.seed)
     paths = {record.image_id: record.path for record in dataset.records}

@@ -95,7 +95,7 @@ class DataConfig:
         "lhrcnn.data.transforms:TRANSFORMS",
     )
     max_boxes: int = option(
-        100, "most ground-truth boxes kept per image; the largest ones stay", minimum=1
+        0, "most objects learnt of an image, its largest; others are ignored; 0: all", minimum=0
     )
     keep_empty: bool = option(False, "train on images without boxes too")
     use_difficult: bool = option(

@@ -7,6 +7,7 @@ import numpy as np
 from absl import logging
 
 from lhrcnn.choices import resolve
+from lhrcnn.data.faults import image_faults
 from lhrcnn.data.proposals import open_proposals
 from lhrcnn.data.readers import READERS
 from lhrcnn.data.readers.records import drop_missing, without_background
@@ -14,66 +15,101 @@ from lhrcnn.data.schema import Problem
 from lhrcnn.data.tools import shapes
 from lhrcnn.errors import DataError
 
+# Files are looked at before the start in data sets of up to so many images; that takes seconds.
+_CHECKED_AT_ONCE = 20_000
+
 
 def open_dataset(data_config, split, training=False):
-    """The `Dataset` of a split, ready for use: missing images, wrong boxes and the like raise or are left out by data.on_error.
+    """The `Dataset` of a split, ready for use, with data.classes in their order.
 
-    data.classes picks and orders the classes; `training` leaves out images beyond data.max_aspect, and those without an object
-    that counts, unless data.keep_empty; images that may show unlabelled objects of a class get no background (R-CNN, arXiv
-    1311.2524, section 4.2). Under `skip` every image is decoded once, and `problems` tells what was left out. Where data.proposals is
-    set, those of the split come with it. Raises DataError."""
+    What is dropped is counted and said; errors raise, or are left out where data.on_error says so.
+    `training` leaves out images beyond data.max_aspect and, unless data.keep_empty, those without
+    an object that counts, ignores boxes beyond data.max_boxes, and takes the background from images
+    that are not labelled in full (R-CNN, arXiv 1311.2524, section 4.2). Proposals come with it where
+    data.proposals is set. Raises DataError."""
     if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
         shapes.make_shapes(data_config.dir)
     dataset = read_dataset(data_config, split, training)
+    if len(dataset.records) <= _CHECKED_AT_ONCE:
+        _drop_unreadable(dataset)
     errors = [problem for problem in dataset.problems if problem.severity == "error"]
     if errors and data_config.on_error == "fail":
         raise DataError(_failure(dataset.name, errors))
-    if data_config.on_error == "skip":
-        _drop_unreadable(dataset)
-    for line in summary(dataset.problems):
-        logging.warning("%s: %s", dataset.name, line)
     dataset = restrict_classes(dataset, data_config.classes)
     if not dataset.records:
+        _say(dataset)
         raise DataError(
-            f"{dataset.name}: no usable image ({len(dataset.problems)} problems); check data.dir and the split"
+            f"{dataset.name}: no usable image ({len(dataset.problems)} problems); check data.dir "
+            "and the split"
         )
     if training:
         _restrict_training(dataset, data_config)
+    _say(dataset)
     if data_config.proposals:
         dataset.proposals = open_proposals(data_config.proposals, split, dataset.records)
     return dataset
 
 
+def _say(dataset):
+    for line in summary(dataset.problems):
+        logging.warning("%s: %s", dataset.name, line)
+
+
+def _drop_unreadable(dataset):
+    faults = image_faults(dataset.records)
+    dataset.problems.extend(fault for fault in faults if fault)
+    dataset.records = [record for record, fault in zip(dataset.records, faults) if not fault]
+
+
 def _restrict_training(dataset, data_config):
-    """Leaves out images that are not to be trained on, and takes the background from those that are not labelled in full."""
-    num_read = len(dataset.records)
+    """Leaves out images that are not to be trained on; what is not to be learnt is ignored."""
+    records, num_read, where = dataset.records, len(dataset.records), dataset.name
     if data_config.max_aspect:
-        dataset.records = [
-            record
-            for record in dataset.records
-            if max(record.height, record.width)
-            <= data_config.max_aspect * min(record.height, record.width)
-        ]
+        limit = data_config.max_aspect
+        records = [r for r in records if max(r.height, r.width) <= limit * min(r.height, r.width)]
+        if len(records) < num_read:
+            text = f"{where}: {num_read - len(records)} images are beyond data.max_aspect {limit}"
+            dataset.problems.append(Problem.note("images too long for data.max_aspect", text))
     if not data_config.keep_empty:
-        dataset.records = [record for record in dataset.records if not np.all(record.ignore)]
-    if not dataset.records:
+        full = [record for record in records if not np.all(record.ignore)]
+        if len(full) < len(records):
+            text = (
+                f"{where}: {len(records) - len(full)} of {len(records)} images show no object and "
+                "are not trained on; data.keep_empty=true trains on them too"
+            )
+            dataset.problems.append(Problem.note("images without objects", text))
+        records = full
+    if not records:
         raise DataError(
-            f"{dataset.name}: none of the {num_read} images shows an object to learn "
+            f"{where}: none of the {num_read} images shows an object to learn "
             f"(classes: {', '.join(dataset.class_names)})"
         )
-    dataset.records = [
-        without_background(record) if record.unlabelled else record for record in dataset.records
-    ]
+    if data_config.max_boxes:
+        records = [_with_surplus_ignored(r, data_config.max_boxes, dataset) for r in records]
+    dataset.records = [without_background(r) if r.unlabelled else r for r in records]
+
+
+def _with_surplus_ignored(record, limit, dataset):
+    """The record with all but its `limit` largest boxes that count ignored."""
+    counting = np.flatnonzero(~record.ignore)
+    if len(counting) <= limit:
+        return record
+    extent = np.prod(record.boxes[:, 2:] - record.boxes[:, :2], axis=1)[counting]
+    ignore = record.ignore.copy()
+    ignore[counting[np.argsort(-extent, kind="stable")[limit:]]] = True
+    text = f"{record.path}: {len(counting)} objects, the {limit} largest are learnt"
+    dataset.problems.append(Problem.note("objects ignored beyond data.max_boxes", text))
+    return dataclasses.replace(record, ignore=ignore)
 
 
 def read_dataset(data_config, split, training=False):
-    """The `Dataset` of a split as its reader finds it, without the faulty parts, each named in `problems`; writes nothing.
+    """The `Dataset` of a split as its reader finds it, each fault in `problems`; writes nothing.
 
     Raises DataError."""
     if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
         raise DataError(
-            f"{data_config.dir}: the shapes data set is not there; `lhrcnn data make-shapes` draws it, or set data.format "
-            "to what the folder is (coco, voc, icdar, imagenet_det)"
+            f"{data_config.dir}: the shapes data set is not there; `lhrcnn data make-shapes` draws "
+            f"it, or set data.format to what the folder is ({', '.join(READERS)})"
         )
     reader = resolve(READERS[data_config.format])
     dataset = reader(data_config, split, training)
@@ -151,14 +187,6 @@ def _with_classes(record, new_of):
         areas=record.areas[keep],
         unlabelled=tuple(k for k in unlabelled.tolist() if k >= 0),
     )
-
-
-def _drop_unreadable(dataset):
-    from lhrcnn.data.faults import image_faults  # needs TensorFlow
-
-    faults = image_faults(dataset.records)
-    dataset.problems.extend(Problem.error("unreadable image", fault) for fault in faults if fault)
-    dataset.records = [record for record, fault in zip(dataset.records, faults) if not fault]
 
 
 def summary(problems, num_examples=1):

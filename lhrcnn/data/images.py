@@ -7,24 +7,22 @@ h w of the resized one, px.
 import numpy as np
 import tensorflow as tf
 
-HEADER_BYTES = 4096  # cameras and editors write EXIF first
-_EXIF = b"Exif\x00\x00"
-_ORIENTATION_TAG = 0x0112
+from lhrcnn.data import headers
+
+_MAX_ENTRIES = 512  # of an EXIF directory that is looked through in a graph
 
 
 def decode_image(contents):
     """uint8 RGB [H, W, 3] of the bytes (scalar string) of a JPEG, PNG, BMP or GIF file.
 
-    Grey images are repeated, CMYK is converted, alpha is dropped, 16 bits become 8, a GIF gives its first frame, a JPEG is
-    turned as its EXIF orientation says. Raises InvalidArgumentError (TensorFlow's, without a file name) for anything else."""
+    Grey images are repeated, CMYK is converted, alpha is dropped, 16 bits become 8, a GIF gives its
+    first frame, a JPEG or PNG is turned as its EXIF orientation says. Raises InvalidArgumentError
+    (TensorFlow's, without a file name) for anything else."""
     image = decode_stored(contents)
-    has_exif, has_palette = exif_and_palette(contents)
+    has_palette = tf.strings.regex_full_match(tf.strings.substr(contents, 0, 30), _PALETTE_BMP)
     image = tf.cond(has_palette, lambda: _palette_colours(contents, image), lambda: image)
-    return tf.cond(
-        has_exif,
-        lambda: orient(image, exif_orientation(tf.strings.substr(contents, 0, HEADER_BYTES))),
-        lambda: image,
-    )
+    orientation = exif_orientation(contents)
+    return tf.cond(orientation > 1, lambda: orient(image, orientation), lambda: image)
 
 
 def decode_stored(contents):
@@ -34,17 +32,15 @@ def decode_stored(contents):
     return image
 
 
-def exif_and_palette(contents):
-    """Which files are JPEG with EXIF, and which BMP with a palette: two bool [...] for the HEADER_BYTES or all [...] of each."""
-    is_jpeg = tf.equal(tf.strings.substr(contents, 0, 2), b"\xff\xd8")
-    parts = tf.strings.split(
-        tf.reshape(tf.strings.substr(contents, 0, HEADER_BYTES), [-1]), _EXIF, maxsplit=1
+# BITMAPFILEHEADER, then 8 bits a pixel at byte 28
+_PALETTE_BMP = r"BM\C{26}\x08\x00"
+
+
+def needs_care(contents):
+    """Whether `decode_stored` falls short of `decode_image` for the bytes of a file."""
+    return headers.orientation(contents) > 1 or (
+        contents[:2] == b"BM" and contents[28:30] == b"\x08\x00"
     )
-    # BITMAPFILEHEADER, then 8 bits a pixel at byte 28
-    has_palette = tf.strings.regex_full_match(
-        tf.strings.substr(contents, 0, 30), r"BM\C{26}\x08\x00"
-    )
-    return is_jpeg & tf.reshape(parts.row_lengths() > 1, tf.shape(is_jpeg)), has_palette
 
 
 def _palette_colours(contents, image):
@@ -58,33 +54,69 @@ def _palette_colours(contents, image):
     return tf.gather(tf.reshape(table, [-1, 4])[:, 2::-1], tf.cast(image[..., 0], tf.int32))
 
 
-def exif_orientation(header):
-    """Orientation 1...8 (scalar int32) in the EXIF block of the first bytes (scalar string) of a JPEG file; 1 without one.
+def exif_orientation(contents):
+    """EXIF's orientation 1...8 (scalar int32) of the bytes of a file (scalar string); 1 without one.
 
-    EXIF 2.3, 4.5.4 (APP1) and 4.6.2 (TIFF header, little or big endian)."""
-    data = tf.cast(tf.io.decode_raw(header, tf.uint8), tf.int32)
-    data = tf.pad(data, [[0, HEADER_BYTES - tf.size(data)]])
-    count = HEADER_BYTES - len(_EXIF)
-    match = tf.reduce_all(
-        tf.stack([data[i : i + count] == byte for i, byte in enumerate(_EXIF)]), axis=0
-    )
-    tiff = tf.argmax(match, output_type=tf.int32) + len(_EXIF)
-    little = tf.equal(tf.gather(data, tiff), ord("I"))
+    `headers.orientation` in TensorFlow, for graphs."""
+    if tf.executing_eagerly():
+        return tf.constant(headers.orientation(tf.constant(contents).numpy()))
+    return _tiff_orientation(_exif(contents))
+
+
+def _exif(contents):
+    """The TIFF structure (scalar string) that is a file's EXIF, and maybe more; empty: none."""
+    is_png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    is_jpeg = tf.strings.substr(contents, 0, 2) == b"\xff\xd8"
+    end = tf.strings.length(contents)
+
+    def is_exif(start):
+        jpeg = is_jpeg & (part(start, 2) == b"\xff\xe1") & (part(start + 4, 6) == headers.EXIF)
+        return jpeg | is_png & (part(start + 4, 4) == b"eXIf")
+
+    def part(start, length):
+        return tf.strings.substr(contents, tf.minimum(start, end), length)
+
+    def goes_on(start):
+        frame = tf.reduce_any(_number(part(start + 1, 1)) == sorted(headers.FRAMES))
+        in_jpeg = is_jpeg & (part(start, 1) == b"\xff") & ~frame
+        return (in_jpeg | is_png) & (start + 12 <= end) & ~is_exif(start)
+
+    def following(start):
+        fill = is_jpeg & (part(start + 1, 1) == b"\xff")
+        length = tf.where(is_png, 12 + _number(part(start, 4)), 2 + _number(part(start + 2, 2)))
+        return start + tf.where(fill, 1, tf.maximum(length, 1))
+
+    start = tf.while_loop(goes_on, following, [tf.where(is_png, 8, 2)])[0]
+    start = tf.where(is_exif(start), start + tf.where(is_png, 8, 10), end)
+    return tf.strings.substr(contents, tf.minimum(start, end), -1)
+
+
+def _number(text):
+    """The big-endian number (scalar int32, at most 2^31 - 1) in up to 4 bytes (scalar string)."""
+    values = tf.cast(tf.io.decode_raw(text, tf.uint8), tf.int64)
+    powers = 8 * tf.range(tf.size(values, tf.int64) - 1, -1, -1)
+    number = tf.reduce_sum(tf.bitwise.left_shift(values, powers))
+    return tf.cast(tf.minimum(number, 2**30), tf.int32)
+
+
+def _tiff_orientation(tiff):
+    """Orientation 1...8 (scalar int32) in a TIFF structure (scalar string; EXIF 2.3, 4.6.2)."""
+    little = tf.strings.substr(tiff, 0, 2) == b"II"
+    data = tf.cast(tf.io.decode_raw(tf.strings.substr(tiff, 0, 1 << 16), tf.uint8), tf.int32)
+    size = tf.size(data)
+    data = tf.concat([data, [0]], 0)
 
     def number(start, length):
         at = tf.expand_dims(start, -1) + tf.range(length)
         powers = tf.where(little, tf.range(length), tf.range(length - 1, -1, -1))
-        values = tf.gather(data, tf.clip_by_value(at, 0, HEADER_BYTES - 1))
+        values = tf.gather(data, tf.clip_by_value(at, 0, size))
         return tf.reduce_sum(tf.bitwise.left_shift(values, 8 * powers), axis=-1)
 
-    directory = tiff + tf.clip_by_value(number(tiff + 4, 4), 0, HEADER_BYTES)
-    entries = directory + 2 + 12 * tf.range(tf.minimum(number(directory, 2), HEADER_BYTES // 12))
-    is_orientation = tf.logical_and(
-        number(entries, 2) == _ORIENTATION_TAG, entries + 12 <= HEADER_BYTES
-    )
-    value = tf.reduce_max(tf.where(is_orientation, number(entries + 8, 2), 0))
-    known = tf.reduce_any(match) & (value >= 1) & (value <= 8)
-    return tf.where(known, value, 1)
+    directory = tf.clip_by_value(number(tf.constant(4), 4), 0, 1 << 16)
+    entries = directory + 2 + 12 * tf.range(tf.minimum(number(directory, 2), _MAX_ENTRIES))
+    matches = (number(entries, 2) == headers.ORIENTATION_TAG) & (entries + 12 <= size)
+    value = tf.reduce_max(tf.where(matches, number(entries + 8, 2), 0))
+    return tf.where((value >= 1) & (value <= 8), value, 1)
 
 
 def orient(image, orientation):

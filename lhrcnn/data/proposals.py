@@ -1,8 +1,9 @@
-"""Proposals of the images of a split on disk, for second stages that are trained and tested without running an RPN.
+"""Proposals of the images of a split on disk, for second stages trained and tested without an RPN.
 
-FOLDER/SPLIT.npy is [N, P, 4] float32, px of the images on disk, best first, zeros where an image has fewer; numpy opens it
-memory-mapped. FOLDER/SPLIT.json describes it: split, fingerprint of the model that made it, image ids and sizes in the order of the
-rows, P, and the length of the array's file. It is written last: without it nothing counts as there.
+FOLDER/SPLIT.npy is [N, P, 4] float32, px of the images on disk, best first, zeros where an image
+has fewer; numpy opens it memory-mapped. FOLDER/SPLIT.json describes it: split, fingerprint of the
+model that made it, image ids and sizes in the order of the rows, P, and the length of the array's
+file. It is written last: without it nothing counts as there.
 """
 
 import json
@@ -25,63 +26,48 @@ class Proposals(typing.NamedTuple):
 
 
 def file_name(split):
-    """What files about a split are called, without a suffix."""
-    return pathlib.Path(split).stem if split.endswith(".json") else split.replace("/", "_")
+    """What files about a split are called, without a suffix; another for every folder and file."""
+    return (split[: -len(".json")] if split.endswith(".json") else split).replace("/", "_")
 
 
 def open_proposals(folder, split, records, fingerprint=None):
-    """The `Proposals` of a split, whose `records` must all be there with their sizes; where given, `fingerprint` must be the model's.
+    """The `Proposals` of a split, whose `records` must all be there with their sizes.
 
-    Raises DataError that says what is missing, damaged or of another model."""
+    Where given, `fingerprint` must be the model's. Raises DataError that says what is missing,
+    damaged, or of another model or split."""
     header_path = pathlib.Path(folder, f"{file_name(split)}.json")
+    by_stem = header_path.with_name(f"{pathlib.Path(split).stem}.json")  # of earlier versions
+    if not header_path.is_file() and by_stem.is_file():
+        header_path = by_stem
     array_path = header_path.with_suffix(".npy")
     again = f"`lhrcnn proposals --run_dir RUN --split {split} --output {folder}` makes them"
     for path in (header_path, array_path):
         if not path.is_file():
             raise DataError(f"{path}: no such file of proposals; {again}")
-    try:
-        header = json.loads(header_path.read_text(encoding="utf-8"))
-        images = {
-            int(image_id): (row, int(height), int(width))
-            for row, (image_id, height, width) in enumerate(
-                header.get("images") or header["pictures"]
-            )
-        }
-        found, length, shape = (
-            header["fingerprint"],
-            header["bytes"],
-            (len(images), header["number"], 4),
-        )
-    except (ValueError, KeyError, TypeError) as error:
+    header, images = _read_header(header_path, again)
+    if header["split"] != split:
         raise DataError(
-            f"{header_path}: not readable as the description of proposals: {error!r}; {again} anew"
-        ) from None
-    if array_path.stat().st_size != length:
-        raise DataError(
-            f"{array_path}: damaged: it has {array_path.stat().st_size} bytes, {header_path.name} says {length}; "
-            f"{again} anew"
+            f"{header_path}: these are the proposals of split '{header['split']}', not of '{split}'; "
+            f"{again}"
         )
-    boxes = np.load(array_path, mmap_mode="r", allow_pickle=False)
-    if boxes.shape != shape or boxes.dtype != np.float32:
-        raise DataError(
-            f"{array_path}: damaged: it holds {boxes.dtype} {list(boxes.shape)}, {header_path.name} says float32 {list(shape)}; "
-            f"{again} anew"
-        )
+    boxes = _open_array(array_path, header, len(images), again)
+    found = header["fingerprint"]
     if fingerprint is not None and found != fingerprint:
         raise DataError(
-            f"{array_path}: proposals of another model: their fingerprint is {found[:12]}, this model's {fingerprint[:12]}; "
-            f"{again} anew"
+            f"{array_path}: proposals of another model: their fingerprint is {found[:12]}, this "
+            f"model's {fingerprint[:12]}; {again} anew"
         )
     _check_images(records, images, array_path, again)
     return Proposals(boxes, {image_id: row for image_id, (row, _, _) in images.items()}, found)
 
 
 def write_proposals(folder, split, records, number, fingerprint, batches):
-    """Writes `number` proposals an image of a split's records and returns the path of the array; older proposals are replaced.
+    """Writes `number` proposals per image of a split's records; returns the path of the array.
 
-    `batches` yields (image ids [B], boxes [B, n, 4] px of the images on disk, zeros at the end); all records must come up. An
-    interrupted call leaves a `.partial` file and no proposals of the split. Raises FileExistsError for a file of that name that is
-    something else."""
+    `batches` yields (image ids [B], boxes [B, n, 4] px of the images on disk, zeros at the end);
+    all records must come up. Older proposals are replaced; an interrupted call leaves a `.partial`
+    file and no proposals of the split. Raises FileExistsError for a file of that name that is
+    something else, DataError where records did not come up."""
     header_path = pathlib.Path(folder, f"{file_name(split)}.json")
     array_path = header_path.with_suffix(".npy")
     output = Output(folder)
@@ -89,9 +75,8 @@ def write_proposals(folder, split, records, number, fingerprint, batches):
     header_path.unlink(missing_ok=True)
     rows = {record.image_id: row for row, record in enumerate(records)}
     partial, missing = array_path.with_suffix(".npy.partial"), set(rows)
-    boxes = np.lib.format.open_memmap(
-        partial, mode="w+", dtype=np.float32, shape=(len(rows), number, 4)
-    )
+    shape = (len(rows), number, 4)
+    boxes = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
     for image_ids, found in batches:
         boxes[[rows[image_id] for image_id in image_ids], : found.shape[1]] = found[:, :number]
         missing.difference_update(image_ids)
@@ -113,18 +98,53 @@ def write_proposals(folder, split, records, number, fingerprint, batches):
     return array_path
 
 
+def _read_header(path, again):
+    """(header, {image id: (row, height, width)}) of a file that describes proposals."""
+    try:
+        header = json.loads(path.read_text(encoding="utf-8"))
+        rows = header.get("images") or header["pictures"]
+        images = {
+            int(image_id): (row, int(height), int(width))
+            for row, (image_id, height, width) in enumerate(rows)
+        }
+        _ = header["split"], header["fingerprint"], header["bytes"], header["number"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: not readable as the description of proposals: {error!r}; {again} anew"
+        ) from None
+    return header, images
+
+
+def _open_array(path, header, num_images, again):
+    length, shape = path.stat().st_size, (num_images, header["number"], 4)
+    described = f"{path.stem}.json"
+    if length != header["bytes"]:
+        raise DataError(
+            f"{path}: damaged: it has {length} bytes, {described} says {header['bytes']}; "
+            f"{again} anew"
+        )
+    boxes = np.load(path, mmap_mode="r", allow_pickle=False)
+    if boxes.shape != shape or boxes.dtype != np.float32:
+        raise DataError(
+            f"{path}: damaged: it holds {boxes.dtype} {list(boxes.shape)}, {described} says "
+            f"float32 {list(shape)}; {again} anew"
+        )
+    return boxes
+
+
 def _check_images(records, images, path, again):
-    """Raises a DataError that names the records which are not among images {image id: (row, height, width)}."""
+    """Raises a DataError that names the records which are not among `images` as they are."""
     missing = [record for record in records if record.image_id not in images]
     if missing:
         raise DataError(
-            f"{path}: holds {len(images)} images, but not {len(missing)} of the {len(records)} of the data set, such as "
-            f"{missing[0].path} (image id {missing[0].image_id}); {again} anew"
+            f"{path}: holds {len(images)} images, but not {len(missing)} of the {len(records)} of "
+            f"the data set, such as {missing[0].path} (image id {missing[0].shown_id}); {again} anew"
         )
     for record in records:
-        if images[record.image_id][1:] != (record.height, record.width):
-            height, width = images[record.image_id][1:]
+        height, width = images[record.image_id][1:]
+        if (height, width) != (record.height, record.width):
             raise DataError(
-                f"{path}: image id {record.image_id} is an image of {height} x {width} px (height x width) there, "
-                f"{record.path} has {record.height} x {record.width}; these are proposals of other images"
+                f"{path}: image id {record.shown_id} is an image of {height} x {width} px (height x "
+                f"width) there, {record.path} has {record.height} x {record.width}; these are "
+                "proposals of other images"
             )

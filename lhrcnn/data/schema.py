@@ -70,6 +70,11 @@ class Record:
     unlabelled: tuple[int, ...] = ()  # classes whose objects may be there without a box
     source_id: typing.Any = None  # int or str; None: image_id
 
+    @property
+    def shown_id(self):
+        """The id of the image as its user knows it."""
+        return self.image_id if self.source_id is None else self.source_id
+
 
 @dataclasses.dataclass
 class Dataset:

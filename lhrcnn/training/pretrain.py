@@ -7,7 +7,7 @@ import tensorflow as tf
 from lhrcnn.config import BackboneConfig, ModelConfig
 from lhrcnn.data.datasets import align_classes, open_dataset
 from lhrcnn.data.faults import find_unreadable
-from lhrcnn.data.transforms.crops import held_out_crops, plan_of, training_crops
+from lhrcnn.data.batches.crops import held_out_crops, plan_of, training_crops
 from lhrcnn.distribution import evenly_shared
 from lhrcnn.errors import ConfigError, DataError, TrainingError
 from lhrcnn.keras import keras

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from lhrcnn import config as configs
-from lhrcnn.data.batches.pipeline import BatchPlan, training_batches
+from lhrcnn.data.batches.pipeline import training_batches
+from lhrcnn.data.batches.plan import BatchPlan
 from lhrcnn.data.datasets import align_classes, open_dataset
 from lhrcnn.data.faults import find_unreadable
 from lhrcnn.distribution import strategy_for
@@ -344,7 +345,8 @@ class Training:
         step = self.step
         records = {
             record.path: record
-            for ahead in range(BATCHES_TO_SEARCH)
+            for ahead in range(-1, BATCHES_TO_SEARCH)  # the step that failed may count as done
+            if step + ahead >= 0
             for record in self._records_of_step(step + ahead)
         }
         unreadable = find_unreadable(list(records.values()))

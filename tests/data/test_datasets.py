@@ -5,7 +5,8 @@ import pytest
 from data.samples import coco_content, options, write_coco
 from PIL import Image
 
-from lhrcnn.data.datasets import align_classes, open_dataset
+from lhrcnn.data import datasets
+from lhrcnn.data.datasets import align_classes, open_dataset, read_dataset
 from lhrcnn.data.faults import find_unreadable
 from lhrcnn.data.tools.check import find_problems
 from lhrcnn.errors import DataError
@@ -40,6 +41,13 @@ def test_training_without_any_object_is_refused(tmp_path):
         open_dataset(options(tmp_path, "format=coco", "classes=[owl]"), "train", training=True)
 
 
+def test_images_left_out_of_training_are_said(tmp_path):
+    data = options(write_coco(tmp_path), "format=coco", "classes=[dog, owl]")
+    (problem,) = open_dataset(data, "train", training=True).problems
+    assert problem.severity == "note" and problem.kind == "images without objects"
+    assert "1 of 2 images show no object" in problem.text and "keep_empty=true" in problem.text
+
+
 def test_a_model_may_know_classes_the_data_set_does_not_have(tmp_path):
     dataset = open_dataset(options(write_coco(tmp_path), "format=coco"), "train")
     aligned = align_classes(dataset, ["owl", "bat", "dog", "cow"], [1, 11, 2, 7])
@@ -61,36 +69,50 @@ def truncate(path):
 
 BAD_IMAGES = {
     "truncated": (truncate, "not decodable: "),
-    "text": (
-        lambda path: path.write_text("not an image"),
-        "not decodable: Unknown image file format",
-    ),
-    "empty": (lambda path: path.write_bytes(b""), "not decodable: "),
-    "other size": (
-        lambda path: Image.new("RGB", (61, 40)).save(path),
-        "the image is 40 x 61 px (height x width, as shown), its annotation says 40 x 60",
-    ),
+    "text": (lambda path: path.write_text("not an image"), "begins with b'not an i'; JPEG, PNG"),
+    "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
     "folder": (lambda path: (path.unlink(), path.mkdir()), "Is a directory"),
 }
 
 
 @pytest.mark.parametrize("kind", BAD_IMAGES)
-def test_bad_images_are_skipped_named_and_found(tmp_path, kind):
+def test_unreadable_images_are_left_out_counted_and_named(tmp_path, kind):
     spoil, words = BAD_IMAGES[kind]
     write_coco(tmp_path)
     spoil(tmp_path / "train" / "a.jpg")
+    for policy in ("fail", "skip"):
+        data = options(tmp_path, "format=coco", f"on_error={policy}")
+        dataset = open_dataset(data, "train")
+        assert [record.image_id for record in dataset.records] == [3]
+        (problem,) = dataset.problems
+        assert (problem.severity, problem.kind) == ("warning", "unreadable image")
+        assert "a.jpg: " in problem.text and words in problem.text
+        assert problem.text.endswith("(image id 7)") and "[[" not in problem.text
+        assert find_unreadable(read_dataset(data, "train").records) == [problem.text]
+
+
+def test_files_of_large_data_sets_are_not_looked_at_before_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "_CHECKED_AT_ONCE", 1)
+    truncate(write_coco(tmp_path) / "train" / "a.jpg")
+    assert len(open_dataset(options(tmp_path, "format=coco"), "train").records) == 2
+
+
+def test_an_image_of_another_size_is_an_error(tmp_path):
+    write_coco(tmp_path)
+    Image.new("RGB", (61, 40)).save(tmp_path / "train" / "a.jpg")
+    words = "a.jpg: the image is 40 x 61 px .*, its annotation says 40 x 60 .image id 7"
+    with pytest.raises(DataError, match=words):
+        open_dataset(options(tmp_path, "format=coco"), "train")
     dataset = open_dataset(options(tmp_path, "format=coco", "on_error=skip"), "train")
-    assert [record.image_id for record in dataset.records] == [3] and len(dataset.problems) == 1
-    unchecked = open_dataset(
-        options(tmp_path, "format=coco"), "train"
-    )  # under `fail` only existence is looked at
-    assert len(unchecked.records) == 2
-    lines = find_unreadable(unchecked.records)
-    assert lines == [str(problem) for problem in dataset.problems]
-    assert (
-        f"a.jpg: {words}" in lines[0] and lines[0].endswith("(image id 7)") and "[[" not in lines[0]
-    )
-    assert find_problems(options(tmp_path, "format=coco"), ["train"]) == lines
+    assert [record.image_id for record in dataset.records] == [3]
+
+
+def test_an_image_annotated_as_stored_is_told_to_be_turned(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (60, 40)).save(write_coco(tmp_path) / "train" / "a.jpg", exif=exif)
+    with pytest.raises(DataError, match="60 x 40 px .* says 40 x 60; EXIF turns it"):
+        open_dataset(options(tmp_path, "format=coco"), "train")
 
 
 def test_skipping_everything_is_an_error(tmp_path):

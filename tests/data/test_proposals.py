@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from data.samples import options, write_sized
 
-from lhrcnn.data.batches.pipeline import BatchPlan, evaluation_batches, training_batches
+from lhrcnn.data.batches.pipeline import evaluation_batches, training_batches
+from lhrcnn.data.batches.plan import BatchPlan
 from lhrcnn.data.datasets import open_dataset
 from lhrcnn.data.proposals import open_proposals, write_proposals
 from lhrcnn.errors import DataError
@@ -83,6 +84,32 @@ def test_damaged_files_are_named(tmp_path, records, spoil, words):
         DataError, match=f"{words}.*lhrcnn proposals --run_dir RUN --split train --output"
     ):
         open_proposals(tmp_path / "made", "train", records)
+
+
+def test_files_of_one_stem_are_kept_apart(tmp_path):
+    """train/_annotations.coco.json and valid/_annotations.coco.json, as Roboflow writes them."""
+    folder, splits = (
+        tmp_path / "data",
+        ["train/_annotations.coco.json", "valid/_annotations.coco.json"],
+    )
+    for split, sizes in zip(splits, (SIZES[:2], SIZES[1:])):
+        name = split.partition("/")[0]
+        write_sized(folder, sizes, BOXES, split=name)
+        (folder / f"{name}.json").rename(folder / split)
+        records = open_dataset(options(folder, "format=coco"), split).records
+        batches = [([r.image_id for r in records], np.stack([r.boxes for r in records]))]
+        write_proposals(tmp_path / "made", split, records, NUMBER, "abc", batches)
+    for split, number in zip(splits, (2, 4)):
+        data = options(folder, "format=coco", f"proposals={tmp_path / 'made'}")
+        assert len(open_dataset(data, split).proposals.boxes) == number
+
+
+def test_proposals_of_another_split_are_refused(tmp_path, records):
+    write_truth(tmp_path / "made", records)
+    for suffix in ("json", "npy"):
+        os.rename(tmp_path / f"made/train.{suffix}", tmp_path / f"made/val.{suffix}")
+    with pytest.raises(DataError, match="the proposals of split 'train', not of 'val'"):
+        open_proposals(tmp_path / "made", "val", records)
 
 
 def test_proposals_of_another_model_or_of_other_images_are_refused(tmp_path, records):

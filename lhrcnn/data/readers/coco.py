@@ -10,7 +10,8 @@ import pathlib
 
 from absl import logging
 
-from lhrcnn.data.readers.records import image_size, make_record
+from lhrcnn.data.headers import image_size
+from lhrcnn.data.readers.records import make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 

@@ -9,7 +9,8 @@ import re
 
 import numpy as np
 
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES, image_size, make_record
+from lhrcnn.data.headers import image_size
+from lhrcnn.data.readers.records import IMAGE_SUFFIXES, make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 

@@ -12,9 +12,10 @@ import xml.etree.ElementTree as ElementTree
 
 from absl import logging
 
+from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers import voc
 from lhrcnn.data.readers.imagenet_det_classes import CLASSES
-from lhrcnn.data.readers.records import image_size, make_record
+from lhrcnn.data.readers.records import make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 

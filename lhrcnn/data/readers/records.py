@@ -1,4 +1,4 @@
-"""What every reader shares: checking one image's objects, and the image's size from its header.
+"""What every reader shares: checking the objects of an image, and making a `Dataset` of images.
 
 What is faulty is left out, and a `Problem` of it is appended to a list.
 """
@@ -8,13 +8,10 @@ import os
 import typing
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from lhrcnn.data.schema import Dataset, Problem, Record
-from lhrcnn.errors import DataError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-EXIF_ORIENTATION = 0x0112
 # Annotation tools round outwards: a box may stick out by this much and is clipped without a word.
 OVERHANG_PX, OVERHANG_SHARE = 2.0, 0.01
 
@@ -153,29 +150,6 @@ def _box_fault(box, size, dropped):
     return "warning", "box beyond the border", f"is partly {image}; clipped"
 
 
-def image_size(path):
-    """(height, width) in px of an image file as shown, after EXIF rotation, from its header. Raises DataError."""
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.format == "JPEG" and image.getexif().get(EXIF_ORIENTATION, 1) in (
-                5,
-                6,
-                7,
-                8,
-            )
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such image file") from None
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not readable as an image: {error}") from None
-    return (width, height) if turned else (height, width)
-
-
-def shown_id(record):
-    """The id of a record as its user knows it."""
-    return record.image_id if record.source_id is None else record.source_id
-
-
 def drop_missing(records, problems):
     """The records whose image files exist; each other one is an error in `problems`."""
     folders = {}
@@ -192,6 +166,6 @@ def drop_missing(records, problems):
         if name in folders[folder]:
             kept.append(record)
         else:
-            text = f"{record.path}: no such image file (image id {shown_id(record)})"
+            text = f"{record.path}: no such image file (image id {record.shown_id})"
             problems.append(Problem.error("missing image", text))
     return kept

@@ -8,7 +8,8 @@ import tensorflow as tf
 from data.samples import options, write_sized
 from PIL import Image
 
-from lhrcnn.data.batches.pipeline import BatchPlan, evaluation_batches, max_boxes, training_batches
+from lhrcnn.data.batches.pipeline import evaluation_batches, training_batches
+from lhrcnn.data.batches.plan import BatchPlan
 from lhrcnn.data.datasets import open_dataset
 from lhrcnn.data.images import aspect_group, canvases, resize_image
 
@@ -170,22 +171,19 @@ def test_batches_follow_the_schema(folder):
             )
 
 
-def test_max_boxes_keeps_the_largest_that_count(tmp_path):
+def test_objects_beyond_max_boxes_are_ignored(tmp_path):
     content_boxes = [(0, 0, 2, 2), (0, 0, 10, 10), (0, 0, 5, 5), (0, 0, 3, 3)]
-    data, dataset = opened(
-        write_sized(tmp_path, [(40, 40), (20, 40)], boxes=content_boxes),
-        "max_boxes=2",
-        "flip=false",
-        "short_side=[40]",
-    )
-    assert max_boxes(dataset, data) == 2
-    dataset.records[0].ignore[:] = [False, True, False, False]
-    batch = stream(BatchPlan(dataset, data, 1, 0), data, 0, 2)
-    by_id = {int(b["image_id"][0]): b for b in batch}
-    np.testing.assert_array_equal(by_id[1]["boxes"][0], [(0, 0, 5, 5), (0, 0, 3, 3)])
-    assert (
-        max_boxes(open_dataset(options(tmp_path, *SMALL), "train"), options(tmp_path, *SMALL)) == 4
-    )
+    folder = write_sized(tmp_path, [(40, 40), (20, 40)], boxes=content_boxes)
+    data, dataset = opened(folder, "max_boxes=2", "flip=false", "short_side=[40]")
+    assert [problem.kind for problem in dataset.problems] == [
+        "objects ignored beyond data.max_boxes"
+    ] * 2
+    assert "1.png: 4 objects, the 2 largest are learnt" in dataset.problems[0].text
+    for batch in stream(BatchPlan(dataset, data, 1, 0), data, 0, 2):
+        assert batch["boxes"].shape == (1, 4, 4)
+        assert batch["ignore"].tolist() == [[True, False, False, True]]
+        assert batch["classes"].tolist() == [[0, 0, 0, 0]]
+    assert not any(record.ignore.any() for record in opened(folder)[1].records)
 
 
 def test_images_without_boxes_are_all_padding(tmp_path):

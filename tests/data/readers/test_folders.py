@@ -54,7 +54,7 @@ def test_unreadable_image_is_left_out_on_request(tmp_path, caplog):
     (tmp_path / "train" / "a" / "2.jpg").write_bytes(b"no image")
     data = dataclasses.replace(data, on_error="skip")
     assert labels(open_dataset(data, "train"), tmp_path) == {"train/a/1.jpg": [0]}
-    assert "2.jpg: not decodable" in caplog.text
+    assert "2.jpg: not readable as an image" in caplog.text
 
 
 @pytest.mark.parametrize(

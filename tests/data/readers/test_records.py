@@ -2,18 +2,15 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from lhrcnn.data.readers.records import (
     LabelledBox,
     LabelledImage,
     drop_missing,
-    image_size,
     make_dataset,
     make_record,
     own_image_ids,
 )
-from lhrcnn.errors import DataError
 
 
 def record_of(boxes, areas=None):
@@ -84,23 +81,6 @@ def test_faulty_boxes_are_dropped_with_a_line_each(box, words):
     record, problems = record_of([(1, 1, 2, 2), box, (3, 3, 4, 4)])
     assert record.classes.tolist() == [0, 2]
     assert len(problems) == 1 and words in problems[0].text and "'c1'" in problems[0].text
-
-
-def test_image_size_follows_exif(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (30, 20)).save(tmp_path / "turned.jpg", exif=exif)
-    Image.new("RGB", (30, 20)).save(tmp_path / "plain.png")
-    assert image_size(tmp_path / "turned.jpg") == (30, 20)
-    assert image_size(tmp_path / "plain.png") == (20, 30)
-
-
-def test_image_size_names_the_file(tmp_path):
-    (tmp_path / "text.jpg").write_text("no image")
-    with pytest.raises(DataError, match="text.jpg: not readable as an image"):
-        image_size(tmp_path / "text.jpg")
-    with pytest.raises(DataError, match="gone.jpg: no such image file"):
-        image_size(tmp_path / "gone.jpg")
 
 
 def test_drop_missing_names_path_and_image_id(tmp_path):

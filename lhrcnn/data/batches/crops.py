@@ -10,7 +10,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.data.batches.pipeline import BatchPlan
+from lhrcnn.data.batches.plan import BatchPlan
 from lhrcnn.data.batches.reading import num_workers, read_ahead
 from lhrcnn.data.images import decode_image, resize
 from lhrcnn.data.transforms import augment

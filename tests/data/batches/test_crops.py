@@ -6,8 +6,8 @@ import tensorflow as tf
 from PIL import Image
 
 from lhrcnn import config as configs
+from lhrcnn.data.batches import crops
 from lhrcnn.data.datasets import open_dataset
-from lhrcnn.data.transforms import crops
 
 SIZES = [(40, 60), (61, 33), (50, 50), (24, 90), (45, 47)]  # height, width
 
