@@ -10,8 +10,9 @@ import pathlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers.lookup import ImageIndex, listed, read_text
-from lhrcnn.data.readers.records import LabelledImage, image_size, make_dataset
+from lhrcnn.data.readers.records import LabelledImage, make_dataset
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
