@@ -2,6 +2,11 @@
 
   python check_launcher.py --compile_only   compile for five GPU generations; spills fail
   python check_launcher.py                  also run them; needs a GPU and PyTorch or CuPy
+  python check_launcher.py --emulate        run them on the CPU (cuda_emulation); needs g++;
+      --sanitize address   under AddressSanitizer and UndefinedBehaviorSanitizer
+      --sanitize thread    under ThreadSanitizer, which reports any race of a launch
+      --max_blocks 7       blocks of a launch, so that each works through several boxes
+      --source FILE        another psroi_align.cu
 
 Exit status: 0 all is well, 1 a check failed, 2 there is no GPU (or nothing to drive it).
 """
@@ -9,6 +14,8 @@ Exit status: 0 all is well, 1 a check failed, 2 there is no GPU (or nothing to d
 import argparse
 import ctypes
 import itertools
+import os
+import platform
 import re
 import shutil
 import subprocess
@@ -18,10 +25,18 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "cuda_emulation"))
+import emulate  # noqa: E402
+
 SOURCE = Path(__file__).resolve().parent / "psroi_align.cu"
 ARCHITECTURES = (75, 80, 86, 89, 90)
-DATA_TYPES = {"float32": 0, "float64": 1, "float16": 2}
-TOLERANCES = {"float32": 1e-5, "float64": 1e-12, "float16": 2e-3}
+DATA_TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
+TOLERANCES = {"float32": 1e-5, "float64": 1e-12, "float16": 2e-3, "bfloat16": 2e-2}
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0:exitcode=66",
+    "UBSAN_OPTIONS": "print_stacktrace=1:exitcode=66",
+    "TSAN_OPTIONS": "exitcode=66:halt_on_error=1:report_signal_unsafe=0",
+}
 INF, NAN = np.inf, np.nan
 ODD_BOXES = [
     [8, 8, 8, 30],
@@ -108,6 +123,26 @@ class CupyDevice:
         return ctypes.c_void_p(self.stream.ptr)
 
 
+class EmulatedDevice:
+    """Arrays of the CPU, each an allocation of its own size."""
+
+    @staticmethod
+    def put(array):
+        return np.array(array)
+
+    @staticmethod
+    def get(array):
+        return array
+
+    @staticmethod
+    def pointer(array):
+        return pointer(array)
+
+    @staticmethod
+    def stream_pointer():
+        return None
+
+
 def find_device():
     reasons = []
     for device in (TorchDevice, CupyDevice):
@@ -172,8 +207,24 @@ def call(library, function, *arguments):
         raise RuntimeError(f"{function} returned cudaError {error} ({name})")
 
 
+def stored(values, dtype):
+    """An array as the kernels take it; bfloat16, which NumPy lacks, as its 16 bits."""
+    if dtype != "bfloat16":
+        return np.asarray(values).astype(dtype)
+    bits = np.asarray(values, np.float32).view(np.uint32)
+    nan = np.isnan(np.asarray(values))
+    rounded = (bits.astype(np.uint64) + 0x7FFF + (bits >> 16 & 1)) >> 16
+    return np.where(nan, 0x7FC0, rounded).astype(np.uint16)
+
+
+def widened(array, dtype):
+    """float64 values of an array as the kernels have it."""
+    if dtype == "bfloat16":
+        array = (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float64)
+
+
 def difference(found, wanted):
-    found = found.astype(np.float64)
     if not np.isfinite(found).all():
         return np.inf
     return np.abs(found - wanted).max(initial=0) / max(1, np.abs(wanted).max(initial=0))
@@ -182,22 +233,23 @@ def difference(found, wanted):
 def check_case(library, device, params, dtype, boxes, rng):
     """The largest relative differences of (pooled, gradient, ordered gradient)."""
     depth = params.channels * params.group_size**2
-    features = rng.normal(size=(params.batch, params.height, params.width, depth)).astype(dtype)
-    gradient = rng.normal(size=(params.batch, params.num_boxes, depth)).astype(dtype)
-    pooled, found_pooled, argmax = check_forward(library, device, params, features, boxes, depth)
-    differences = [difference(found_pooled, pooled)]
+    shape = (params.batch, params.height, params.width, depth)
+    features = stored(rng.normal(size=shape), dtype)
+    gradient = stored(rng.normal(size=(params.batch, params.num_boxes, depth)), dtype)
+    pooled, found, argmax = check_forward(library, device, params, dtype, features, boxes)
+    differences = [difference(widened(found, dtype), pooled)]
     # Rounding may pick the other of two nearly equal samples: the host takes the device's choice.
-    wide, wanted = gradient.astype(np.float64), np.zeros(features.shape)
+    wide, wanted = widened(gradient, dtype), np.zeros(shape)
     library.LhrcnnPsRoiAlignBackwardHost(
         ctypes.byref(params), pointer(wide), pointer(boxes), pointer(argmax), pointer(wanted)
     )
     inputs = [device.put(array) for array in (gradient, boxes, argmax)]
     runs = []
     for deterministic in (0, 1, 1):
-        result = device.put(np.full(features.shape, NAN, dtype))
+        result = device.put(stored(np.full(shape, NAN), dtype))
         accumulator = result
-        if dtype == "float16":
-            accumulator = device.put(np.full(features.shape, NAN, np.float32))
+        if dtype in ("float16", "bfloat16"):
+            accumulator = device.put(np.full(shape, NAN, np.float32))
         call(
             library,
             "LhrcnnPsRoiAlignBackward",
@@ -208,46 +260,50 @@ def check_case(library, device, params, dtype, boxes, rng):
             device.stream_pointer(),
         )
         runs.append(device.get(result))
-    differences += [difference(result, wanted) for result in runs[:2]]
+    differences += [difference(widened(result, dtype), wanted) for result in runs[:2]]
     if runs[1].tobytes() != runs[2].tobytes():
         differences[2] = INF
     return differences
 
 
-def check_forward(library, device, params, features, boxes, depth):
+def check_forward(library, device, params, dtype, features, boxes):
     """float64 values of the host, values of the device, argmax of the device."""
-    shape = (params.batch, params.num_boxes, depth)
+    shape = (params.batch, params.num_boxes, features.shape[-1])
     pooled, argmax = np.zeros(shape), np.zeros(shape, np.uint8)
-    wide = features.astype(np.float64)
+    wide = widened(features, dtype)
     library.LhrcnnPsRoiAlignForwardHost(
         ctypes.byref(params), pointer(wide), pointer(boxes), pointer(pooled), pointer(argmax)
     )
     inputs = [device.put(features), device.put(boxes)]
     # What the kernel does not write stays NaN.
-    outputs = [device.put(np.full(shape, NAN, features.dtype)), device.put(argmax * 0)]
+    outputs = [device.put(stored(np.full(shape, NAN), dtype)), device.put(argmax * 0)]
     call(
         library,
         "LhrcnnPsRoiAlignForward",
         ctypes.byref(params),
-        DATA_TYPES[features.dtype.name],
+        DATA_TYPES[dtype],
         *map(device.pointer, inputs + outputs),
         device.stream_pointer(),
     )
     return pooled, device.get(outputs[0]), np.ascontiguousarray(device.get(outputs[1]))
 
 
-def check_device(path, device):
+def check_device(path, device, seed=0, few=False):
+    """Prints a line for each case, and returns 1 if one failed; `few` cases, with fewer boxes,
+    have every dtype, pool and order, for the slow sanitizers."""
+    sizes, channels = ((18,), 6) if few else ((0, 40), 10)
+    most_boxes = max(sizes)
     library = ctypes.CDLL(str(path))
     library.LhrcnnPsRoiAlignErrorName.restype = ctypes.c_char_p
-    rng, failures = np.random.default_rng(0), 0
+    rng, failures = np.random.default_rng(seed), 0
     print(f"{'dtype':8} {'pool':4} {'order':13} aligned  S  N    pooled  gradient  ordered")
     for dtype, max_pool, channel_major, aligned, samples, num_boxes in itertools.product(
-        DATA_TYPES, (0, 1), (0, 1), (0, 1), (1, 2, 3), (0, 40)
+        DATA_TYPES, (0, 1), (0, 1), (1,) if few else (0, 1), (2,) if few else (1, 2, 3), sizes
     ):
         params = Params(
-            2, 10, 11, num_boxes, 10, 7, samples, 1 / 16, aligned, max_pool, channel_major
+            2, 10, 11, num_boxes, channels, 7, samples, 1 / 16, aligned, max_pool, channel_major
         )
-        corner = rng.uniform(-20, 150, (2, 40, 2))
+        corner = rng.uniform(-20, 150, (2, most_boxes, 2))
         boxes = np.concatenate([corner, corner + rng.uniform(0.1, 120, corner.shape)], -1)
         boxes[:, : len(ODD_BOXES)] = ODD_BOXES
         boxes = np.ascontiguousarray(boxes[:, :num_boxes], dtype=np.float32)
@@ -264,12 +320,35 @@ def check_device(path, device):
     return 1 if failures else 0
 
 
+def check_emulated(arguments):
+    """Runs all cases on the CPU, in a process that has the sanitizer's runtime from the start."""
+    preload = ":".join(emulate.runtime(arguments.sanitize))
+    if preload and os.environ.get("LD_PRELOAD") != preload:
+        environment = {**os.environ, **SANITIZER_OPTIONS, "LD_PRELOAD": preload}
+        # ThreadSanitizer wants its addresses where the kernel's randomisation may not leave them.
+        fixed = ["setarch", platform.machine(), "-R"] if arguments.sanitize == "thread" else []
+        command = [*fixed, sys.executable, *sys.argv]
+        return subprocess.run(command, env=environment, check=False).returncode
+    os.environ["LHRCNN_EMULATION_SEED"] = str(arguments.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        library = emulate.build(arguments.source, folder, arguments.sanitize, arguments.max_blocks)
+        few = arguments.sanitize != "none"
+        return check_device(library, EmulatedDevice(), arguments.seed, few)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--compile_only", action="store_true", help="do not run on a GPU")
+    parser.add_argument("--emulate", action="store_true", help="run on the CPU")
+    parser.add_argument("--sanitize", choices=emulate.SANITIZERS, default="none")
+    parser.add_argument("--max_blocks", type=int, help="most blocks of an emulated launch")
+    parser.add_argument("--source", default=SOURCE, help="the .cu file to emulate")
+    parser.add_argument("--seed", type=int, default=0, help="of values, boxes and schedules")
     arguments = parser.parse_args()
+    if arguments.emulate:
+        return check_emulated(arguments)
     with tempfile.TemporaryDirectory() as folder:
         library = compile_library(folder)
         if library is None:

@@ -12,7 +12,10 @@ namespace {
 
 constexpr int kForwardThreads = 256;
 constexpr int kOrderedThreads = 64;  // small: a deterministic sum has few threads to spread
-constexpr int64_t kMaxBlocks = 1 << 20;
+#ifndef LHRCNN_MAX_BLOCKS
+#define LHRCNN_MAX_BLOCKS (1 << 20)
+#endif
+constexpr int64_t kMaxBlocks = LHRCNN_MAX_BLOCKS;  // more boxes share blocks
 
 size_t TapBytes(const Params& p, size_t tap_size) {
   return 4 * p.group_size * p.sampling_ratio * tap_size + 2 * p.group_size * sizeof(int32_t);
