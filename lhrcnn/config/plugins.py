@@ -6,11 +6,11 @@ run records files with their folders. A run directory brings no code of its own:
 are refused, since loading a model that came from elsewhere must not run what came with it.
 """
 
-import hashlib
 import importlib
 import importlib.util
 import os
 import pathlib
+import re
 import sys
 
 from lhrcnn.errors import ConfigError
@@ -65,7 +65,7 @@ def _import_file(name):
             "from the folder where it is, or say where: --set plugins=[FOLDER/FILE.py]"
         )
     # Files of one name in different folders are different modules.
-    module = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    module = "plugin" + re.sub(r"\W", "_", str(path.with_suffix("")))
     if module in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(module, path)
