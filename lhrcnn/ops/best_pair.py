@@ -8,23 +8,27 @@ from lhrcnn.ops.compiled import compiled_ops
 
 
 def best_pair(terms, limit, *, inside, borders, implementation="auto"):
-    """The cells first < last of the highest first[a] + inside[a] + ... + inside[b] + last[b], or sigmoid(first[a]) * sigmoid(last[b]).
+    """The cells first < last of the highest first[a] + inside[a] + ... + inside[b] + last[b], or
+    sigmoid(first[a]) * sigmoid(last[b]).
 
     Args:
-      terms: [n, Q, M] float32 of M >= 2 cells, Q rows: one of `inside`, then one of `first` and one of `last`; no gradient.
+      terms: [n, Q, M] float32 of M >= 2 cells, Q rows: one of `inside`, then one of `first` and one
+        of `last`; no gradient.
       limit: the largest absolute value of a term; those beyond count as it.
-      inside, borders: which of them there are: terms of `inside`, or of both, are added up, borders alone are multiplied.
-      implementation: "custom" (compiled, for CPUs), "tf" (stock ops, anywhere) or "auto" ("custom" where it can be had
-        and there is no GPU).
+      inside, borders: which of them there are: terms of `inside`, or of both, are added up, borders
+      alone are multiplied.
+      implementation: "custom" (compiled, for CPUs), "tf" (stock ops, anywhere) or "auto" ("custom"
+        where it can be had and there is no GPU).
 
     Returns:
-      Cells [n, 2] float32, whole numbers: of equally high ones the first found, by `last`. NaN where all are NaN.
+      Cells [n, 2] float32, whole numbers: of equally high ones the first found, by `last`. NaN
+      where all are NaN.
 
     Raises:
       RuntimeError: "custom" was asked for and cannot be had; the message says why.
 
-    Source: LocNet (Gidaris & Komodakis 2016), section 3.3: the exhaustive search in one pass over the last cell, which
-    keeps the best first cell so far.
+    Source: LocNet (Gidaris & Komodakis 2016), section 3.3: the exhaustive search in one pass over
+    the last cell, which keeps the best first cell so far.
     """
     ops = compiled_ops(implementation, "best pair")
     if ops:

@@ -6,7 +6,7 @@ import ctypes
 import os
 import threading
 import warnings
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -14,13 +14,14 @@ from lhrcnn.ops import compiling
 
 
 class Library(NamedTuple):
-    """The compiled ops: a module of functions, None where they cannot be had, and a sentence about it."""
+    """The compiled ops: a module of functions, None where they cannot be had, and a sentence about
+    it."""
 
-    module: Optional[Any]
+    module: Any | None
     status: str
 
 
-_loaded: Optional[Library] = None
+_loaded: Library | None = None
 _loading = threading.Lock()
 
 
@@ -87,7 +88,7 @@ def _load() -> Library:
     return Library(module, f"{path} ({compiling.read_stamp(path)})")
 
 
-def _gpu_problem(path: str) -> Optional[str]:
+def _gpu_problem(path: str) -> str | None:
     """Why the library must not be used on a machine with a GPU; None if it may."""
     if os.environ.get("LHRCNN_CUDA") == "0" or not tf.config.list_physical_devices("GPU"):
         return None

@@ -24,7 +24,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Optional
 
 import tensorflow as tf
 from absl import logging
@@ -47,7 +46,7 @@ class BuildPlan:
     """What would be built: `nvcc` is None for CPU kernels alone."""
 
     sources: Path
-    nvcc: Optional[str]
+    nvcc: str | None
     architectures: list[str]
     stamp: str
     path: Path
@@ -66,7 +65,8 @@ def cache_dir() -> Path:
 
 
 def source_dir() -> Path:
-    """The folder with the C++ and CUDA sources of all ops, in an installed package or a checkout."""
+    """The folder with the C++ and CUDA sources of all ops, in an installed package or a
+    checkout."""
     here = Path(__file__).resolve().parent
     folders = [here / "csrc", here.parents[1] / "custom_ops"]
     for folder in folders:
@@ -78,7 +78,7 @@ def source_dir() -> Path:
     )
 
 
-def read_stamp(library: Path) -> Optional[str]:
+def read_stamp(library: Path) -> str | None:
     """What a library says it was built for, read without loading it; None if nothing."""
     try:
         found = _STAMP.search(Path(library).read_bytes())
@@ -150,7 +150,8 @@ def _sources(folder: Path, *endings: str) -> list[Path]:
 
 
 def _processor_flags() -> list[str]:
-    """Instructions of this processor that the compiler does not use unasked: 8 numbers at once, and conversion of halves."""
+    """Instructions of this processor that the compiler does not use unasked: 8 numbers at once, and
+    conversion of halves."""
     try:
         known = Path("/proc/cpuinfo").read_text().split()
     except OSError:
@@ -158,7 +159,7 @@ def _processor_flags() -> list[str]:
     return [f"-m{name}" for name in ("avx2", "f16c") if name in known]
 
 
-def _find_nvcc() -> Optional[str]:
+def _find_nvcc() -> str | None:
     wanted = os.environ.get("LHRCNN_CUDA", "")
     if wanted not in ("", "0", "1"):
         raise OpBuildError(f"LHRCNN_CUDA is {wanted!r}; set it to 0 or 1, or not at all.")

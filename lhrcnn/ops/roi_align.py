@@ -1,7 +1,7 @@
 """RoIAlign: a compiled op and a twin made of stock TensorFlow ops.
 
-Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n boxes of a chunk, h w the
-size of their crops, S samples along a side of a bin.
+Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n
+boxes of a chunk, h w the size of their crops, S samples along a side of a bin.
 """
 
 import numpy as np
@@ -14,21 +14,25 @@ from lhrcnn.ops.roi_pooling import checked, pool_in_chunks
 def roi_align(
     features, boxes, *, size, spatial_scale, sampling_ratio=0, aligned=True, implementation="auto"
 ):
-    """Pools every box into P·P bins, each the mean of bilinear samples: torchvision.ops.roi_align and mmcv's, NHWC.
+    """Pools every box into P·P bins, each the mean of bilinear samples: torchvision.ops.roi_align
+    and mmcv's, NHWC.
 
-    Samples up to one cell outside the map take the border's value, those further out count 0. A box with a coordinate
-    that is not finite, or of no height or width, gives zeros and receives no gradient.
+    Samples up to one cell outside the map take the border's value, those further out count 0. A box
+    with a coordinate that is not finite, or of no height or width, gives zeros and receives no
+    gradient.
 
     Args:
-      features: [B, H, W, C] float32, float64, half or bfloat16; sums are float32 (float64 for float64).
-      boxes: [B, N, 4] float32 (ymin, xmin, ymax, xmax) in pixels of the network input; they receive no gradient.
+      features: [B, H, W, C] float32, float64, half or bfloat16; sums are float32 (float64 for
+        float64).
+      boxes: [B, N, 4] float32 (ymin, xmin, ymax, xmax) in pixels of the network input; they receive
+        no gradient.
       size: P.
       spatial_scale: map cells per pixel of the network input, such as 1/16.
       sampling_ratio: S; 0 takes ceil(height or width of the bin in cells).
-      aligned: shift boxes by half a cell, so that a pixel's value lies at its centre; without, a box is taken to be at
-        least one cell high and wide.
-      implementation: "custom" (compiled, for CPUs), "tf" (stock ops, anywhere) or "auto" ("custom" where it can be had
-        and there is no GPU). Neither runs under XLA.
+      aligned: shift boxes by half a cell, so that a pixel's value lies at its centre; without, a
+        box is taken to be at least one cell high and wide.
+      implementation: "custom" (compiled, for CPUs), "tf" (stock ops, anywhere) or "auto" ("custom"
+        where it can be had and there is no GPU). Neither runs under XLA.
 
     Returns:
       [B, N, P, P, C], of the dtype of the features.
@@ -42,7 +46,8 @@ def roi_align(
     features, boxes = checked(features, boxes, size, spatial_scale)
     if not isinstance(sampling_ratio, (int, np.integer)) or sampling_ratio < 0:
         raise ValueError(
-            f"sampling_ratio is {sampling_ratio!r}; it must be an integer of at least 0 (0: adaptive)."
+            f"sampling_ratio is {sampling_ratio!r}; it must be an integer of at least 0 (0: "
+            "adaptive)."
         )
     if aligned not in (True, False):
         raise ValueError(f"aligned is {aligned!r}; it must be True or False.")
@@ -109,7 +114,8 @@ def _extents(edges, spatial_scale, aligned):
 def _weights(start, length, size, sampling_ratio, first, num_cells, map_size):
     """Weights [n, P, h] of h cells from `first` on in the bins along one axis."""
     dtype = start.dtype
-    # Optimisers replace a division by a constant with a product, which rounds otherwise; this one they leave alone.
+    # Optimisers replace a division by a constant with a product, which rounds otherwise; this one
+    # they leave alone.
     bin_size = tf.math.divide_no_nan(length, tf.constant(size, dtype))[:, None]
     samples = (
         tf.cast(sampling_ratio, dtype) * tf.ones_like(bin_size)

@@ -6,10 +6,12 @@ from lhrcnn import boxes as box_ops
 
 
 def pool_levels(op, maps, boxes, finest_scale):
-    """op(features, boxes, spatial_scale) of each box on its own level, for maps {level: (features, spatial_scale)}, finest first.
+    """op(features, boxes, spatial_scale) of each box on its own level, for maps {level: (features,
+    spatial_scale)}, finest first.
 
-    boxes [B, N, 4] px; one of side s goes to level floor(log2(s / finest_scale + 1e-6)) from 0, or the nearest there is (FPN,
-    arXiv 1612.03144, eq. 1). The op gets the boxes of one level alone, and in a batch empty ones to make their numbers equal."""
+    boxes [B, N, 4] px; one of side s goes to level floor(log2(s / finest_scale + 1e-6)) from 0, or
+    the nearest there is (FPN, arXiv 1612.03144, eq. 1). The op gets the boxes of one level alone,
+    and in a batch empty ones to make their numbers equal."""
     if len(maps) == 1:
         ((features, spatial_scale),) = maps.values()
         return op(features, boxes, spatial_scale)

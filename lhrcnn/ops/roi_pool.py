@@ -1,7 +1,7 @@
 """RoIPool: a compiled op and a twin made of stock TensorFlow ops.
 
-Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n boxes of a chunk, h w the
-size of their crops.
+Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n
+boxes of a chunk, h w the size of their crops.
 """
 
 import numpy as np
@@ -12,21 +12,25 @@ from lhrcnn.ops.roi_pooling import checked, pool_in_chunks
 
 
 def roi_pool(features, boxes, *, size, spatial_scale, implementation="auto"):
-    """Pools every box, rounded to cells, into the maxima of P·P bins: torchvision.ops.roi_pool, NHWC.
+    """Pools every box, rounded to cells, into the maxima of P·P bins: torchvision.ops.roi_pool,
+    NHWC.
 
-    Bins share a cell where the box has no multiple of P cells; a bin outside the map gives 0. A box with a coordinate
-    that is not finite, or of no height or width, gives zeros and receives no gradient.
+    Bins share a cell where the box has no multiple of P cells; a bin outside the map gives 0. A box
+    with a coordinate that is not finite, or of no height or width, gives zeros and receives no
+    gradient.
 
     Args:
       features: [B, H, W, C] float32, float64, half or bfloat16.
-      boxes: [B, N, 4] float32 (ymin, xmin, ymax, xmax) in pixels of the network input; they receive no gradient.
+      boxes: [B, N, 4] float32 (ymin, xmin, ymax, xmax) in pixels of the network input; they receive
+        no gradient.
       size: P.
       spatial_scale: map cells per pixel of the network input, such as 1/16.
-      implementation: "custom" (compiled, for CPUs), "tf" (stock ops, anywhere) or "auto" ("custom" where it can be had
-        and there is no GPU). Neither runs under XLA.
+      implementation: "custom" (compiled, for CPUs), "tf" (stock ops, anywhere) or "auto" ("custom"
+        where it can be had and there is no GPU). Neither runs under XLA.
 
     Returns:
-      [B, N, P, P, C], of the dtype of the features. The gradient goes to the first of equal maxima, row by row.
+      [B, N, P, P, C], of the dtype of the features. The gradient goes to the first of equal maxima,
+      row by row.
 
     Raises:
       ValueError: an argument is not one of those above.
@@ -77,7 +81,8 @@ def _gradient(op, gradient):
 
 
 def _bins(boxes, size, spatial_scale, map_size):
-    """First cell and the one after the last [n, P, 2] int32 of the bins of boxes [n, 4], rows and columns."""
+    """First cell and the one after the last [n, P, 2] int32 of the bins of boxes [n, 4], rows and
+    columns."""
     edges = tf.clip_by_value(boxes * np.float32(spatial_scale), -(2.0**30), 2.0**30)
     whole = tf.floor(
         tf.abs(edges)

@@ -1,42 +1,49 @@
 """What RoIAlign and RoIPool share: checks, and pooling in chunks with stock TensorFlow ops.
 
-Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n boxes of a chunk, whose
-crops are h rows of w cells.
+Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n
+boxes of a chunk, whose crops are h rows of w cells.
 """
 
 import numpy as np
 import tensorflow as tf
 
 _DTYPES = (tf.float32, tf.float64, tf.float16, tf.bfloat16)
-# The most boxes of a chunk, and the least and most elements that its crops may have, unless one alone has more.
+# The most boxes of a chunk, and the least and most elements that its crops may have, unless one
+# alone has more.
 _CHUNK_BOXES, _LEAST_ELEMENTS, _MOST_ELEMENTS = 256, 2**20, 2**24
 
 
 def checked(features, boxes, size, spatial_scale):
-    """features and boxes as tensors; ValueError for what can be seen to be wrong before they have values."""
+    """features and boxes as tensors; ValueError for what can be seen to be wrong before they have
+    values."""
     features, boxes = tf.convert_to_tensor(features), tf.convert_to_tensor(boxes)
     if not isinstance(size, (int, np.integer)) or size < 1:
         raise ValueError(
-            f"size is {size!r}; it must be an integer of at least 1: the bins along a side of a box."
+            f"size is {size!r}; it must be an integer of at least 1: the bins along a side of a "
+            "box."
         )
     if not (np.isfinite(spatial_scale) and spatial_scale > 0):
         raise ValueError(
-            f"spatial_scale is {spatial_scale!r}; it must be finite and positive: map cells per pixel, such as 1/16."
+            f"spatial_scale is {spatial_scale!r}; it must be finite and positive: map cells per "
+            "pixel, such as 1/16."
         )
     if features.dtype not in _DTYPES:
         raise ValueError(
-            f"features are {features.dtype.name}; they must be {', '.join(dtype.name for dtype in _DTYPES)}."
+            f"features are {features.dtype.name}; they must be "
+            f"{', '.join(dtype.name for dtype in _DTYPES)}."
         )
     if boxes.dtype != tf.float32:
         raise ValueError(
-            f"boxes are {boxes.dtype.name}; they must be float32, since 16 bits cannot hold a pixel coordinate."
+            f"boxes are {boxes.dtype.name}; they must be float32, since 16 bits cannot hold a "
+            "pixel coordinate."
         )
     batch = features.shape[0] if features.shape.rank == 4 else None
     if not features.shape.is_compatible_with([None] * 4) or not boxes.shape.is_compatible_with(
         [batch, None, 4]
     ):
         raise ValueError(
-            f"features must be [B, H, W, C] and boxes [B, N, 4], got shapes {features.shape} and {boxes.shape}."
+            "features must be [B, H, W, C] and boxes [B, N, 4], got shapes "
+            f"{features.shape} and {boxes.shape}."
         )
     if features.shape.rank and 0 in features.shape[1:3]:
         raise ValueError(f"features must have at least one pixel, got shape {features.shape}.")
@@ -44,16 +51,21 @@ def checked(features, boxes, size, spatial_scale):
 
 
 def pool_in_chunks(features, boxes, size, spans, pool):
-    """Pools boxes of one size after the other, so that the crops of a chunk have little padding and bounded memory.
+    """Pools boxes of one size after the other, so that the crops of a chunk have little padding and
+    bounded memory.
 
     Args:
       features: [B, H, W, C].
-      boxes: [B, N, 4] float32; those without area or with a coordinate that is not finite give zeros and cost nothing.
+      boxes: [B, N, 4] float32; those without area or with a coordinate that is not finite give
+        zeros and cost nothing.
       size: P.
-      spans: a function (boxes [n, 4], map size [2]) -> the first row and column [n, 2] int32 that a box reads, and how
+      spans: a function (boxes [n, 4], map size [2]) -> the first row and column [n, 2] int32 that a
+        box reads, and how
         many [n, 2] int32, at least one.
-      pool: a function (crops [n, h, w, C], boxes [n, 4], first [n, 2], map size [2]) -> [n, P, P, C], differentiable
-        with respect to the crops, which begin at `first`; cells beyond a box's own are copies of its last.
+      pool: a function (crops [n, h, w, C], boxes [n, 4], first [n, 2], map size [2]) -> [n, P, P,
+        C], differentiable
+        with respect to the crops, which begin at `first`; cells beyond a box's own are copies of
+        its last.
 
     Returns:
       [B, N, P, P, C] of the dtype of the features.
@@ -78,7 +90,8 @@ def pool_in_chunks(features, boxes, size, spans, pool):
     positions, first, cells = (tf.gather(values, by_size) for values in (positions, first, cells))
 
     def for_chunks(body, start, most_elements):
-        """Repeats body(value, positions [n] of a chunk's boxes, first [n, 2], indices of the cells in the map [n, h, w]) -> value."""
+        """Repeats body(value, positions [n] of a chunk's boxes, first [n, 2], indices of the cells
+        in the map [n, h, w]) -> value."""
 
         def step(begin, value):
             count, crop_size = _chunk(
@@ -153,7 +166,8 @@ def pool_in_chunks(features, boxes, size, spans, pool):
 
 
 def _chunk(cells, most_cells):
-    """How many of the boxes that read cells [n, 2], ascending by rows, to crop at once, and the size [2] of these crops."""
+    """How many of the boxes that read cells [n, 2], ascending by rows, to crop at once, and the
+    size [2] of these crops."""
     number = tf.shape(cells)[0]
     most_columns = tf.reduce_max(
         tf.linalg.band_part(tf.repeat(cells[None, :, 1], number, 0), -1, 0), 1

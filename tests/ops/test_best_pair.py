@@ -10,7 +10,8 @@ ROWS = [(True, False), (False, True), (True, True)]
 
 
 def pairs_one_by_one(terms, inside, borders):
-    """[M, M] sums, or products of probabilities, of one box by first and last cell; -inf where first >= last."""
+    """[M, M] sums, or products of probabilities, of one box by first and last cell; -inf where
+    first >= last."""
     cells = terms.shape[1]
     values = np.full([cells, cells], -np.inf, np.float32)
     probabilities = 1 / (1 + np.exp(-terms))

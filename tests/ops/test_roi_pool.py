@@ -1,4 +1,6 @@
-"""The compiled RoIPool and its TensorFlow twin against plain loops; what it shares with RoIAlign is in test_roi_pooling.py."""
+"""The compiled RoIPool and its TensorFlow twin against plain loops; what it shares with RoIAlign is
+in test_roi_pooling.py.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""What RoIAlign and RoIPool have in common: types, shapes, errors, chunks, saving, reproducibility."""
+"""What RoIAlign and RoIPool have in common: types, shapes, errors, chunks, saving,
+reproducibility.
+"""
 
 import functools
 import hashlib

@@ -48,7 +48,8 @@ def ciou_loss(a, b):
 
 
 def bounded_iou_loss(a, b):
-    """For each axis: the IoU of two intervals if only their centres differed, and if only their lengths did."""
+    """For each axis: the IoU of two intervals if only their centres differed, and if only their
+    lengths did."""
     total = 0.0
     for start, end in ((0, 2), (1, 3)):
         length, target = a[end] - a[start], b[end] - b[start]

@@ -1,4 +1,6 @@
-"""Average precision of ImageNet DET as the development kit's readme describes it, one detection at a time."""
+"""Average precision of ImageNet DET as the development kit's readme describes it, one detection at
+a time.
+"""
 
 import math
 
@@ -6,7 +8,8 @@ from reference.voc_ap import area_ap, iou
 
 
 def class_ap(records, detections, k):
-    """AP of class k; `records` have image_id, boxes, classes, ignore and unlabelled; `detections` is [(image_id, box, score, class)]."""
+    """AP of class k; `records` have image_id, boxes, classes, ignore and unlabelled; `detections`
+    is [(image_id, box, score, class)]."""
     objects, num_objects = {}, 0
     for record in records:
         group = objects[record.image_id] = []

@@ -6,7 +6,8 @@ import numpy as np
 
 
 def resize_bilinear(image, height, width):
-    """Plain bilinear resize with pixel centres at half-integers, no low-pass filter; rounded to uint8."""
+    """Plain bilinear resize with pixel centres at half-integers, no low-pass filter; rounded to
+    uint8."""
     source = image.astype(np.float64)
     result = np.zeros((height, width, image.shape[2]))
     for row in range(height):
@@ -22,7 +23,8 @@ def resize_bilinear(image, height, width):
 
 
 def change_colours(image, brightness, contrast, saturation, hue):
-    """Saturation, then hue, then contrast around the mean colour, then brightness; each -1 to 1, as `photometric` names them."""
+    """Saturation, then hue, then contrast around the mean colour, then brightness; each -1 to 1, as
+    `photometric` names them."""
     pixels = image.reshape(-1, 3).astype(np.float64)
     mean = pixels.mean(axis=0)
     result = []
@@ -40,7 +42,8 @@ def change_colours(image, brightness, contrast, saturation, hue):
 
 
 def zoom_boxes(boxes, share, offset, height, width):
-    """For each box: (box after the zoom, clipped; whether its centre is inside; whether a pixel of it is seen)."""
+    """For each box: (box after the zoom, clipped; whether its centre is inside; whether a pixel of
+    it is seen)."""
     results = []
     for ymin, xmin, ymax, xmax in boxes:
         ymin, ymax = ((value - offset[0]) / share for value in (ymin, ymax))

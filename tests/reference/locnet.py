@@ -8,7 +8,8 @@ ROWS = {"in_out": ["inside"], "borders": ["first", "last"], "combined": ["inside
 
 
 def cells_of(start, end, region_start, region_end, cells):
-    """Cells (first, last) that the borders of [start, end) lie in; two neighbours where they are one cell."""
+    """Cells (first, last) that the borders of [start, end) lie in; two neighbours where they are
+    one cell."""
     size = (region_end - region_start) / cells
     first, last = (
         min(max(math.floor((border - region_start) / size), 0), cells - 1)
@@ -46,7 +47,8 @@ def loss(logits, target, model):
 
 
 def pair_cost(logits, model, first, last):
-    """What the authors' decoder minimises for one axis: the cost of a first and last cell; logits [Q, M]."""
+    """What the authors' decoder minimises for one axis: the cost of a first and last cell; logits
+    [Q, M]."""
     p = 1 / (1 + np.exp(-logits.astype(np.float64)))
     log_p, log_q = np.log(np.maximum(p, 1e-4)), np.log(np.maximum(1 - p, 1e-4))
     row, cost = {name: q for q, name in enumerate(ROWS[model])}, 0.0

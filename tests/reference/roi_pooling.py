@@ -59,7 +59,8 @@ def _axis_samples(start, end, size, scale, sampling_ratio, aligned, real):
 
 
 def _bilinear(plane, y, x):
-    """The value [C] of plane [H, W, C] at (y, x): the border's up to one cell outside, 0 further out."""
+    """The value [C] of plane [H, W, C] at (y, x): the border's up to one cell outside, 0 further
+    out."""
     height, width, channels = plane.shape
     if y < -1 or y > height or x < -1 or x > width:
         return np.zeros(channels, plane.dtype)
@@ -76,7 +77,8 @@ def _bilinear(plane, y, x):
 
 
 def roi_align(features, boxes, size, spatial_scale, sampling_ratio=0, aligned=True):
-    """features [B, H, W, C], boxes [B, N, 4] px -> [B, N, size, size, C]; coordinates in the dtype of the features."""
+    """features [B, H, W, C], boxes [B, N, 4] px -> [B, N, size, size, C]; coordinates in the dtype
+    of the features."""
     real = features.dtype.type
     scale = real(np.float32(spatial_scale))
     pooled = np.zeros(boxes.shape[:2] + (size, size, features.shape[3]), real)
@@ -94,7 +96,8 @@ def roi_align(features, boxes, size, spatial_scale, sampling_ratio=0, aligned=Tr
 
 
 def _axis_bins(start, end, size, scale, limit):
-    """First cell and the one after the last of each of `size` bins along one axis, clipped to the map."""
+    """First cell and the one after the last of each of `size` bins along one axis, clipped to the
+    map."""
     first, last = (
         int(math.copysign(math.floor(abs(float(edge)) + 0.5), edge))
         for edge in (start * scale, end * scale)
@@ -110,7 +113,8 @@ def _axis_bins(start, end, size, scale, limit):
 
 
 def roi_pool(features, boxes, size, spatial_scale):
-    """(pooled [B, N, size, size, C], index [B, N, size, size, C] of the winning pixel, -1 where a bin has none)."""
+    """(pooled [B, N, size, size, C], index [B, N, size, size, C] of the winning pixel, -1 where a
+    bin has none)."""
     _, height, width, channels = features.shape
     scale = np.float32(spatial_scale)
     pooled = np.zeros(boxes.shape[:2] + (size, size, channels), features.dtype)

@@ -1,4 +1,6 @@
-"""VOC average precision as the development kit's evaluation describes it, one detection at a time."""
+"""VOC average precision as the development kit's evaluation describes it, one detection at a
+time.
+"""
 
 import math
 
@@ -15,7 +17,8 @@ def iou(first, second):
 
 
 def class_ap(records, detections, k, eleven_point, min_iou=0.5):
-    """AP of class k; `records` have image_id, boxes, classes and ignore; `detections` is a list of (image_id, box, score, class)."""
+    """AP of class k; `records` have image_id, boxes, classes and ignore; `detections` is a list of
+    (image_id, box, score, class)."""
     objects = {
         record.image_id: [
             {"box": np.float64(box), "difficult": bool(ignore), "taken": False}

@@ -4,7 +4,8 @@ from reference.detection import iou, nms
 
 
 def detect(first, localise, options):
-    """[(score, class, box)], best first. `first` and localise(boxes) are lists of ({class: box}, {class: score}) a box."""
+    """[(score, class, box)], best first. `first` and localise(boxes) are lists of ({class: box},
+    {class: score}) a box."""
     pairs = [
         (scores[k], k, boxes[k])
         for boxes, scores in first
