@@ -57,7 +57,7 @@ def compiled(config, num_classes=NUM_CLASSES):
     """A detector ready for `train_step`."""
     detector = build_detector(config, num_classes)
     detector.compile(
-        build_optimizer(config.train, 1000, 10000, detector.trainable_variables),
+        build_optimizer(config.train, 1000, 10000, detector.trainable_variables, detector.kernels),
         weight_decay=config.train.weight_decay,
         gradient_multipliers=config.train.gradient_multipliers,
     )

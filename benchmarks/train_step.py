@@ -19,7 +19,7 @@ from detector import compiled, random_batch
 
 from lhrcnn import config as configs
 from lhrcnn.keras import keras
-from lhrcnn.models.build import BACKBONES
+from lhrcnn.models.build import build_backbone
 
 flags.DEFINE_string(
     "config", "configs/light_head_mobilenet_v2_voc07_144.yaml", "the detector's config"
@@ -30,7 +30,7 @@ flags.DEFINE_integer("rounds", 15, "timed steps of each, by turns", lower_bound=
 
 def backbone_step(config):
     """A function batch -> loss that trains the bare backbone once."""
-    model = BACKBONES[config.model.backbone.name](
+    model = build_backbone(
         dataclasses.replace(config.model.backbone, out_stride=32, batch_norm="train")
     ).model
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9, jit_compile=False)

@@ -26,6 +26,7 @@ from detector import CONFIG, SMALL, compiled, random_batch
 
 from lhrcnn import config as configs
 from lhrcnn.data.tools import shapes
+from lhrcnn.models.step import Scalars
 from lhrcnn.training.trainer import train
 
 TINY = [
@@ -94,10 +95,8 @@ def targets(report, arguments):
             proposals,
             training=training,
         )
-        return {
-            f"mean_{k}": tf.reduce_mean(x)
-            for k, x in enumerate((predictions.logits, predictions.deltas, logits, deltas))
-        }
+        outputs = (predictions.logits, predictions.deltas, logits, deltas)
+        return Scalars({f"mean_{k}": tf.reduce_mean(x) for k, x in enumerate(outputs)}, {})
 
     bare.losses_of = mean_of_predictions
     times = measure.by_turns(

@@ -1,8 +1,8 @@
 """Box arithmetic in TensorFlow.
 
-Boxes are [..., 4] float32 (ymin, xmin, ymax, xmax), half-open, in px; a box without area overlaps nothing.
-Deltas are [..., 4] (dy, dx, dh, dw): centre offset over the reference's size, and log of the size ratio (Faster R-CNN,
-arXiv 1506.01497, eq. 2).
+Boxes are [..., 4] float32 (ymin, xmin, ymax, xmax), half-open, in px; a box without area
+overlaps nothing. Deltas are [..., 4] (dy, dx, dh, dw): centre offset over the reference's size,
+and log of the size ratio (Faster R-CNN, arXiv 1506.01497, eq. 2).
 """
 
 import math
@@ -25,12 +25,14 @@ def center(boxes):
 
 
 def size(boxes):
-    """Heights and widths [..., 2] in px of boxes [..., 4]; at least 1e-3, so that they can be divided by."""
+    """Heights and widths [..., 2] in px of boxes [..., 4]; at least 1e-3, so that they can be
+    divided by."""
     return tf.maximum(boxes[..., 2:] - boxes[..., :2], 1e-3)
 
 
 def at_least(boxes, size_px):
-    """Whether both sides of boxes [..., 4] are above 0 and at least size_px long: [...] bool; False for a box that is not finite."""
+    """Whether both sides of boxes [..., 4] are above 0 and at least size_px long: [...] bool; False
+    for a box that is not finite."""
     sides = boxes[..., 2:] - boxes[..., :2]
     return tf.reduce_all((sides > 0) & (sides >= size_px), -1)
 
@@ -44,7 +46,8 @@ def intersection(a, b):
 
 
 def iou(a, b):
-    """Intersection over union [..., n, m] of boxes a [..., n, 4] and b [..., m, 4]; 0 where both are empty."""
+    """Intersection over union [..., n, m] of boxes a [..., n, 4] and b [..., m, 4]; 0 where both
+    are empty."""
     common = intersection(a, b)
     union = area(a)[..., :, None] + area(b)[..., None, :] - common
     return tf.math.divide_no_nan(common, union)
@@ -56,7 +59,8 @@ def coverage(a, regions):
 
 
 def encode(boxes, references):
-    """Deltas [..., 4] that move `references` onto `boxes` (both [..., 4] px); finite for empty boxes too."""
+    """Deltas [..., 4] that move `references` onto `boxes` (both [..., 4] px); finite for empty
+    boxes too."""
     reference_size = size(references)
     offset = (center(boxes) - center(references)) / reference_size
     return tf.concat([offset, tf.math.log(size(boxes) / reference_size)], -1)
@@ -75,7 +79,8 @@ def decode(deltas, references):
 
 
 def mirror(boxes, width):
-    """Boxes [..., 4] px of images mirrored left-right; `width` px is that of the image, of a shape that broadcasts with [...]."""
+    """Boxes [..., 4] px of images mirrored left-right; `width` px is that of the image, of a shape
+    that broadcasts with [...]."""
     ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
     return tf.stack([ymin, width - xmax, ymax, width - xmin], axis=-1)
 

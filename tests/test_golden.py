@@ -1,4 +1,5 @@
-"""Converted checkpoints compute what the original libraries compute: stage by stage, on one image, with seeded weights."""
+"""Converted checkpoints compute what the original libraries compute: stage by stage, on one image,
+with seeded weights."""
 
 import importlib.util
 import typing
@@ -107,7 +108,9 @@ def assert_close(ours, golden):
 
 
 def assert_same_order(close):
-    """close [n, m]: whether golden row i equals our row j. Each is ours of the same place, give or take a tie with a neighbour."""
+    """close [n, m]: whether golden row i equals our row j.
+
+    Each is ours of the same place, give or take a tie with a neighbour."""
     ours = [
         next(
             (j for j in (i, i - 1, i + 1, i - 2, i + 2) if 0 <= j < close.shape[1] and close[i, j]),
@@ -206,7 +209,8 @@ def test_detections(system):
 
 
 def detections_of_vgg16(golden):
-    """(boxes, scores, labels), best first, from the golden outputs of both stages: score .05, NMS .3 in each class, at most 300."""
+    """(boxes, scores, labels), best first, from the golden outputs of both stages: score .05, NMS
+    .3 in each class, at most 300."""
     logits = golden["roi_logits_bg_first"]
     probabilities = np.exp(logits - logits.max(1, keepdims=True))
     probabilities /= probabilities.sum(1, keepdims=True)

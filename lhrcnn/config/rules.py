@@ -1,5 +1,9 @@
 """What options of different sections must have to do with each other."""
 
+from lhrcnn.choices import resolve
+
+POSITION_SENSITIVE = ("light", "rfcn")  # kinds of heads that pool by PSRoIAlign
+
 
 def broken_rules(config):
     """A message for each rule between options that a Config breaks."""
@@ -11,6 +15,7 @@ def broken_rules(config):
         config.model.head,
     )
     pretrain = config.pretrain
+    ends_at_c4 = resolve("lhrcnn.models.backbones:LAST_STAGES")
     checks = [
         (
             len(data.short_side) > 0,
@@ -47,16 +52,17 @@ def broken_rules(config):
             "'model.rpn.anchor_scales' and 'anchor_ratios': give at least one each, all above 0",
         ),
         (
-            backbone.last_level == "c5" or (backbone.name.startswith("resn") and not fpn.channels),
-            "'model.backbone.last_level': c4 is for ResNets without a feature pyramid",
+            backbone.last_level == "c5" or (backbone.name in ends_at_c4 and not fpn.channels),
+            "'model.backbone.last_level': c4 is for backbones without a feature pyramid whose last "
+            f"stage can run in the head: {', '.join(ends_at_c4)}",
         ),
         (
-            (head.kind == "stage5") == (backbone.last_level == "c4"),
-            f"'model.head.kind' {head.kind} and 'model.backbone.last_level' {backbone.last_level}: a stage5 head takes over the last stage of a "
-            f"backbone that ends at c4, and no other head does",
+            head.kind != "stage5" or backbone.last_level == "c4",
+            f"'model.head.kind' stage5 takes over the last stage of a backbone that ends at c4; "
+            f"'model.backbone.last_level' is {backbone.last_level}",
         ),
         (
-            head.sampling_ratio > 0 or head.kind in ("fc", "stage5"),
+            head.sampling_ratio > 0 or head.kind not in POSITION_SENSITIVE,
             f"'model.head.sampling_ratio': PSRoIAlign of a {head.kind} head takes at least 1 sample per side, found 0",
         ),
         (
@@ -64,7 +70,7 @@ def broken_rules(config):
             f"'model.rpn.kernel_sizes': give at least one, each once; found {rpn.kernel_sizes}",
         ),
         (
-            not head.skip_channels or head.kind in ("fc", "stage5"),
+            not head.skip_channels or head.kind not in POSITION_SENSITIVE,
             f"'model.head.skip_channels': a {head.kind} head pools from one map",
         ),
         (

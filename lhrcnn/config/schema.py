@@ -1,6 +1,7 @@
 """Every option of lhrcnn: typed dataclasses that are their own documentation."""
 
 import dataclasses
+import typing
 
 from lhrcnn.choices import resolve
 
@@ -125,20 +126,7 @@ class DataConfig:
 class BackboneConfig:
     """The convolutional network under both stages."""
 
-    name: str = option(
-        "xception",
-        "architecture",
-        [
-            "xception",
-            "mobilenet_v2",
-            "vgg16",
-            "resnet50",
-            "resnet101",
-            "resnext101_32x4d",
-            "resnext101_64x4d",
-            "resnext101_32x8d",
-        ],
-    )
+    name: str = option("xception", "architecture", "lhrcnn.models.backbones:BACKBONES")
     weights: str = option(
         "",
         "pretrained weights: imagenet, a file (.npz, torchvision .pth) or a run directory; empty: random",
@@ -194,6 +182,7 @@ class BackboneConfig:
     pixel_std: list[float] = option(
         [], "RGB deviations pixels are divided by; empty: those of the backbone's usual weights"
     )
+    options: dict[str, typing.Any] = option({}, "of a backbone of your own, as it understands them")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -286,8 +275,9 @@ class HeadConfig:
 
     kind: str = option(
         "light",
-        "light: Light-Head R-CNN; fc: Faster R-CNN with FCs; stage5: with the ResNet's last stage; rfcn: R-FCN",
-        ["light", "fc", "stage5", "rfcn"],
+        "light: Light-Head R-CNN; fc: Faster R-CNN with FCs; stage5: with the ResNet's last stage; "
+        "rfcn: R-FCN",
+        "lhrcnn.models.heads:KINDS",
     )
     levels: list[str] = option(
         ["c5"],
@@ -381,6 +371,9 @@ class HeadConfig:
     )
     label_smoothing: float = option(
         0.0, "share of the target spread over all classes", minimum=0, maximum=1
+    )
+    options: dict[str, typing.Any] = option(
+        {}, "of an extractor or a head of your own, as it understands them"
     )
 
 
@@ -512,7 +505,7 @@ class TrainConfig:
     weight_decay: float = option(1e-4, "L2 of kernels; batch norm and biases have none", minimum=0)
     gradient_multipliers: dict[str, float] = option(
         {},
-        "factor on the gradients of variables whose name starts with the key, e.g. {thin_map: 3}",
+        "factor on the gradients of variables whose name starts with the key, e.g. {head/thin_map: 3}",
     )
     clip_norm: float = option(0.0, "largest global gradient norm; 0: no clipping", minimum=0)
     ema_decay: float = option(

@@ -1,20 +1,26 @@
 """The two-stage detector: preprocess -> backbone -> RPN -> RoI head -> postprocess.
 
-Shape letters: B images, H W height and width of the padded batch in px, D detections per image. Batches are described in
-lhrcnn/data/schema.py; boxes are (ymin, xmin, ymax, xmax) px of the network input.
+Shape letters: B images, H W height and width of the padded batch in px, N proposals, D detections
+per image. Batches are described in lhrcnn/data/schema.py; boxes are (ymin, xmin, ymax, xmax) px of
+the network input.
 """
 
 import tensorflow as tf
 
 from lhrcnn.models import postprocess
+from lhrcnn.models.names import joined, variables_of
 from lhrcnn.models.step import Trainable
 
 
 class TwoStageDetector(Trainable):
-    """A detector composed of the parts it is given; trained by Keras `fit` on batch dicts. A part that is not `trainable` has no losses."""
+    """A detector composed of the parts it is given; trained by Keras `fit` on batch dicts.
+
+    A part that is not `trainable` has no losses."""
+
+    counts = ("rpn_foreground", "head_foreground")
 
     def __init__(self, backbone, rpn, head, options):
-        """`backbone` is a backbones.layers.Backbone, `rpn` a heads.rpn.RPN, `head` a heads.roi_head.RoIHead, `options` a
+        """`backbone` is a parts.Backbone, `rpn` an rpn.RPN, `head` a parts.Head, `options` a
         PostprocessConfig."""
         super().__init__(name="detector")
         self.pixel_mean, self.pixel_std = backbone.pixel_mean, backbone.pixel_std
@@ -22,22 +28,15 @@ class TwoStageDetector(Trainable):
         self.postprocess = options
 
     def named_variables(self):
-        """{name: variable} of everything the detector stores, in a fixed order, names unique and stable over rebuilding.
+        """{name: variable} of everything the detector stores, the same whenever it is built.
 
-        Raises ValueError if two variables would share a name."""
-        names = {}
-        for part, prefix in ((self.backbone, "backbone/"), (self.rpn, ""), (self.head, "")):
-            for variable in part.weights:
-                name = prefix + variable.name.split(":")[0]
-                if name in names:
-                    raise ValueError(
-                        f"two variables are named {name}: give their layers different names"
-                    )
-                names[name] = variable
-        return names
+        Raises ConfigError as names.variables_of."""
+        parts = {"backbone": self.backbone, "rpn": self.rpn, "head": self.head}
+        return joined(*(variables_of(part, name) for name, part in parts.items()))
 
     def preprocess(self, image, image_size):
-        """Normalised float32 images [B, H, W, 3] of uint8 RGB ones; 0 outside the valid image_size [B, 2]."""
+        """Normalised float32 images [B, H, W, 3] of uint8 RGB ones; 0 outside the valid image_size
+        [B, 2]."""
         shape = tf.shape(image)
         rows, columns = (
             tf.cast(tf.range(shape[axis]), tf.float32) < image_size[:, axis - 1, None]
@@ -59,11 +58,11 @@ class TwoStageDetector(Trainable):
         return tf.reshape((pixels * factor - offset) * rows, shape)
 
     def detect(self, image, image_size, proposals=None):
-        """Detections of images [B, H, W, 3] uint8 with valid height and width image_size [B, 2], best first, among proposals [B, N, 4]
-        px where given, else among those of the RPN.
+        """Detections of images [B, H, W, 3] uint8 with valid height and width image_size [B, 2],
+        best first, among proposals [B, N, 4] px where given, else among those of the RPN.
 
-        Returns "boxes" [B, D, 4] px of the network input, "scores" [B, D], "classes" [B, D] int32 (-1 pads) and
-        "num_detections" [B] int32."""
+        Returns "boxes" [B, D, 4] px of the network input, "scores" [B, D], "classes" [B, D] int32
+        (-1 pads) and "num_detections" [B] int32."""
         found = self.select(self.candidates(image, image_size, proposals))
         return {
             **found._asdict(),
@@ -80,14 +79,16 @@ class TwoStageDetector(Trainable):
         return postprocess.candidates(*localise(proposals), localise, self.postprocess)
 
     def regions(self, image, image_size, proposals=None):
-        """What `localise` pools from, computed once per image, and proposals [B, N, 4] px; arguments as of `detect`."""
+        """What `localise` pools from, computed once per image, and proposals [B, N, 4] px;
+        arguments as of `detect`."""
         maps = self.backbone(self.preprocess(image, image_size), training=False)
         if proposals is None:
             proposals = self.rpn.propose(self.rpn(maps), image_size, training=False)
         return self.head.prepare(maps, image_size), proposals
 
     def localise(self, prepared, boxes, image_size):
-        """Boxes [B, N, L, 4] px and class scores [B, N, K] of boxes [B, N, 4] px; `prepared` is what `regions` gave."""
+        """Boxes [B, N, L, 4] px and class scores [B, N, K] of boxes [B, N, 4] px; `prepared` is
+        what `regions` gave."""
         return self.head.localise(prepared, boxes, image_size)
 
     def select(self, candidates):
@@ -99,7 +100,7 @@ class TwoStageDetector(Trainable):
         return self.detect(batch["image"], batch["image_size"], batch.get("proposals"))
 
     def sums_of(self, batch, training, step, part=0, parts=1):
-        """({name: LossSum}, {name: number of foreground boxes}) of one part of this replica's batch."""
+        """As of Trainable: the losses of both stages, and how many boxes of each are foreground."""
         maps = self.backbone(
             self.preprocess(batch["image"], batch["image_size"]), training=training
         )
@@ -128,7 +129,8 @@ class TwoStageDetector(Trainable):
         }
 
     def _random_rows(self, batch, number, step, part, parts):
-        """Random numbers [B, number], the same for an image of the global batch however many replicas and parts share it."""
+        """Random numbers [B, number], the same for an image of the global batch however many
+        replicas and parts share it."""
         context = tf.distribute.get_replica_context()
         size, replicas = tf.shape(batch["image"])[0], context.num_replicas_in_sync
         rows = tf.random.stateless_uniform(

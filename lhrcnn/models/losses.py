@@ -1,4 +1,4 @@
-"""Losses of the two stages: one number an element, summed and normalised by the caller."""
+"""Losses of the two stages: one number per element, summed and normalised by the caller."""
 
 import collections
 import math
@@ -7,16 +7,15 @@ import tensorflow as tf
 
 from lhrcnn import boxes as box_ops
 
-LossSum = collections.namedtuple(
-    "LossSum", "total count"
-)  # the loss is total / count, both summed over all replicas
+# The loss is total / count, both summed over all replicas.
+LossSum = collections.namedtuple("LossSum", "total count")
 
 
 def delta_loss(kind, predictions, targets, beta):
     """Loss [...] "l1" or "smooth_l1" between box deltas [..., 4], summed over the four.
 
-    Smooth L1 is quadratic below `beta` and of slope 1 above: the papers' sigma form for beta = 1 / sigma^2 (Fast R-CNN,
-    arXiv 1504.08083, eq. 3)."""
+    Smooth L1 is quadratic below `beta` and of slope 1 above: the papers' sigma form for beta = 1 /
+    sigma^2 (Fast R-CNN, arXiv 1504.08083, eq. 3)."""
     error = tf.abs(predictions - targets)
     return tf.reduce_sum(error if kind == "l1" else _smooth(error, beta), -1)
 
@@ -27,7 +26,8 @@ def iou_loss(boxes, targets):
 
 
 def bounded_iou_loss(boxes, targets):
-    """Smooth L1 with beta 0.2 of 1 - the largest IoU that each coordinate allows, summed over the four (arXiv 1711.00164, section 4)."""
+    """Smooth L1 with beta 0.2 of 1 - the largest IoU that each coordinate allows, summed over the
+    four (arXiv 1711.00164, section 4)."""
     size, target_size = box_ops.size(boxes), box_ops.size(targets)
     offset = 2 * tf.abs(box_ops.center(targets) - box_ops.center(boxes))
     of_offset = 1 - tf.maximum((target_size - offset) / (target_size + offset), 0.0)
@@ -43,7 +43,8 @@ def giou_loss(boxes, targets):
 
 
 def ciou_loss(boxes, targets):
-    """1 - complete IoU [...]: centre distance and aspect ratio count too (arXiv 2005.03572, eqs. 7-11)."""
+    """1 - complete IoU [...]: centre distance and aspect ratio count too (arXiv 2005.03572, eqs.
+    7-11)."""
     iou, _, hull = _overlap(boxes, targets)
     distance = tf.reduce_sum((box_ops.center(boxes) - box_ops.center(targets)) ** 2, -1)
     distance = tf.math.divide_no_nan(distance, tf.reduce_sum(hull**2, -1))
@@ -84,7 +85,8 @@ def _smooth(error, beta):
 
 
 def _overlap(a, b):
-    """IoU [...], union area [...] px^2, and height and width [..., 2] of the hull, of box pairs a, b [..., 4]."""
+    """IoU [...], union area [...] px^2, and height and width [..., 2] of the hull, of box pairs
+    a, b [..., 4]."""
     top_left, bottom_right = tf.maximum(a[..., :2], b[..., :2]), tf.minimum(a[..., 2:], b[..., 2:])
     common = box_ops.area(tf.concat([top_left, bottom_right], -1))
     hull = tf.maximum(a[..., 2:], b[..., 2:]) - tf.minimum(a[..., :2], b[..., :2])

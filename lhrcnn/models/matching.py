@@ -1,6 +1,7 @@
 """Which boxes are foreground, which background, and which of them carry loss.
 
-Shape letters: B images, N candidate boxes (anchors or proposals), M padded ground-truth boxes, S sampled candidates.
+Shape letters: B images, N candidate boxes (anchors or proposals), M padded ground-truth boxes, S
+sampled candidates.
 """
 
 import collections
@@ -25,13 +26,16 @@ def match(
     background_iou_low=0.0,
     best_iou=None,
 ):
-    """Labels of candidates [B, N, 4] or [N, 4] against truth boxes [B, M, 4] px, classes [B, M] (-1 pads) and ignore [B, M].
+    """Labels of candidates [B, N, 4] or [N, 4] against ground truth: boxes [B, M, 4] px, classes
+    [B, M] (-1 pads) and ignore [B, M].
 
-    Returns Match(labels [B, N] int32 FOREGROUND/BACKGROUND/NEITHER, matched_box [B, N] int32 index of the ground truth, iou [B, N]).
-    Foreground: IoU >= foreground_iou, and with a best_iou also the closest candidates of every truth, ties included, that
-    touch it and have that IoU. Background: background_iou_low <= IoU < background_iou and not inside an ignored region. Foreground wins.
-    Without any truth every candidate is background; an empty or non-finite candidate is neither.
-    (Faster R-CNN, arXiv 1506.01497, section 3.1.2.)"""
+    Returns Match(labels [B, N] int32 FOREGROUND/BACKGROUND/NEITHER, matched_box [B, N] int32 index
+    of the ground truth, iou [B, N]).
+    Foreground: IoU >= foreground_iou, and with a best_iou also the closest candidates of every
+    ground-truth box, ties included, that touch it and have that IoU. Background:
+    background_iou_low <= IoU < background_iou and not inside an ignored region. Foreground wins.
+    Without any ground truth every candidate is background; an empty or non-finite candidate is
+    neither. (Faster R-CNN, arXiv 1506.01497, section 3.1.2.)"""
     real = ((classes >= 0) & ~ignore & (box_ops.area(boxes) > 0))[:, None, :]
     iou = tf.where(real, box_ops.iou(candidates, boxes), -1.0)  # [B, N, M]
     matched_box = tf.argmax(iou, -1, output_type=tf.int32)
@@ -57,8 +61,9 @@ def match(
 def sample(labels, size, positive_fraction, order):
     """Index [B, S] of randomly chosen candidates and valid [B, S] bool, S = min(size, N).
 
-    labels [B, N] from `match`; at most size * positive_fraction are foreground, background fills what is left, and places
-    that cannot be filled are invalid. `order` [B, N] in [0, 1) is the random number of each candidate; the highest win."""
+    labels [B, N] from `match`; at most size * positive_fraction are foreground, background fills
+    what is left, and places that cannot be filled are invalid. `order` [B, N] in [0, 1) is the
+    random number of each candidate; the highest win."""
     num = tf.shape(labels)[1]
     foreground, is_foreground = _highest(
         order, labels == FOREGROUND, tf.minimum(int(size * positive_fraction), num)
@@ -68,21 +73,23 @@ def sample(labels, size, positive_fraction, order):
     is_background &= tf.range(tf.shape(background)[1])[None, :] < missing
     index = tf.concat([foreground, background], 1)
     valid = tf.concat([is_foreground, is_background], 1)
-    first_valid = tf.math.top_k(
-        tf.cast(valid, tf.int32), tf.minimum(size, num)
-    ).indices  # top_k keeps the order of equals
+    # top_k keeps the order of equals.
+    first_valid = tf.math.top_k(tf.cast(valid, tf.int32), tf.minimum(size, num)).indices
     return tf.gather(index, first_valid, batch_dims=1), tf.gather(valid, first_valid, batch_dims=1)
 
 
 def hardest(losses, labels, size):
-    """Index [B, S] of the candidates with the highest losses [B, N] >= 0 and valid [B, S], S = min(size, N).
+    """Index [B, S] of the candidates with the highest losses [B, N] >= 0 and valid [B, S],
+    S = min(size, N).
 
-    Candidates with label NEITHER are never chosen (OHEM, arXiv 1604.03540, without its NMS). It chooses for each image by
-    itself, so that the outcome does not depend on how a batch is split over devices."""
+    Candidates with label NEITHER are never chosen (OHEM, arXiv 1604.03540, without its NMS). It
+    chooses for each image by itself, so that the outcome does not depend on how a batch is split
+    over devices."""
     return _highest(losses, labels != NEITHER, tf.minimum(size, tf.shape(labels)[1]))
 
 
 def _highest(values, eligible, count):
-    """Index [B, count] of the highest values >= 0 among the eligible, and whether each place holds an eligible one."""
+    """Index [B, count] of the highest values >= 0 among the eligible, and whether each place holds
+    an eligible one."""
     values, index = tf.math.top_k(tf.where(eligible, values, -1.0), count)
     return index, values >= 0

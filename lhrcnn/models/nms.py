@@ -1,9 +1,9 @@
 """Non-maximum suppression through `tf.image`, by the implementation that is quickest on the device.
 
 Shape letters: B images, N boxes, K classes, C candidates. Boxes are (ymin, xmin, ymax, xmax) px.
-On CPU `combined_non_max_suppression` is several times quicker for the thousands of boxes of one class that the first stage has;
-the final stage, and GPUs, take `non_max_suppression` after a top-k, classes kept apart by shifting each class's boxes to a place
-of its own.
+On CPU `combined_non_max_suppression` is several times quicker for the thousands of boxes of one
+class that the first stage has; the final stage, and GPUs, take `non_max_suppression` after a top-k,
+classes kept apart by shifting each class's boxes to a place of its own.
 """
 
 import collections
@@ -12,20 +12,21 @@ import tensorflow as tf
 
 from lhrcnn.distribution import on_gpu
 
-Candidates = collections.namedtuple(
-    "Candidates", "boxes scores classes"
-)  # [B, C, 4] px, [B, C], [B, C] int32
+# [B, C, 4] px, [B, C], [B, C] int32
+Candidates = collections.namedtuple("Candidates", "boxes scores classes")
 
 
 def top_k(scores, k, *others):
-    """The k highest of scores [B, N] in order, and the same elements of `others` [B, N, ...]; k is limited to N."""
+    """The k highest of scores [B, N] in order, and the same elements of `others` [B, N, ...]; k is
+    limited to N."""
     k = tf.minimum(k, tf.shape(scores)[1])
     scores, index = tf.math.top_k(scores, k)
     return (scores, *(tf.gather(other, index, batch_dims=1) for other in others))
 
 
 def class_agnostic_nms(boxes, scores, iou_threshold, max_outputs):
-    """Boxes [B, max_outputs, 4], scores [B, max_outputs] and valid [B, max_outputs] that survive NMS, best first.
+    """Boxes [B, max_outputs, 4], scores [B, max_outputs] and valid [B, max_outputs] that survive
+    NMS, best first.
 
     boxes [B, N, 4]; scores [B, N] in (0, 1], 0 or NaN marks a box to drop. Unused places are 0."""
     scores = tf.where(tf.math.is_finite(scores), scores, 0.0)
@@ -47,10 +48,12 @@ def class_agnostic_nms(boxes, scores, iou_threshold, max_outputs):
 
 
 def best_pairs(boxes, scores, score_threshold, most):
-    """The Candidates [B, C], C = min(most, N * K), of the best-scored pairs of a box and a class, best first.
+    """The Candidates [B, C], C = min(most, N * K), of the best-scored pairs of a box and a class,
+    best first.
 
-    boxes [B, N, K, 4] or, one box for all classes, [B, N, 1, 4]; scores [B, N, K] in 0...1. Scores below the threshold and those of
-    boxes that are not finite become 0; so do those boxes, and NaN scores."""
+    boxes [B, N, K, 4] or, one box for all classes, [B, N, 1, 4]; scores [B, N, K] in 0...1. Scores
+    below the threshold and those of boxes that are not finite become 0; so do those boxes, and NaN
+    scores."""
     num_classes = tf.shape(scores)[2]
     flat = tf.reshape(
         tf.where(scores >= score_threshold, scores, 0.0), [tf.shape(scores)[0], -1]
@@ -66,10 +69,12 @@ def best_pairs(boxes, scores, score_threshold, most):
 
 
 def within_classes(candidates, iou_threshold, max_outputs, score_threshold=0.0, soft_sigma=0.0):
-    """The Candidates [B, max_outputs] that survive NMS within each class, best first; unused places have score 0 and class -1.
+    """The Candidates [B, max_outputs] that survive NMS within each class, best first; unused places
+    have score 0 and class -1.
 
-    Those of score 0 never survive. With a soft_sigma a box's score is multiplied by exp(-IoU^2 / soft_sigma) for every better box of
-    its class, and it is dropped only below score_threshold (Soft-NMS, arXiv 1704.04503, eq. 3)."""
+    Those of score 0 never survive. With a soft_sigma a box's score is multiplied by exp(-IoU^2 /
+    soft_sigma) for every better box of its class, and it is dropped only below score_threshold
+    (Soft-NMS, arXiv 1704.04503, eq. 3)."""
     boxes, scores, classes = candidates
     # The least span that keeps classes apart costs the least precision.
     span = (
@@ -96,7 +101,8 @@ def _nms_each_image(
     score_threshold=0.0,
     soft_sigma=0.0,
 ):
-    """The surviving boxes, scores and classes of each image, padded with 0 to max_outputs; overlaps are judged on `compared`."""
+    """The surviving boxes, scores and classes of each image, padded with 0 to max_outputs; overlaps
+    are judged on `compared`."""
 
     def one_image(inputs):
         boxes, compared, scores, classes = inputs
@@ -114,16 +120,7 @@ def _nms_each_image(
             index = tf.image.non_max_suppression(
                 compared, scores, max_outputs, iou_threshold, score_threshold=0.0
             )
-        missing = max_outputs - tf.shape(index)[0]
-        return tuple(
-            tf.ensure_shape(
-                tf.pad(
-                    tf.gather(values, index), [[0, missing]] + [[0, 0]] * (len(values.shape) - 1)
-                ),
-                [max_outputs, *values.shape[1:]],
-            )
-            for values in (boxes, scores, classes)
-        )
+        return tuple(_padded(tf.gather(v, index), max_outputs) for v in (boxes, scores, classes))
 
     signature = (
         tf.TensorSpec([max_outputs, 4]),
@@ -131,3 +128,9 @@ def _nms_each_image(
         tf.TensorSpec([max_outputs], tf.int32),
     )
     return tf.map_fn(one_image, (boxes, compared, scores, classes), fn_output_signature=signature)
+
+
+def _padded(values, length):
+    """[length, ...] of values [n, ...]: zeros behind them."""
+    around = [[0, length - tf.shape(values)[0]]] + [[0, 0]] * (len(values.shape) - 1)
+    return tf.ensure_shape(tf.pad(values, around), [length, *values.shape[1:]])

@@ -1,6 +1,7 @@
 """Region proposal network (Faster R-CNN, arXiv 1506.01497, section 3.1).
 
-Shape letters: B images, A anchors of all maps of an image, N proposals, M padded ground-truth boxes.
+Shape letters: B images, A anchors of all maps of an image, N proposals, M padded ground-truth
+boxes.
 """
 
 import collections
@@ -12,13 +13,13 @@ from lhrcnn.keras import keras
 from lhrcnn.models import anchors, losses, matching, nms
 from lhrcnn.models.losses import LossSum
 
-Predictions = collections.namedtuple(
-    "Predictions", "logits deltas anchors level_sizes"
-)  # [B, A], [B, A, 4], [A, 4] px, [levels]
+# [B, A], [B, A, 4], [A, 4] px, [levels]
+Predictions = collections.namedtuple("Predictions", "logits deltas anchors level_sizes")
 
 
 class RPN(keras.layers.Layer):
-    """Objectness and box deltas of every anchor, their training losses, and the proposals made from them."""
+    """Objectness and box deltas of every anchor, their training losses, and the proposals made from
+    them."""
 
     def __init__(self, config, strides, name="rpn"):
         """`config` is an RPNConfig; `strides` maps level names to px."""
@@ -58,9 +59,8 @@ class RPN(keras.layers.Layer):
         for level, stride in self.strides.items():
             x = tf.nn.relu(tf.concat([conv(maps[level]) for conv in self.convs], -1))
             batch, height, width = tf.unstack(tf.shape(x)[:3])
-            if (
-                self.config.anchor_rounding == "torchvision"
-            ):  # how many cells go into the padded image, without a remainder
+            if self.config.anchor_rounding == "torchvision":
+                # How many cells go into the padded image, without a remainder.
                 stride = finest_stride * tf.shape(maps[finest])[1:3] // [height, width]
             boxes.append(
                 anchors.grid_anchors(
@@ -78,10 +78,12 @@ class RPN(keras.layers.Layer):
         )
 
     def propose(self, predictions, image_size, training):
-        """Proposals [B, N, 4] px, best first and padded with zeros, of images of valid size image_size [B, 2].
+        """Proposals [B, N, 4] px, best first and padded with zeros, of images of valid size
+        image_size [B, 2].
 
-        Each level hands on its best anchors after an NMS of its own, and the best of all levels are kept. Gradients stop here;
-        boxes that are not finite or smaller than min_size_px are dropped."""
+        Each level hands on its best anchors after an NMS of its own, and the best of all levels are
+        kept. Gradients stop here; boxes that are not finite or smaller than min_size_px are
+        dropped."""
         config = self.config
         pre_nms, post_nms = (
             (config.pre_nms_train, config.post_nms_train)
@@ -92,7 +94,9 @@ class RPN(keras.layers.Layer):
         logits = tf.where(tf.math.is_finite(logits), logits, logits.dtype.min)
         deltas = tf.stop_gradient(predictions.deltas)
         references = tf.broadcast_to(predictions.anchors, tf.shape(deltas))
-        if config.min_size_px:  # small ones do not count among the best, as in py-faster-rcnn; empty ones do, as in torchvision
+        # Small ones do not count among the best, as in py-faster-rcnn; empty ones do, as in
+        # torchvision.
+        if config.min_size_px:
             boxes = box_ops.clip(box_ops.decode(deltas, references), image_size)
             logits = tf.where(box_ops.at_least(boxes, config.min_size_px), logits, logits.dtype.min)
         kept = []
@@ -117,10 +121,11 @@ class RPN(keras.layers.Layer):
         return nms.top_k(scores, post_nms, boxes)[1]
 
     def losses(self, predictions, batch, order):
-        """{"rpn_objectness", "rpn_box"} LossSum over sampled anchors, and the number of foreground ones.
+        """({"rpn_objectness", "rpn_box"} LossSum over sampled anchors, which of those [B, S] are
+        foreground).
 
-        `batch` is as in lhrcnn.data.schema; order [B, A] in [0, 1) is the random number of each anchor. Both losses are
-        divided by the number of sampled anchors."""
+        `batch` is as in lhrcnn.data.schema; order [B, A] in [0, 1) is the random number of each
+        anchor. Both losses are divided by the number of sampled anchors."""
         config = self.config
         found = matching.match(
             predictions.anchors,

@@ -20,8 +20,10 @@ from absl import logging
 
 from lhrcnn.errors import CheckpointError
 from lhrcnn.files import replacing
+from lhrcnn.models.names import present
 
 FILE_NAME = re.compile(r"step_(\d{8,})\.npz")
+FORMAT = 2  # 1, not noted: variables have the names on the left of models.names.OLDER
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
@@ -205,7 +207,15 @@ def read(path, sha256=None):
         raise
     except UNREADABLE as error:
         raise CheckpointError(f"{path}: not a readable checkpoint of lhrcnn: {error}") from error
+    if meta.pop("format", 1) < FORMAT:
+        arrays = {_present(name): value for name, value in arrays.items()}
     return arrays, {key: value for key, value in meta.items() if key != "dtypes"}
+
+
+def _present(name):
+    """The name that an array has today: older checkpoints name the model's variables otherwise."""
+    kind, _, rest = name.partition("/")
+    return f"{kind}/{present(rest)}" if kind in ("model", "ema") else name
 
 
 def _refuse_non_finite(arrays):
@@ -235,7 +245,8 @@ def _encoded(arrays, meta):
     content = {
         name: value.view(np.uint16) if name in dtypes else value for name, value in arrays.items()
     }
-    return {**content, "meta": np.array(json.dumps({**meta, "dtypes": dtypes}))}
+    meta = {**meta, "dtypes": dtypes, "format": FORMAT}
+    return {**content, "meta": np.array(json.dumps(meta))}
 
 
 def _decoded(value, dtype):

@@ -42,7 +42,8 @@ def restore_model(detector, arrays, prefer_ema=True):
 
 
 def optimizer_arrays(optimizer):
-    """The state of a Keras optimizer (step, momenta, loss scale) as `optimizer/NUMBER/NAME` -> ndarray."""
+    """The state of a Keras optimizer (step, momenta, loss scale) as `optimizer/NUMBER` -> ndarray,
+    numbered in the order that the optimizer has them in."""
     arrays = {
         f"optimizer/{name}": variable.numpy()
         for name, variable in _optimizer_variables(optimizer).items()
@@ -57,10 +58,9 @@ def restore_optimizer(optimizer, arrays):
 
     A loss scale can only be given to Keras when the optimizer is made: make it with `saved_loss_scale(arrays)`.
     Raises CheckpointError that lists what does not fit."""
+    # Older checkpoints have the variable's Keras name behind the number.
     values = {
-        name[len("optimizer/") :]: value
-        for name, value in arrays.items()
-        if name.startswith("optimizer/")
+        name.split("/")[1]: value for name, value in arrays.items() if name.startswith("optimizer/")
     }
     scale, own = (
         values.pop("loss_scale", None),
@@ -95,7 +95,7 @@ def _optimizer_variables(optimizer):
     )  # called: a method on legacy optimizers, a list that allows the call on others
     if _scales_loss(optimizer):
         variables.append(optimizer.dynamic_counter)
-    return {f"{i:04d}/{variable.name}": variable for i, variable in enumerate(variables)}
+    return {f"{i:04d}": variable for i, variable in enumerate(variables)}
 
 
 def _assign(variables, values, what, hint):

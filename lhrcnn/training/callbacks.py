@@ -85,7 +85,7 @@ class Progress(keras.callbacks.Callback):
             for name in self.losses[0]
         }
         terms = "  ".join(
-            f"{name} {value:.{1 if name.endswith('foreground') else 4}f}"
+            f"{name} {value:.{1 if name in self.model.counts else 4}f}"
             for name, value in values.items()
         )
         values["learning_rate"] = float(self.schedule(step - 1))

@@ -7,13 +7,14 @@ from lhrcnn.keras import keras
 from lhrcnn.training import schedules
 
 
-def build_optimizer(train, steps_per_epoch, total_steps, variables, loss_scale=None):
-    """The optimizer of a TrainConfig with its state created for `variables`; call it inside the strategy's scope.
+def build_optimizer(train, steps_per_epoch, total_steps, variables, kernels=(), loss_scale=None):
+    """The optimizer of a TrainConfig with its state created for `variables`, of which `kernels`
+    decay; call it inside the strategy's scope.
 
     `loss_scale` is where the dynamic loss scale of mixed_float16 starts; None: Keras's default.
     Raises ConfigError or DependencyError naming the option when it cannot be had."""
     optimizer = {"sgd": _sgd, "sgdw": _sgdw, "adamw": _adamw}[train.optimizer](
-        train, steps_per_epoch, total_steps, variables
+        train, steps_per_epoch, total_steps, variables, kernels
     )
     if train.precision == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=loss_scale)
@@ -42,7 +43,7 @@ class _AdamW(_OnArrival, keras.optimizers.AdamW):
     pass
 
 
-def _sgd(train, steps_per_epoch, total_steps, variables):
+def _sgd(train, steps_per_epoch, total_steps, variables, kernels):
     optimizer = _SGD(
         schedules.learning_rate(train, steps_per_epoch, total_steps),
         momentum=train.momentum,
@@ -54,7 +55,7 @@ def _sgd(train, steps_per_epoch, total_steps, variables):
     return optimizer
 
 
-def _adamw(train, steps_per_epoch, total_steps, variables):
+def _adamw(train, steps_per_epoch, total_steps, variables, kernels):
     """Adam (beta 0.9, 0.999) whose kernels shrink by learning rate times weight_decay per step (Loshchilov & Hutter 2019)."""
     optimizer = _AdamW(
         schedules.learning_rate(train, steps_per_epoch, total_steps),
@@ -62,14 +63,15 @@ def _adamw(train, steps_per_epoch, total_steps, variables):
         global_clipnorm=train.clip_norm or None,
         jit_compile=False,
     )
+    decayed = {variable.ref() for variable in kernels}
     optimizer.exclude_from_weight_decay(
-        var_list=[variable for variable in variables if "kernel" not in variable.name]
+        var_list=[variable for variable in variables if variable.ref() not in decayed]
     )
     optimizer.build(variables)
     return optimizer
 
 
-def _sgdw(train, steps_per_epoch, total_steps, variables):
+def _sgdw(train, steps_per_epoch, total_steps, variables, kernels):
     """SGD whose kernels shrink by learning rate times weight_decay per step, apart from the gradient (Loshchilov & Hutter 2019)."""
     if train.precision == "mixed_float16":
         raise ConfigError(
@@ -86,10 +88,7 @@ def _sgdw(train, steps_per_epoch, total_steps, variables):
     strategy = tf.distribute.get_strategy()
     # Under MirroredStrategy addons asks for each replica's copy of a variable whether it decays, so the copies have to be listed.
     decayed = [
-        copy
-        for variable in variables
-        if "kernel" in variable.name
-        for copy in strategy.experimental_local_results(variable)
+        copy for variable in kernels for copy in strategy.experimental_local_results(variable)
     ]
 
     class SGDW(addons.optimizers.SGDW):

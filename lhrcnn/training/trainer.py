@@ -173,10 +173,7 @@ class Training:
         step = self.step
         if step == self.saved_step:
             return
-        arrays = {
-            **state.model_arrays(self.model),
-            **state.optimizer_arrays(self.model.optimizer),
-        }
+        arrays = {**state.model_arrays(self.model), **state.optimizer_arrays(self.model.optimizer)}
         if self.average:
             arrays.update(self.average.arrays())
         self.store.save(
@@ -212,10 +209,13 @@ class Training:
         head = self.config.model.head
         if head.target_statistics == "fixed" or self.config.train.part == "rpn":
             return
-        scorer = detector.head if head.localisation == "box" else detector.head.scorer
-        if not scorer.targets.measured:
-            counts = box_targets.measure(self.training, scorer.targets, head.foreground_iou)
+        targets = detector.head.targets
+        if not targets.measured:
+            before = targets.values()
+            counts = box_targets.measure(self.training, targets, head.foreground_iou)
             print(f"box targets: measured over {counts.sum()} proposals", flush=True)
+            if self.init_from and fine_tune.trained_a_head(self.init_from):
+                fine_tune.rescale_outputs(detector, before)
 
     def _batches(self, start, stop):
         """tf.data.Dataset of the batches of the steps from start up to stop."""
@@ -264,7 +264,12 @@ class Training:
             variables = detector.trainable_variables
             loss_scale = state.saved_loss_scale(arrays or {})
             optimizer = build_optimizer(
-                train, self.steps_per_epoch, self.total_steps, variables, loss_scale
+                train,
+                self.steps_per_epoch,
+                self.total_steps,
+                variables,
+                detector.kernels,
+                loss_scale,
             )
             if train.ema_decay:
                 self.average = WeightAverage(

@@ -1,12 +1,16 @@
-"""Weights that a backbone starts from: ImageNet's, a file's, or another run's, with an account of what was used."""
+"""Weights that a backbone starts from: ImageNet's, a file's, or another run's, with an account of
+what was used.
+"""
 
 import os
 import pathlib
+import re
 
 import numpy as np
 from absl import logging
 
 from lhrcnn.errors import CheckpointError
+from lhrcnn.models.names import present
 from lhrcnn.runs import zoo
 from lhrcnn.runs.fine_tune import read_run
 from lhrcnn.weights import keras_applications, tf_slim, torchvision
@@ -14,34 +18,29 @@ from lhrcnn.weights.files import read_arrays
 from lhrcnn.weights.translate import translate
 
 BACKBONE_SOURCES = (torchvision.describe, keras_applications.describe, tf_slim.describe)
-PARTS = (
-    "backbone/",
-    "head/stage5_head/",
-    "c5_",
-    "head/fc_head/",
-)  # where the layers of a classifier are in a detector
-FOLDERS = (
-    "weights",
-)  # searched for imagenet weights after $LHRCNN_WEIGHTS, relative to the working directory
+# Where the layers of a classifier are in a detector.
+PARTS = re.compile(r"backbone/|head/(stage5|fc\d+|skip)/")
+# Searched for imagenet weights after $LHRCNN_WEIGHTS, relative to the working directory.
+FOLDERS = ("weights",)
 
 
 def load_backbone(detector, model):
-    """Sets the variables of the backbone of a ModelConfig from its option backbone.weights, and logs what was used.
+    """Sets the variables of the backbone of a ModelConfig from its option backbone.weights, and
+    logs what was used.
 
-    That is a weights file (arrays under this library's names, or those of torchvision, keras.applications or TF-slim), a run
-    directory, or "imagenet": a file NAME_imagenet of a weights folder, else what keras.applications downloads. A last stage that
-    runs in the head, and VGG16's fully connected layers, are set too. Returns (restored names, missing names).
+    That is a weights file (arrays under this library's names, or those of torchvision,
+    keras.applications or TF-slim), a run directory, or "imagenet": a file NAME_imagenet of a
+    weights folder, else what keras.applications downloads. A last stage that runs in the head,
+    and VGG16's fully connected layers, are set too. Returns (restored names, missing names).
     Raises FileNotFoundError, and CheckpointError if no array fits or a shape differs."""
     source = model.backbone.weights
     path, arrays = (
         _imagenet(model.backbone.name) if source == "imagenet" else (source, _read(source))
     )
     variables = {
-        name: variable
-        for name, variable in detector.named_variables().items()
-        if name.startswith(PARTS)
+        name: variable for name, variable in detector.named_variables().items() if PARTS.match(name)
     }
-    if not any(name.startswith(PARTS) for name in arrays):
+    if not any(PARTS.match(name) for name in arrays):
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
         arrays = translate(
             _describe_backbone(arrays, model, path),
@@ -62,14 +61,16 @@ def load_backbone(detector, model):
 
 
 def assign(variables, arrays, source):
-    """Assigns arrays to the variables of the same name; returns (restored names, names without an array).
+    """Assigns arrays to the variables of the same name; returns (restored names, names without an
+    array).
 
     Raises CheckpointError, with `source`, if a shape differs or nothing matches."""
     restored = [name for name in variables if name in arrays]
     if not restored:
         raise CheckpointError(
-            f"{source}: none of its {len(arrays)} arrays fits this model; it holds {', '.join(sorted(arrays)[:3])} ..., "
-            f"the model needs {', '.join(sorted(variables)[:3])} ..."
+            f"{source}: none of its {len(arrays)} arrays fits this model; it holds "
+            f"{', '.join(sorted(arrays)[:3])} ..., the model needs "
+            f"{', '.join(sorted(variables)[:3])} ..."
         )
     wrong = [
         f"{name} {arrays[name].shape} instead of {tuple(variables[name].shape)}"
@@ -78,7 +79,8 @@ def assign(variables, arrays, source):
     ]
     if wrong:
         raise CheckpointError(
-            f"{source}: arrays of another shape than the model's: {'; '.join(wrong[:5])} ({len(wrong)} in all)"
+            f"{source}: arrays of another shape than the model's: {'; '.join(wrong[:5])} "
+            f"({len(wrong)} in all)"
         )
     for name in restored:
         variables[name].assign(arrays[name].astype(np.float32))
@@ -86,10 +88,11 @@ def assign(variables, arrays, source):
 
 
 def _read(source):
-    """{name: array} of a weights file, or the best weights of a run directory or pretrained model."""
+    """{name: array} of a weights file, or the best weights of a run directory or pretrained
+    model."""
     if zoo.find_run(source).is_dir():
         return read_run(source)
-    return read_arrays(source)
+    return {present(name): array for name, array in read_arrays(source).items()}
 
 
 def _imagenet(name):
@@ -102,11 +105,11 @@ def _imagenet(name):
             if ".data-" not in path.name
         )
         if found:
-            return found[0], read_arrays(found[0])
+            return found[0], _read(found[0])
     if name not in keras_applications.MODELS:
         raise FileNotFoundError(
-            f"'model.backbone.weights': there are no public ImageNet weights for {name} to be had by name; set it to "
-            "a file, a run directory, or '' to start from random weights"
+            f"'model.backbone.weights': there are no public ImageNet weights for {name} to be had "
+            "by name; set it to a file, a run directory, or '' to start from random weights"
         )
     return "keras.applications", keras_applications.download(name)
 
@@ -120,6 +123,6 @@ def _describe_backbone(arrays, model, path):
         except CheckpointError as error:
             reasons.append(str(error))
     raise CheckpointError(
-        f"{path}: none of its {len(arrays)} arrays fits this model; it holds {', '.join(sorted(arrays)[:3])} ...:\n  "
-        + "\n  ".join(reasons)
+        f"{path}: none of its {len(arrays)} arrays fits this model; it holds "
+        f"{', '.join(sorted(arrays)[:3])} ...:\n  " + "\n  ".join(reasons)
     )

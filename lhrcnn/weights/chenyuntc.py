@@ -10,10 +10,13 @@ DROPOUT_NAMES = {
 
 
 def describe(state, model, epsilon=None):
-    """The Source of a state dict for a ModelConfig. Raises CheckpointError where it is no such checkpoint."""
+    """The Source of a state dict for a ModelConfig.
+
+    Raises CheckpointError where it is no such checkpoint."""
     if "head.score.bias" not in state or "extractor.0.weight" not in state:
         raise CheckpointError(
-            "not a checkpoint of simple-faster-rcnn-pytorch: it has no head.score.bias or no extractor.0.weight"
+            "not a checkpoint of simple-faster-rcnn-pytorch: it has no head.score.bias or no "
+            "extractor.0.weight"
         )
     for old, new in DROPOUT_NAMES.items():
         state = {name.replace(old, new): array for name, array in state.items()}

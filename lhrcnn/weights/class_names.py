@@ -1,4 +1,6 @@
-"""Classes of the data sets that public checkpoints were trained on, as (names, category ids) in the order of their outputs."""
+"""Classes of the data sets that public checkpoints were trained on, as (names, category ids) in the
+order of their outputs.
+"""
 
 _COCO = {
     1: "person",

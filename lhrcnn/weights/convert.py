@@ -26,11 +26,13 @@ class Conversion(typing.NamedTuple):
 
 
 def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=None):
-    """Writes the run directory of a checkpoint of SOURCES[source_name] for a Config, and returns the Conversion.
+    """Writes the run directory of a checkpoint of SOURCES[source_name] for a Config, and returns
+    the Conversion.
 
-    class_names: of the checkpoint's outputs in order; (): those in the file, of the data set such a checkpoint is usually of, or the
-    config's data.classes. epsilon: of its batch norms, None: the source's usual one. Raises FileNotFoundError, and CheckpointError that
-    names every tensor and variable for which there is no place; then nothing is written."""
+    class_names: of the checkpoint's outputs in order; (): those in the file, of the data set
+    such a checkpoint is usually of, or the config's data.classes. epsilon: of its batch norms,
+    None: the source's usual one. Raises FileNotFoundError, and CheckpointError that names every
+    tensor and variable for which there is no place; then nothing is written."""
     run_dir = pathlib.Path(run_dir)
     if checkpoints.CheckpointStore(run_dir).steps():
         raise OutputError(f"{run_dir}: already holds checkpoints; give another --output")
@@ -62,7 +64,9 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
 
 
 def build_converted(source, config, num_classes, what):
-    """(detector, Translation) of a Source for a Config: the detector has the weights. `what` stands before messages.
+    """(detector, Translation) of a Source for a Config: the detector has the weights.
+
+    `what` stands before messages.
 
     Raises CheckpointError where tensors or variables have no place."""
     detector = build_detector(config, num_classes)
@@ -89,13 +93,14 @@ def _classes(source, given, in_file, in_config):
     names = list(given or in_file or (source.labels and source.labels[0]) or in_config)
     if number is not None and len(names) != number:
         raise CheckpointError(
-            f"holds {number} classes, {len(names)} names were given or found: {', '.join(names[:10])} ...; "
-            "name them in --classes"
+            f"holds {number} classes, {len(names)} names were given or found: "
+            f"{', '.join(names[:10])} ...; name them in --classes"
         )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise CheckpointError(
-            f"the class '{repeated[0]}' is named twice; give each output a name of its own in --classes"
+            f"the class '{repeated[0]}' is named twice; give each output a name of its own in "
+            "--classes"
         )
     if source.labels and names == source.labels[0]:
         return names, source.labels[1]

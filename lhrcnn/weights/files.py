@@ -1,4 +1,6 @@
-"""Files of named arrays: NumPy, PyTorch, safetensors, HDF5 and TensorFlow 1 checkpoints, as {name: array}."""
+"""Files of named arrays: NumPy, PyTorch, safetensors, HDF5 and TensorFlow 1 checkpoints, as {name:
+array}.
+"""
 
 import json
 import pathlib
@@ -7,7 +9,10 @@ import numpy as np
 
 from lhrcnn.errors import CheckpointError, DependencyError
 
-ALLOWED = ".npz, .pth, .pt, .safetensors, .h5 or the prefix of a TensorFlow checkpoint (model.ckpt with model.ckpt.index beside it)"
+ALLOWED = (
+    ".npz, .pth, .pt, .safetensors, .h5 or the prefix of a TensorFlow checkpoint (model.ckpt with "
+    "model.ckpt.index beside it)"
+)
 SAFETENSORS_TYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -22,12 +27,17 @@ SAFETENSORS_TYPES = {
 
 
 def read_arrays(path):
-    """{name: array} of a weights file. Raises FileNotFoundError, and CheckpointError for a file that cannot be read or is of another kind."""
+    """{name: array} of a weights file.
+
+    Raises FileNotFoundError, and CheckpointError for a file that cannot be read or is of another
+    kind."""
     return read_checkpoint(path)[0]
 
 
 def read_checkpoint(path):
-    """({name: array}, class names) of a weights file; class names are [] where the file holds none. Errors as of `read_arrays`."""
+    """({name: array}, class names) of a weights file; class names are [] where the file holds none.
+
+    Errors as of `read_arrays`."""
     path = pathlib.Path(path)
     if path.suffix == ".index":
         path = path.with_suffix("")
@@ -58,12 +68,14 @@ def _npz(path):
 
 
 def _torch(path):
-    """Arrays and class names of a state dict, which mmdetection saves as `state_dict`, simple-faster-rcnn-pytorch as `model` of a dict."""
+    """Arrays and class names of a state dict, which mmdetection saves as `state_dict`,
+    simple-faster-rcnn-pytorch as `model` of a dict."""
     try:
         import torch
     except ImportError:
         raise DependencyError(
-            f"{path}: reading .pth files needs torch (pip install torch), or save the state dict's arrays as .npz"
+            f"{path}: reading .pth files needs torch (pip install torch), or save the state dict's "
+            "arrays as .npz"
         ) from None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -84,7 +96,8 @@ def _torch(path):
     other = [name for name, value in content.items() if not torch.is_tensor(value)]
     if other:
         raise CheckpointError(
-            f"{path}: expected a state dict, names and tensors; '{other[0]}' is a {type(content[other[0]]).__name__}"
+            f"{path}: expected a state dict, names and tensors; '{other[0]}' is a "
+            f"{type(content[other[0]]).__name__}"
         )
     arrays = {
         name[len("module.") :] if name.startswith("module.") else name: (
@@ -96,7 +109,8 @@ def _torch(path):
 
 
 def _safetensors(path):
-    """https://github.com/huggingface/safetensors: the header's length, a JSON header, then the bytes of all tensors."""
+    """https://github.com/huggingface/safetensors: the header's length, a JSON header, then the
+    bytes of all tensors."""
     data = path.read_bytes()
     try:
         end = 8 + int.from_bytes(data[:8], "little")

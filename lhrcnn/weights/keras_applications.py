@@ -1,4 +1,6 @@
-"""keras.applications' ResNet50, ResNet101, VGG16 and MobileNetV2 with ImageNet weights, as backbones."""
+"""keras.applications' ResNet50, ResNet101, VGG16 and MobileNetV2 with ImageNet weights, as
+backbones.
+"""
 
 import re
 
@@ -36,9 +38,11 @@ def download(name):
 
 
 def describe(state, model, epsilon=None):
-    """The Source of arrays named LAYER/VARIABLE or LAYER|VARIABLE for a ModelConfig; `epsilon` is the batch norm's, None: as Keras's.
+    """The Source of arrays named LAYER/VARIABLE or LAYER|VARIABLE for a ModelConfig; `epsilon` is
+    the batch norm's, None: as Keras's.
 
-    Raises CheckpointError where they are of no such model, or the strides of the config's ResNet are elsewhere."""
+    Raises CheckpointError where they are of no such model, or the strides of the config's ResNet
+    are elsewhere."""
     state = {name.replace("|", "/"): array for name, array in state.items()}
     if "block1_conv1/kernel" in state:
         return _vgg16(state, model)
@@ -47,13 +51,13 @@ def describe(state, model, epsilon=None):
     if "conv1_conv/kernel" in state or "res2a_branch2a/kernel" in state:
         return _resnet(state, model, epsilon)
     raise CheckpointError(
-        "not the weights of keras.applications' ResNet50, ResNet101, VGG16 or MobileNetV2: they have no conv1_conv/kernel, "
-        "res2a_branch2a/kernel, block1_conv1/kernel or Conv1/kernel"
+        "not the weights of keras.applications' ResNet50, ResNet101, VGG16 or MobileNetV2: they "
+        "have no conv1_conv/kernel, res2a_branch2a/kernel, block1_conv1/kernel or Conv1/kernel"
     )
 
 
 def _vgg16(state, model):
-    fcs = ((r"head/fc_head/(fc\d)", r"\1"),) if has_vgg_fcs(model) and "fc1/kernel" in state else ()
+    fcs = ((r"head/(fc\d)", r"\1"),) if has_vgg_fcs(model) and "fc1/kernel" in state else ()
     dropped = DROPPED if not fcs else ((r"predictions/.*", "of the ImageNet classifier"),)
     return Source(
         state, ((r"backbone/conv(\d)_(\d)", r"block\1_conv\2"), *fcs), ROLES, dropped, pixels=CAFFE
@@ -85,7 +89,8 @@ def _mobilenet_v2(state, epsilon):
 def _resnet(state, model, epsilon):
     if model.backbone.style != "caffe":
         raise CheckpointError(
-            "Keras's ResNets halve the resolution in the first 1x1 convolutions; set model.backbone.style=caffe"
+            "Keras's ResNets halve the resolution in the first 1x1 convolutions; set "
+            "model.backbone.style=caffe"
         )
     if epsilon is None:
         epsilon = 1e-3 if "res2a_branch2a/kernel" in state else 1.001e-5
@@ -105,17 +110,19 @@ def _resnet(state, model, epsilon):
         (RESNET_UNIT, unit),
     )
     dropped = DROPPED
-    if model.backbone.last_level == "c4" and model.head.kind != "stage5":
+    if model.backbone.last_level == "c4":
         dropped += ((r"conv5_block.*", "the model ends at c4"),)
     return Source(state, layers, ROLES, dropped, pixels=CAFFE)
 
 
 def _new_names(state):
-    """Names of before Keras 2.2.3, res3b_branch2a and bn3b_branch2a, as today's, conv3_block2_1_conv and conv3_block2_1_bn."""
+    """Names of before Keras 2.2.3, res3b_branch2a and bn3b_branch2a, as today's,
+    conv3_block2_1_conv and conv3_block2_1_bn."""
 
     def unit(match):
         block = ord(match[3]) - ord("a") + 1
-        return f"conv{match[2]}_block{block}_{BRANCHES[match[4]]}_{'conv' if match[1] == 'res' else 'bn'}/"
+        role = "conv" if match[1] == "res" else "bn"
+        return f"conv{match[2]}_block{block}_{BRANCHES[match[4]]}_{role}/"
 
     renamed = {}
     for name, array in state.items():

@@ -1,6 +1,8 @@
-"""How arrays are laid out elsewhere, and how they become ours: kernels HWIO or [in, out], deltas (dy, dx, dh, dw), background last.
+"""How arrays are laid out elsewhere, and how they become ours: kernels HWIO or [in, out], deltas
+(dy, dx, dh, dw), background last.
 
-Every function takes kernels and biases alike: what it reorders is their last axis, the outputs, unless it says otherwise.
+Every function takes kernels and biases alike: what it reorders is their last axis, the outputs,
+unless it says otherwise.
 """
 
 import numpy as np
@@ -17,7 +19,8 @@ def depthwise(array):
 
 
 def from_channels_first(size):
-    """A function that turns the inputs of a dense kernel [C * size * size, out] from channel, row, column to row, column, channel."""
+    """A function that turns the inputs of a dense kernel [C * size * size, out] from channel, row,
+    column to row, column, channel."""
 
     def reorder(array):
         if array.ndim == 1:
@@ -30,7 +33,8 @@ def from_channels_first(size):
 
 
 def bin_major(size):
-    """A function that turns outputs from channel, row, column of a bin to row, column, channel: our position-sensitive maps."""
+    """A function that turns outputs from channel, row, column of a bin to row, column, channel: our
+    position-sensitive maps."""
     return lambda array: np.swapaxes(
         array.reshape(*array.shape[:-1], -1, size * size), -1, -2
     ).reshape(array.shape)
@@ -47,20 +51,23 @@ def background_last(array):
 
 
 def without_background(array):
-    """Class-specific boxes without the first class, the background, whose box means nothing; one box for all classes as it is."""
+    """Class-specific boxes without the first class, the background, whose box means nothing; one
+    box for all classes as it is."""
     return array[..., 4:] if array.shape[-1] > 4 else array
 
 
 def foreground_logit(array):
-    """One logit for each pair (background, foreground): the sigmoid of their difference is the pair's softmax."""
+    """One logit for each pair (background, foreground): the sigmoid of their difference is the
+    pair's softmax."""
     return array[..., 1::2] - array[..., 0::2]
 
 
 def match_epsilon(gamma, variance, epsilon, ours=1e-5):
-    """(gamma, variance) with which batch norm of epsilon `ours` does what it did with `epsilon`, for fixed statistics.
+    """(gamma, variance) with which batch norm of epsilon `ours` does what it did with `epsilon`,
+    for fixed statistics.
 
-    The variance takes up a larger epsilon, so that gamma keeps its meaning in training; for a smaller one it might turn negative,
-    and gamma is scaled."""
+    The variance takes up a larger epsilon, so that gamma keeps its meaning in training; for a
+    smaller one it might turn negative, and gamma is scaled."""
     if epsilon >= ours:
         return gamma, variance + np.float32(epsilon - ours)
     return gamma * np.sqrt(
@@ -69,9 +76,11 @@ def match_epsilon(gamma, variance, epsilon, ours=1e-5):
 
 
 def renormalise(kernel, mean, std, new_mean, new_std):
-    """(kernel HWIO, shift [out]) of a first convolution for pixels normalised by new_mean and new_std instead of mean and std (RGB).
+    """(kernel HWIO, shift [out]) of a first convolution for pixels normalised by new_mean and
+    new_std instead of mean and std (RGB).
 
-    Convolution plus shift is as before, except where the window reaches over the image's edge if the means differ."""
+    Convolution plus shift is as before, except where the window reaches over the image's edge if
+    the means differ."""
     mean, std, new_mean, new_std = (
         np.asarray(values, np.float32) for values in (mean, std, new_mean, new_std)
     )

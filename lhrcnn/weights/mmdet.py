@@ -8,7 +8,9 @@ HEAD = "roi_head.bbox_head."
 
 
 def describe(state, model, epsilon=None):
-    """The Source of a state dict for a ModelConfig. Raises CheckpointError where it is no such checkpoint."""
+    """The Source of a state dict for a ModelConfig.
+
+    Raises CheckpointError where it is no such checkpoint."""
     if f"{HEAD}fc_cls.bias" not in state:
         raise CheckpointError(
             f"not a Faster R-CNN checkpoint of mmdetection: it has no {HEAD}fc_cls.bias"
@@ -32,7 +34,8 @@ def layers(model):
     """Where our layers are."""
 
     def level(match):
-        return f"neck.{'lateral' if match[1] == 'lateral_c' else 'fpn'}_convs.{model.fpn.levels.index('c' + match[2])}.conv"
+        kind = "lateral" if match[1] == "lateral_c" else "fpn"
+        return f"neck.{kind}_convs.{model.fpn.levels.index('c' + match[2])}.conv"
 
     return (
         *torch_backbones.resnet("backbone.", "roi_head.shared_head."),
@@ -40,12 +43,8 @@ def layers(model):
         ("rpn/conv", "rpn_head.rpn_conv"),
         ("rpn/objectness", "rpn_head.rpn_cls"),
         ("rpn/box", "rpn_head.rpn_reg", layouts.yx_deltas),
-        (
-            "head/fc_head/fc1",
-            f"{HEAD}shared_fcs.0",
-            layouts.from_channels_first(model.head.pool_size),
-        ),
-        (r"head/fc_head/fc(\d)", lambda match: f"{HEAD}shared_fcs.{int(match[1]) - 1}"),
+        ("head/fc1", f"{HEAD}shared_fcs.0", layouts.from_channels_first(model.head.pool_size)),
+        (r"head/fc(\d)", lambda match: f"{HEAD}shared_fcs.{int(match[1]) - 1}"),
         ("head/class_scores", f"{HEAD}fc_cls"),
         ("head/class_boxes", f"{HEAD}fc_reg", layouts.yx_deltas),
     )

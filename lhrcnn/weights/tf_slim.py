@@ -1,4 +1,6 @@
-"""TensorFlow 1 checkpoints: TF-slim's resnet_v1_50 and resnet_v1_101, and zengarden/light_head_rcnn, which is made of the latter."""
+"""TensorFlow 1 checkpoints: TF-slim's resnet_v1_50 and resnet_v1_101, and
+zengarden/light_head_rcnn, which is made of the latter.
+"""
 
 import re
 
@@ -27,7 +29,9 @@ DROPPED = (
 
 
 def describe(state, model, epsilon=None):
-    """The Source of a checkpoint for a ModelConfig. Raises CheckpointError where it is no such checkpoint."""
+    """The Source of a checkpoint for a ModelConfig.
+
+    Raises CheckpointError where it is no such checkpoint."""
     scopes = {
         match[1]
         for match in (re.match(r"(resnet_v1_\d+)/conv1/weights$", name) for name in state)
@@ -35,11 +39,13 @@ def describe(state, model, epsilon=None):
     }
     if len(scopes) != 1:
         raise CheckpointError(
-            "not a checkpoint of TF-slim's resnet_v1 or light_head_rcnn: it has no resnet_v1_50/conv1/weights or the like"
+            "not a checkpoint of TF-slim's resnet_v1 or light_head_rcnn: it has no "
+            "resnet_v1_50/conv1/weights or the like"
         )
     if model.backbone.style != "pytorch":
         raise CheckpointError(
-            "TF-slim's ResNets halve the resolution in the 3x3 convolutions; set model.backbone.style=pytorch"
+            "TF-slim's ResNets halve the resolution in the 3x3 convolutions; set "
+            "model.backbone.style=pytorch"
         )
     scope = scopes.pop()
     scores = state.get(f"{scope}/cls_fc/biases")
@@ -60,23 +66,24 @@ def describe(state, model, epsilon=None):
 
 def _layers(scope, model):
     def unit(match):
-        return f"{scope}/block{int(match[2]) - 1}/unit_{match[3]}/bottleneck_v1/{CONVOLUTIONS[match[4]]}"
+        unit = f"{scope}/block{int(match[2]) - 1}/unit_{match[3]}"
+        return f"{unit}/bottleneck_v1/{CONVOLUTIONS[match[4]]}"
 
     def thin(suffix, *steps):
         return f"{scope}/conv_new_1_conv{model.head.kernel_size}_{suffix}", *steps
 
-    thin_map, to_bins = "(?:head/light_head/)?thin_map/", layouts.bin_major(model.head.pool_size)
+    to_bins = layouts.bin_major(model.head.pool_size)
     return (
         ("backbone/stem(?:_norm)?", f"{scope}/conv1"),
         (RESNET_UNIT, unit),
         ("rpn/conv", f"{scope}/rpn_conv/3x3"),
         ("rpn/objectness", f"{scope}/rpn_cls_score", layouts.foreground_logit),
         ("rpn/box", f"{scope}/rpn_bbox_pred", layouts.yx_deltas),
-        (f"{thin_map}tall_in", *thin("w_pre")),
-        (f"{thin_map}wide_out", *thin("w", to_bins)),
-        (f"{thin_map}wide_in", *thin("h_pre")),
-        (f"{thin_map}tall_out", *thin("h", to_bins)),
-        ("head/light_head/fc", f"{scope}/ps_fc_1"),
+        ("head/thin_map/tall_in", *thin("w_pre")),
+        ("head/thin_map/wide_out", *thin("w", to_bins)),
+        ("head/thin_map/wide_in", *thin("h_pre")),
+        ("head/thin_map/tall_out", *thin("h", to_bins)),
+        ("head/fc", f"{scope}/ps_fc_1"),
         ("head/class_scores", f"{scope}/cls_fc", layouts.background_last),
         ("head/class_boxes", f"{scope}/bbox_fc", layouts.without_background, layouts.yx_deltas),
     )

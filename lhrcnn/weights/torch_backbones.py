@@ -1,10 +1,13 @@
-"""Names of backbones in PyTorch's model zoos: torchvision's, which mmdetection and others took over."""
+"""Names of backbones in PyTorch's model zoos: torchvision's, which mmdetection and others took
+over.
+"""
 
 from lhrcnn.weights import layouts
 
 CONVOLUTIONS = ("reduce", "conv", "expand")
-# Part of a detector, stage, unit, layer and whether it is the layer's batch norm; a stage5 head has the last stage.
-RESNET_UNIT = r"(backbone/|(?:head/stage5_head/)?)c(\d)_(\d+)_(reduce|conv|expand|shortcut)(_norm)?"
+# Part of a detector, stage, unit, layer and whether it is the layer's batch norm; a stage5 head
+# has the last stage.
+RESNET_UNIT = r"(backbone/|head/stage5/)c(\d)_(\d+)_(reduce|conv|expand|shortcut)(_norm)?"
 VGG16 = {
     "conv1_1": 0,
     "conv1_2": 2,
@@ -27,7 +30,8 @@ RESNET_MEAN, RESNET_STD = (
 
 
 def resnet(prefix="", stage5_prefix=""):
-    """Layers of a ResNet or ResNeXt; `prefix` stands before those of the backbone, `stage5_prefix` before those of the stage5 head."""
+    """Layers of a ResNet or ResNeXt; `prefix` stands before those of the backbone, `stage5_prefix`
+    before those of the stage5 head."""
 
     def unit(match):
         return (prefix if match[1] == "backbone/" else stage5_prefix) + resnet_unit(
@@ -42,7 +46,8 @@ def resnet(prefix="", stage5_prefix=""):
 
 
 def resnet_unit(stage, unit, part, norm):
-    """torchvision's name of a layer of a residual unit: ("3", "1", "expand", "_norm") -> layer2.0.bn3."""
+    """torchvision's name of a layer of a residual unit: ("3", "1", "expand", "_norm") ->
+    layer2.0.bn3."""
     layer = f"layer{int(stage) - 1}.{int(unit) - 1}."
     if part == "shortcut":
         return layer + ("downsample.1" if norm else "downsample.0")
@@ -53,8 +58,8 @@ def vgg16(features="features.", fc6="classifier.0", fc7="classifier.3"):
     """Layers of VGG16: convolutions, and fc6 and fc7 of a head with 7 x 7 bins."""
     return (
         (r"backbone/(conv\d_\d)", lambda match: f"{features}{VGG16[match[1]]}"),
-        ("head/fc_head/fc1", fc6, layouts.from_channels_first(7)),
-        ("head/fc_head/fc2", fc7),
+        ("head/fc1", fc6, layouts.from_channels_first(7)),
+        ("head/fc2", fc7),
     )
 
 

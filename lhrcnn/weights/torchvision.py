@@ -1,4 +1,6 @@
-"""torchvision's state dicts: fasterrcnn_resnet50_fpn, and the classifiers ResNet, ResNeXt, VGG16 and MobileNetV2 as backbones."""
+"""torchvision's state dicts: fasterrcnn_resnet50_fpn, and the classifiers ResNet, ResNeXt, VGG16
+and MobileNetV2 as backbones.
+"""
 
 import re
 
@@ -15,12 +17,15 @@ CLASSIFIER = (r"(fc|classifier)\..*|features\.18\..*", "of the ImageNet classifi
 
 
 def describe(state, model, epsilon=None):
-    """The Source of a state dict for a ModelConfig; `epsilon` is the batch norm's, None: as torchvision's.
+    """The Source of a state dict for a ModelConfig; `epsilon` is the batch norm's, None: as
+    torchvision's.
 
-    Raises CheckpointError where it is no such state dict, or the strides of the config's ResNet are elsewhere."""
-    if model.backbone.name.startswith("resn") and model.backbone.style != "pytorch":
+    Raises CheckpointError where it is no such state dict, or the strides of the config's ResNet
+    are elsewhere."""
+    if any("layer1.0." in name for name in state) and model.backbone.style != "pytorch":
         raise CheckpointError(
-            "torchvision's ResNets halve the resolution in the 3x3 convolutions; set model.backbone.style=pytorch"
+            "torchvision's ResNets halve the resolution in the 3x3 convolutions; set "
+            "model.backbone.style=pytorch"
         )
     if DETECTOR in state:
         return _detector(state, model, epsilon)
@@ -28,22 +33,18 @@ def describe(state, model, epsilon=None):
         name in state for name in ("conv1.weight", "features.0.weight", "features.0.0.weight")
     ):
         raise CheckpointError(
-            f"not a state dict of torchvision's fasterrcnn_resnet50_fpn, ResNets, VGG16 or MobileNetV2: it has no {DETECTOR}, "
-            "conv1.weight or features.0.weight"
+            "not a state dict of torchvision's fasterrcnn_resnet50_fpn, ResNets, VGG16 or "
+            f"MobileNetV2: it has no {DETECTOR}, conv1.weight or features.0.weight"
         )
     return _classifier(state, model, epsilon)
 
 
 def _detector(state, model, epsilon):
-    if (
-        epsilon is None
-    ):  # torchvision gives its COCO_V1 weights, which have the names of before 0.13 and frozen batch norms, epsilon 0
-        epsilon = (
-            0.0
-            if "rpn.head.conv.weight" in state
-            and "backbone.body.bn1.num_batches_tracked" not in state
-            else 1e-5
-        )
+    if epsilon is None:
+        # torchvision gives its COCO_V1 weights, which have the names of before 0.13 and frozen
+        # batch norms, epsilon 0.
+        frozen = "backbone.body.bn1.num_batches_tracked" not in state
+        epsilon = 0.0 if "rpn.head.conv.weight" in state and frozen else 1e-5
     for pattern, new in OLD_NAMES:
         state = {re.sub(pattern, new, name): array for name, array in state.items()}
     num_classes = len(state[DETECTOR]) - 1
@@ -71,12 +72,8 @@ def layers(model):
         ("rpn/conv", "rpn.head.conv.0.0"),
         ("rpn/objectness", "rpn.head.cls_logits"),
         ("rpn/box", "rpn.head.bbox_pred", layouts.yx_deltas),
-        (
-            "head/fc_head/fc1",
-            "roi_heads.box_head.fc6",
-            layouts.from_channels_first(model.head.pool_size),
-        ),
-        ("head/fc_head/fc2", "roi_heads.box_head.fc7"),
+        ("head/fc1", "roi_heads.box_head.fc6", layouts.from_channels_first(model.head.pool_size)),
+        ("head/fc2", "roi_heads.box_head.fc7"),
         ("head/class_scores", "roi_heads.box_predictor.cls_score", layouts.background_last),
         (
             "head/class_boxes",
@@ -95,7 +92,7 @@ def _classifier(state, model, epsilon):
     }
     chosen = next(layers[name] for name in layers if name in state)()
     dropped = [TORCH_COUNTER, CLASSIFIER]
-    if model.backbone.last_level == "c4" and model.head.kind != "stage5":
+    if model.backbone.last_level == "c4":
         dropped.append((r"layer4\..*", "the model ends at c4"))
     if "features.0.weight" in state and not has_vgg_fcs(model):
         chosen = chosen[:1]

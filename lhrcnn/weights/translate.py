@@ -1,4 +1,6 @@
-"""From a foreign checkpoint to arrays under this library's names, with every tensor accounted for."""
+"""From a foreign checkpoint to arrays under this library's names, with every tensor accounted
+for.
+"""
 
 import re
 import typing
@@ -34,7 +36,8 @@ class Source(typing.NamedTuple):
     """A checkpoint, and where the variables of a detector are in it."""
 
     state: dict  # their name -> array
-    layers: tuple  # (pattern of our layers, their layer: a template or match -> name, functions of layouts in order)
+    # (pattern of our layers, their layer: a template or match -> name, functions of layouts)
+    layers: tuple
     roles: dict  # our last part of a name -> the end of theirs
     dropped: tuple  # (pattern of their names, why no variable takes the tensor)
     layout: typing.Callable = np.asarray  # applied to every array first
@@ -54,9 +57,11 @@ class Translation(typing.NamedTuple):
 
 
 def translate(source, shapes, pixel_mean, pixel_std, what):
-    """The Translation of a Source for variables {our name: shape} of a detector that normalises pixels by pixel_mean and pixel_std (RGB).
+    """The Translation of a Source for variables {our name: shape} of a detector that normalises
+    pixels by pixel_mean and pixel_std (RGB).
 
-    `what` stands before messages. Raises CheckpointError that lists every tensor that is missing, unknown, or of another shape."""
+    `what` stands before messages. Raises CheckpointError that lists every tensor that is
+    missing, unknown, or of another shape."""
     arrays, new, used, problems = {}, [], set(), []
     for name, shape in shapes.items():
         found = find(source, name)
@@ -86,7 +91,8 @@ def translate(source, shapes, pixel_mean, pixel_std, what):
             dropped[theirs] = reason
         elif not any(problem.startswith(f"{theirs}: ") for problem in problems):
             problems.append(
-                f"{theirs}: {list(source.state[theirs].shape)} in the checkpoint, unknown to this model"
+                f"{theirs}: {list(source.state[theirs].shape)} in the checkpoint, unknown to this "
+                "model"
             )
     if problems:
         raise CheckpointError(
@@ -100,7 +106,8 @@ def translate(source, shapes, pixel_mean, pixel_std, what):
 
 
 def find(source, name):
-    """(their name, functions for the array) of our variable, or None where such a checkpoint has none."""
+    """(their name, functions for the array) of our variable, or None where such a checkpoint has
+    none."""
     layer, role = name.rsplit("/", 1)
     for pattern, template, *steps in source.layers:
         match = re.fullmatch(pattern, layer)
@@ -112,7 +119,8 @@ def find(source, name):
 
 
 def with_epsilon(state, epsilon, gamma, variance):
-    """A state whose batch norms, of the given epsilon, are made for ours; `gamma` and `variance` are the ends of names."""
+    """A state whose batch norms, of the given epsilon, are made for ours; `gamma` and `variance`
+    are the ends of names."""
     state = dict(state)
     for name in [name for name in state if name.endswith(variance)]:
         scale = name[: -len(variance)] + gamma
@@ -122,7 +130,8 @@ def with_epsilon(state, epsilon, gamma, variance):
 
 
 def _stepwise(array, steps):
-    """The array after all steps; None where one of them cannot be done, as on a shape that is not expected."""
+    """The array after all steps; None where one of them cannot be done, as on a shape that is not
+    expected."""
     try:
         for step in steps:
             array = step(array)

@@ -30,7 +30,7 @@ def test_saved_config_loads_to_the_same(tmp_path):
         None,
         [
             "train.learning_rate=1e-3",
-            "train.gradient_multipliers={thin_map: 3}",
+            "train.gradient_multipliers={head/thin_map: 3}",
             "data.classes=['größe']",
         ],
     )
@@ -64,7 +64,7 @@ def test_saved_config_loads_to_the_same(tmp_path):
         ("train.ema_decay=1", ["below 1"]),
         ("data.classes=[a, a]", ["stands twice"]),
         ("train.part=backbone", ["'train.part'", "all, rpn, head"]),
-        ("model.backbone.last_level=c4", ["'model.backbone.last_level'", "ResNets"]),
+        ("model.backbone.last_level=c4", ["'model.backbone.last_level'", "resnet50"]),
         ("model.head.kind=stage5", ["'model.head.kind' stage5", "ends at c4"]),
         ("model.head.sampling_ratio=0", ["'model.head.sampling_ratio'", "found 0"]),
         (

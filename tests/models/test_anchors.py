@@ -1,4 +1,6 @@
-"""lhrcnn.models.anchors against loops, and its agreement with the layout of a convolution's output."""
+"""lhrcnn.models.anchors against loops, and its agreement with the layout of a convolution's
+output.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +31,8 @@ def test_the_papers_count_of_22500_anchors_at_800_by_800():
 
 
 def test_anchor_order_is_that_of_a_reshaped_convolution_output():
-    """A map that holds its own (row, column, anchor) must, reshaped as the RPN does, line up with the anchors."""
+    """A map that holds its own (row, column, anchor) must, reshaped as the RPN does, line up with
+    the anchors."""
     cell = anchors.cell_anchors([16, 32], [1.0])
     rows, columns, kinds = tf.meshgrid(tf.range(2), tf.range(4), tf.range(2), indexing="ij")
     grid = anchors.grid_anchors(2, 4, 8, cell).numpy()
@@ -47,7 +50,8 @@ def test_center_offset_zero_puts_the_first_anchor_on_the_corner():
 
 
 def test_rounding_of_py_faster_rcnn_gives_its_well_known_anchors():
-    """Its generator prints inclusive boxes around (7.5, 7.5), such as [-84, -40, 99, 55] for ratio 0.5 and scale 8."""
+    """Its generator prints inclusive boxes around (7.5, 7.5), such as [-84, -40, 99, 55] for ratio
+    0.5 and scale 8."""
     cell = anchors.cell_anchors([128, 256, 512], [0.5, 1, 2], "py_faster_rcnn") + 8 - [0, 0, 1, 1]
     np.testing.assert_array_equal(
         cell[:, [1, 0, 3, 2]],

@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 from lhrcnn.distribution import strategy_for
+from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
-from lhrcnn.models.build import build_detector
+from lhrcnn.models.build import arithmetic, build_detector
+from lhrcnn.models.step import total
 
 LOSSES = ("rpn_objectness", "rpn_box", "head_class", "head_box")
 
@@ -35,8 +37,8 @@ def test_variables_have_unique_stable_names(tiny_config):
     assert {
         "backbone/stem/kernel",
         "rpn/box/bias",
-        "thin_map/tall_in/kernel",
-        "head/light_head/fc/kernel",
+        "head/thin_map/tall_in/kernel",
+        "head/fc/kernel",
         "head/class_boxes/kernel",
     } <= set(first)
     assert (
@@ -49,7 +51,8 @@ def test_variables_have_unique_stable_names(tiny_config):
 def test_new_layers_do_not_share_their_random_numbers(tiny_config):
     variables = build_detector(tiny_config(), 3).named_variables()
     kernels = [
-        variables[f"thin_map/{name}/kernel"].numpy().ravel()[:16] for name in ("tall_in", "wide_in")
+        variables[f"head/thin_map/{name}/kernel"].numpy().ravel()[:16]
+        for name in ("tall_in", "wide_in")
     ]
     assert not np.allclose(*kernels)
 
@@ -73,15 +76,16 @@ def test_new_layers_do_not_share_their_random_numbers(tiny_config):
 )
 def test_options_train_and_detect(tiny_config, random_batch, options):
     detector, batch = make(tiny_config(*options)), random_batch(2)
-    before = [v.numpy() for v in detector.trainable_variables]
+    before = {name: v.numpy() for name, v in detector.named_variables().items()}
     scalars = detector.train_step(batch)
     assert all(np.isfinite(value) for value in scalars.values()) and set(LOSSES) < set(scalars)
     changed = {
-        v.name.split("/")[0]
-        for old, v in zip(before, detector.trainable_variables)
-        if (old != v.numpy()).any()
+        "/".join(name.split("/")[:2])
+        for name, v in detector.named_variables().items()
+        if (before[name] != v.numpy()).any()
     }
-    assert {"rpn", "thin_map", "head"} < changed, "every part of the detector receives gradients"
+    parts = {"rpn/conv", "head/thin_map", "head/fc", "head/class_scores", "head/class_boxes"}
+    assert parts < changed, "every part of the detector receives gradients"
     found = detector.detect(batch["image"], batch["image_size"])
     assert found["boxes"].shape == (2, 10, 4) and found["classes"].dtype == tf.int32
     assert np.isfinite(found["boxes"]).all() and (found["scores"].numpy() >= 0).all()
@@ -161,7 +165,7 @@ def test_the_family_trains_and_detects(tiny_config, random_batch, model):
     assert np.isfinite(found["boxes"]).all() and found["num_detections"].shape == (2,)
 
 
-PARTS = {"rpn": ("rpn/", "rpn_"), "head": (("head/", "thin_map/"), "head_")}
+PARTS = {"rpn": ("rpn/", "rpn_"), "head": ("head/", "head_")}
 ALL_FROZEN = ["model.backbone.frozen_stages=99"]
 
 
@@ -180,7 +184,7 @@ def test_one_part_trains_alone(tiny_config, random_batch, part, options):
         for name, variable in detector.named_variables().items()
         if (variable.numpy() != before[name]).any()
     }
-    learns = (own,) if isinstance(own, str) else own
+    learns = (own,)
     if options != ALL_FROZEN:  # the RPN reads c4
         learns += (
             ("backbone/stem", "backbone/c3", "backbone/c4") if part == "rpn" else ("backbone/",)
@@ -204,7 +208,8 @@ def test_a_pyramid_is_the_last_stage(tiny_config):
 def test_two_replicas_and_parts_make_the_step_of_one(
     two_cpus, tiny_config, random_batch, sampler, parts
 ):
-    """Same batch, same seed: losses and updated weights must not depend on the number of devices, nor of parts of a batch."""
+    """Same batch, same seed: losses and updated weights depend neither on the number of devices nor
+    of parts of a batch."""
     config = tiny_config("model.backbone.batch_norm=frozen", f"model.head.sampler={sampler}")
     batch = random_batch(4)
     batch["classes"] = tf.tensor_scatter_nd_update(
@@ -218,7 +223,7 @@ def test_two_replicas_and_parts_make_the_step_of_one(
             detector = make(
                 config,
                 weight_decay=0.01,
-                gradient_multipliers={"thin_map": 3.0},
+                gradient_multipliers={"head/thin_map": 3.0},
                 accumulate_steps=number,
             )
         batches = strategy.experimental_distribute_dataset(
@@ -276,14 +281,17 @@ def test_weight_decay_is_on_kernels_only_and_multipliers_on_names(tiny_config, r
     assert plain.train_step(batch)["l2"] == 0
 
     def update(factor):
-        detector = make(tiny_config(), gradient_multipliers={"thin_map": factor})
+        detector = make(tiny_config(), gradient_multipliers={"head/thin_map": factor})
         before = {name: v.numpy() for name, v in detector.named_variables().items()}
         detector.train_step(batch)
         return {name: v.numpy() - before[name] for name, v in detector.named_variables().items()}
 
     one, three = update(1.0), update(3.0)
     np.testing.assert_allclose(
-        three["thin_map/wide_out/kernel"], 3 * one["thin_map/wide_out/kernel"], rtol=1e-3, atol=1e-8
+        three["head/thin_map/wide_out/kernel"],
+        3 * one["head/thin_map/wide_out/kernel"],
+        rtol=1e-3,
+        atol=1e-8,
     )
     np.testing.assert_allclose(
         three["rpn/conv/kernel"], one["rpn/conv/kernel"], rtol=1e-3, atol=1e-8
@@ -344,3 +352,113 @@ def test_level_the_backbone_does_not_have(tiny_config):
         ValueError, match="'model.rpn.levels': there is no map 'p3', only c3, c4, c5"
     ):
         build_detector(tiny_config("model.rpn.levels=[p3]"), 3)
+
+
+def test_a_factor_that_meets_no_variable_is_an_error(tiny_config):
+    with pytest.raises(ConfigError, match="gradient_multipliers.*begins with 'head/thinmap'"):
+        make(tiny_config(), gradient_multipliers={"head/thinmap": 3.0})
+
+
+def test_a_factor_may_have_the_name_of_older_versions(tiny_config):
+    """Run directories of then are trained on."""
+    detector = make(tiny_config(), gradient_multipliers={"thin_map": 3.0})
+    names = {variable.ref(): name for name, variable in detector.named_variables().items()}
+    for variable, factor in zip(detector.trainable_variables, detector.gradient_factors):
+        assert factor == (3.0 if names[variable.ref()].startswith("head/thin_map") else 1.0)
+
+
+@pytest.mark.parametrize("accumulate_steps", [1, 2])
+def test_a_variable_without_a_gradient_decays_and_does_no_harm(
+    tiny_config, random_batch, accumulate_steps
+):
+    config = tiny_config()
+    detector = build_detector(config, 3)
+    detector.head.unused = keras.layers.Dense(2, name="unused")
+    detector.head.unused.build([None, 3])
+    before = detector.head.unused.kernel.numpy()
+    detector.compile(
+        keras.optimizers.SGD(0.5),
+        weight_decay=0.1,
+        gradient_multipliers={"head": 2.0},
+        accumulate_steps=accumulate_steps,
+    )
+    scalars = detector.train_step(random_batch())
+    assert np.isfinite(scalars["loss"])
+    kernel = detector.head.unused.kernel.numpy()
+    np.testing.assert_allclose(kernel, before * (1 - 2 * 0.5 * 0.1), rtol=1e-5)
+    assert (detector.head.unused.bias.numpy() == 0).all()
+
+
+def test_losses_are_told_from_counts(tiny_config, random_batch):
+    """Whatever they are called."""
+    detector, batch = make(tiny_config()), random_batch()
+    own = detector.sums_of
+
+    def renamed(*arguments):
+        sums, numbers = own(*arguments)
+        return {f"{name}_foreground": value for name, value in sums.items()}, numbers
+
+    plain = detector.losses_of(batch, False, 0)
+    detector.sums_of = renamed
+    scalars = detector.losses_of(batch, False, 0)
+    assert total(scalars) == total(plain) > 0
+    assert tuple(scalars.counts) == detector.counts == ("rpn_foreground", "head_foreground")
+
+
+HEADS = {
+    "light": [],
+    "fc": ["model.head.kind=fc"],
+    "stage5": FAMILY["C4"],
+    "rfcn": ["model.head.kind=rfcn"],
+}
+SMALL_LOCNET = ["model.locnet.channels=4", "model.locnet.pool_size=4", "model.locnet.cells=8"]
+
+
+@pytest.mark.parametrize("localisation", ["box", "in_out", "borders", "combined"])
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_every_precision_head_and_localisation(
+    tiny_config, random_batch, precision, head, localisation
+):
+    options = [*HEADS[head], *SMALL_LOCNET, f"model.head.localisation={localisation}"]
+    with arithmetic(precision):
+        config = tiny_config(*options)
+        detector = build_detector(config, 3)
+        detector.compile(keras.optimizers.SGD(0.01))
+    batch = random_batch(1, size=32)
+    before = {name: v.numpy() for name, v in detector.named_variables().items()}
+    scalars = detector.train_step(batch)
+    losses = [*LOSSES, *(["head_locnet"] if localisation != "box" else [])]
+    assert all(np.isfinite(scalars[name]) and scalars[name].dtype == tf.float32 for name in losses)
+    assert scalars["head_locnet" if localisation != "box" else "head_class"] > 0
+    variables = detector.named_variables()
+    assert all(variable.dtype == tf.float32 for variable in variables.values())
+    changed = {name for name in before if (variables[name].numpy() != before[name]).any()}
+    assert any(name.startswith("head/") for name in changed)
+    assert any(name.startswith("backbone/") for name in changed)
+    maps = detector.backbone(detector.preprocess(batch["image"], batch["image_size"]))
+    assert maps["c4"].dtype == (precision[6:] if precision != "float32" else "float32")
+    found = detector.detect(batch["image"], batch["image_size"])
+    assert found["boxes"].dtype == found["scores"].dtype == tf.float32
+    assert np.isfinite(found["boxes"]).all() and found["boxes"].numpy().max() <= 32
+
+
+@pytest.mark.parametrize("head", ["light", "fc"])
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_boxes_of_whole_images_are_not_rounded(tiny_config, precision, head, monkeypatch):
+    """With 16 bits Keras rounds what a layer gets first: 1001 px would become 1000."""
+    with arithmetic(precision):
+        detector = build_detector(tiny_config("model.head.global_context=true", *HEADS[head]), 3)
+    seen, call = [], detector.head.extractor.call
+
+    def watched(prepared, boxes, training=False):
+        seen.append(boxes)
+        return call(prepared, boxes, training=training)
+
+    monkeypatch.setattr(detector.head.extractor, "call", watched)
+    size, boxes = tf.constant([[1001.0, 517.0]]), tf.constant([[[0.0, 0.0, 301.0, 259.0]]])
+    maps = {level: tf.zeros([1, 4, 4, 8], precision[6:]) for level in ("c3", "c4", "c5")}
+    shape = detector.backbone.output["c5"].shape[-1]
+    maps["c5"] = tf.zeros([1, 4, 4, shape], precision[6:])
+    detector.head.localise(detector.head.prepare(maps, size), boxes, size)
+    np.testing.assert_array_equal(seen[0], [[[0, 0, 1001, 517], [0, 0, 301, 259]]])

@@ -21,7 +21,8 @@ def detections(boxes, scores, localise, options):
 
 
 def localise(boxes, agnostic=False):
-    """A localiser [B, C, 4] -> boxes [B, C, L, 4], scores [B, C, K]: each class moves boxes half the way to its target, and scores by distance."""
+    """A localiser [B, C, 4] -> boxes [B, C, L, 4], scores [B, C, K]: each class moves boxes half
+    the way to its target, and scores by distance."""
     targets = tf.constant(TARGETS[:1] if agnostic else TARGETS)
     moved = (boxes[:, :, None, :] + targets) / 2
     return moved, tf.exp(-tf.reduce_mean(tf.abs(boxes[:, :, None, :] - TARGETS), -1) / 40)
@@ -150,7 +151,8 @@ def test_without_candidates_there_are_no_detections(number):
 
 @pytest.mark.parametrize("localisation", ["box", "in_out"])
 def test_a_detector_goes_several_rounds(tiny_config, random_batch, localisation):
-    """Box refinement of the same weights: other boxes than one round's, of the same shape, inside the image."""
+    """Box refinement of the same weights: other boxes than one round's, of the same shape, inside
+    the image."""
     config, batch = (
         tiny_config(
             f"model.head.localisation={localisation}",

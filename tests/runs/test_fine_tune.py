@@ -4,13 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from training.tiny_run import lines, make_coco
 from training.tiny_run import tiny_config as tiny_run_config
 
 from lhrcnn import config as configs
+from lhrcnn.errors import ConfigError
 from lhrcnn.models.build import build_detector
-from lhrcnn.runs import checkpoints
-from lhrcnn.runs.fine_tune import init_from, read_run
+from lhrcnn.runs import checkpoints, state
+from lhrcnn.runs.fine_tune import init_from, read_run, rescale_outputs
 from lhrcnn.training.trainer import train
 
 OLD = ["cat", "dog", "bird"]
@@ -24,7 +26,8 @@ def detectors():
 
 @pytest.fixture
 def start(tmp_path, tiny_config, detectors):
-    """A function (class names, overrides) -> (a run's arrays, a detector's before and after it starts from that run, what was said)."""
+    """A function (class names, overrides) -> (a run's arrays, a detector's before and after it
+    starts from that run, what was said)."""
 
     def build(number, overrides):
         if (overrides, number) not in detectors:
@@ -43,6 +46,7 @@ def start(tmp_path, tiny_config, detectors):
         (tmp_path / "old" / "classes.json").write_text(
             json.dumps({"names": OLD, "category_ids": [1, 2, 3]})
         )
+        configs.save(tiny_config(*old_overrides), tmp_path / "old" / "config.yaml")
         checkpoints.CheckpointStore(tmp_path / "old").save(stored, {"step": 5})
         detector = build(len(names), tuple(overrides))
         before = {name: variable.numpy() for name, variable in detector.named_variables().items()}
@@ -104,25 +108,79 @@ def test_cells_of_locnet_are_copied_by_class(start):
     ]
     old, _, after, _ = start(["dog", "fish"], options, options)
     np.testing.assert_array_equal(
-        after["locnet/locnet_rows/bias"][:28],
-        old["locnet/locnet_rows/bias"][28 * OLD.index("dog") :][:28],
+        after["head/locnet/rows/bias"][:28],
+        old["head/locnet/rows/bias"][28 * OLD.index("dog") :][:28],
     )
 
 
 def test_position_sensitive_maps_hold_the_classes_of_every_bin(start):
     rfcn = ["model.head.kind=rfcn"]
     old, before, after, _ = start(["fish", "dog"], rfcn, rfcn)
-    name = next(name for name in after if name.endswith("class_map/bias"))
+    name = "head/class_map/bias"
     np.testing.assert_array_equal(
         after[name].reshape(9, 3)[:, 1:], old[name].reshape(9, 4)[:, [1, 3]]
     )
     np.testing.assert_array_equal(after[name].reshape(9, 3)[:, 0], before[name].reshape(9, 3)[:, 0])
 
 
+MEASURED = ["model.head.target_statistics=measured", "data.proposals=somewhere"]
+
+
+FIXED = ["model.head.target_std=[0.2, 0.1, 0.3, 0.4]"]
+
+
+@pytest.mark.parametrize("options", [[], ["model.head.class_agnostic=true"]])
+@pytest.mark.parametrize(
+    "kind, old, new",
+    [("fc", [], FIXED), ("rfcn", [], FIXED), ("fc", MEASURED, []), ("light", [], MEASURED)],
+)
+def test_boxes_stay_what_they_were_in_the_units_of_both_runs(
+    tmp_path, tiny_config, random_batch, kind, options, old, new
+):
+    """Whatever the targets of the two runs are normalised by: fixed, or measured for each class."""
+    shared = [f"model.head.kind={kind}", *options]
+    first = build_detector(tiny_config(*shared, *old), 3)
+    rng = np.random.default_rng(0)
+    for name, variable in first.named_variables().items():
+        if "box" in name or "targets" in name:
+            variable.assign(rng.uniform(0.1, 0.3, variable.shape))
+    folder = tmp_path / "old"
+    checkpoints.CheckpointStore(folder).save(state.model_arrays(first), {"step": 5})
+    configs.save(tiny_config(*shared, *old), folder / "config.yaml")
+    (folder / "classes.json").write_text(json.dumps({"names": OLD, "category_ids": [1, 2, 3]}))
+    second = build_detector(tiny_config(*shared, *new), 3)
+    init_from(second, ["bird", "cat", "dog"], folder)
+    if new == MEASURED:  # as a training does once it has measured them
+        before = second.head.targets.values()
+        for values in (second.head.targets.mean, second.head.targets.std):
+            values.assign(rng.uniform(0.1, 0.3, values.shape))
+        rescale_outputs(second, before)
+    batch = random_batch(1)
+    size, boxes = batch["image_size"], tf.constant([[[4.0, 4, 40, 40], [20, 10, 60, 50]]])
+
+    def localised(detector):
+        prepared, _ = detector.regions(batch["image"], size, boxes)
+        return detector.localise(prepared, boxes, size)[0].numpy()
+
+    order = [0] if options else [2, 0, 1]
+    np.testing.assert_allclose(localised(second), localised(first)[:, :, order], atol=1e-3)
+
+
+def test_means_of_targets_do_not_go_into_position_sensitive_maps(tmp_path, tiny_config):
+    rfcn = ["model.head.kind=rfcn"]
+    first = build_detector(tiny_config(*rfcn, *MEASURED), 3)
+    first.head.targets.mean.assign(np.full(12, 0.1))
+    checkpoints.CheckpointStore(tmp_path).save(state.model_arrays(first), {"step": 5})
+    configs.save(tiny_config(*rfcn, *MEASURED), tmp_path / "config.yaml")
+    (tmp_path / "classes.json").write_text(json.dumps({"names": OLD, "category_ids": [1, 2, 3]}))
+    with pytest.raises(ConfigError, match="'model.head.target_statistics'.*cannot be used exactly"):
+        init_from(build_detector(tiny_config(*rfcn), 3), OLD, tmp_path)
+
+
 def test_other_shapes_start_anew_and_are_named(start):
     old, before, after, said = start(["dog", "cat"], ["model.head.fc_channels=8"])
     np.testing.assert_array_equal(after["rpn/conv/kernel"], old["rpn/conv/kernel"])
-    for name in ("head/class_scores/kernel", "head/light_head/fc/kernel"):
+    for name in ("head/class_scores/kernel", "head/fc/kernel"):
         np.testing.assert_array_equal(after[name], before[name])
         assert name in said.split("variables new: ")[1]
 
@@ -131,6 +189,7 @@ def test_another_model_or_no_run_is_an_error(tmp_path, tiny_config, start):
     with pytest.raises(FileNotFoundError, match="nowhere: not a run directory"):
         init_from(build_detector(tiny_config(), 2), ["dog"], tmp_path / "nowhere")
     (tmp_path / "classes.json").write_text('{"names": ["dog"], "category_ids": [1]}')
+    configs.save(tiny_config(), tmp_path / "config.yaml")
     checkpoints.CheckpointStore(tmp_path).save({"model/other": np.zeros(3)}, {"step": 1})
     with pytest.raises(ValueError, match="none of its 1 weights fits this model"):
         init_from(build_detector(tiny_config(), 2), ["dog"], tmp_path)
@@ -151,6 +210,7 @@ def test_training_starts_there_and_a_resumed_run_does_not(tmp_path, capsys):
     (tmp_path / "old" / "classes.json").write_text(
         '{"names": ["green", "red"], "category_ids": [1, 2]}'
     )
+    configs.save(config, tmp_path / "old" / "config.yaml")
     train(config, tmp_path / "new", init_from=str(tmp_path / "old"))
     assert "classes known: red" in capsys.readouterr().out
     np.testing.assert_allclose(

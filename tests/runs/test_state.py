@@ -93,9 +93,7 @@ def test_optimizer_of_other_options_is_refused():
     saved = state.optimizer_arrays(optimizer)
     adam = keras.optimizers.Adam(0.1, jit_compile=False)
     adam.build([variable])
-    with pytest.raises(
-        CheckpointError, match="(?s)does not fit this optimizer.*v/a/kernel:0: missing"
-    ):
+    with pytest.raises(CheckpointError, match="(?s)does not fit this optimizer.*0002: missing"):
         state.restore_optimizer(adam, saved)
     with pytest.raises(CheckpointError, match="loss scale is 4.0, this optimizer's None"):
         state.restore_optimizer(optimizer, {**saved, "optimizer/loss_scale": np.float32(4)})

@@ -15,7 +15,9 @@ from lhrcnn.training.validation import scalars
 
 
 class Model:
-    """What callbacks use of a compiled Keras model."""
+    """What callbacks use of a compiled Trainable."""
+
+    counts = ("rpn_foreground", "head_foreground")
 
     def __init__(self):
         self.optimizer = keras.optimizers.SGD(jit_compile=False)

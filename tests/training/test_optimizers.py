@@ -37,7 +37,7 @@ def make(train, strategy):
             tf.Variable(BIAS.astype(np.float32), name="a/bias"),
         ]
         optimizer = optimizers.build_optimizer(
-            train, steps_per_epoch=4, total_steps=8, variables=variables
+            train, steps_per_epoch=4, total_steps=8, variables=variables, kernels=variables[:1]
         )
 
     @tf.function

@@ -226,7 +226,7 @@ def test_measured_targets_belong_to_the_weights(data, tmp_path, monkeypatch):
     text = "{train.part: rpn}, {train.part: head}, {train.part: head}"
     run_dir = tmp_path / "run"
     stages.train(tiny_stages(data, text, "model.head.target_statistics=measured"), run_dir)
-    names = [f"head/box_targets/{name}" for name in ("mean", "std")]
+    names = [f"head/targets/{name}" for name in ("mean", "std")]
     first, second = (
         [weights(run_dir / stage)[name] for name in names] for stage in ("stage_2", "stage_3")
     )

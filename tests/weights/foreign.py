@@ -1,4 +1,5 @@
-"""Small state dicts with the names and layouts of other libraries, written down from their module definitions."""
+"""Small state dicts with the names and layouts of other libraries, written down from their module
+definitions."""
 
 import numpy as np
 
@@ -18,7 +19,8 @@ def normal(rng, *shape):
 
 
 def torch_resnet(rng, prefix="", stages=(1, 2, 3, 4), units=RESNET50, stem=True, groups=1):
-    """torchvision's ResNet (`layer1.0.conv1.weight` ...), of RESNET50 or other units, WIDTH of its channels."""
+    """torchvision's ResNet (`layer1.0.conv1.weight` ...), of RESNET50 or other units, WIDTH of its
+    channels."""
     state = {}
     if stem:
         state[f"{prefix}conv1.weight"] = normal(rng, 4, 3, 7, 7)
@@ -79,7 +81,8 @@ def _mmdet_box_head(state, rng, num_classes, units):
 
 
 def torchvision_fpn(rng, num_classes=2, channels=8, units=16, old_names=False):
-    """torchvision's fasterrcnn_resnet50_fpn; with the names and frozen batch norms of before 0.13, or those of today."""
+    """torchvision's fasterrcnn_resnet50_fpn; with the names and frozen batch norms of before 0.13,
+    or those of today."""
     state = torch_resnet(rng, "backbone.body.")
     block, conv = ("", "") if old_names else (".0", ".0.0")
     for index, enter in enumerate((16, 32, 64, 128)):

@@ -1,4 +1,5 @@
-"""Loading backbone weights by the option model.backbone.weights, and what is said about what did not fit."""
+"""Loading backbone weights by the option model.backbone.weights, and what is said about what did
+not fit."""
 
 import logging
 
@@ -31,7 +32,8 @@ def detectors():
 
 @pytest.fixture
 def loaded(tiny_config, tmp_path, detectors):
-    """A function (arrays, overrides) -> the variables, as arrays, of a detector that took its backbone from a file of these arrays."""
+    """A function (arrays, overrides) -> the variables, as arrays, of a detector that took its
+    backbone from a file of these arrays."""
 
     def load(arrays, *overrides):
         np.savez(tmp_path / "weights.npz", **arrays)
@@ -168,7 +170,8 @@ def test_slim_resnet(loaded, rng):
 
 
 def test_vgg16_fully_connected_layers(loaded, rng):
-    """torchvision's fc6 and fc7 become the head's, inputs from channel, row, column to row, column, channel."""
+    """torchvision's fc6 and fc7 become the head's, inputs from channel, row, column to row, column,
+    channel."""
     state = {}
     for name, index in (
         ("conv1_1", 0),
@@ -212,12 +215,10 @@ def test_vgg16_fully_connected_layers(loaded, rng):
     )
     row, column, channel = 2, 5, 11
     np.testing.assert_array_equal(
-        variables["head/fc_head/fc1/kernel"][(row * 7 + column) * 16 + channel],
+        variables["head/fc1/kernel"][(row * 7 + column) * 16 + channel],
         state["classifier.0.weight"][:, (channel * 7 + row) * 7 + column],
     )
-    np.testing.assert_array_equal(
-        variables["head/fc_head/fc2/kernel"], state["classifier.3.weight"].T
-    )
+    np.testing.assert_array_equal(variables["head/fc2/kernel"], state["classifier.3.weight"].T)
     loaded(state, *model)  # a light head has no place for them
 
 
@@ -226,7 +227,8 @@ def test_unknown_and_missing_tensors_are_named(loaded, rng):
     del state["layer1.0.bn2.bias"]
     with pytest.raises(
         ValueError,
-        match=r"2 tensors(.|\n)*layer1.0.bn2.bias: not in the checkpoint, needed for backbone/c2_1_conv_norm/beta \[4\]"
+        match=r"2 tensors(.|\n)*layer1.0.bn2.bias: not in the checkpoint, needed for "
+        r"backbone/c2_1_conv_norm/beta \[4\]"
         r"(.|\n)*layer4.2.attention.weight: \[2, 3\] in the checkpoint, unknown to this model",
     ):
         loaded(state, *RESNET)
@@ -235,7 +237,8 @@ def test_unknown_and_missing_tensors_are_named(loaded, rng):
 def test_other_width_is_an_error_with_both_shapes(loaded, rng):
     with pytest.raises(
         ValueError,
-        match=r"layer2.1.conv2.weight: \[8, 8, 3, 3\] does not make backbone/c3_2_conv/kernel \[3, 3, 16, 16\]",
+        match=r"layer2.1.conv2.weight: \[8, 8, 3, 3\] does not make "
+        r"backbone/c3_2_conv/kernel \[3, 3, 16, 16\]",
     ):
         loaded(foreign.torch_resnet(rng), *RESNET, "model.backbone.width=0.125")
 
@@ -316,7 +319,8 @@ def same_maps(keras_model, layer, detector, pixels, theirs):
     "top_conv, layer", [("false", "block_16_project_BN"), ("true", "out_relu")]
 )
 def test_keras_mobilenet_v2_gives_the_same_maps(tiny_config, monkeypatch, rng, top_conv, layer):
-    """Keras's MobileNetV2 pads strides on one side only: on an image of 2^n + 1 px both ways of padding agree."""
+    """Keras's MobileNetV2 pads strides on one side only: on an image of 2^n + 1 px both ways of
+    padding agree."""
     model = randomised(
         keras.applications.MobileNetV2(input_shape=[65, 65, 3], include_top=False, weights=None)
     )
@@ -369,7 +373,8 @@ def test_keras_resnet50_gives_the_same_maps(tiny_config, monkeypatch, rng):
 
 
 def test_keras_resnet50_of_the_old_names(rng):
-    """res3b_branch2a and bn3b_branch2a are conv3_block2_1; the bias goes to the mean, epsilon 1e-3 to the variance."""
+    """res3b_branch2a and bn3b_branch2a are conv3_block2_1; the bias goes to the mean, epsilon 1e-3
+    to the variance."""
     from lhrcnn import config as configs
     from lhrcnn.weights import keras_applications
 

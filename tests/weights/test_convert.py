@@ -28,7 +28,8 @@ CONFIG = [
 
 @pytest.fixture
 def call(capsys, tmp_path, monkeypatch):
-    """A function (words) -> (exit status, stdout, stderr) of `lhrcnn`, run in a folder of its own."""
+    """A function (words) -> (exit status, stdout, stderr) of `lhrcnn`, run in a folder of its
+    own."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
@@ -82,7 +83,8 @@ def test_a_converted_checkpoint_is_a_run(call, tmp_path, rng):
 def test_a_converted_run_is_no_training_to_go_on_with(tmp_path):
     with pytest.raises(
         TrainingError,
-        match="converted from mmdet, not a training to go on with; start one from them with --init_from",
+        match="converted from mmdet, not a training to go on with; start one from them with "
+        "--init_from",
     ):
         resuming.check_same_data(None, {"step": 0, "converted_from": "mmdet"}, tmp_path)
 
@@ -151,7 +153,8 @@ def test_a_classifier_gives_a_backbone_and_the_rest_is_new(call, rng):
                 "model.head.pool_size=5",
             ],
             1,
-            "roi_head.bbox_head.shared_fcs.0.weight: [16, 392] does not make head/fc_head/fc1/kernel [200, 16]",
+            "roi_head.bbox_head.shared_fcs.0.weight: [16, 392] does not make head/fc1/kernel "
+            "[200, 16]",
         ),
     ],
 )

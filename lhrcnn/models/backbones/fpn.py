@@ -1,19 +1,21 @@
 """Feature pyramid network (arXiv 1612.03144, section 3)."""
 
+import dataclasses
+
 import tensorflow as tf
 
 from lhrcnn.keras import keras
-from lhrcnn.models.backbones import layers
 
 
 def with_fpn(backbone, config):
-    """A backbone with a pyramid on its maps beside them: {"c2", ..., "p2", ...}; p2 [B, h, w, config.channels] has the stride of c2.
+    """A parts.Backbone with a pyramid beside its maps: {"c2", ..., "p2", ...}.
 
-    `config` is an FPNConfig; its levels go from fine to coarse. The extra level has twice the last one's stride."""
-    maps, strides, above = dict(backbone.model.output), dict(backbone.strides), None
+    p2 [B, h, w, config.channels] has the stride of c2. `config` is an FPNConfig, whose levels go
+    from fine to coarse. The extra level has twice the last one's stride."""
+    maps, strides, above = dict(backbone.maps), dict(backbone.strides), None
     for level in reversed(config.levels):
         name = level.replace("c", "p")
-        x = _conv(backbone.model.output[level], config, 1, f"fpn_lateral_{level}")
+        x = _conv(backbone.maps[level], config, 1, f"fpn_lateral_{level}")
         if above is not None:
             x = keras.layers.Add(name=f"fpn_add_{name}")(
                 [x, NearestUpSampling(name=f"fpn_upsample_{name}")([above, x])]
@@ -26,18 +28,18 @@ def with_fpn(backbone, config):
         maps[extra] = keras.layers.MaxPool2D(1, 2, name=f"fpn_output_{extra}")(maps[last])
         strides[extra] = 2 * strides[last]
     names = sorted(maps)
-    return layers.Backbone(
-        backbone.model.input,
-        {name: maps[name] for name in names},
-        {name: strides[name] for name in names},
-        backbone.pixel_mean,
-        backbone.pixel_std,
-        (*backbone.stages, "fpn"),
+    return dataclasses.replace(
+        backbone,
+        maps={name: maps[name] for name in names},
+        strides={name: strides[name] for name in names},
+        stages={**backbone.stages, "fpn": [maps[name] for name in names]},
     )
 
 
 class NearestUpSampling(keras.layers.Layer):
-    """A map [B, h, w, C] at the height and width of another [B, H, W, C]: row i repeats row floor(i h / H), columns likewise."""
+    """A map [B, h, w, C] at the height and width of another [B, H, W, C].
+
+    Row i repeats row floor(i h / H), columns likewise."""
 
     def call(self, inputs):
         coarse, fine = inputs

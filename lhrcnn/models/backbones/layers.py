@@ -1,57 +1,24 @@
 """What the backbones are made of: convolution, normalisation and activation under one name."""
 
-import dataclasses
-import typing
-
 import tensorflow as tf
 
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones.grouped_convolution import grouped_convolution
+from lhrcnn.models.names import joined, variables_of
 
-PIXEL_MEAN = (
-    123.675,
-    116.28,
-    103.53,
-)  # of ImageNet, RGB, 0-255: torchvision's and most others' normalisation
+# Of ImageNet, RGB, 0-255: torchvision's and most others' normalisation.
+PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 
 
-@dataclasses.dataclass
-class Backbone:
-    """A feature extractor: `model` takes images, normalised by pixel_mean and pixel_std, and returns a dict of maps."""
-
-    image: dataclasses.InitVar[typing.Any]
-    maps: dataclasses.InitVar[dict]
-    strides: dict[str, int]  # px of each map's cells
-    pixel_mean: tuple[float, ...]  # RGB, 0-255
-    pixel_std: tuple[float, ...]
-    stages: tuple[str, ...]  # prefixes of layer names, in order: what frozen_stages counts
-
-    def __post_init__(self, image, maps):
-        self.model = keras.Model(image, maps, name="backbone")
-
-    def named_variables(self):
-        """{name: variable}, the names being those they have in a detector."""
-        return {
-            f"backbone/{variable.name.split(':')[0]}": variable for variable in self.model.weights
-        }
-
-    def freeze(self, num_stages):
-        """Excludes the layers of the first `num_stages` stages from training."""
-        frozen = self.stages[:num_stages]
-        for layer in self.model.layers:
-            if layer.name.split("_")[0] in frozen:
-                layer.trainable = False
-
-
 class ConvNorm(keras.layers.Layer):
-    """A convolution and its batch norm: [B, h, w, C] -> [B, h / strides, w / strides, D]; one convolution with a bias wherever the
-    statistics are fixed.
+    """A convolution and its batch norm: [B, h, w, C] -> [B, h / strides, w / strides, D].
 
-    Zeros around the map keep the window centred, as many on each side: sums of strides then do not drift."""
+    Wherever the statistics are fixed it is one convolution with a bias. Zeros around the map keep
+    the window centred, as many on each side: sums of strides then do not drift."""
 
     def __init__(self, config, channels, size, name, strides=1, dilation=1, groups=1, epsilon=1e-5):
-        """`config` is a BackboneConfig; `channels` is D, or None for a depthwise convolution, which keeps C."""
+        """`config` is a BackboneConfig; `channels` is D, or None: depthwise, which keeps C."""
         super().__init__(name=name)
         self.channels, self.size, self.strides, self.dilation, self.groups = (
             channels,
@@ -85,12 +52,17 @@ class ConvNorm(keras.layers.Layer):
             self.norm.build([None, None, None, inputs if depthwise else self.channels])
         super().build(input_shape)
 
+    def variables_under(self, prefix):
+        """As names.variables_of: the batch norm's stand beside the kernel, not below it."""
+        own = {f"{prefix}/{'kernel' if self.channels else 'depthwise_kernel'}": self.kernel}
+        return joined(own, variables_of(self.norm, f"{prefix}_norm"))
+
     def call(self, x, training=False):
         if training and self.learns_statistics and self.norm.trainable:
             return self.norm(self._convolve(x, self.kernel), training=True)
         norm = self.norm
-        # Else a graph begins with the products of all layers, and holds them until they are used. A number of x stands for x: TensorFlow
-        # fuses no activation that another node waits for.
+        # Else a graph begins with the products of all layers, and holds them until they are used.
+        # A number of x stands for x: TensorFlow fuses no activation that another node waits for.
         with tf.control_dependencies([x[:1, :1, :1, :1]]):
             factor = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
             kernel = self.kernel * (factor if self.channels else factor[:, None])
@@ -102,9 +74,9 @@ class ConvNorm(keras.layers.Layer):
     def _convolve(self, x, kernel):
         kernel = tf.cast(kernel, self.compute_dtype)
         padding = "SAME"
-        if (
-            self.strides > 1
-        ):  # on CPUs convolutions with a padding of their own have a slow gradient in 16 bits, depthwise ones abort
+        # On CPUs convolutions with a padding of their own have a slow gradient in 16 bits, and
+        # depthwise ones abort.
+        if self.strides > 1:
             padding, around = "VALID", [self.size // 2] * 2
             if self.size > 1:
                 x = tf.pad(x, [[0, 0], around, around, [0, 0]])
@@ -120,14 +92,17 @@ class ConvNorm(keras.layers.Layer):
 
 
 class MaxPool(keras.layers.Layer):
-    """Maxima of 3 x 3 cells with stride 2, [B, h, w, C] -> [B, h / 2, w / 2, C], the windows centred like those of `ConvNorm`."""
+    """Maxima of 3 x 3 cells with stride 2, [B, h, w, C] -> [B, h / 2, w / 2, C].
+
+    The windows are centred like those of `ConvNorm`."""
 
     def call(self, x):
         return tf.nn.max_pool2d(x, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
 
 
 def image(config):
-    """(the input of a backbone, float32 images [B, H, W, 3], what its first layer takes: them with config.enlarge times the sides)."""
+    """(the input of a backbone, float32 images [B, H, W, 3], what its first layer takes: them with
+    config.enlarge times the sides)."""
     image = keras.Input([None, None, 3], name="image")
     if config.enlarge == 1:
         return image, image

@@ -1,7 +1,8 @@
-"""MobileNetV2 (arXiv 1801.04381, table 2) as a detection backbone, with torchvision's layer numbering and padding."""
+"""MobileNetV2 (arXiv 1801.04381, table 2), with torchvision's layer numbering and padding."""
 
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones import layers
+from lhrcnn.models.parts import Backbone
 
 BLOCKS = (  # expansion, channels, repeats, stride
     (1, 16, 1, 1),
@@ -16,21 +17,21 @@ MAP_AFTER = {3: "c2", 6: "c3", 13: "c4", 17: "c5"}  # index of the block that en
 
 
 def mobilenet_v2(config):
-    """The backbone: float32 images [B, H, W, 3], normalised -> {"c2", "c3", "c4", "c5"} maps [B, h, w, C] of strides 4, 8, 16
-    and config.out_stride; at 16 the last stage keeps the resolution, and behind its first unit has config.dilation.
+    """The Backbone of {"c2", "c3", "c4", "c5"}, of strides 4, 8, 16 and config.out_stride.
 
-    `config` is a BackboneConfig; with config.top_conv c5 is the last 1x1 convolution's, 1280 channels wide or, at a width above 1, more."""
+    At 16 the last stage keeps the resolution, and behind its first unit has config.dilation.
+    `config` is a BackboneConfig; with config.top_conv c5 is the last 1x1 convolution's, 1280
+    channels wide or, at a width above 1, more."""
     image, x = layers.image(config)
     x = layers.conv(x, _channels(32, config), 3, "block0", config, strides=2, activation="relu6")
-    maps, index = {}, 0
+    maps, stages, index = {}, {"block0": x}, 0
     for expansion, channels, repeats, stride in BLOCKS:
         for repeat in range(repeats):
             index += 1
             own_stride = stride if repeat == 0 else 1
             keeps = channels >= 160 and config.out_stride == 16
-            dilation = (
-                config.dilation if keeps and own_stride == 1 else 1
-            )  # behind the unit that would have the stride
+            # Behind the unit that would have the stride.
+            dilation = config.dilation if keeps and own_stride == 1 else 1
             x = _inverted_residual(
                 x,
                 _channels(channels, config),
@@ -40,18 +41,19 @@ def mobilenet_v2(config):
                 f"block{index}",
                 config,
             )
+            stages[f"block{index}"] = x
             if index in MAP_AFTER:
                 maps[MAP_AFTER[index]] = x
     if config.top_conv:
         channels = layers.scaled(1280, max(1.0, config.width), multiple=8)
         maps["c5"] = layers.conv(x, channels, 1, f"block{index + 1}", config, activation="relu6")
-    return layers.Backbone(
+    return Backbone(
         image,
         maps,
         {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride},
         layers.PIXEL_MEAN,
         layers.PIXEL_STD,
-        stages=tuple(f"block{i}" for i in range(19)),
+        {**stages, "block18": maps["c5"]},
     )
 
 

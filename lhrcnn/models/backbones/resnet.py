@@ -4,13 +4,14 @@ import dataclasses
 
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones import layers
+from lhrcnn.models.parts import Backbone
 
 LEVELS = ("c2", "c3", "c4", "c5")
 
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """What distinguishes the networks: units a stage, groups of the 3x3 convolutions, and a group's channels in stage c2."""
+    """Units of each stage, groups of the 3x3 convolutions, and a group's channels in stage c2."""
 
     units: tuple
     groups: int = 1
@@ -27,10 +28,10 @@ ARCHITECTURES = {
 
 
 def resnet(config):
-    """The backbone: float32 images [B, H, W, 3], normalised -> {"c2", "c3", "c4", "c5"} maps [B, h, w, C] of strides 4, 8, 16 and
-    config.out_stride; c5 at stride 16 has config.dilation in all its units.
+    """The Backbone of {"c2", "c3", "c4", "c5"}, of strides 4, 8, 16 and config.out_stride.
 
-    `config` is a BackboneConfig; with last_level c4 there is no c5, see `stage5`."""
+    c5 at stride 16 has config.dilation in all its units. `config` is a BackboneConfig; with
+    last_level c4 there is no c5, see `stage5`."""
     image, x = layers.image(config)
     x = layers.conv(x, layers.scaled(64, config.width), 7, "stem", config, strides=2)
     pool = (
@@ -38,9 +39,9 @@ def resnet(config):
         if config.stem_pool == "same"
         else layers.MaxPool(name="stem_pool")
     )
-    x = pool(x)
-    maps, strides = {}, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}
+    maps, stages, strides = {}, {"stem": x}, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}
     levels = LEVELS[: LEVELS.index(config.last_level) + 1]
+    x = pool(x)
     for level in levels:
         dilated = level == "c5" and config.out_stride == 16
         x = _stage(
@@ -51,18 +52,18 @@ def resnet(config):
             dilation=config.dilation if dilated else 1,
         )
         maps[level] = x
-    return layers.Backbone(
+    return Backbone(
         image,
         maps,
         {level: strides[level] for level in levels},
         layers.PIXEL_MEAN,
         layers.PIXEL_STD,
-        stages=("stem", *levels),
+        {**stages, **maps},
     )
 
 
 def stage5(config):
-    """The last stage as a model of its own, for boxes pooled from c4: [N, 14, 14, C] -> [N, 7, 7, 2 C]."""
+    """The last stage as a model, for boxes pooled from c4: [N, 14, 14, C] -> [N, 7, 7, 2 C]."""
     pooled = keras.Input([None, None, layers.scaled(1024, config.width)], name="pooled")
     return keras.Model(pooled, _stage(pooled, "c5", config, strides=2), name="stage5")
 
@@ -84,7 +85,9 @@ def _stage(x, level, config, strides, dilation=1):
 
 
 def _unit(x, stage, architecture, config, name, strides, dilation, widens):
-    """A bottleneck: 1x1 to the inner channels, 3x3 in groups, 1x1 to the stage's channels; the input, projected if it widens, is added."""
+    """A bottleneck: 1x1 to the inner channels, 3x3 in groups, 1x1 to the stage's channels.
+
+    The input, projected if it widens, is added."""
     groups = architecture.groups
     inner = layers.scaled(
         groups * architecture.group_channels * 2**stage, config.width, multiple=groups

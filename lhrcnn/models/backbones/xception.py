@@ -1,26 +1,27 @@
 """Xception*, the small backbone of Light-Head R-CNN (arXiv 1711.07264, table 7).
 
-The table gives widths, strides and repeats but leaves the unit open. Here a unit is 1x1 (a quarter of its output) ->
-depthwise 3x3 -> 1x1, with its input added; a unit of stride 2 concatenates the average-pooled input instead. That is the
-reading whose cost, 143 million multiply-adds at 224 x 224 with the classifier, meets the table's 145.
+The table gives widths, strides and repeats but leaves the unit open. Here a unit is 1x1 (a quarter
+of its output) -> depthwise 3x3 -> 1x1, with its input added; a unit of stride 2 concatenates the
+average-pooled input instead. That is the reading whose cost, 143 million multiply-adds at 224 x 224
+with the classifier, meets the table's 145.
 """
 
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones import layers
+from lhrcnn.models.parts import Backbone
 
 STEM_CHANNELS = 24
 STAGES = (("c3", 144, 4), ("c4", 288, 8), ("c5", 576, 4))  # name, channels, units
 
 
 def xception(config):
-    """The backbone as a Keras model: float32 images [B, H, W, 3], normalised -> {"c3", "c4", "c5"} maps [B, h, w, C].
+    """The Backbone of {"c3", "c4", "c5"}, of strides 8, 16 and config.out_stride.
 
-    `config` is a BackboneConfig; c3 and c4 have strides 8 and 16, c5 has config.out_stride (without dilation, as the paper's
-    small model)."""
+    `config` is a BackboneConfig; there is no dilation, as in the paper's small model."""
     image, x = layers.image(config)
     x = layers.conv(x, layers.scaled(STEM_CHANNELS, config.width), 3, "stem", config, strides=2)
+    maps, stages = {}, {"stem": x}
     x = layers.MaxPool(name="stem_pool")(x)
-    maps = {}
     for name, channels, units in STAGES:
         stride = 1 if name == "c5" and config.out_stride == 16 else 2
         for index in range(units):
@@ -32,18 +33,13 @@ def xception(config):
                 config,
             )
         maps[name] = x
-    return layers.Backbone(
-        image,
-        maps,
-        {"c3": 8, "c4": 16, "c5": config.out_stride},
-        layers.PIXEL_MEAN,
-        layers.PIXEL_STD,
-        stages=("stem", "c3", "c4", "c5"),
-    )
+    strides = {"c3": 8, "c4": 16, "c5": config.out_stride}
+    return Backbone(image, maps, strides, layers.PIXEL_MEAN, layers.PIXEL_STD, {**stages, **maps})
 
 
 def _unit(x, channels, stride, name, config):
-    """One unit; where width changes the shortcut is concatenated (pooled with stride 2), elsewhere it is added."""
+    """One unit; the shortcut is concatenated (pooled with stride 2) where the width changes, else
+    added."""
     widens = x.shape[-1] != channels
     new = channels - x.shape[-1] if widens else channels
     y = layers.conv(x, layers.scaled(channels, 0.25), 1, f"{name}_reduce", config)

@@ -1,11 +1,15 @@
-"""RoI features of the Faster R-CNN family: pooled boxes through fully connected layers or a ResNet's last stage.
+"""RoI features of the Faster R-CNN family: pooled boxes through fully connected layers, or through
+a ResNet's last stage.
 
 Shape letters: B images, N boxes, P bins per side (config.pool_size), C channels, F features.
 """
 
 import tensorflow as tf
 
+from lhrcnn.choices import resolve
+from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
+from lhrcnn.models.backbones import LAST_STAGES
 from lhrcnn.models.backbones.layers import initializer
 from lhrcnn.ops.roi_align import roi_align
 from lhrcnn.ops.roi_levels import pool_levels
@@ -13,8 +17,11 @@ from lhrcnn.ops.roi_pool import roi_pool
 
 
 class SkipPooling(keras.layers.Layer):
-    """RoI features of several maps as one: L2-normalised over the channels, scaled by learned factors, concatenated, and reduced by a 1x1
-    convolution (Inside-Outside Net, arXiv 1512.04143, section 3.1; the scales of ParseNet, arXiv 1506.04579, section 3.3)."""
+    """RoI features of several maps as one: L2-normalised over the channels, scaled by learned
+    factors, concatenated, and reduced by a 1x1 convolution.
+
+    Inside-Outside Net, arXiv 1512.04143, section 3.1; the scales of ParseNet, arXiv 1506.04579,
+    section 3.3."""
 
     def __init__(self, channels, init_std, name="skip"):
         super().__init__(name=name)
@@ -34,7 +41,8 @@ class SkipPooling(keras.layers.Layer):
     def call(self, pooled):
         """[n, P, P, channels] of a list of [n, P, P, C]."""
         kernels = tf.split(self.kernel, [scale.shape[0] for scale in self.scales])
-        # The norm, one number per bin, divides what the convolution makes of a map: as good as dividing the map, and the outputs are fewer.
+        # The norm, one number per bin, divides what the convolution makes of a map: as good as
+        # dividing the map, and the outputs are fewer.
         reduced = [
             tf.tensordot(x, kernel * scale[:, None], 1)
             * tf.math.rsqrt(tf.maximum(tf.reduce_sum(x * x, -1, keepdims=True), 1e-12))
@@ -44,7 +52,8 @@ class SkipPooling(keras.layers.Layer):
 
 
 class RoIPooling(keras.layers.Layer):
-    """What the extractors and LocNet share: boxes pooled from the maps of their levels, or from all maps."""
+    """What the extractors and LocNet share: boxes pooled from the maps of their levels, or from
+    all maps."""
 
     def __init__(self, config, strides, name):
         """`config` is a HeadConfig; `strides` maps level names to px."""
@@ -88,10 +97,27 @@ class RoIPooling(keras.layers.Layer):
         return flat(pool_levels(op, leveled, boxes, config.finest_scale))
 
 
-class FCExtractor(RoIPooling):
-    """Fully connected layers with ReLU: VGG16's fc6 and fc7 (arXiv 1506.01497), or the two of a feature pyramid (arXiv 1612.03144)."""
+def fc(model, strides):
+    """The FCExtractor of a ModelConfig."""
+    return FCExtractor(model.head, strides)
 
-    def __init__(self, config, strides, name="fc_head"):
+
+def stage5(model, strides):
+    """The Stage5Extractor of a ModelConfig, with the last stage of its backbone."""
+    name = model.backbone.name
+    if name not in LAST_STAGES:
+        raise ConfigError(
+            f"'model.head.kind' stage5: the last stage of '{name}' cannot run in the head; "
+            f"allowed: {', '.join(LAST_STAGES)}"
+        )
+    return Stage5Extractor(model.head, strides, resolve(LAST_STAGES[name])(model.backbone))
+
+
+class FCExtractor(RoIPooling):
+    """Fully connected layers with ReLU: VGG16's fc6 and fc7 (arXiv 1506.01497), or the two of a
+    feature pyramid (arXiv 1612.03144)."""
+
+    def __init__(self, config, strides, name="fc_extractor"):
         super().__init__(config, strides, name)
         self.fcs = [
             keras.layers.Dense(
@@ -104,7 +130,8 @@ class FCExtractor(RoIPooling):
         ]
 
     def call(self, maps, boxes, training=False):
-        """Features [B, N, config.fc_channels] of boxes [B, N, 4] px; bins enter row by row, channels last."""
+        """Features [B, N, config.fc_channels] of boxes [B, N, 4] px; bins enter row by row,
+        channels last."""
         x = self.pool(maps, boxes)
         x = tf.reshape(x, [tf.shape(x)[0], x.shape[1] * x.shape[2] * x.shape[3]])
         for fc in self.fcs:
@@ -115,7 +142,7 @@ class FCExtractor(RoIPooling):
 class Stage5Extractor(RoIPooling):
     """The last stage of a ResNet on each box, averaged (arXiv 1512.03385, appendix A)."""
 
-    def __init__(self, config, strides, stage5, name="stage5_head"):
+    def __init__(self, config, strides, stage5, name="stage5_extractor"):
         """`stage5` is a model [n, P, P, C] -> [n, P / 2, P / 2, F]."""
         super().__init__(config, strides, name)
         self.stage5 = stage5

@@ -1,4 +1,5 @@
-"""Light head: a thin position-sensitive map, PSRoIAlign and one fully connected layer (arXiv 1711.07264, section 3.2)."""
+"""The light head's features: a thin position-sensitive map, PSRoIAlign and one fully connected
+layer (arXiv 1711.07264, section 3.2)."""
 
 import tensorflow as tf
 
@@ -9,7 +10,8 @@ from lhrcnn.ops.roi_levels import pool_levels
 
 
 class LargeSeparableConv(keras.layers.Layer):
-    """(k x 1 then 1 x k) + (1 x k then k x 1), nothing in between, one ReLU after the sum (arXiv 1711.07264, figure 3)."""
+    """(k x 1 then 1 x k) + (1 x k then k x 1), nothing in between, one ReLU after the sum
+    (arXiv 1711.07264, figure 3)."""
 
     def __init__(self, kernel_size, mid_channels, channels, name, init_std=0.01, batch_norm=False):
         super().__init__(name=name)
@@ -33,10 +35,16 @@ class LargeSeparableConv(keras.layers.Layer):
         return tf.nn.relu(self.norm(x, training=training) if self.norm else x)
 
 
-class LightExtractor(keras.layers.Layer):
-    """RoI features from thin maps; one large separable convolution serves all levels of a feature pyramid."""
+def light(model, strides):
+    """The LightExtractor of a ModelConfig."""
+    return LightExtractor(model.head, strides)
 
-    def __init__(self, config, strides, name="light_head"):
+
+class LightExtractor(keras.layers.Layer):
+    """RoI features from thin maps; one large separable convolution serves all levels of a feature
+    pyramid."""
+
+    def __init__(self, config, strides, name="light_extractor"):
         """`config` is a HeadConfig; `strides` maps level names to px."""
         super().__init__(name=name)
         self.config = config
@@ -58,7 +66,8 @@ class LightExtractor(keras.layers.Layer):
         )
 
     def prepare(self, maps, training=False):
-        """{level: thin map [B, h, w, P * P * C], bin-major} of a dict of backbone maps: computed once per image."""
+        """{level: thin map [B, h, w, P * P * C], bin-major} of {level: map}: computed once per
+        image."""
         return {level: self.thin_map(maps[level], training=training) for level in self.scales}
 
     def call(self, thin_maps, boxes, training=False):
@@ -75,7 +84,8 @@ class LightExtractor(keras.layers.Layer):
 
 
 def pool_bins(features, boxes, spatial_scale, config):
-    """PSRoIAlign [B, N, P, P, C] of boxes [B, N, 4] px on features [B, h, w, P * P * C] as a HeadConfig says."""
+    """PSRoIAlign [B, N, P, P, C] of boxes [B, N, 4] px on features [B, h, w, P * P * C] as a
+    HeadConfig says."""
     return ps_roi_align(
         features,
         boxes,

@@ -1,7 +1,7 @@
 """The second stage: which proposals are trained, their losses, and scored boxes.
 
-Shape letters: B images, N proposals, M padded ground-truth boxes, S sampled proposals, K foreground classes; logits have
-K + 1 columns, background last. L is K, or 1 where one box serves all classes.
+Shape letters: B images, N proposals, M padded ground-truth boxes, S sampled proposals, K foreground
+classes; logits have K + 1 columns, background last. L is K, or 1 where one box serves all classes.
 """
 
 import tensorflow as tf
@@ -11,40 +11,53 @@ from lhrcnn.keras import keras
 from lhrcnn.models import losses, matching
 from lhrcnn.models.heads.box_targets import BoxTargets
 from lhrcnn.models.losses import LossSum
+from lhrcnn.models.names import joined, variables_of
+from lhrcnn.models.parts import ClassOutputs
 
 
 class RoIHead(keras.layers.Layer):
-    """What all second stages share; a kind of its own defines `prepare` and `call`."""
+    """What all second stages share; a kind of its own defines `prepare` and `call`, and has
+    `class_outputs` tell of its layers."""
 
     def __init__(self, config, num_classes, name="head"):
         """`config` is a HeadConfig."""
-        super().__init__(name=name)
+        # With 16 bits Keras would round what stands beside the maps in `prepared`, as boxes do.
+        super().__init__(name=name, autocast=False)
         self.config, self.num_classes = config, num_classes
         self.num_boxes = 1 if config.class_agnostic else num_classes
         self.targets = BoxTargets(config, self.num_boxes)
 
     def prepare(self, maps, image_size, training=False):
-        """What boxes are pooled from, of a dict of backbone maps of images of valid size image_size [B, 2]: computed once per image."""
+        """What boxes are pooled from, of {level: map} of images of valid size image_size [B, 2]:
+        computed once per image."""
         raise NotImplementedError
 
     def call(self, prepared, boxes, training=False):
         """Class logits [B, N, K+1] and deltas [B, N, L, 4] of boxes [B, N, 4] px."""
         raise NotImplementedError
 
+    def class_outputs(self):
+        """The ClassOutputs of its layers."""
+        return [ClassOutputs(self.targets, per_class=self.num_boxes > 1)]
+
     def localise(self, prepared, proposals, image_size):
-        """Boxes [B, N, L, 4] px inside images of valid size image_size [B, 2], and class scores [B, N, K]; 0 for padding."""
+        """Boxes [B, N, L, 4] px inside images of valid size image_size [B, 2], and class scores
+        [B, N, K]; 0 for padding."""
         return self.decode(*self(prepared, proposals), proposals, image_size)
 
     def decode(self, logits, deltas, proposals, image_size):
-        """What `localise` gives, of the logits [B, N, K+1] and deltas [B, N, L, 4] of proposals [B, N, 4] px."""
+        """What `localise` gives, of the logits [B, N, K+1] and deltas [B, N, L, 4] of proposals
+        [B, N, 4] px."""
         boxes = self.targets.decode(deltas, proposals[:, :, None, :])
         return clip_each(boxes, image_size), scores_of(logits, proposals)
 
     def losses(self, prepared, proposals, batch, order, training):
-        """{"head_class", "head_box"} LossSum over chosen proposals, and which of those [B, S] are foreground.
+        """({"head_class", "head_box"} LossSum over chosen proposals, which of those [B, S] are
+        foreground).
 
-        proposals [B, N, 4] px; the ground truth is appended to them. order [B, >= N + M] in [0, 1) are the random sampler's numbers.
-        Both losses are divided by the number of chosen proposals (Light-Head R-CNN's code; the paper does not say)."""
+        proposals [B, N, 4] px; the ground truth is appended to them. order [B, >= N + M] in [0, 1)
+        are the random sampler's numbers. Both losses are divided by the number of chosen proposals
+        (Light-Head R-CNN's code; the paper does not say)."""
         config = self.config
         candidates = with_truth(proposals, batch)
         found = matching.match(
@@ -80,7 +93,8 @@ class RoIHead(keras.layers.Layer):
         }, (valid & (chosen_match.labels == matching.FOREGROUND))
 
     def _element_losses(self, prepared, boxes, found, batch, training):
-        """Class loss [B, S] and unweighted box loss [B, S] (0 for background) of boxes [B, S, 4] with the given match."""
+        """Class loss [B, S] and unweighted box loss [B, S] (0 for background) of boxes [B, S, 4]
+        with the given match."""
         config = self.config
         logits, deltas = self(prepared, boxes, training=training)
         foreground = found.labels == matching.FOREGROUND
@@ -104,10 +118,10 @@ class RoIHead(keras.layers.Layer):
 
 
 class BoxHead(RoIHead):
-    """Class scores and boxes by one dense layer each on the RoI features of an extractor such as LightExtractor."""
+    """Class scores and boxes by one dense layer each on the RoI features of an extractor."""
 
     def __init__(self, config, extractor, num_classes):
-        """`config` is a HeadConfig; `extractor` has prepare(maps, training) -> x and (x, boxes [B, N, 4], training) -> features [B, N, F]."""
+        """`config` is a HeadConfig, `extractor` a parts.Extractor."""
         super().__init__(config, num_classes)
         self.extractor = extractor
 
@@ -120,16 +134,31 @@ class BoxHead(RoIHead):
         self.class_scores = dense(num_classes + 1, 0.01, "class_scores")
         self.class_boxes = dense(4 * self.num_boxes, 0.001, "class_boxes")
 
+    def variables_under(self, prefix):
+        """As names.variables_of: the extractor's stand beside those of the outputs."""
+        layers = (self.class_scores, self.class_boxes, self.targets)
+        return joined(
+            variables_of(self.extractor, prefix),
+            *(variables_of(layer, f"{prefix}/{layer.name}") for layer in layers),
+        )
+
+    def class_outputs(self):
+        """As of RoIHead."""
+        boxes = ClassOutputs(self.class_boxes, self.num_boxes > 1, targets=self.targets)
+        scores = ClassOutputs(self.class_scores, background=True)
+        return [*super().class_outputs(), scores, boxes]
+
     def prepare(self, maps, image_size, training=False):
-        """As the extractor's; with global context, beside the boxes [B, 1, 4] px of the whole images."""
+        """As the extractor's; with global context, beside the boxes [B, 1, 4] px of the whole
+        images."""
         prepared = self.extractor.prepare(maps, training=training)
         if not self.config.global_context:
             return prepared
         return prepared, tf.concat([tf.zeros_like(image_size), image_size], -1)[:, None]
 
     def features(self, prepared, boxes, training=False):
-        """RoI features [B, N, F] of boxes [B, N, 4] px; with global context [B, N, 2 F], those of the whole image behind each
-        (arXiv 1512.03385, appendix B)."""
+        """RoI features [B, N, F] of boxes [B, N, 4] px; with global context [B, N, 2 F], those of
+        the whole image behind each (arXiv 1512.03385, appendix B)."""
         if not self.config.global_context:
             return self.extractor(prepared, boxes, training=training)
         prepared, whole = prepared
@@ -151,7 +180,8 @@ class BoxHead(RoIHead):
 
 
 def with_truth(proposals, batch):
-    """Proposals [B, N, 4] and behind them the ground truth of a batch that counts: [B, N + M, 4], empty boxes where there is none."""
+    """Proposals [B, N, 4] and behind them the ground truth of a batch that counts: [B, N + M, 4],
+    empty boxes where there is none."""
     counts = (batch["classes"] >= 0) & ~batch["ignore"]
     return tf.concat([proposals, tf.where(counts[..., None], batch["boxes"], 0.0)], 1)
 

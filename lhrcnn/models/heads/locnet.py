@@ -1,8 +1,10 @@
-"""LocNet: the borders of an object as probabilities over the rows and columns of a search region (arXiv 1511.07763).
+"""LocNet: the borders of an object as probabilities over the rows and columns of a search region
+(arXiv 1511.07763).
 
-Shape letters: B images, N boxes, S sampled boxes, K foreground classes, L boxes per proposal (K or 1), M cells of a region along an
-axis, Q probabilities per cell. Axis 0 of the two is y. A region is cut into M equal cells along each axis; a border is the cell it lies
-in, and is decoded to that cell's middle, so encoding costs at most half a cell a border.
+Shape letters: B images, N boxes, S sampled boxes, K foreground classes, L boxes per proposal (K or
+1), M cells of a region along an axis, Q probabilities per cell. Axis 0 of the two is y. A region is
+cut into M equal cells along each axis; a border is the cell it lies in, and is decoded to that
+cell's middle, so encoding costs at most half a cell per border.
 """
 
 import dataclasses
@@ -17,27 +19,29 @@ from lhrcnn.models.backbones.layers import initializer
 from lhrcnn.models.extractors.fast_rcnn import RoIPooling
 from lhrcnn.models.heads.box import clip_each, scores_of, with_truth
 from lhrcnn.models.losses import LossSum
+from lhrcnn.models.names import joined, variables_of
+from lhrcnn.models.parts import ClassOutputs
 from lhrcnn.ops.best_pair import best_pair
 
-# What each model predicts for a cell: whether it is inside the box, whether it holds the first border, and the last one.
+# What each model predicts for a cell: whether it is inside the box, whether it holds the first
+# border, and the last one.
 MODELS = {
     "in_out": ("inside",),
     "borders": ("first", "last"),
     "combined": ("inside", "first", "last"),
 }
-LOSS_FACTOR = {
-    "in_out": 1.0,
-    "borders": 1.0,
-    "combined": 2.0,
-}  # the loss weights 20 and 40 of the authors' code, over its 20 classes
+# The loss weights 20 and 40 of the authors' code, over its 20 classes.
+LOSS_FACTOR = {"in_out": 1.0, "borders": 1.0, "combined": 2.0}
 MIN_PROBABILITY = 1e-4
 
 
 class LocNet(RoIPooling):
-    """Logits of the cells of search regions: pooled region, two 3x3 convolutions, maxima over rows and over columns, one FC an axis."""
+    """Logits of the cells of search regions: pooled region, two 3x3 convolutions, maxima over rows
+    and over columns, one fully connected layer per axis."""
 
     def __init__(self, config, head_config, strides, num_boxes, name="locnet"):
-        """`config` is a LocNetConfig; a HeadConfig says which model, levels and RoI op; `num_boxes` is L."""
+        """`config` is a LocNetConfig; a HeadConfig says which model, levels and RoI op;
+        `num_boxes` is L."""
         own = dataclasses.replace(
             head_config,
             levels=config.levels or head_config.levels,
@@ -69,7 +73,7 @@ class LocNet(RoIPooling):
                 outputs,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
                 dtype="float32",
-                name=f"locnet_{axis}",
+                name=axis,
             )
             for axis in ("rows", "columns")
         ]
@@ -80,10 +84,8 @@ class LocNet(RoIPooling):
         for conv, norm in zip(self.convs, self.norms):
             x = conv(x)
             x = tf.nn.relu(norm(x, training=training) if norm else x)
-        profiles = (
-            tf.reduce_max(x, 2),
-            tf.reduce_max(x, 1),
-        )  # [B * N, P, C]: over columns for y, over rows for x
+        # [B * N, P, C]: over columns for y, over rows for x.
+        profiles = tf.reduce_max(x, 2), tf.reduce_max(x, 1)
         flat = self.options.pool_size * self.options.channels
         logits = [fc(tf.reshape(profile, [-1, flat])) for fc, profile in zip(self.fcs, profiles)]
         shape = [
@@ -98,16 +100,36 @@ class LocNet(RoIPooling):
 class LocNetHead(keras.layers.Layer):
     """A second stage that scores boxes with another head and moves them with LocNet.
 
-    The other head's box regression stays as an auxiliary task of training: what the class scores learn from does not change."""
+    The other head's box regression stays as an auxiliary task of training: what the class scores
+    learn from does not change."""
 
     def __init__(self, config, scorer, strides):
-        """`config` is a LocNetConfig; `scorer` a RoIHead, whose HeadConfig says which model; `strides` maps level names to px."""
+        """`config` is a LocNetConfig; `scorer` a RoIHead, whose HeadConfig says which model;
+        `strides` maps level names to px."""
         super().__init__(name="locnet_head")
         self.options, self.scorer, self.config = config, scorer, scorer.config
         self.locnet = LocNet(config, scorer.config, strides, scorer.num_boxes)
 
+    @property
+    def targets(self):
+        """The scorer's."""
+        return self.scorer.targets
+
+    def variables_under(self, prefix):
+        """As names.variables_of: the scorer's names are what they are without LocNet."""
+        locnet = variables_of(self.locnet, f"{prefix}/{self.locnet.name}")
+        return joined(variables_of(self.scorer, prefix), locnet)
+
+    def class_outputs(self):
+        """As of RoIHead, with LocNet's rows and columns."""
+        per_class = self.scorer.num_boxes > 1
+        return [
+            *self.scorer.class_outputs(),
+            *(ClassOutputs(fc, per_class) for fc in self.locnet.fcs),
+        ]
+
     def prepare(self, maps, image_size, training=False):
-        """What both parts pool from, of a dict of backbone maps: computed once per image."""
+        """What both parts pool from, of {level: map}: computed once per image."""
         return self.scorer.prepare(maps, image_size, training=training), self.locnet.prepare(
             maps, training=training
         )
@@ -125,7 +147,8 @@ class LocNetHead(keras.layers.Layer):
         )
 
     def losses(self, prepared, proposals, batch, order, training):
-        """Those of the scorer and "head_locnet", the mean over sampled boxes with an object; see RoIHead.losses."""
+        """Those of the scorer and "head_locnet", the mean over sampled boxes with an object; see
+        RoIHead.losses."""
         sums, foreground = self.scorer.losses(prepared[0], proposals, batch, order, training)
         candidates = with_truth(proposals, batch)
         found = matching.match(
@@ -163,16 +186,19 @@ class LocNetHead(keras.layers.Layer):
 
 
 def search_regions(boxes, scale):
-    """Boxes [..., 4] px enlarged `scale` times about their centres; they may reach beyond the image."""
+    """Boxes [..., 4] px enlarged `scale` times about their centres; they may reach beyond the
+    image."""
     middle, half = box_ops.center(boxes), (boxes[..., 2:] - boxes[..., :2]) * (scale / 2)
     return tf.concat([middle - half, middle + half], -1)
 
 
 def encode(boxes, regions, model, cells):
-    """Targets [..., 2, Q, M] of 0 and 1 for boxes [..., 4] in regions [..., 4] px; borders outside count for the outermost cell.
+    """Targets [..., 2, Q, M] of 0 and 1 for boxes [..., 4] in regions [..., 4] px; borders outside
+    count for the outermost cell.
 
-    Inside are all cells that the box touches, first and last one included. A box in one cell counts for two neighbours: no decoder
-    gives an empty box (the authors' encode_bbox_target_to_loc_probs, with cells centred on the region)."""
+    Inside are all cells that the box touches, first and last one included. A box in one cell counts
+    for two neighbours: no decoder gives an empty box (the authors'
+    encode_bbox_target_to_loc_probs, with cells centred on the region)."""
     start = tf.concat([regions[..., :2]] * 2, -1)
     position = (boxes - start) / tf.concat([box_ops.size(regions)] * 2, -1) * cells
     position = tf.floor(tf.clip_by_value(position, 0.0, cells - 1.0))
@@ -190,7 +216,8 @@ def encode(boxes, regions, model, cells):
 
 
 def localisation_loss(logits, targets, model):
-    """Loss [...] of logits and targets [..., 2, Q, M]: mean weighted binary cross-entropy, twice that for "combined".
+    """Loss [...] of logits and targets [..., 2, Q, M]: mean weighted binary cross-entropy, twice
+    that for "combined".
 
     The one cell of a border and its M - 1 others weigh M / 2 each (section 4.1 of the paper)."""
     cells = logits.shape[-1]
@@ -203,11 +230,13 @@ def localisation_loss(logits, targets, model):
 
 
 def likeliest_boxes(logits, regions, model, implementation="auto"):
-    """Boxes [..., 4] px of the highest likelihood over all pairs of cells first < last of each axis; NaN where logits are.
+    """Boxes [..., 4] px of the highest likelihood over all pairs of cells first < last of each
+    axis; NaN where logits are.
 
-    logits [..., 2, Q, M]; regions [..., 4] px; implementation as in `best_pair`. Probabilities count as at least 1e-4. "in_out" and
-    "combined" add up log-odds (which differ from the log-likelihood by a constant), "borders" multiplies the probabilities of the two
-    cells, as the authors' code does."""
+    logits [..., 2, Q, M]; regions [..., 4] px; implementation as in `best_pair`. Probabilities
+    count as at least 1e-4. "in_out" and "combined" add up log-odds (which differ from the
+    log-likelihood by a constant), "borders" multiplies the probabilities of the two cells, as the
+    authors' code does."""
     terms, limit = tf.reshape(logits, [-1, *logits.shape[-2:]]), math.log(1 / MIN_PROBABILITY - 1)
     cells = best_pair(
         terms,
@@ -221,9 +250,11 @@ def likeliest_boxes(logits, regions, model, implementation="auto"):
 
 
 def threshold_boxes(logits, regions, threshold):
-    """Boxes [..., 4] px from the first to the last cell of In-Out whose probability is above a threshold; empty with fewer than two.
+    """Boxes [..., 4] px from the first to the last cell of In-Out whose probability is above a
+    threshold; empty with fewer than two.
 
-    logits [..., 2, 1, M]; regions [..., 4] px (Faster-RCNN-LocNet's decoding, which asks for five cells, on the grid used here)."""
+    logits [..., 2, 1, M]; regions [..., 4] px (Faster-RCNN-LocNet's decoding, which asks for five
+    cells, on the grid used here)."""
     cells = logits.shape[-1]
     active = tf.sigmoid(logits[..., 0, :]) > threshold
     number = tf.range(cells)

@@ -1,6 +1,8 @@
-"""R-FCN: scores and boxes are votes of position-sensitive maps, with no layer of its own for a box (arXiv 1605.06409).
+"""R-FCN: scores and boxes are votes of position-sensitive maps, with no layer of its own for a box
+(arXiv 1605.06409).
 
-Shape letters: B images, N boxes, P bins per side, K foreground classes, L boxes per proposal (K or 1).
+Shape letters: B images, N boxes, P bins per side, K foreground classes, L boxes per proposal (K or
+1).
 """
 
 import tensorflow as tf
@@ -9,6 +11,12 @@ from lhrcnn.keras import keras
 from lhrcnn.models.backbones.layers import initializer
 from lhrcnn.models.extractors.light import pool_bins
 from lhrcnn.models.heads.box import RoIHead
+from lhrcnn.models.parts import ClassOutputs
+
+
+def rfcn(model, strides, num_classes):
+    """The RFCNHead of a ModelConfig for K classes."""
+    return RFCNHead(model.head, strides, num_classes)
 
 
 class RFCNHead(RoIHead):
@@ -27,6 +35,13 @@ class RFCNHead(RoIHead):
         self.conv = conv(config.fc_channels, "score_conv", activation="relu")
         self.class_map = conv(config.pool_size**2 * (num_classes + 1), "class_map")
         self.box_map = conv(config.pool_size**2 * 4 * self.num_boxes, "box_map")
+
+    def class_outputs(self):
+        """As of RoIHead."""
+        bins = self.config.pool_size**2
+        boxes = ClassOutputs(self.box_map, self.num_boxes > 1, bins=bins, targets=self.targets)
+        scores = ClassOutputs(self.class_map, background=True, bins=bins)
+        return [*super().class_outputs(), scores, boxes]
 
     def prepare(self, maps, image_size, training=False):
         """Score map [B, h, w, P * P * (K+1)] and box map [B, h, w, P * P * 4L], bin-major."""

@@ -7,25 +7,26 @@ from reference import convolution as twin
 
 from lhrcnn import config as configs
 from lhrcnn.keras import keras
-from lhrcnn.models.backbones import layers
 from lhrcnn.models.backbones.fpn import NearestUpSampling, with_fpn
 from lhrcnn.models.backbones.mobilenet import mobilenet_v2
 from lhrcnn.models.backbones.vgg import vgg16
+from lhrcnn.models.parts import Backbone
 
 
 @pytest.fixture
 def bare():
-    """A function (heights and widths) -> backbone whose maps c2... are its inputs, one per level."""
+    """A function (heights and widths) -> backbone whose maps c2... are its inputs, one per
+    level."""
 
     def make(channels):
         maps = {f"c{i}": keras.Input([None, None, number]) for i, number in enumerate(channels, 2)}
-        return layers.Backbone(
+        return Backbone(
             maps,
             maps,
             {name: 4 * 2**i for i, name in enumerate(maps)},
             (1, 2, 3),
             (4, 5, 6),
-            ("stem",),
+            {"stem": maps},
         )
 
     return make
@@ -77,7 +78,7 @@ def test_levels_strides_and_preprocessing(bare):
     backbone = bare([3, 4, 5, 6])
     pyramid = with_fpn(backbone, configs.FPNConfig(channels=8))
     assert pyramid.strides == {**backbone.strides, "p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
-    assert (pyramid.pixel_mean, pyramid.pixel_std, pyramid.stages) == (
+    assert (pyramid.pixel_mean, pyramid.pixel_std, tuple(pyramid.stages)) == (
         (1, 2, 3),
         (4, 5, 6),
         ("stem", "fpn"),
@@ -141,7 +142,9 @@ def test_on_a_backbone_gradients_reach_every_variable(make, levels, height, widt
         maps = {name: value for name, value in maps.items() if name.startswith("p")}
         loss = tf.add_n([tf.reduce_mean(value**2) for value in maps.values()])
     variables = pyramid.model.trainable_variables
-    assert not any(variable.name.startswith(backbone.stages[0] + "_") for variable in variables)
+    assert not any(
+        variable.name.startswith(next(iter(backbone.stages)) + "_") for variable in variables
+    )
     for variable, gradient in zip(variables, tape.gradient(loss, variables)):
         assert np.abs(gradient).max() > 0, variable.name
     for name, value in maps.items():

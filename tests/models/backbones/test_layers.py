@@ -26,7 +26,8 @@ def kind(request):
 
 @pytest.fixture
 def unit(kind, rng):
-    """A function (batch_norm of the config) -> ConvNorm on 4 channels whose variables all matter."""
+    """A function (batch_norm of the config) -> ConvNorm on 4 channels whose variables all
+    matter."""
 
     def make(batch_norm):
         layer = ConvNorm(
@@ -47,7 +48,8 @@ def x(rng):
 
 @pytest.fixture
 def twin(kind):
-    """A function (layer, x, training) -> what Keras's own layers give: zeros around the map, convolution, batch norm."""
+    """A function (layer, x, training) -> what Keras's own layers give: zeros around the map,
+    convolution, batch norm."""
     strides, dilation, groups = (kind.get(name, 1) for name in ("strides", "dilation", "groups"))
 
     def call(layer, x, training):
@@ -126,7 +128,8 @@ def graph():
 
 
 def test_a_kernel_is_read_once_its_map_is_there(graph):
-    """Else a graph would hold the products of kernels and batch norms of all its layers from the start."""
+    """Else a graph would hold the products of kernels and batch norms of all its layers from the
+    start."""
     built, _ = graph
     inputs = {node.name: [name.lstrip("^").split(":")[0] for name in node.input] for node in built}
 

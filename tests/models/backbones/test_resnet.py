@@ -16,7 +16,8 @@ from lhrcnn.models.backbones.resnet import resnet, stage5
 
 @pytest.fixture
 def small(monkeypatch):
-    """A function (options) -> BackboneConfig of a ResNet with two units a stage, or a ResNeXt with one, a sixteenth as wide."""
+    """A function (options) -> BackboneConfig of a ResNet with two units a stage, or a ResNeXt with
+    one, a sixteenth as wide."""
     monkeypatch.setitem(module.ARCHITECTURES, "resnet50", module.Architecture((2, 2, 2, 2)))
     monkeypatch.setitem(
         module.ARCHITECTURES, "resnext101_32x4d", module.Architecture((1, 1, 1, 1), 4, 16)
@@ -129,7 +130,11 @@ def test_c4_and_stage5_compose_to_the_whole_network(small, image, style):
     randomise(whole)
     trunk = resnet(small(style=style, last_level="c4"))
     last = stage5(small(style=style, last_level="c4"))
-    assert trunk.stages == ("stem", "c2", "c3", "c4") and list(trunk.strides) == ["c2", "c3", "c4"]
+    assert list(trunk.stages) == ["stem", "c2", "c3", "c4"] and list(trunk.strides) == [
+        "c2",
+        "c3",
+        "c4",
+    ]
     weights = {variable.name: variable for variable in whole.weights}
     for variable in trunk.model.weights + last.weights:
         variable.assign(weights.pop(variable.name))

@@ -44,7 +44,8 @@ def test_fully_connected_layer_has_the_size_of_the_paper():
 
 
 def test_prepared_map_is_read_at_the_boxes_scale():
-    """Boxes are px of the image; a map of stride 16 that holds its row number gives the row of the box's centre."""
+    """Boxes are px of the image; a map of stride 16 that holds its row number gives the row of the
+    box's centre."""
     head = LightExtractor(
         configs.HeadConfig(pool_size=1, thin_channels=1, pool="avg", fc_channels=1, roi_impl="tf"),
         {"c5": 16},

@@ -34,7 +34,8 @@ def record_of(image_id, boxes, classes, ignore):
 
 @pytest.fixture
 def dataset(rng):
-    """Three images; class 1 has objects in plenty, class 0 one without a proposal, class 2 an ignored one alone."""
+    """Three images; class 1 has objects in plenty, class 0 one without a proposal, class 2 an
+    ignored one alone."""
     records, rows = [], []
     for image_id, classes, ignore in (
         (7, [1, 1, 2], [False, False, True]),

@@ -1,4 +1,6 @@
-"""LocNet: targets, loss and decoding against the written-out ones, and beside every kind of head."""
+"""LocNet: targets, loss and decoding against the written-out ones, and beside every kind of
+head.
+"""
 
 import numpy as np
 import pytest
@@ -215,7 +217,7 @@ def test_beside_every_head_it_trains_and_detects(tiny_config, random_batch, head
     before = {name: variable.numpy() for name, variable in detector.named_variables().items()}
     scalars = detector.train_step(batch)
     assert all(np.isfinite(value) for value in scalars.values()) and scalars["head_locnet"] > 0
-    mine = [name for name in before if name.startswith("locnet/")]
+    mine = [name for name in before if name.startswith("head/locnet/")]
     assert len(mine) == 8 * (1 + config.model.head.batch_norm)
     for name in mine:
         assert (detector.named_variables()[name].numpy() != before[name]).any(), name
