@@ -1,0 +1,202 @@
+"""Writes a data set in the layout of COCO, VOC, YOLO or labelme, and says what that cannot hold.
+
+What is written is read back by the readers of these formats with the same boxes, to 1e-6 of a side.
+"""
+
+import json
+import os
+import shutil
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import yaml
+
+from lhrcnn.data.readers.records import shown_id
+
+
+def convert(datasets, format_, output, copy_images=True):
+    """Writes {split: Dataset} into a files.Output in a format of WRITERS; what is lost, a line each.
+
+    Images are copied; two of one name become `a.jpg` and `a_2.jpg`. Raises OSError for a file that
+    lhrcnn did not write."""
+    writer, losses_of, place = WRITERS[format_]
+    names = _file_names(datasets, shared="{split}" not in place)
+    for split, dataset in datasets.items():
+        paths = [place.format(split=split, name=name) for name in names[split]]
+        if copy_images:
+            for record, path in zip(dataset.records, paths):
+                with open(record.path, "rb") as source, output.writing(path) as target:
+                    shutil.copyfileobj(source, target)
+        writer(output, split, dataset, paths)
+    if format_ == "yolo":
+        _write_data_file(output, datasets)
+    return losses_of(datasets) + _renamed(datasets, names)
+
+
+def _file_names(datasets, shared):
+    """{split: a file name for each image}, different in a split, or in all where they share a folder."""
+    names, taken = {}, set()
+    for split, dataset in datasets.items():
+        taken = taken if shared else set()
+        names[split] = []
+        for record in dataset.records:
+            stem, suffix = os.path.splitext(os.path.basename(record.path))
+            number, free = 1, stem
+            while free.casefold() in taken:
+                number += 1
+                free = f"{stem}_{number}"
+            taken.add(free.casefold())
+            names[split].append(free + suffix)
+    return names
+
+
+def _renamed(datasets, names):
+    pairs = [
+        (os.path.basename(record.path), name)
+        for split, dataset in datasets.items()
+        for record, name in zip(dataset.records, names[split])
+        if os.path.basename(record.path) != name
+    ]
+    return [f"the names of {len(pairs)} images, such as {pairs[0][0]}: {pairs[0][1]}"] if pairs else []
+
+
+def _write_coco(output, split, dataset, paths):
+    images, annotations = [], []
+    for record, path in zip(dataset.records, paths):
+        name = path.partition("/")[2]
+        image = {"id": record.image_id, "file_name": name}
+        images.append({**image, "height": record.height, "width": record.width})
+        for box, k, ignore, area in zip(
+            record.boxes.tolist(), record.classes, record.ignore, record.areas
+        ):
+            ymin, xmin, ymax, xmax = box
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,  # from 1: evaluators take 0 for "no match"
+                    "image_id": record.image_id,
+                    "category_id": dataset.category_ids[k],
+                    "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
+                    "area": float(area),
+                    "iscrowd": int(ignore),
+                }
+            )
+    pairs = zip(dataset.category_ids, dataset.class_names)
+    categories = [{"id": number, "name": name} for number, name in pairs]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    output.write(f"annotations/instances_{split}.json", json.dumps(content))
+
+
+def _write_voc(output, split, dataset, paths):
+    """Corners 1-based and inclusive, with decimals; ignored objects are `difficult`."""
+    stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
+    for record, path, stem in zip(dataset.records, paths, stems):
+        root = ElementTree.Element("annotation")
+        _add(root, "filename", os.path.basename(path))
+        size = _add(root, "size")
+        for key, value in (("width", record.width), ("height", record.height), ("depth", 3)):
+            _add(size, key, value)
+        for box, k, ignore in zip(record.boxes.tolist(), record.classes, record.ignore):
+            element = _add(root, "object")
+            _add(element, "name", dataset.class_names[k])
+            _add(element, "difficult", int(ignore))
+            corners = _add(element, "bndbox")
+            ymin, xmin, ymax, xmax = box
+            for key, value in zip(("xmin", "ymin", "xmax", "ymax"), (xmin + 1, ymin + 1, xmax, ymax)):
+                _add(corners, key, f"{value:.10g}")
+        ElementTree.indent(root)
+        output.write(f"Annotations/{stem}.xml", ElementTree.tostring(root, encoding="unicode"))
+    output.write(f"ImageSets/Main/{split}.txt", "".join(f"{stem}\n" for stem in stems))
+
+
+def _add(parent, tag, text=None):
+    element = ElementTree.SubElement(parent, tag)
+    element.text = None if text is None else str(text)
+    return element
+
+
+def _write_yolo(output, split, dataset, paths):
+    """Without ignored objects, for which YOLO has no mark."""
+    for record, path in zip(dataset.records, paths):
+        shares = record.boxes.astype(float) / np.tile([record.height, record.width], 2)
+        lines = [
+            f"{k} {(xmin + xmax) / 2:.9g} {(ymin + ymax) / 2:.9g} {xmax - xmin:.9g} {ymax - ymin:.9g}\n"
+            for (ymin, xmin, ymax, xmax), k, ignore in zip(shares, record.classes, record.ignore)
+            if not ignore
+        ]
+        stem = os.path.splitext(os.path.basename(path))[0]
+        output.write(f"labels/{split}/{stem}.txt", "".join(lines))
+
+
+def _write_data_file(output, datasets):
+    names = next(iter(datasets.values())).class_names
+    content = {split: f"images/{split}" for split in datasets}
+    content.setdefault("train", next(iter(content.values())))  # ultralytics wants both
+    content.setdefault("val", content["train"])
+    text = yaml.safe_dump(
+        {**content, "names": dict(enumerate(names))}, sort_keys=False, allow_unicode=True
+    )
+    output.write("data.yaml", text)
+
+
+def _write_labelme(output, split, dataset, paths):
+    """A JSON file beside each image; ignored objects have the flag `ignore`."""
+    for record, path in zip(dataset.records, paths):
+        shapes = [
+            {
+                "label": dataset.class_names[k],
+                "points": [[xmin, ymin], [xmax, ymax]],
+                "group_id": None,
+                "shape_type": "rectangle",
+                "flags": {"ignore": True} if ignore else {},
+            }
+            for (ymin, xmin, ymax, xmax), k, ignore in zip(
+                record.boxes.tolist(), record.classes, record.ignore
+            )
+        ]
+        content = {
+            "version": "5.4.1",
+            "flags": {},
+            "shapes": shapes,
+            "imagePath": os.path.basename(path),
+            "imageData": None,
+            "imageHeight": record.height,
+            "imageWidth": record.width,
+        }
+        output.write(os.path.splitext(path)[0] + ".json", json.dumps(content))
+
+
+def _lost_with_ids(datasets):
+    """What no format but COCO holds: ids, and areas that are not the boxes'."""
+    records = [record for dataset in datasets.values() for record in dataset.records]
+    boxes = [record.boxes.astype(float) for record in records]
+    own = [(box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]) for box in boxes]
+    areas = sum(
+        int(np.sum(~np.isclose(record.areas, area, rtol=1e-3))) for record, area in zip(records, own)
+    )
+    lost = [f"the areas of {areas} objects that are not their boxes'"] if areas else []
+    ids = [number for dataset in datasets.values() for number in dataset.category_ids]
+    return lost + ["the ids of images" + (" and classes" if ids[0] != 1 else "")]
+
+
+def _lost_in_coco(datasets):
+    records = [record for dataset in datasets.values() for record in dataset.records]
+    crowds = sum(int(record.ignore.sum()) for record in records)
+    named = sum(shown_id(record) != record.image_id for record in records)
+    lost = [f"{crowds} ignored objects are crowds now, the only kind COCO has"] if crowds else []
+    return lost + ([f"the ids of {named} images, which are no whole numbers"] if named else [])
+
+
+def _lost_in_yolo(datasets):
+    records = [record for dataset in datasets.values() for record in dataset.records]
+    ignored = sum(int(record.ignore.sum()) for record in records)
+    text = f"{ignored} ignored objects: YOLO has no mark for them, they are background now"
+    return ([text] if ignored else []) + _lost_with_ids(datasets)
+
+
+# Name -> (writer of a split, what is lost, where an image goes).
+WRITERS = {
+    "coco": (_write_coco, _lost_in_coco, "{split}/{name}"),
+    "voc": (_write_voc, _lost_with_ids, "JPEGImages/{name}"),
+    "yolo": (_write_yolo, _lost_in_yolo, "images/{split}/{name}"),
+    "labelme": (_write_labelme, _lost_with_ids, "{split}/{name}"),
+}
