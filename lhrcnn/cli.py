@@ -50,6 +50,7 @@ COMMANDS = {
     "convert": convert.COMMAND,
     "data check": data.CHECK,
     "data browse": data.BROWSE,
+    "data convert": make_data.CONVERT,
     "data make-shapes": make_data.MAKE_SHAPES,
     "data make-text": make_data.MAKE_TEXT,
     "data imagenet-split": make_data.IMAGENET_SPLIT,

@@ -1,4 +1,4 @@
-"""`lhrcnn data make-shapes`, `make-text`, `imagenet-split` and `voc-to-det`."""
+"""`lhrcnn data convert`, `make-shapes`, `make-text`, `imagenet-split` and `voc-to-det`."""
 
 import pathlib
 
@@ -135,7 +135,8 @@ def voc_to_det(values, arguments):
     ]
     if not all(split for _, _, split in parts):
         raise UsageError(
-            f"--list {' '.join(values['list'].value)}: expected LIST=SPLIT, such as train=VOC2007/trainval"
+            f"--list {' '.join(values['list'].value)}: expected LIST=SPLIT, such as "
+            "train=VOC2007/trainval"
         )
     data = commands.load_config(values).data
 
@@ -149,6 +150,69 @@ def voc_to_det(values, arguments):
     print(f"DET data set  {output}")
 
 
+def define_convert(values):
+    """The flags of `lhrcnn data convert`."""
+    from lhrcnn.data.readers import READERS
+    from lhrcnn.data.tools.convert import WRITERS
+
+    commands.define_data_dir_flag(values)
+    commands.define_set_flag(values)
+    flags.DEFINE_enum(
+        "from",
+        "auto",
+        list(READERS),
+        "format of the data set; auto: it is found",
+        flag_values=values,
+    )
+    flags.DEFINE_enum("to", None, list(WRITERS), "format to write", flag_values=values)
+    flags.DEFINE_multi_string(
+        "split",
+        [],
+        "split to convert, or NAME=SPLIT to call it otherwise; none: all that are found; may be "
+        "repeated",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean("images", True, "copy the images, too", flag_values=values)
+    commands.define_output_flags(values, "", "folder of the new data set")
+
+
+def convert(values, arguments):
+    """Writes splits of a data set in another format, and names what that cannot hold."""
+    del arguments
+    from lhrcnn import config
+    from lhrcnn.data.datasets import read_dataset, summary
+    from lhrcnn.data.readers import auto
+    from lhrcnn.data.tools import convert as converting
+
+    folder = commands.require(values, "data_dir", "datasets/mine")
+    format_ = commands.require(values, "to", "coco")
+    output = commands.require(values, "output", "datasets/mine_as_coco")
+    options = {"data.dir": folder, "data.format": values["from"].value}
+    data = config.changed(config.load(overrides=values["set"].value), options).data
+    splits = dict(_named_split(text) for text in values.split)
+    if not splits:
+        data, splits = auto.settle(data)
+    datasets = {name: read_dataset(data, split) for name, split in splits.items()}
+    inputs = [record.path for dataset in datasets.values() for record in dataset.records]
+    lost = converting.convert(
+        datasets, format_, commands.output_of(values, output, inputs), values.images
+    )
+    for name, dataset in datasets.items():
+        boxes = sum(len(record.boxes) for record in dataset.records)
+        print(f"{len(dataset.records):7} images  {boxes:8} objects  {name}  of {dataset.name}")
+        for line in summary(dataset.problems):
+            print(f"        {line}")
+    for line in lost:
+        print(f"lost: {line}")
+    print(f"{format_} data set  {output}")
+
+
+def _named_split(text):
+    """(name, split) of NAME=SPLIT, or of a split that gives its own last word as a name."""
+    name, equals, split = text.partition("=")
+    return (name, split) if equals else (pathlib.PurePath(text.split("+")[0]).stem, text)
+
+
 MAKE_SHAPES = commands.Command(
     "draw the embedded data set of shapes", define_make_shapes, make_shapes
 )
@@ -160,4 +224,7 @@ VOC_TO_DET = commands.Command(
 )
 MAKE_TEXT = commands.Command(
     "write words on images: a scene-text data set in ICDAR's layout", define_make_text, make_text
+)
+CONVERT = commands.Command(
+    "write a data set in the format of COCO, VOC, YOLO or labelme", define_convert, convert
 )

@@ -67,6 +67,20 @@ def _say(line):
     logging.info("%s", line)
 
 
+def settle(data_config):
+    """(the options with the format that was found, {name: split} of its own splits, or of `all`).
+
+    Raises DataError where they are not to be found out."""
+    found = recognise(data_config.dir)
+    if data_config.format not in ("auto", found.format):
+        raise DataError(
+            f"{data_config.dir}: looks like data.format={found.format} ({found.why}), not "
+            f"{data_config.format}: its splits are not known; name them with --split"
+        )
+    settled = dataclasses.replace(data_config, format=found.format)
+    return settled, found.splits or {"all": found.whole}
+
+
 def recognise(folder):
     """The `Recognised` of a data folder. Raises DataError that names all it may be."""
     listing = signs.Listing(folder)

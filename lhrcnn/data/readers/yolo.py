@@ -15,7 +15,7 @@ import re
 import yaml
 
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import ALIASES, Found
 from lhrcnn.data.readers.parsing import corners, named
 from lhrcnn.data.readers.records import IMAGE_SUFFIXES, make_dataset
 from lhrcnn.data.schema import Problem
@@ -50,6 +50,8 @@ def read(data_config, split, training=False):
     paths = lookup.walk(folder)
     layout = describe(folder, paths)
     labels = {path for path in paths if path.lower().endswith(".txt")}
+    if split not in {word for key in layout.splits for word in (key, *ALIASES.get(key, ()))}:
+        layout.splits = {"": list(dict.fromkeys(sum(layout.splits.values(), [])))}
     label_of = _labels(
         [path for images in layout.splits.values() for path in images], labels, set(paths)
     )

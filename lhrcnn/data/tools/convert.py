@@ -11,14 +11,12 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import yaml
 
-from lhrcnn.data.readers.records import shown_id
-
 
 def convert(datasets, format_, output, copy_images=True):
-    """Writes {split: Dataset} into a files.Output in a format of WRITERS; what is lost, a line each.
+    """Writes {split: Dataset} into a files.Output in a format of WRITERS; returns lines of losses.
 
-    Images are copied; two of one name become `a.jpg` and `a_2.jpg`. Raises OSError for a file that
-    lhrcnn did not write."""
+    Images are copied; two of one name become `a.jpg` and `a_2.jpg`. Raises OSError for a file
+    that lhrcnn did not write."""
     writer, losses_of, place = WRITERS[format_]
     names = _file_names(datasets, shared="{split}" not in place)
     for split, dataset in datasets.items():
@@ -34,7 +32,7 @@ def convert(datasets, format_, output, copy_images=True):
 
 
 def _file_names(datasets, shared):
-    """{split: a file name for each image}, different in a split, or in all where they share a folder."""
+    """{split: a file name for each image}; shared: splits lie in one folder, so all differ."""
     names, taken = {}, set()
     for split, dataset in datasets.items():
         taken = taken if shared else set()
@@ -57,7 +55,9 @@ def _renamed(datasets, names):
         for record, name in zip(dataset.records, names[split])
         if os.path.basename(record.path) != name
     ]
-    return [f"the names of {len(pairs)} images, such as {pairs[0][0]}: {pairs[0][1]}"] if pairs else []
+    return (
+        [f"the names of {len(pairs)} images, such as {pairs[0][0]}: {pairs[0][1]}"] if pairs else []
+    )
 
 
 def _write_coco(output, split, dataset, paths):
@@ -101,7 +101,9 @@ def _write_voc(output, split, dataset, paths):
             _add(element, "difficult", int(ignore))
             corners = _add(element, "bndbox")
             ymin, xmin, ymax, xmax = box
-            for key, value in zip(("xmin", "ymin", "xmax", "ymax"), (xmin + 1, ymin + 1, xmax, ymax)):
+            for key, value in zip(
+                ("xmin", "ymin", "xmax", "ymax"), (xmin + 1, ymin + 1, xmax, ymax)
+            ):
                 _add(corners, key, f"{value:.10g}")
         ElementTree.indent(root)
         output.write(f"Annotations/{stem}.xml", ElementTree.tostring(root, encoding="unicode"))
@@ -118,9 +120,11 @@ def _write_yolo(output, split, dataset, paths):
     """Without ignored objects, for which YOLO has no mark."""
     for record, path in zip(dataset.records, paths):
         shares = record.boxes.astype(float) / np.tile([record.height, record.width], 2)
+        centers, sizes = (shares[:, :2] + shares[:, 2:]) / 2, shares[:, 2:] - shares[:, :2]
+        numbers = np.concatenate([centers[:, ::-1], sizes[:, ::-1]], axis=1)  # x before y
         lines = [
-            f"{k} {(xmin + xmax) / 2:.9g} {(ymin + ymax) / 2:.9g} {xmax - xmin:.9g} {ymax - ymin:.9g}\n"
-            for (ymin, xmin, ymax, xmax), k, ignore in zip(shares, record.classes, record.ignore)
+            f"{k} {' '.join(f'{value:.9g}' for value in row)}\n"
+            for row, k, ignore in zip(numbers, record.classes, record.ignore)
             if not ignore
         ]
         stem = os.path.splitext(os.path.basename(path))[0]
@@ -130,8 +134,7 @@ def _write_yolo(output, split, dataset, paths):
 def _write_data_file(output, datasets):
     names = next(iter(datasets.values())).class_names
     content = {split: f"images/{split}" for split in datasets}
-    content.setdefault("train", next(iter(content.values())))  # ultralytics wants both
-    content.setdefault("val", content["train"])
+    content.setdefault("train", next(iter(content.values())))  # ultralytics wants one of that name
     text = yaml.safe_dump(
         {**content, "names": dict(enumerate(names))}, sort_keys=False, allow_unicode=True
     )
@@ -171,7 +174,8 @@ def _lost_with_ids(datasets):
     boxes = [record.boxes.astype(float) for record in records]
     own = [(box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]) for box in boxes]
     areas = sum(
-        int(np.sum(~np.isclose(record.areas, area, rtol=1e-3))) for record, area in zip(records, own)
+        int(np.sum(~np.isclose(record.areas, area, rtol=1e-3)))
+        for record, area in zip(records, own)
     )
     lost = [f"the areas of {areas} objects that are not their boxes'"] if areas else []
     ids = [number for dataset in datasets.values() for number in dataset.category_ids]
@@ -181,7 +185,7 @@ def _lost_with_ids(datasets):
 def _lost_in_coco(datasets):
     records = [record for dataset in datasets.values() for record in dataset.records]
     crowds = sum(int(record.ignore.sum()) for record in records)
-    named = sum(shown_id(record) != record.image_id for record in records)
+    named = sum(record.shown_id != record.image_id for record in records)
     lost = [f"{crowds} ignored objects are crowds now, the only kind COCO has"] if crowds else []
     return lost + ([f"the ids of {named} images, which are no whole numbers"] if named else [])
 
