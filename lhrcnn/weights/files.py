@@ -4,14 +4,35 @@ array}.
 
 import json
 import pathlib
+import pickle
+import struct
+import zipfile
 
 import numpy as np
 
-from lhrcnn.errors import CheckpointError, DependencyError
+from lhrcnn.errors import CheckpointError
+from lhrcnn.weights import torch_files
 
 ALLOWED = (
-    ".npz, .pth, .pt, .safetensors, .h5 or the prefix of a TensorFlow checkpoint (model.ckpt with "
-    "model.ckpt.index beside it)"
+    ".npz, .pth, .pt, .pkl, .safetensors, .h5 or the prefix of a TensorFlow checkpoint (model.ckpt "
+    "with model.ckpt.index beside it)"
+)
+# Where checkpoints have their state dict, averaged weights before others.
+STATE_DICTS = ("model_ema", "state_dict_ema", "ema_state_dict", "state_dict", "model")
+UNREADABLE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    struct.error,
+    MemoryError,
+    RecursionError,
+    NotImplementedError,
 )
 SAFETENSORS_TYPES = {
     "F64": "<f8",
@@ -45,7 +66,7 @@ def read_checkpoint(path):
         return _tensorflow(path), []
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such weights file")
-    if path.suffix in (".pth", ".pt"):
+    if path.suffix in (".pth", ".pt", ".pkl"):
         return _torch(path)
     readers = {
         ".npz": _npz,
@@ -68,44 +89,42 @@ def _npz(path):
 
 
 def _torch(path):
-    """Arrays and class names of a state dict, which mmdetection saves as `state_dict`,
-    simple-faster-rcnn-pytorch as `model` of a dict."""
+    """Arrays and class names of a state dict, by itself or under one of STATE_DICTS in a dict."""
     try:
-        import torch
-    except ImportError:
-        raise DependencyError(
-            f"{path}: reading .pth files needs torch (pip install torch), or save the state dict's "
-            "arrays as .npz"
-        ) from None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch has no error class of its own for a damaged or unsafe file
+        content = torch_files.read(path)
+    except UNREADABLE as error:
         raise CheckpointError(
-            f"{path}: not readable as tensors alone, and nothing else is unpickled: {error}\n"
-            "Save its state dict by itself: torch.save(checkpoint['state_dict'], 'weights.pth')"
+            f"{path}: not readable as tensors alone, and nothing else is unpickled: it holds or "
+            f"lacks {error}\nSave its state dict by itself: torch.save(checkpoint['state_dict'], "
+            "'weights.pth')"
         ) from None
-    meta = content.get("meta") or {}
-    names = (
-        (meta.get("dataset_meta") or {}).get("classes")
-        or (meta.get("dataset_meta") or {}).get("CLASSES")
-        or meta.get("CLASSES")
-        or []
-    )
-    for key in ("state_dict", "model"):
-        content = content[key] if isinstance(content.get(key), dict) else content
-    other = [name for name, value in content.items() if not torch.is_tensor(value)]
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: expected a state dict, found a {type(content).__name__}")
+    names = _class_names(content.get("meta"))
+    while nested := [key for key in STATE_DICTS if isinstance(content.get(key), dict)]:
+        content = content[nested[0]]
+    content.pop("n_averaged", None)  # of torch's averaged models
+    other = [name for name, value in content.items() if not isinstance(value, np.ndarray)]
     if other:
+        found = type(content[other[0]]).__name__
         raise CheckpointError(
-            f"{path}: expected a state dict, names and tensors; '{other[0]}' is a "
-            f"{type(content[other[0]]).__name__}"
+            f"{path}: expected a state dict, names and tensors; '{other[0]}' is a {found}"
         )
     arrays = {
-        name[len("module.") :] if name.startswith("module.") else name: (
-            tensor.float() if tensor.is_floating_point() else tensor
-        ).numpy()
-        for name, tensor in content.items()
+        str(name)[len("module.") :] if str(name).startswith("module.") else str(name): (
+            array.astype(np.float32) if array.dtype.kind == "f" else array
+        )
+        for name, array in content.items()
     }
-    return arrays, [names] if isinstance(names, str) else list(names)
+    return arrays, names
+
+
+def _class_names(meta):
+    """Class names in the `meta` of mmdetection's checkpoints, [] without."""
+    meta = meta if isinstance(meta, dict) else {}
+    inner = meta.get("dataset_meta") if isinstance(meta.get("dataset_meta"), dict) else {}
+    names = inner.get("classes") or inner.get("CLASSES") or meta.get("CLASSES") or []
+    return [names] if isinstance(names, str) else list(map(str, names))
 
 
 def _safetensors(path):

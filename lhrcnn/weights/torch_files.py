@@ -1,0 +1,277 @@
+"""Files of torch.save and pickled NumPy arrays, read without PyTorch and without their code.
+
+Both kinds are pickles, which may name any function to be called. Here a name that is not in ALLOWED
+ends the reading; what is allowed builds tensors and containers, from lhrcnn's own code below.
+"""
+
+import collections
+import pickle
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+
+MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # first pickle of the older format
+PROTOCOL = 1001  # its second
+TYPES = {
+    "double": "f8", "float64": "f8", "float": "f4", "float32": "f4", "half": "f2", "float16": "f2",
+    "bfloat16": "bfloat16", "long": "i8", "int64": "i8", "int": "i4", "int32": "i4",
+    "short": "i2", "int16": "i2", "char": "i1", "int8": "i1", "byte": "u1", "uint8": "u1",
+    "bool": "?",
+}  # fmt: skip
+NUMPY_TYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
+
+
+class Refused(pickle.UnpicklingError):
+    """A file wants something that no weights need; the message names it."""
+
+
+class Storage:
+    """Numbers of one type in a row, filled when the file's data are read."""
+
+    def __init__(self, kind, count):
+        self.kind, self.count, self.values = kind, count, None  # kind: of TYPES, or "untyped"
+
+    def fill(self, content, order="<"):
+        """Sets the values from uint8 [n], numbers of the byte order "<" or ">"."""
+        number = "u1" if self.kind == "untyped" else _number(self.kind)
+        if len(content) != self.count * np.dtype(number).itemsize:
+            raise Refused(f"{len(content)} bytes in a storage of {self.count} numbers")
+        self.values = content.view(order + number)
+
+
+class Tensor:
+    """A view of a storage, made an array once the storage has its values."""
+
+    def __init__(self, storage, offset, size, stride, kind):
+        self.storage, self.offset, self.kind = storage, offset, kind
+        self.size, self.stride = tuple(size), tuple(stride)
+
+    def array(self, order="<"):
+        """The tensor as an array of its own; bfloat16 becomes float32."""
+        values = self.storage.values
+        if self.storage.kind == "untyped":
+            item = np.dtype(_number(self.kind)).itemsize
+            values = values[: len(values) // item * item].view(order + _number(self.kind))
+        negative = min((*self.size, *self.stride, self.offset, 0)) < 0
+        if len(self.size) != len(self.stride) or negative:
+            raise Refused(f"a tensor of size {self.size} with stride {self.stride}")
+        empty = 0 in self.size
+        last = sum((length - 1) * step for length, step in zip(self.size, self.stride))
+        number_of_values = int(np.prod(self.size, dtype=object))
+        if not empty and (self.offset + last >= len(values) or number_of_values > len(values)):
+            raise Refused(f"a tensor of size {self.size} in a storage of {len(values)} numbers")
+        if empty:
+            array = np.zeros(self.size, values.dtype)
+        else:
+            steps = [step * values.itemsize for step in self.stride]
+            array = np.lib.stride_tricks.as_strided(values[self.offset :], self.size, steps)
+            array = np.ascontiguousarray(array).reshape(self.size)  # a copy only where it must be
+        if self.kind == "bfloat16":
+            array = (array.astype(np.uint32) << 16).view(np.float32)
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+class Parameter:
+    """What torch.nn.Parameter adds to a tensor is not needed."""
+
+    def __new__(cls, data, *_):
+        return data
+
+
+class NumpyType:
+    """A pickled numpy.dtype of plain numbers."""
+
+    def __init__(self, name, *_):
+        name = name.decode() if isinstance(name, bytes) else name
+        if name not in NUMPY_TYPES:
+            raise Refused(f"NumPy arrays of type {name!r}")
+        self.name, self.order = name, "<"
+
+    def __setstate__(self, state):
+        order = state[1].decode() if isinstance(state[1], bytes) else state[1]
+        self.order = order if order in "<>" else "<"
+
+    def dtype(self):
+        """The numpy.dtype."""
+        return np.dtype(self.order + self.name)
+
+
+class NumpyArray:
+    """A pickled numpy.ndarray, from the state that NumPy gives its pickles."""
+
+    def __init__(self, *_):
+        self.state = None
+
+    def __setstate__(self, state):
+        self.state = state
+
+    def array(self, order="<"):
+        """The array of its own memory."""
+        del order
+        _, shape, kind, fortran, content = self.state
+        if not isinstance(kind, NumpyType) or not isinstance(content, (bytes, str)):
+            raise Refused("a NumPy array of objects")
+        content = content.encode("latin1") if isinstance(content, str) else content
+        flat = np.frombuffer(content, kind.dtype())
+        return np.array(flat.reshape(shape, order="F" if fortran else "C"))
+
+
+def _number(kind):
+    """NumPy's type of the numbers of a storage; bfloat16 are 16 bits to it."""
+    return "u2" if kind == "bfloat16" else TYPES[kind]
+
+
+def _tensor(storage, offset, size, stride, *_):
+    return Tensor(storage, offset, size, stride, storage.kind)
+
+
+def _typed_tensor(storage, offset, size, stride, requires_grad, hooks, kind, *_):
+    return Tensor(storage, offset, size, stride, kind)
+
+
+def _numpy_scalar(kind, content):
+    content = content.encode("latin1") if isinstance(content, str) else content
+    return np.frombuffer(content, kind.dtype())[0].item()
+
+
+def _encoded(text, encoding="latin1"):
+    if encoding not in ("latin1", "latin-1"):
+        raise Refused(f"text in {encoding!r}")
+    return text.encode("latin1")
+
+
+ALLOWED = {
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("torch", "Size"): tuple,
+    ("torch", "device"): lambda *name: name,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_tensor"): _tensor,
+    ("torch._utils", "_rebuild_tensor_v3"): _typed_tensor,
+    ("torch._utils", "_rebuild_parameter"): Parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): Parameter,
+    ("torch.storage", "UntypedStorage"): "untyped",
+    ("numpy", "dtype"): NumpyType,
+    ("numpy", "ndarray"): NumpyArray,
+    **{
+        (f"numpy.{core}.multiarray", name): builder
+        for core in ("core", "_core")
+        for name, builder in (("_reconstruct", NumpyArray), ("scalar", _numpy_scalar))
+    },
+    ("_codecs", "encode"): _encoded,
+    **{("torch", name): name for name in TYPES},
+    **{
+        (module, f"{name.capitalize() if name != 'bfloat16' else 'BFloat16'}Storage"): name
+        for module in ("torch", "torch.cuda")
+        for name in TYPES
+    },
+}
+
+
+class Unpickler(pickle._Unpickler):
+    """The unpickler in Python, whose memo is a dict; the one in C makes room for any number."""
+
+    def __init__(self, file):
+        super().__init__(file, encoding="latin1")
+        self.storages = {}
+
+    def find_class(self, module, name):
+        """What a name stands for. Raises Refused for one that is not in ALLOWED."""
+        if (module, name) not in ALLOWED:
+            raise Refused(f"{module}.{name}, which no weights need")
+        return ALLOWED[module, name]
+
+    def persistent_load(self, identity):
+        """The Storage that a tensor names."""
+        if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
+            raise Refused(f"{identity!r} where a storage is expected")
+        _, kind, key, _, count = identity[:5]
+        if kind not in (*TYPES, "untyped") or not isinstance(count, int) or count < 0:
+            raise Refused(f"a storage of {count!r} numbers of type {kind!r}")
+        if len(identity) > 5 and identity[5] is not None:
+            raise Refused("a storage that is part of another one")
+        return self.storages.setdefault(key, Storage(kind, count))
+
+
+def read(path):
+    """What a .pth or .pkl file holds: dicts, lists, numbers, and arrays (bfloat16 as float32).
+
+    Raises pickle.UnpicklingError or another error of pickle, zipfile and NumPy for a file that is
+    damaged, or (Refused) that wants anything but numbers."""
+    if zipfile.is_zipfile(path):
+        return _read_zip(path)
+    with open(path, "rb") as file:
+        first = Unpickler(file)
+        content = first.load()
+        if content != MAGIC_NUMBER:
+            return _finished(content, "<")
+        return _read_older(file)
+
+
+def _read_zip(path):
+    """The format since PyTorch 1.6: FOLDER/data.pkl, and FOLDER/data/KEY for each storage."""
+    with zipfile.ZipFile(path) as file:
+        names = [name for name in file.namelist() if name.endswith("/data.pkl")]
+        if len(names) != 1:
+            raise Refused("a zip archive that torch.save did not write")
+        folder = names[0][: -len("data.pkl")]
+        for entry in file.infolist():
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise Refused(f"{entry.filename}, which is compressed")
+        order = "<"
+        if f"{folder}byteorder" in file.namelist():
+            order = ">" if file.read(f"{folder}byteorder") == b"big" else "<"
+        with file.open(names[0]) as content:
+            unpickler = Unpickler(content)
+            result = unpickler.load()
+        for key, storage in unpickler.storages.items():
+            storage.fill(_stored(path, file.getinfo(f"{folder}data/{key}")), order)
+    return _finished(result, order)
+
+
+def _read_older(file):
+    """The format before: pickles of protocol, system, object and list of storages; then numbers."""
+    protocol, system = Unpickler(file).load(), Unpickler(file).load()
+    if protocol != PROTOCOL or not isinstance(system, dict):
+        raise Refused(f"protocol {protocol!r}")
+    order = "<" if system.get("little_endian", True) else ">"
+    unpickler = Unpickler(file)
+    result = unpickler.load()
+    for key in Unpickler(file).load():
+        storage = unpickler.storages[key]
+        (count,) = struct.unpack(f"{order}q", file.read(8))
+        if count != storage.count:
+            raise Refused(f"storage {key} of {count} numbers, announced as {storage.count}")
+        size = count * np.dtype(_number(storage.kind)).itemsize
+        storage.fill(_bytes(file, size), order)
+    return _finished(result, order)
+
+
+def _stored(path, entry):
+    """uint8 [n], the content of a zip file's entry, checked."""
+    with open(path, "rb") as file:
+        file.seek(entry.header_offset + 26)
+        file.seek(sum(struct.unpack("<HH", file.read(4))), 1)  # name and extra field
+        content = _bytes(file, entry.file_size)
+    if zlib.crc32(content) != entry.CRC:
+        raise zipfile.BadZipFile(f"another checksum of {entry.filename}")
+    return content
+
+
+def _bytes(file, size):
+    """The next uint8 [size] of a file."""
+    place = file.tell()
+    if size > file.seek(0, 2) - place:
+        raise EOFError(f"fewer than {size} bytes")
+    file.seek(place)
+    return np.fromfile(file, np.uint8, size)
+
+
+def _finished(node, order):
+    """The content with arrays for tensors."""
+    if isinstance(node, dict):
+        return {key: _finished(value, order) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [_finished(value, order) for value in node]
+    return node.array(order) if isinstance(node, (Tensor, NumpyArray)) else node
