@@ -82,6 +82,7 @@ make = "no"
 @pytest.mark.parametrize("path", CONFIGS, ids=shown)
 def test_heads_of_configs_say_what_can_be_typed(path):
     comments = [line.lstrip("# ") for line in text_of(path).splitlines() if line[:1] == "#"]
+    assert all(len(line) <= 100 for line in text_of(path).splitlines())
     head = " ".join(comments)
     assert head, "a config says at its head what it reproduces"
     for line in command_lines.between_backticks(head):
