@@ -41,3 +41,7 @@ class ExportError(LhrcnnError, ValueError):
 
 class DependencyError(LhrcnnError, ImportError):
     """A package that only this needs is not installed; the message names the extra to install."""
+
+
+class DownloadError(LhrcnnError, OSError):
+    """A file cannot be had from the web, or is not the one that was meant; names its URL."""

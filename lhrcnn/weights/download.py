@@ -1,0 +1,99 @@
+"""Files from the web: once, resumed where they broke off, under their name only when checked."""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import pathlib
+import sys
+import time
+import urllib.error
+import urllib.request
+
+from lhrcnn.errors import DownloadError
+from lhrcnn.files import held
+
+BLOCK = 1 << 20
+TIMEOUT_S = 30
+
+
+def download(url, path, sha256, progress=sys.stderr):
+    """Makes the file `path` of what is at `url`; returns the path.
+
+    sha256: the first digits of the file's, eight at least. What a broken-off call got stays as
+    PATH.part, and the next goes on from there. progress: where lines about it go, None: nowhere.
+    Raises DownloadError that names the URL where it cannot be had, is cut off, or has another
+    sha256; `path` is then as it was."""
+    path = pathlib.Path(path)
+    if path.is_file():
+        return path
+    if len(sha256) < 8:
+        raise ValueError(f"{url}: {len(sha256)} digits of a sha256 are too few to check it by")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    with held(path.parent, "LHRCNN_CACHE"):
+        try:
+            _fetch(url, part, progress)
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+            raise DownloadError(
+                f"{url}: cannot be downloaded: {reason}; the same command goes on from what is "
+                f"there. Without a network: get the file elsewhere and give it to --from"
+            ) from error
+        check(part, sha256, url)
+        os.replace(part, path)
+    return path
+
+
+def check(path, sha256, source):
+    """Compares a file with the first digits of its sha256.
+
+    Raises DownloadError for another one; a `.part` file is deleted then, since it can only be
+    begun anew."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    if not digest.hexdigest().startswith(sha256.lower()):
+        if path.suffix == ".part":
+            path.unlink()
+        raise DownloadError(
+            f"{source}: its sha256 begins with {digest.hexdigest()[: len(sha256)]}, expected "
+            f"{sha256}: it is damaged or another file, and was not used"
+        )
+
+
+def _fetch(url, part, progress):
+    """Appends to the file `part` what is missing of it."""
+    start = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "lhrcnn", **({"Range": f"bytes={start}-"} if start else {})}
+    try:
+        answer = urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S
+        )
+    except urllib.error.HTTPError as error:
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+            return  # all of it is there
+        raise
+    with contextlib.closing(answer):
+        if answer.status != http.client.PARTIAL_CONTENT:
+            start = 0  # a server without ranges begins anew
+        length = answer.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        with open(part, "ab" if start else "wb") as file:
+            got = _copy(answer, file, start, total, progress)
+    if total is not None and got < total:
+        raise OSError(f"the connection ended after {got} of {total} bytes")
+
+
+def _copy(answer, file, got, total, progress):
+    """Copies the answer into the file and tells how far it is; returns the bytes that are there."""
+    told = time.monotonic()
+    while block := answer.read(BLOCK):
+        file.write(block)
+        got += len(block)
+        if progress and (time.monotonic() - told > 1 or got == total):
+            share = f" of {total / 1e6:.1f} MB ({got / total:.0%})" if total else ""
+            print(f"downloaded {got / 1e6:.1f} MB{share}", file=progress, flush=True)
+            told = time.monotonic()
+    return got
