@@ -33,7 +33,11 @@ FLAGS = [
     ("conf conf_thres score_thr", "", "--set model.postprocess.score_threshold={value}"),
     ("iou iou_thres nms_thr", "", "--set model.postprocess.nms_iou={value}"),
     ("max_det", "", "--set model.postprocess.max_detections={value}"),
-    ("weights model ckpt pretrained load_from", "train", "--init_from={value}"),
+    (
+        "weights model ckpt pretrained load_from",
+        "train",
+        "--init_from={value}, or of a backbone alone --set model.backbone.weights={value}",
+    ),
     ("weights model ckpt", "", "--run_dir={value}"),
     ("data dataset data_root", "", "--data_dir={value}"),
     ("cfg config_file", "", "--config={value}"),

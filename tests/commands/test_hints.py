@@ -8,7 +8,12 @@ from absl import flags
 from lhrcnn import cli, config
 from lhrcnn.commands import hints
 
-SAMPLES = {"score_threshold": "0.5", "nms_iou": "0.5", "cache_dir": "kept"}  # others: 2
+SAMPLES = {
+    "weights": "imagenet",
+    "score_threshold": "0.5",
+    "nms_iou": "0.5",
+    "cache_dir": "kept",
+}  # others: 2
 
 
 def flags_of(name):
