@@ -10,6 +10,7 @@ import tensorflow as tf
 from reference import detection as reference
 
 from lhrcnn import config as configs
+from lhrcnn.choices import resolve
 from lhrcnn.commands import find_config
 from lhrcnn.weights.convert import build_converted
 from lhrcnn.weights.sources import SOURCES
@@ -56,7 +57,7 @@ def system(request, shared):
     spec.loader.exec_module(seeded)
     source_name, config_name = SYSTEMS[request.param]
     config = configs.load(find_config(config_name))
-    source = SOURCES[source_name](
+    source = resolve(SOURCES[source_name].describe)(
         seeded.make(str(folder / f"{request.param}.manifest.json")), config.model
     )
     detector, _ = build_converted(source, config, source.num_classes, request.param)

@@ -5,14 +5,7 @@ import pathlib
 from absl import flags
 
 from lhrcnn import commands, config, files
-
-SOURCES = [
-    "mmdet",
-    "torchvision",
-    "chenyuntc",
-    "tf-slim",
-    "keras",
-]  # those of lhrcnn.weights, which needs TensorFlow
+from lhrcnn.weights.sources import SOURCES
 
 
 def define(values):
@@ -20,9 +13,9 @@ def define(values):
     flags.DEFINE_enum(
         "source",
         None,
-        SOURCES,
-        "where the checkpoint comes from: mmdetection; torchvision's detectors and classifiers; "
-        "simple-faster-rcnn-pytorch; TF-slim's ResNets and light_head_rcnn; keras.applications",
+        list(SOURCES),
+        "where the checkpoint comes from: "
+        + "; ".join(f"{name}: {origin.meaning}" for name, origin in SOURCES.items()),
         flag_values=values,
     )
     flags.DEFINE_string(

@@ -69,7 +69,7 @@ def _allowed(field):
     choices = allowed(field)
     minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
     if choices:
-        return ", ".join(f"`{choice}`" for choice in choices if choice)
+        return ", ".join(f"`{choice}`" for choice in choices)
     if minimum is None and maximum is None:
         return ""
     return f"from {minimum}" if maximum is None else f"{minimum} to {maximum}"

@@ -223,12 +223,10 @@ def _validate_fields(config, prefix=""):
         minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
         items = value if isinstance(value, list) else [] if isinstance(value, dict) else [value]
         for item in items:
-            if choices and str(item) not in choices:
+            if choices and str(item) not in choices and item != field.default:
                 close = difflib.get_close_matches(str(item), choices, n=1)
                 hint = f"did you mean '{close[0]}'? " if close else ""
-                raise ConfigError(
-                    f"'{name}': found {item!r}; {hint}allowed: {', '.join(filter(None, choices))}"
-                )
+                raise ConfigError(f"'{name}': found {item!r}; {hint}allowed: {', '.join(choices)}")
             if minimum is not None and item < minimum or maximum is not None and item > maximum:
                 to = "up" if maximum is None else f"to {maximum}"
                 raise ConfigError(f"'{name}': found {item}, allowed from {minimum} {to}")

@@ -19,7 +19,9 @@ def option(default, meaning, choices=None, minimum=None, maximum=None):
 
 
 def allowed(field):
-    """The values that a field allows by name; None where it is not a choice."""
+    """The values that a field allows by name; None where it is not a choice.
+
+    An empty text is allowed beside them where it is the default."""
     choices = field.metadata["choices"]
     return None if choices is None else [str(choice) for choice in resolve(choices)]
 
@@ -322,7 +324,7 @@ class HeadConfig:
     localisation: str = option(
         "box",
         "box regression, or LocNet's model of where the borders are (see locnet)",
-        ["box", "in_out", "borders", "combined"],
+        "lhrcnn.models.heads:LOCALISATIONS",
     )
     foreground_iou: float = option(
         0.5, "proposals this close to a box are foreground", minimum=0, maximum=1
@@ -535,7 +537,7 @@ class PretrainConfig:
     teacher: str = option(
         "",
         "backbone whose features, with its ImageNet weights, take the place of labels; empty: learn the classes of folders",
-        ["", "mobilenet_v2", "vgg16", "resnet50", "resnet101"],
+        "lhrcnn.weights.sources:KERAS_MODELS",
     )
     teacher_levels: list[str] = option(
         ["c3", "c4", "c5"],

@@ -15,6 +15,7 @@ from lhrcnn.runs import zoo
 from lhrcnn.runs.fine_tune import read_run
 from lhrcnn.weights import keras_applications, tf_slim, torchvision
 from lhrcnn.weights.files import read_arrays
+from lhrcnn.weights.sources import KERAS_MODELS
 from lhrcnn.weights.translate import translate
 
 BACKBONE_SOURCES = (torchvision.describe, keras_applications.describe, tf_slim.describe)
@@ -106,7 +107,7 @@ def _imagenet(name):
         )
         if found:
             return found[0], _read(found[0])
-    if name not in keras_applications.MODELS:
+    if name not in KERAS_MODELS:
         raise FileNotFoundError(
             f"'model.backbone.weights': there are no public ImageNet weights for {name} to be had "
             "by name; set it to a file, a run directory, or '' to start from random weights"

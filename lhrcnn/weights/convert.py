@@ -5,6 +5,7 @@ import pathlib
 import typing
 
 from lhrcnn import config as configs
+from lhrcnn.choices import resolve
 from lhrcnn.errors import CheckpointError, OutputError
 from lhrcnn.files import Output
 from lhrcnn.models.build import build_detector
@@ -40,7 +41,7 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
     config = configs.changed(config, {"model.backbone.weights": ""})
     arrays, names_in_file = read_checkpoint(checkpoint)
     try:
-        source = SOURCES[source_name](arrays, config.model, epsilon)
+        source = resolve(SOURCES[source_name].describe)(arrays, config.model, epsilon)
         names, category_ids = _classes(source, class_names, names_in_file, config.data.classes)
     except CheckpointError as error:
         raise CheckpointError(f"{checkpoint}: {error}") from None

@@ -6,16 +6,11 @@ import re
 
 from lhrcnn.errors import CheckpointError
 from lhrcnn.keras import keras
+from lhrcnn.weights.sources import KERAS_MODELS
 from lhrcnn.weights.torch_backbones import RESNET_UNIT
 from lhrcnn.weights.torchvision import has_vgg_fcs
 from lhrcnn.weights.translate import Pixels, Source, with_epsilon
 
-MODELS = {
-    "resnet50": "ResNet50",
-    "resnet101": "ResNet101",
-    "vgg16": "VGG16",
-    "mobilenet_v2": "MobileNetV2",
-}
 ROLES = {
     role: f"/{role}"
     for role in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
@@ -33,7 +28,7 @@ DROPPED = (
 
 def download(name):
     """{layer/variable: array} of the model for our backbone `name`, downloaded on first use."""
-    model = getattr(keras.applications, MODELS[name])(include_top=False, weights="imagenet")
+    model = getattr(keras.applications, KERAS_MODELS[name])(include_top=False, weights="imagenet")
     return {variable.name.split(":")[0]: variable.numpy() for variable in model.weights}
 
 

@@ -9,6 +9,7 @@ import pytest
 from weights import foreign
 
 from lhrcnn import config as configs
+from lhrcnn.choices import resolve
 from lhrcnn.commands import find_config
 from lhrcnn.models.build import build_detector
 from lhrcnn.weights.sources import SOURCES
@@ -87,7 +88,7 @@ def converted(case, state):
     detector, model = built(case)
     shapes = {name: tuple(variable.shape) for name, variable in detector.named_variables().items()}
     translation = translate(
-        SOURCES[CASES[case][0]](state, model),
+        resolve(SOURCES[CASES[case][0]].describe)(state, model),
         shapes,
         detector.pixel_mean,
         detector.pixel_std,
@@ -258,7 +259,7 @@ def test_simple_faster_rcnn_with_and_without_dropout(fc7):
 
 def test_simple_faster_rcnn_with_caffes_weights_takes_bgr():
     config = small_config("faster_rcnn_vgg16_voc07", ["model.backbone.pixel_std=[1, 1, 1]"])
-    assert SOURCES["chenyuntc"](
+    assert resolve(SOURCES["chenyuntc"].describe)(
         foreign.chenyuntc(np.random.default_rng(1)), config.model
     ).pixels.bgr
 
@@ -271,4 +272,4 @@ def test_other_checkpoints_are_refused(source):
             model, backbone=dataclasses.replace(model.backbone, style="caffe")
         )
     with pytest.raises(ValueError, match="it has no|they have no"):
-        SOURCES[source]({"head.weight": np.zeros(3)}, model)
+        resolve(SOURCES[source].describe)({"head.weight": np.zeros(3)}, model)

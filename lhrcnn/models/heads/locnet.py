@@ -17,19 +17,14 @@ from lhrcnn.keras import keras
 from lhrcnn.models import losses, matching
 from lhrcnn.models.backbones.layers import initializer
 from lhrcnn.models.extractors.fast_rcnn import RoIPooling
+from lhrcnn.models.heads import LOCALISATIONS
 from lhrcnn.models.heads.box import clip_each, scores_of, with_truth
 from lhrcnn.models.losses import LossSum
 from lhrcnn.models.names import joined, variables_of
 from lhrcnn.models.parts import ClassOutputs
 from lhrcnn.ops.best_pair import best_pair
 
-# What each model predicts for a cell: whether it is inside the box, whether it holds the first
-# border, and the last one.
-MODELS = {
-    "in_out": ("inside",),
-    "borders": ("first", "last"),
-    "combined": ("inside", "first", "last"),
-}
+MODELS = {name: predicted for name, predicted in LOCALISATIONS.items() if predicted}
 # The loss weights 20 and 40 of the authors' code, over its 20 classes.
 LOSS_FACTOR = {"in_out": 1.0, "borders": 1.0, "combined": 2.0}
 MIN_PROBABILITY = 1e-4
