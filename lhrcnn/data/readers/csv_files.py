@@ -42,10 +42,10 @@ COLUMNS = {
         "categoryname",
         "classid",
     ),
-    "xmin": ("xmin", "x1", "left", "bboxxmin", "xtl", "boxxmin"),
-    "ymin": ("ymin", "y1", "top", "bboxymin", "ytl", "boxymin"),
-    "xmax": ("xmax", "x2", "right", "bboxxmax", "xbr", "boxxmax"),
-    "ymax": ("ymax", "y2", "bottom", "bboxymax", "ybr", "boxymax"),
+    "xmin": ("xmin", "x1", "left", "bboxxmin", "xtl"),
+    "ymin": ("ymin", "y1", "top", "bboxymin", "ytl"),
+    "xmax": ("xmax", "x2", "right", "bboxxmax", "xbr"),
+    "ymax": ("ymax", "y2", "bottom", "bboxymax", "ybr"),
     "x": ("x", "bboxx", "xleft"),
     "y": ("y", "bboxy", "ytop"),
     "w": ("w", "bboxwidth", "bboxw", "boxwidth"),
@@ -92,6 +92,16 @@ def parse_mapping(texts):
                 f"{', '.join(COLUMNS)}"
             )
     return mapping
+
+
+def split_words(file):
+    """Words of a file's name and folder, and of its column of splits, that may name splits."""
+    words = {file.parent.name, file.stem, *re.split(r"[^A-Za-z]+", file.stem)}
+    places, has_names = columns_of(file)
+    if "split" in places:
+        cells = [row[places["split"]] for row in _rows(file) if len(row) > places["split"]]
+        words |= {_AUTOML_SPLITS.get(cell, cell) for cell in cells[has_names:]}
+    return words
 
 
 def _rows(file):

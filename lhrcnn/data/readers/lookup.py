@@ -37,7 +37,8 @@ class ImageIndex:
                 if os.path.isfile(path):
                     return path
             word = os.path.basename(name).casefold()
-            best = _closest(self._by_name.get(word) or self._by_stem.get(word) or (), near / name)
+            paths = self._by_name.get(word) or self._by_stem.get(word) or ()
+            best = _closest(paths, near / image.split / name)
             if len(best) == 1:
                 return best[0]
             if best:

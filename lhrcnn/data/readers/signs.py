@@ -17,6 +17,7 @@ from lhrcnn.data.readers import (
     via,
     wider_face,
     yolo,
+    yolo_layout,
 )
 from lhrcnn.data.readers.gathering import ALIASES, ALL
 from lhrcnn.errors import DataError
@@ -101,7 +102,7 @@ def _icdar_line(file):
 
 
 def _yolo(listing):
-    file = listing.first(lambda file: yolo.read_yaml(file) is not None, ".yaml", ".yml")
+    file = listing.first(lambda file: yolo_layout.read_yaml(file) is not None, ".yaml", ".yml")
     if file:
         return f"{file}: names of classes"
     return _first(
@@ -138,7 +139,12 @@ SIGNS = {
 }
 
 # A format -> those whose signs its own files may show as well.
-STRONGER = {"wider_face": ("yolo", "icdar"), "kitti": ("icdar",), "voc": ("yolo", "icdar")}
+STRONGER = {
+    "wider_face": ("yolo", "icdar"),
+    "kitti": ("icdar",),
+    "voc": ("yolo", "icdar"),
+    "yolo": ("icdar",),
+}
 
 
 def splits(format_, listing):
@@ -164,8 +170,15 @@ def _named(words):
 
 
 def _yolo_splits(listing):
-    keys = yolo.describe(listing.folder, [str(path) for path in listing.paths]).splits
+    keys = yolo_layout.describe(listing.folder, [str(path) for path in listing.paths]).splits
     return ({key: key for key in keys}, ALL) if "" not in keys else _by_place(listing)
+
+
+def _csv_splits(listing):
+    """Splits of the files with columns of boxes alone: Open Images has others beside them."""
+    files = [file for file in listing.some(".csv", ".tsv") if csv_files.columns_of(file)]
+    found = _named({word for file in files for word in csv_files.split_words(file)})
+    return (found, ALL) if found else _by_place(listing)
 
 
 def _cvat_splits(listing):
@@ -208,4 +221,10 @@ def _voc_splits(listing):
     return found, found.get("train", first if single else f"{years[first][0]}/{first}")
 
 
-_SPLITS = {"yolo": _yolo_splits, "cvat": _cvat_splits, "coco": _coco_splits, "voc": _voc_splits}
+_SPLITS = {
+    "yolo": _yolo_splits,
+    "cvat": _cvat_splits,
+    "coco": _coco_splits,
+    "csv": _csv_splits,
+    "voc": _voc_splits,
+}

@@ -5,39 +5,19 @@ corners of a polygon or a turned rectangle. The label of `.../images/a.jpg` is `
 or lies beside the image; an image without one shows nothing.
 """
 
-import dataclasses
-import glob
-import math
 import os
 import pathlib
 import re
 
-import yaml
-
 from lhrcnn.data.readers import gathering, lookup, parsing
 from lhrcnn.data.readers.gathering import ALIASES, Found
 from lhrcnn.data.readers.parsing import corners, named
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES, make_dataset
+from lhrcnn.data.readers.records import make_dataset
+from lhrcnn.data.readers.yolo_layout import describe
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
-NAME_FILES = (
-    "classes.txt",
-    "obj.names",
-    "_darknet.labels",
-    "classes.names",
-    "predefined_classes.txt",
-)
 _LARGEST = 1.01  # ultralytics' own bound of a share
-
-
-@dataclasses.dataclass
-class Layout:
-    """What the files beside the labels say."""
-
-    names: dict  # {class number: name}; empty where none are given
-    splits: dict  # {split, or "" where there is none: image paths}
-    keypoints: int = 0  # numbers that follow a box in a line
 
 
 def read(data_config, split, training=False):
@@ -66,7 +46,7 @@ def read(data_config, split, training=False):
     for image, _ in chosen if layout.names else placed:
         image.where = str(image.source)
         if image.source.suffix.lower() == ".txt":
-            image.boxes = _boxes(image.source, layout, problems)
+            image.boxes, image.relative = _boxes(image.source, layout, problems)
     if not layout.names:
         found = {box.name for image, _ in placed for box in image.boxes}
         layout.names = {int(name.rpartition("_")[2]): name for name in found}
@@ -79,132 +59,16 @@ def read(data_config, split, training=False):
     return make_dataset(f"{folder} {split}", images, problems, names, ids)
 
 
-def describe(folder, paths):
-    """The `Layout` of a data folder with these files."""
-    images = [path for path in paths if path.lower().endswith(IMAGE_SUFFIXES)]
-    for path in paths:
-        content = read_yaml(path) if path.lower().endswith((".yaml", ".yml")) else None
-        if content:
-            shape = content.get("kpt_shape") or [0]
-            splits = _yaml_splits(folder, pathlib.Path(path), content, images)
-            return Layout(_names(content, path), splits, math.prod(map(int, shape)))
-    for path in paths:
-        content = _read_data(path) if path.endswith(".data") else {}
-        if "names" in content:
-            names = _under(folder, content["names"], set(paths))
-            splits = {
-                key.replace("valid", "val"): _listed(
-                    folder, pathlib.Path(path), content[key], images
-                )
-                for key in ("train", "valid", "val", "test")
-                if key in content
-            }
-            return Layout(_lines(names) if names else {}, splits or {"": images})
-    files = [path for path in paths if os.path.basename(path) in NAME_FILES]
-    return Layout(_lines(files[0]) if files else {}, {"": images})
-
-
-def read_yaml(path):
-    """The content of ultralytics' data file; None where a file is another one."""
-    try:
-        content = yaml.safe_load(lookup.read_text(path))
-    except yaml.YAMLError:
-        return None
-    keys = set(content) if isinstance(content, dict) else set()
-    has_names = isinstance(content.get("names"), (list, dict)) if keys else False
-    has_splits = bool(keys & {"train", "val", "valid", "test"})
-    return content if (has_names or "nc" in keys) and (has_splits or "nc" in keys) else None
-
-
-def _read_data(path):
-    """The keys and values of darknet's data file."""
-    lines = (line.partition("=") for line in lookup.read_text(path).splitlines())
-    return {key.strip(): value.strip() for key, equals, value in lines if equals}
-
-
-def _names(content, path):
-    """{number: name} of a data file."""
-    names = content.get("names")
-    if isinstance(names, dict):
-        return {int(number): str(name).strip() for number, name in names.items()}
-    if isinstance(names, list):
-        return {number: str(name).strip() for number, name in enumerate(names)}
-    if names is not None:
-        raise DataError(
-            f"{path}: 'names' is {names!r}; expected a list of class names, or numbers and names"
-        )
-    return {number: f"class_{number}" for number in range(int(content["nc"]))}
-
-
-def _lines(path):
-    """{number: name} of a file with a class name a line."""
-    lines = [line.strip() for line in lookup.read_text(path).splitlines()]
-    return {number: name for number, name in enumerate(lines) if name}
-
-
-def _yaml_splits(folder, file, content, images):
-    """{split: image paths} of a data file's train, val and test."""
-    root = file.parent / str(content.get("path") or "")
-    splits = {}
-    for key in ("train", "val", "valid", "test"):
-        values = content.get(key) or []
-        for value in [values] if isinstance(values, str) else values:
-            found = _listed(folder, file, str(root / value), images) or _listed(
-                folder, file, str(value), images
-            )
-            splits.setdefault(key.replace("valid", "val"), []).extend(found)
-    return {key: found for key, found in splits.items() if found} or {"": images}
-
-
-def _listed(folder, file, value, images):
-    """The images of a folder, list or pattern named in a data file, wherever the set was moved."""
-    if glob.has_magic(value):
-        return sorted(glob.glob(value, recursive=True))
-    if value.endswith(".txt"):
-        path = _under(folder, value, set(map(str, lookup.listed(folder, ".txt"))))
-        return _in_list(folder, pathlib.Path(path), images) if path else []
-    if os.path.isdir(value) and not _is_below(value, folder):
-        return [path for path in lookup.walk(value) if path.lower().endswith(IMAGE_SUFFIXES)]
-    words = [
-        word for word in pathlib.PurePosixPath(value.replace("\\", "/")).parts if word not in "/.."
-    ]
-    for start in range(len(words)):
-        below = os.path.join(folder, *words[start:], "")
-        found = [path for path in images if path.startswith(below)]
-        if found:
-            return found
-    return images if os.path.isdir(value) and os.path.samefile(value, folder) else []
-
-
-def _in_list(folder, file, images):
-    """The images named in a list of paths, which may be of the machine where it was made."""
-    known, found = set(images), []
-    for line in lookup.read_text(file).splitlines():
-        path = _under(folder, line.strip(), known) if line.strip() else ""
-        found.append(path or os.path.normpath(file.parent / line.strip()))
-    return [path for path in found if path.lower().endswith(IMAGE_SUFFIXES)]
-
-
-def _under(folder, name, known):
-    """The known path below the folder in which as much as possible of a name ends; empty: none."""
-    words = [word for word in name.replace("\\", "/").split("/") if word not in ("", ".", "..")]
-    tails = (os.path.join(folder, *words[start:]) for start in range(len(words)))
-    return next((path for path in tails if path in known), "")
-
-
-def _is_below(path, folder):
-    return os.path.commonpath(
-        [os.path.realpath(path), os.path.realpath(folder)]
-    ) == os.path.realpath(folder)
-
-
 def _labels(images, labels, below):
     """{image: label file}, by ultralytics' rule or beside the image; if none fits, by names."""
     found = {}
     for image in images:
         stem = os.path.splitext(image)[0]
-        swapped = f"{os.sep}labels{os.sep}".join(stem.rsplit(f"{os.sep}images{os.sep}", 1))
-        for path in (f"{swapped}.txt", f"{stem}.txt"):
+        swapped = [
+            f"{os.sep}{name}{os.sep}".join(stem.rsplit(f"{os.sep}images{os.sep}", 1))
+            for name in ("labels", "labelTxt")
+        ]
+        for path in (f"{start}.txt" for start in (*swapped, stem)):
             if path in labels or (image not in below and os.path.isfile(path)):
                 found.setdefault(image, path)
     if not found:
@@ -215,8 +79,8 @@ def _labels(images, labels, below):
 
 
 def _boxes(file, layout, problems):
-    """The `LabelledBox`es of a label file, in shares of the image."""
-    boxes, seen = [], set()
+    """(`LabelledBox`es of a label file, whether they are shares of the image and not px)."""
+    boxes, seen, relative = [], set(), True
     for number, line in enumerate(lookup.read_text(file).splitlines(), start=1):
         words = tuple(line.split())
         if not words:
@@ -227,8 +91,7 @@ def _boxes(file, layout, problems):
             continue
         seen.add(words)
         try:
-            k, box, shape = _parse(words, layout.keypoints)
-            name = layout.names[k] if layout.names else f"class_{k}"
+            name, box, shape, ignore = _parse_dota(words) or _parse_line(words, layout)
         except KeyError:
             known = f"{min(layout.names)}...{max(layout.names)}"
             text = f"{where}: class {words[0]} is none of {known}; left out"
@@ -237,11 +100,31 @@ def _boxes(file, layout, problems):
         except ValueError as error:
             problems.append(Problem.error("bad line", f"{where}: {error}; left out"))
             continue
+        relative = relative and not _is_dota(words)
         if shape:
             text = f"{where}: {shape} of '{name}'; its enclosing box is taken"
             problems.append(Problem.note(shape, text))
-        boxes.append(named(name, box))
-    return boxes
+        boxes.append(named(name, box, ignore))
+    return boxes, relative
+
+
+def _is_dota(words):
+    return len(words) in (9, 10) and not parsing.is_number(words[8])
+
+
+def _parse_dota(words):
+    """As `_parse_line`, of four corners in px, a class name and 1 where difficult; None: another."""
+    if not _is_dota(words):
+        return None
+    values = parsing.numbers(words[:8])
+    ignore = parsing.is_true(words[9]) if len(words) > 9 else False
+    return words[8], corners(list(zip(values[::2], values[1::2]))), "turned box", ignore
+
+
+def _parse_line(words, layout):
+    """(class name, box, "" or the kind of another shape, False). Raises KeyError, ValueError."""
+    k, box, shape = _parse(words, layout.keypoints)
+    return (layout.names[k] if layout.names else f"class_{k}"), box, shape, False
 
 
 def _parse(words, keypoints=0):

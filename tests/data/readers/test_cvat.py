@@ -67,3 +67,12 @@ def test_tracks_of_videos_are_refused(tmp_path):
     write(tmp_path, {"annotations.xml": HEAD + track + "</annotations>"})
     with pytest.raises(DataError, match="CVAT for images 1.1"):
         read("cvat", tmp_path)
+
+
+def test_images_of_one_name_are_told_by_their_subset(tmp_path):
+    images(tmp_path, "images/Train/a.jpg", "images/Test/a.jpg")
+    image = '<image id="{}" name="a.jpg" subset="{}" width="100" height="80"></image>'
+    text = HEAD + image.format(0, "Train") + image.format(0, "Test") + "</annotations>"
+    write(tmp_path, {"annotations.xml": text})
+    (record,) = read("cvat", tmp_path, "test").records
+    assert record.path == str(tmp_path / "images/Test/a.jpg")

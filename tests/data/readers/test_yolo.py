@@ -126,3 +126,13 @@ def test_images_alone_are_refused(tmp_path):
     images(tmp_path, "a.jpg")
     with pytest.raises(DataError, match="no label file"):
         read("yolo", tmp_path)
+
+
+def test_labels_of_dota_in_px_as_roboflow_writes_them(tmp_path):
+    images(tmp_path, "train/images/a.jpg")
+    label = "10.0 20.0 40.0 20.0 40.0 60.0 10.0 60.0 zebra 0\n1 2 3 2 3 4 1 4 ant 1\n"
+    names = "train: ../train/images\nnc: 2\nnames: ['ant', 'zebra']\n"
+    write(tmp_path, {"train/labelTxt/a.txt": label, "data.yaml": names})
+    dataset = read("yolo", tmp_path, "train")
+    assert seen(dataset) == {"a.jpg": [SEEN[0], ("ant!", 2, 1, 4, 3)]}
+    assert kinds(dataset) == ["turned box"] * 2

@@ -1,0 +1,149 @@
+"""What lies beside YOLO's labels: class names and splits, of ultralytics, Roboflow and darknet."""
+
+import dataclasses
+import glob
+import math
+import os
+import pathlib
+
+import yaml
+
+from lhrcnn.data.readers import lookup
+from lhrcnn.data.readers.records import IMAGE_SUFFIXES
+from lhrcnn.errors import DataError
+
+NAME_FILES = (
+    "classes.txt",
+    "obj.names",
+    "_darknet.labels",
+    "classes.names",
+    "predefined_classes.txt",
+)
+
+
+@dataclasses.dataclass
+class Layout:
+    """What the files beside the labels say."""
+
+    names: dict  # {class number: name}; empty where none are given
+    splits: dict  # {split, or "" where there is none: image paths}
+    keypoints: int = 0  # numbers that follow a box in a line
+
+
+def describe(folder, paths):
+    """The `Layout` of a data folder with these files."""
+    images = [path for path in paths if path.lower().endswith(IMAGE_SUFFIXES)]
+    for path in paths:
+        content = read_yaml(path) if path.lower().endswith((".yaml", ".yml")) else None
+        if content:
+            shape = content.get("kpt_shape") or [0]
+            splits = _yaml_splits(folder, pathlib.Path(path), content, images)
+            return Layout(_names(content, path), splits, math.prod(map(int, shape)))
+    for path in paths:
+        content = _read_data(path) if path.endswith(".data") else {}
+        if "names" in content:
+            names = _under(folder, content["names"], set(paths))
+            splits = {
+                key.replace("valid", "val"): _listed(
+                    folder, pathlib.Path(path), content[key], images
+                )
+                for key in ("train", "valid", "val", "test")
+                if key in content
+            }
+            return Layout(_lines(names) if names else {}, splits or {"": images})
+    files = [path for path in paths if os.path.basename(path) in NAME_FILES]
+    return Layout(_lines(files[0]) if files else {}, {"": images})
+
+
+def read_yaml(path):
+    """The content of ultralytics' data file; None where a file is another one."""
+    try:
+        content = yaml.safe_load(lookup.read_text(path))
+    except yaml.YAMLError:
+        return None
+    keys = set(content) if isinstance(content, dict) else set()
+    has_names = isinstance(content.get("names"), (list, dict)) if keys else False
+    has_splits = bool(keys & {"train", "val", "valid", "test"})
+    return content if (has_names or "nc" in keys) and (has_splits or "nc" in keys) else None
+
+
+def _read_data(path):
+    """The keys and values of darknet's data file."""
+    lines = (line.partition("=") for line in lookup.read_text(path).splitlines())
+    return {key.strip(): value.strip() for key, equals, value in lines if equals}
+
+
+def _names(content, path):
+    """{number: name} of a data file."""
+    names = content.get("names")
+    if isinstance(names, dict):
+        return {int(number): str(name).strip() for number, name in names.items()}
+    if isinstance(names, list):
+        return {number: str(name).strip() for number, name in enumerate(names)}
+    if names is not None:
+        raise DataError(
+            f"{path}: 'names' is {names!r}; expected a list of class names, or numbers and names"
+        )
+    return {number: f"class_{number}" for number in range(int(content["nc"]))}
+
+
+def _lines(path):
+    """{number: name} of a file with a class name a line."""
+    lines = [line.strip() for line in lookup.read_text(path).splitlines()]
+    return {number: name for number, name in enumerate(lines) if name}
+
+
+def _yaml_splits(folder, file, content, images):
+    """{split: image paths} of a data file's train, val and test."""
+    root = file.parent / str(content.get("path") or "")
+    splits = {}
+    for key in ("train", "val", "valid", "test"):
+        values = content.get(key) or []
+        for value in [values] if isinstance(values, str) else values:
+            found = _listed(folder, file, str(root / value), images) or _listed(
+                folder, file, str(value), images
+            )
+            splits.setdefault(key.replace("valid", "val"), []).extend(found)
+    return {key: found for key, found in splits.items() if found} or {"": images}
+
+
+def _listed(folder, file, value, images):
+    """The images of a folder, list or pattern named in a data file, wherever the set was moved."""
+    if glob.has_magic(value):
+        return sorted(glob.glob(value, recursive=True))
+    if value.endswith(".txt"):
+        path = _under(folder, value, set(map(str, lookup.listed(folder, ".txt"))))
+        return _in_list(folder, pathlib.Path(path), images) if path else []
+    if os.path.isdir(value) and not _is_below(value, folder):
+        return [path for path in lookup.walk(value) if path.lower().endswith(IMAGE_SUFFIXES)]
+    words = [
+        word for word in pathlib.PurePosixPath(value.replace("\\", "/")).parts if word not in "/.."
+    ]
+    for start in range(len(words)):
+        below = os.path.join(folder, *words[start:], "")
+        found = [path for path in images if path.startswith(below)]
+        if found:
+            return found
+    return images if os.path.isdir(value) and os.path.samefile(value, folder) else []
+
+
+def _in_list(folder, file, images):
+    """The images named in a list of paths, which may be of the machine where it was made."""
+    known, found = set(images), []
+    for line in lookup.read_text(file).splitlines():
+        path = _under(folder, line.strip(), known) if line.strip() else ""
+        found.append(path or os.path.normpath(file.parent / line.strip()))
+    return [path for path in found if path.lower().endswith(IMAGE_SUFFIXES)]
+
+
+def _under(folder, name, known):
+    """The known path below the folder in which as much as possible of a name ends; empty: none."""
+    words = [word for word in name.replace("\\", "/").split("/") if word not in ("", ".", "..")]
+    tails = (os.path.join(folder, *words[start:]) for start in range(len(words)))
+    return next((path for path in tails if path in known), "")
+
+
+def _is_below(path, folder):
+    return os.path.commonpath(
+        [os.path.realpath(path), os.path.realpath(folder)]
+    ) == os.path.realpath(folder)
