@@ -203,22 +203,28 @@ def _coco_splits(listing):
 
 
 def _voc_splits(listing):
+    """Splits of the lists of each year; `trainval` stands for `train` where that is not divided.
+
+    `test` never validates: what picks the best weights would then have seen it."""
     years = {}
     for path in listing.paths:
         if path.parent.parts[-2:] == ("ImageSets", "Main") or path.parent.name == "ImageSets":
             year = path.parent.parent if path.parent.name == "Main" else path.parent
-            years.setdefault(path.stem, []).append(year.parent.name)
-    both = {"train": "train", "val": "val", "test": "test"}
-    if "trainval" in years and ("val" not in years or "test" in years):
-        both = {"train": "trainval", "val": "test", "test": "test"}
-    single = len({year for names in years.values() for year in names}) == 1
-    found = {
-        name: list_ if single else "+".join(f"{year}/{list_}" for year in years[list_])
-        for name, list_ in both.items()
-        if list_ in years
-    }
-    first = next(iter(years))
-    return found, found.get("train", first if single else f"{years[first][0]}/{first}")
+            years.setdefault(year.parent.name, set()).add(path.stem)
+    found = {}
+    for year, lists in years.items():
+        whole = "trainval" in lists and not {"train", "val"} <= lists
+        for split, list_ in (
+            ("train", "trainval" if whole else "train"),
+            ("val", "val"),
+            ("test", "test"),
+        ):
+            if list_ in lists:
+                found.setdefault(split, []).append(list_ if len(years) == 1 else f"{year}/{list_}")
+    found = {split: "+".join(names) for split, names in found.items()}
+    year, lists = next(iter(years.items()))
+    first = min(lists) if len(years) == 1 else f"{year}/{min(lists)}"
+    return found, found.get("train", first)
 
 
 _SPLITS = {

@@ -108,10 +108,22 @@ def test_splits_are_found_by_folder_file_or_key(tmp_path):
         write(devkit, {f"{year}/ImageSets/Main/{name}.txt": "a\n" for name in names})
         write(devkit, {f"{year}/Annotations/a.xml": VOC})
     assert auto.recognise(devkit).splits == {
-        "train": "VOC2007/trainval+VOC2012/trainval",
-        "val": "VOC2007/test",
+        "train": "VOC2007/trainval+VOC2012/train",
+        "val": "VOC2012/val",
         "test": "VOC2007/test",
     }
+
+
+def test_the_test_split_never_validates(tmp_path):
+    files = {f"ImageSets/Main/{name}.txt": "a\n" for name in ("trainval", "test")}
+    write(tmp_path, {**files, "Annotations/a.xml": VOC})
+    found = auto.recognise(tmp_path)
+    assert found.splits == {"train": "trainval", "test": "test"}
+    assert found.place("train") == ("trainval", "train") and found.place("val") == (
+        "trainval",
+        "val",
+    )
+    assert found.place("test") == ("test", "")
 
 
 def test_without_a_split_a_fifth_is_drawn_for_val_once_and_for_all(tmp_path):
