@@ -59,6 +59,8 @@ def _closest(paths, wanted):
 
 def local_name(name):
     """The path in a name that may be Windows's or a URL, such as `/data/local-files/?d=a.jpg`."""
+    if ":" not in name and "\\" not in name and "?" not in name:
+        return name
     if "?d=" in name:
         name = urllib.parse.parse_qs(urllib.parse.urlsplit(name).query)["d"][0]
     elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):

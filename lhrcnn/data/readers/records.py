@@ -88,24 +88,13 @@ def make_record(image_id, path, size, objects, where, problems, unlabelled=()):
     `classes`, `ignore`, `names` and `areas` (px^2, None: the box's); where: leads a message;
     unlabelled: as in `Record`. Empty boxes and those wholly outside are dropped, those further
     outside than rounding explains clipped: warnings. Reversed and non-finite ones are errors."""
-    height, width = size
     boxes = np.asarray(objects["boxes"], np.float64).reshape(-1, 4)
-    corner = np.array([height, width, height, width], np.float64)
-    clipped = np.clip(boxes, 0, corner)
-    faulty = ~(np.all(clipped[:, 2:] > clipped[:, :2], axis=1) & np.all(np.isfinite(boxes), axis=1))
-    overhang = np.max(
-        np.abs(boxes - clipped) - np.maximum(OVERHANG_PX, OVERHANG_SHARE * corner),
-        axis=1,
-        initial=-np.inf,
-    )
-    for i in np.flatnonzero(faulty | (overhang > 0)):
-        severity, kind, fault = _box_fault(boxes[i], size, faulty[i])
-        box = ", ".join(f"{value:g}" for value in boxes[i])
-        text = f"{where}: box (ymin, xmin, ymax, xmax) = ({box}) of '{objects['names'][i]}' {fault}"
-        problems.append(Problem(severity, kind, text))
+    clipped, faulty, reported = _checked(boxes, np.broadcast_to(size, [len(boxes), 2]))
+    for i in np.flatnonzero(reported):
+        problems.append(_box_problem(where, boxes[i], objects["names"][i], size, faulty[i]))
     keep = np.flatnonzero(~faulty)
     clipped = clipped[keep].astype(np.float32)
-    own_areas = (clipped[:, 2] - clipped[:, 0]) * (clipped[:, 3] - clipped[:, 1])
+    own_areas = _areas(clipped)
     areas = [
         own_areas[i] if objects["areas"][k] is None else objects["areas"][k]
         for i, k in enumerate(keep)
@@ -113,14 +102,67 @@ def make_record(image_id, path, size, objects, where, problems, unlabelled=()):
     return Record(
         image_id=image_id,
         path=path,
-        height=height,
-        width=width,
+        height=size[0],
+        width=size[1],
         boxes=clipped,
         classes=np.asarray(objects["classes"], np.int32)[keep],
         ignore=np.asarray(objects["ignore"], bool)[keep],
         areas=np.asarray(areas, np.float32),
         unlabelled=unlabelled,
     )
+
+
+def make_records(ids, images, objects, class_names, problems):
+    """The `Record`s of all images of a data set: `make_record` for columns, for large ones.
+
+    ids: [(image_id, source_id)]; images: [(path, (height, width) or None, message lead)], those
+    without a size are left out; objects: arrays `rows` [n] of their images, `boxes` [n, 4],
+    `classes`, `ignore` and `areas` [n], NaN: the box's."""
+    sizes = np.array([size or (0, 0) for _, size, _ in images], np.int64).reshape(-1, 2)
+    order = np.argsort(objects["rows"], kind="stable")
+    order = order[sizes[objects["rows"][order], 0] > 0]
+    rows, boxes = objects["rows"][order], objects["boxes"][order]
+    clipped, faulty, reported = _checked(boxes, sizes[rows])
+    for i in np.flatnonzero(reported):
+        path, size, where = images[rows[i]]
+        name = class_names[objects["classes"][order[i]]]
+        problems.append(_box_problem(where, boxes[i], name, size, faulty[i]))
+    order, rows, boxes = order[~faulty], rows[~faulty], clipped[~faulty].astype(np.float32)
+    areas = objects["areas"][order].astype(np.float32)
+    areas = np.where(np.isnan(areas), _areas(boxes), areas)
+    columns = boxes, objects["classes"][order].astype(np.int32), objects["ignore"][order], areas
+    ends = np.cumsum(np.bincount(rows, minlength=len(images))).tolist()
+    records, start = [], 0
+    for (image_id, source_id), (path, size, _), end in zip(ids, images, ends):
+        if size:
+            own = [column[start:end] for column in columns]
+            records.append(Record(image_id, path, *size, *own, source_id=source_id))
+        start = end
+    return records
+
+
+def _checked(boxes, sizes):
+    """(boxes clipped to their images, which are faulty, which are to be reported) of boxes [n, 4].
+
+    sizes [n, 2]: of the image of each."""
+    corner = np.concatenate([sizes, sizes], axis=1).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        clipped = np.clip(boxes, 0, corner)
+        faulty = ~(np.isfinite(boxes) & np.isfinite(clipped)).all(axis=1)
+        faulty |= ~(clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+        overhang = np.abs(boxes - clipped) > np.maximum(OVERHANG_PX, OVERHANG_SHARE * corner)
+    return clipped, faulty, faulty | overhang.any(axis=1)
+
+
+def _areas(boxes):
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _box_problem(where, box, name, size, dropped):
+    severity, kind, fault = _box_fault(box, size, dropped)
+    shown = ", ".join(f"{value:g}" for value in box)
+    text = f"{where}: box (ymin, xmin, ymax, xmax) = ({shown}) of '{name}' {fault}"
+    return Problem(severity, kind, text)
 
 
 def without_background(record):
@@ -153,16 +195,14 @@ def _box_fault(box, size, dropped):
 def drop_missing(records, problems):
     """The records whose image files exist; each other one is an error in `problems`."""
     folders = {}
-    for folder in {os.path.dirname(record.path) for record in records}:
+    for folder in {record.path.rpartition("/")[0] for record in records}:
         try:
-            folders[folder] = set(
-                os.listdir(folder)
-            )  # one listing is far cheaper than a look at each file
+            folders[folder] = set(os.listdir(folder or "."))  # far cheaper than a look at each file
         except OSError:
             folders[folder] = set()
     kept = []
     for record in records:
-        folder, name = os.path.split(record.path)
+        folder, _, name = record.path.rpartition("/")
         if name in folders[folder]:
             kept.append(record)
         else:

@@ -5,6 +5,7 @@ import pytest
 from data.samples import coco_content, options, save_image, write_coco
 
 from lhrcnn.data.datasets import open_dataset
+from lhrcnn.data.readers import coco_file
 from lhrcnn.errors import DataError
 
 
@@ -185,12 +186,7 @@ FAULTS = {
         1,
         [2],
     ),
-    "text id": (
-        lambda c: c["images"][1].update(id="three"),
-        ["id 'three'", "an integer and a text are needed"],
-        1,
-        [2],
-    ),
+    "text id": (lambda c: c["images"][1].update(id=None), ["id None", "no id or name"], 1, [2]),
     "bad size": (lambda c: c["images"][1].update(width=0), ["image id 3", "width 0"], 1, [2]),
 }
 
@@ -257,10 +253,7 @@ def test_all_problems_are_gathered_before_raising(tmp_path):
             lambda c: c["categories"].append({"id": 5, "name": "cat"}),
             "category name 'cat' stands more than once",
         ),
-        (
-            lambda c: c["categories"].append({"name": "bat"}),
-            "each of 'categories' needs an integer 'id'",
-        ),
+        (lambda c: c["categories"].append({"name": "bat"}), "each of 'categories' needs an 'id'"),
         (lambda c: c.update(images=[], annotations=[]), "no usable image"),
     ],
 )
@@ -278,6 +271,187 @@ def test_broken_json_names_the_file(tmp_path):
     (tmp_path / "annotations" / "instances_train.json").write_text('{"images": [')
     with pytest.raises(DataError, match="instances_train.json: not readable as JSON"):
         open_dataset(options(tmp_path, "format=coco"), "train")
+
+
+def opened(folder, change, split="train", **keywords):
+    return open_dataset(
+        options(write_coco(folder, edited(change)), "format=coco"), split, **keywords
+    )
+
+
+IDS = {"negative": (-1, -2), "beyond 64 bits": (2**63, 2**64), "near": (2**53, 2**53 + 1)}
+IDS.update({"text": ("a", "b"), "digits": ("7", "3"), "floats": (1.0, 2.0)})
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_any_id_of_an_image_is_kept_for_its_user(tmp_path, kind):
+    first, second = IDS[kind]
+
+    def change(content):
+        for entry, image_id in zip(content["images"], (first, second)):
+            entry["id"] = image_id
+        for annotation, image_id in zip(content["annotations"], (first, first, second)):
+            annotation["image_id"] = image_id
+
+    dataset = opened(tmp_path, change)
+    assert [record.image_id for record in dataset.records] == [1, 2]
+    assert [record.shown_id for record in dataset.records] == [first, second]
+    assert [len(record.boxes) for record in dataset.records] == [2, 1] and not dataset.problems
+
+
+@pytest.mark.parametrize("image_id", [7, 7.0, "7"])
+@pytest.mark.parametrize("category_id", [90, 90.0, "90"])
+def test_ids_of_one_number_are_the_same(tmp_path, image_id, category_id):
+    change = {"image_id": image_id, "category_id": category_id}
+    dataset = opened(tmp_path, lambda c: c["annotations"][0].update(change))
+    assert dataset.records[0].classes.tolist() == [2, 0] and not dataset.problems
+
+
+@pytest.mark.parametrize(
+    "mark, ignored",
+    [
+        ({"iscrowd": 0}, False),
+        ({"iscrowd": "0"}, False),
+        ({"iscrowd": None}, False),
+        ({"iscrowd": False}, False),
+        ({"iscrowd": 1}, True),
+        ({"iscrowd": "1"}, True),
+        ({"iscrowd": True}, True),
+        ({"ignore": 0}, False),
+        ({"ignore": 1}, True),
+        ({"ignore": "1.0"}, True),
+        ({"difficult": "yes"}, True),
+        ({"attributes": {"difficult": True}}, True),
+        ({"attributes": {"occluded": True}}, False),
+        ({"attributes": {"Ignore": "true"}}, True),
+    ],
+)
+def test_flags_as_tools_write_them(tmp_path, mark, ignored):
+    dataset = opened(tmp_path, lambda c: c["annotations"][0].update(mark))
+    assert dataset.records[0].ignore.tolist() == [ignored, True]
+    assert all(problem.severity == "note" for problem in dataset.problems)
+    noted = ignored and "iscrowd" not in mark
+    assert [problem.kind for problem in dataset.problems] == ["ignored object"] * noted
+
+
+def test_difficult_objects_are_learnt_where_the_config_says_so(tmp_path):
+    content = edited(lambda c: c["annotations"][0].update(difficult=1))
+    folder = write_coco(tmp_path, content)
+    data = options(folder, "format=coco", "use_difficult=true")
+    assert open_dataset(data, "train", training=True).records[0].ignore.tolist() == [False, True]
+    assert open_dataset(data, "train").records[0].ignore.tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    "area, expected",
+    [
+        (None, 307.5),
+        ("123.5", 123.5),
+        (100, 100),
+        (-4, 307.5),
+        (0, 307.5),
+        (0.1, 307.5),
+        (1e6, 307.5),
+        (float("nan"), 307.5),
+        ("much", 307.5),
+    ],
+)
+def test_areas_that_cannot_be_meant_are_those_of_the_box(tmp_path, area, expected):
+    dataset = opened(tmp_path, lambda c: c["annotations"][0].update(area=area))
+    assert dataset.records[0].areas.tolist() == [expected, 2400]
+
+
+@pytest.mark.parametrize("size", [{"width": None}, {"height": None, "width": None}])
+def test_a_size_that_is_null_is_missing(tmp_path, size):
+    dataset = opened(tmp_path, lambda c: c["images"][1].update(size))
+    assert (dataset.records[1].height, dataset.records[1].width) == (50, 30)
+
+
+def test_a_size_in_quotes_is_read(tmp_path):
+    dataset = opened(tmp_path, lambda c: c["images"][1].update(width="30", height="50.0"))
+    assert (dataset.records[1].height, dataset.records[1].width) == (50, 30)
+
+
+@pytest.mark.parametrize("missing", [None, [], "gone"])
+@pytest.mark.parametrize(
+    "segmentation, box",
+    [
+        ([[12, 5, 30, 6, 20, 25]], (5, 12, 25, 30)),
+        ([[12, 5, 13, 6, 12, 8], [20, 9, 22, 9, 22, 12]], (5, 12, 12, 22)),
+        ({"size": [40, 60], "counts": [85, 3, 37, 3, 2272]}, (5, 2, 8, 4)),
+        ({"size": [40, 60], "counts": [39, 2, 2359]}, (0, 0, 40, 2)),
+    ],
+)
+def test_a_missing_box_is_that_of_the_segmentation(tmp_path, missing, segmentation, box):
+    def change(content):
+        annotation = content["annotations"][0]
+        annotation.update(bbox=missing, segmentation=segmentation)
+        if missing == "gone":
+            del annotation["bbox"]
+
+    dataset = opened(tmp_path, change)
+    assert dataset.records[0].boxes[0].tolist() == list(box)
+    assert "box of a segmentation" in [problem.kind for problem in dataset.problems]
+
+
+def test_a_turned_box_is_enclosed(tmp_path):
+    change = {"bbox": [20, 10, 10, 4], "attributes": {"rotation": 90.0}}
+    dataset = opened(tmp_path, lambda c: c["annotations"][0].update(change))
+    np.testing.assert_allclose(dataset.records[0].boxes[0], (7, 23, 17, 27), atol=1e-5)
+    assert "turned box" in [problem.kind for problem in dataset.problems]
+
+
+def test_identical_categories_are_merged(tmp_path):
+    dataset = opened(tmp_path, lambda c: c["categories"].append({"id": 90, "name": "dog"}))
+    assert dataset.class_names == ["cat", "owl", "dog"]
+    assert [problem.kind for problem in dataset.problems] == ["repeated category"]
+
+
+def test_a_root_category_without_objects_is_no_class(tmp_path):
+    """As Roboflow writes it."""
+
+    def change(content):
+        for entry in content["categories"]:
+            entry["supercategory"] = "animals"
+        content["categories"].append({"id": 0, "name": "animals", "supercategory": "none"})
+
+    dataset = opened(tmp_path, change)
+    assert dataset.class_names == ["cat", "owl", "dog"] and dataset.category_ids == [2, 11, 90]
+    assert dataset.records[0].classes.tolist() == [2, 0]
+    assert [problem.kind for problem in dataset.problems] == ["root category"]
+
+
+def test_one_file_is_not_two_splits_unless_it_is_named_twice(tmp_path):
+    write_coco(tmp_path, annotations="instances.json", images="images")
+    with pytest.raises(DataError, match="of split 'train' and of split 'val'"):
+        open_dataset(options(tmp_path, "format=coco"), "train", training=True)
+    same = ("train_split=instances.json", "val_split=instances.json")
+    for splits in (same, ("val_split=",)):
+        data = options(tmp_path, "format=coco", *splits)
+        assert open_dataset(data, data.train_split, training=True).records
+
+
+def test_a_large_file_is_read_in_parts_as_a_small_one(tmp_path, monkeypatch):
+    content = coco_content()
+    content["annotations"] = [
+        {
+            "segmentation": [[1, 2, 3]],
+            "id": k,
+            "image_id": 7,
+            "category_id": 2,
+            "bbox": [k, 1, 2, 3],
+        }
+        for k in range(30)
+    ]
+    content["annotations"][7]["attributes"] = {"parts": [{"a": 1}, {"b": 2}], "ignore": True}
+    whole = open_dataset(options(write_coco(tmp_path, content), "format=coco"), "train")
+    monkeypatch.setattr(coco_file, "_BLOCK", 200)
+    keys = ["images", "categories", "annotations"]
+    for order in (keys, keys[::-1], ["images", "annotations", "categories"]):
+        write_coco(tmp_path, {key: content[key] for key in order})
+        dataset = open_dataset(options(tmp_path, "format=coco"), "train")
+        assert dataset.digest() == whole.digest() and dataset.problems == whole.problems
+        assert len(dataset.records[0].boxes) == 30 and dataset.records[0].ignore.sum() == 1
 
 
 def test_coco64(shared):
