@@ -104,6 +104,11 @@ class DataConfig:
     use_difficult: bool = option(
         True, "train on VOC boxes marked difficult (they never count in evaluation)"
     )
+    voc_corners: str = option(
+        "auto",
+        "corners in VOC's XML files: 1-based inclusive, 0-based half-open; auto: a corner 0 decides",
+        ["auto", "one_based", "zero_based"],
+    )
     max_aspect: float = option(
         0.0, "train on images with a long/short ratio up to this; 0: all", minimum=0
     )

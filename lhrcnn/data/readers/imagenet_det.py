@@ -146,7 +146,14 @@ def _parse(root, name, image_id, class_of, problems):
         except DataError as error:
             problems.append(Problem.error("unreadable image", f"{error} (image id {image_id})"))
             return None
-    parsed = voc.parse(file, image_id, image, problems, first_px=0, name=name.rpartition("/")[2])
+    parsed = voc.parse(
+        file,
+        image_id,
+        image,
+        problems,
+        voc.CORNERS["zero_based_inclusive"],
+        name=name.rpartition("/")[2],
+    )
     if not parsed:
         return None
     size, objects, path, where = parsed

@@ -1,8 +1,10 @@
-"""Reader of PASCAL VOC devkits: an XML file an image, lists of images in ImageSets/Main.
+"""Reader of PASCAL VOC devkits: an XML file per image, lists of images in ImageSets/Main.
 
-Format: the VOC2012 development kit, section 'Ground truth annotation'. Corners there are 1-based and inclusive, so a box in
-half-open px is (ymin - 1, xmin - 1, ymax, xmax); decimals are kept. An object whose two corners coincide would be one pixel by
-that rule; as it is a slip of the annotator's hand wherever it occurs, it is a fault here.
+Format: the VOC2012 development kit, section 'Ground truth annotation'. Corners there are 1-based
+and inclusive, so a box in half-open px is (ymin - 1, xmin - 1, ymax, xmax); decimals are kept. Some
+tools write 0-based half-open corners (docs/formats.md): data.voc_corners, which takes a corner 0
+for a sign of them. An object whose corners coincide would be one pixel by VOC's rule; as it is a
+slip of the annotator's hand wherever it occurs, it counts as empty.
 """
 
 import pathlib
@@ -10,87 +12,101 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 from lhrcnn.data.headers import image_size
+from lhrcnn.data.readers import parsing
+from lhrcnn.data.readers.lookup import is_hidden, read_text, read_xml
 from lhrcnn.data.readers.records import IMAGE_SUFFIXES, make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
+# What is added to the (minima, maxima) of a file for half-open px.
+CORNERS = {"one_based": (-1, 0), "zero_based": (0, 0), "zero_based_inclusive": (0, 1)}
+
 
 def read(data_config, split, training=False):
-    """The `Dataset` of a split like `VOC2007/trainval+VOC2012/trainval` with a line in `problems` for each fault.
+    """The `Dataset` of a split like `VOC2007/trainval+VOC2012/trainval`.
 
-    The data folder is a devkit with a folder a year, or one such folder itself; then the split is the list's name alone.
-    Classes are the sorted names in all annotations of the devkit, so every split has the same. Objects marked difficult become
-    `ignore`, unless `training` and data.use_difficult. Image ids are the digits of the file names where all are made of digits
-    (2008_000012 is 2008000012), else the position in the split from 1. Raises DataError when a folder or list is missing."""
+    The data folder is a devkit with a folder per year, or one such folder itself; then the split is
+    the list's name alone. Classes are the sorted names in all annotations of the devkit, so every
+    split has the same. Objects marked difficult become `ignore`, unless `training` and
+    data.use_difficult. Image ids are the digits of the file names where all are made of digits
+    (2008_000012 is 2008000012), else the position in the split from 1. Raises DataError when a
+    folder or list is missing."""
     devkit, years = _find_years(pathlib.Path(data_config.dir))
-    names = class_names(years)
+    names, has_zero = _survey(years)
     if not names:
-        raise DataError(
-            f"{devkit}: no object in any annotation file of {', '.join(f'{year}/Annotations' for year in years)}"
-        )
-    class_of = {name: k for k, name in enumerate(names)}
-    problems, entries = [], {}
-    for part in split.split("+"):
-        year, file = _find_list(devkit, years, part.strip())
-        images = _images(year)
-        for name in read_list(file):
-            if (year, name) in entries:
-                problems.append(
-                    Problem.error(
-                        "repeated image",
-                        f"{file}: image {name} stands twice in split '{split}'; the second is left out",
-                    )
-                )
-            else:
-                entries[year, name] = images.get(name)
+        folders = ", ".join(f"{year}/Annotations" for year in years)
+        raise DataError(f"{devkit}: no object in any annotation file of {folders}")
+    class_of, problems = {name: k for k, name in enumerate(names)}, []
+    corners = data_config.voc_corners
+    if corners == "auto":
+        corners = "zero_based" if has_zero else "one_based"
+        if has_zero:
+            text = f"{devkit}: a corner is 0, so corners are taken as 0-based (data.voc_corners)"
+            problems.append(Problem.note("0-based corners", text))
+    entries = _entries(devkit, years, split, problems)
     records = []
-    for image_id, ((year, name), image) in zip(
-        _image_ids([name for _, name in entries]), entries.items()
-    ):
-        parsed = parse(
-            year / "Annotations" / f"{name}.xml",
-            image_id,
-            image or year / "JPEGImages" / f"{name}.jpg",
-            problems,
-        )
+    for image_id, ((year, name), image) in zip(_image_ids(entries), entries.items()):
+        file = year / "Annotations" / f"{name}.xml"
+        image = image or year / "JPEGImages" / f"{name}.jpg"
+        parsed = parse(file, image_id, image, problems, CORNERS[corners])
         if parsed:
             size, objects, path, where = parsed
             if training and data_config.use_difficult:
                 objects["ignore"] = [False] * len(objects["ignore"])
             objects["classes"] = [class_of[name] for name in objects["names"]]
             records.append(make_record(image_id, path, size, objects, where, problems))
-    return Dataset(
-        name=f"{devkit} {split}",
-        records=records,
-        class_names=names,
-        category_ids=list(range(1, len(names) + 1)),
-        problems=problems,
-    )
+    ids = list(range(1, len(names) + 1))
+    return Dataset(f"{devkit} {split}", records, names, ids, problems)
 
 
-def class_names(years):
-    """Sorted names of the objects in all annotation files of these folders; unreadable files are passed over here."""
-    names = set()
+def _survey(years):
+    """(sorted class names, whether a corner is 0) of all annotation files of these folders.
+
+    Unreadable files are passed over here: they are reported by their own split."""
+    names, has_zero = set(), False
     for year in years:
         for file in (year / "Annotations").glob("*.xml"):
             try:
-                names.update(
-                    _text(element, "name")
-                    for element in ElementTree.parse(file).getroot().iterfind("object")
-                )
-            except (ElementTree.ParseError, OSError, UnicodeDecodeError):
-                continue  # reported by its own split
-    return sorted(names - {""})
+                objects = [] if is_hidden(file.name) else list(read_xml(file).iterfind("object"))
+            except (ElementTree.ParseError, OSError):
+                continue
+            names.update(_text(element, "name") for element in objects)
+            corners = (_text(e, f"bndbox/{key}") for e in objects for key in ("xmin", "ymin"))
+            has_zero = has_zero or any(re.fullmatch(r"0+(\.0*)?", text) for text in corners)
+    return sorted(names - {""}), has_zero
+
+
+def _entries(devkit, years, split, problems):
+    """{(year folder, image name): image file or None} of a split, in its order."""
+    entries = {}
+    for part in split.split("+"):
+        year, file = _find_list(devkit, years, part.strip())
+        images, seen = _images(year), set()
+        for name in read_list(file):
+            if name in seen:
+                text = f"{file}: image {name} stands twice in this list; the second is left out"
+                problems.append(Problem.error("repeated image", text))
+            seen.add(name)
+            entries.setdefault((year, name), images.get(name))
+    return entries
 
 
 def read_list(file):
-    """Image names in an ImageSets list. Of a list for one class (`NAME 1`, `NAME 0` or `NAME -1` in every line) the images
-    without the class (-1) are left out."""
-    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    """Image names in an ImageSets list, without folders and suffixes of image files.
+
+    Of a list for one class (`NAME 1`, `NAME 0` or `NAME -1` in every line) the images without the
+    class (-1) are left out."""
+    lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
     labelled = [re.fullmatch(r"(.+?)\s+(-1|0|1)", line) for line in lines]
     if lines and all(labelled):
-        return [match.group(1) for match in labelled if match.group(2) != "-1"]
-    return lines
+        lines = [match.group(1) for match in labelled if match.group(2) != "-1"]
+    return [_image_name(line) for line in lines]
+
+
+def _image_name(entry):
+    name = entry.replace("\\", "/").rpartition("/")[2]
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot + suffix.lower() in IMAGE_SUFFIXES else name
 
 
 def _find_years(folder):
@@ -105,7 +121,8 @@ def _find_years(folder):
             return devkit, years
     found = sorted(child.name for child in folder.iterdir())
     raise DataError(
-        f"{folder}: not a VOC devkit: neither it nor a folder in it holds ImageSets/; "
+        f"{folder}: not a VOC devkit: neither it nor a folder in it holds ImageSets/ "
+        "(data.format=voc_folder reads XML files without it); "
         f"found {', '.join(found[:10]) or 'nothing'}"
     )
 
@@ -113,15 +130,12 @@ def _find_years(folder):
 def _find_list(devkit, years, part):
     """(year folder, list file) of one part of a split, `YEAR/LIST` or `LIST`."""
     year_name, _, list_name = part.rpartition("/")
-    chosen = [
-        year
-        for year in years
-        if not year_name or year.name == year_name or year.resolve().name == year_name
-    ]
+    chosen = [year for year in years if year_name in ("", year.name, year.resolve().name)]
     if len(chosen) != 1:
         raise DataError(
-            f"{devkit}: split '{part}' fits {len(chosen)} of its folders {', '.join(year.name for year in years)}; "
-            f"write it as FOLDER/LIST, e.g. data.train_split={years[0].name}/trainval"
+            f"{devkit}: split '{part}' fits {len(chosen)} of its folders "
+            f"{', '.join(year.name for year in years)}; write it as FOLDER/LIST, e.g. "
+            f"data.train_split={years[0].name}/trainval"
         )
     sets = chosen[0] / "ImageSets"
     for file in (sets / "Main" / f"{list_name}.txt", sets / f"{list_name}.txt"):
@@ -139,70 +153,62 @@ def _images(year):
     folder = year / "JPEGImages"
     if not folder.is_dir():
         raise DataError(f"{folder}: no such image folder")
-    return {file.stem: file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES}
+    files = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+    return {file.stem: file for file in files if not is_hidden(file.name)}
 
 
-def _image_ids(names):
-    digits = [name.replace("_", "") for name in names]
-    if all(re.fullmatch("[0-9]{1,18}", text) for text in digits) and len(
-        {int(text) for text in digits}
-    ) == len(digits):
-        return [int(text) for text in digits]
-    return list(range(1, len(names) + 1))
+def _image_ids(entries):
+    digits = [name.replace("_", "") for _, name in entries]
+    if all(re.fullmatch("[0-9]{1,18}", text) for text in digits):
+        ids = [int(text) for text in digits]
+        if len(set(ids)) == len(ids) and max(ids, default=0) < 2**53:
+            return ids
+    return list(range(1, len(digits) + 1))
 
 
-def parse(file, image_id, image, problems, first_px=1, name=None):
-    """(size, objects for `make_record`, image path, message lead) of an annotation file; None with a line in `problems`.
+def parse(file, image_id, image, problems, corners=CORNERS["one_based"], name=None):
+    """(size, objects for `make_record`, image path, message lead) of an annotation file.
 
-    `first_px` is the coordinate of the first pixel; where `name` is given, the file must be of that image if it names one."""
-    where = f"{file}: image id {image_id}"
+    None, with a problem, where it cannot be read. corners: see `CORNERS`; where `name` is given,
+    the file must be of that image if it names one."""
+    where, kind = f"{file}: image id {image_id}", "unreadable annotation file"
     try:
-        root = ElementTree.parse(file).getroot()
+        root = read_xml(file)
         height, width = _number(root, "size/height", 0), _number(root, "size/width", 0)
         size = (int(height), int(width)) if height >= 1 and width >= 1 else image_size(str(image))
+        found = _text(root, "filename")
+        if name and found and name not in (found, found.rpartition(".")[0]):
+            raise ValueError(f"is of another image, '{found}'")
     except FileNotFoundError:
         problems.append(
             Problem.error("missing annotation file", f"{where}: no such annotation file")
         )
         return None
-    except (ElementTree.ParseError, UnicodeDecodeError) as error:
-        problems.append(
-            Problem.error("unreadable annotation file", f"{where}: not readable as XML: {error}")
-        )
+    except ElementTree.ParseError as error:
+        problems.append(Problem.error(kind, f"{where}: not readable as XML: {error}"))
         return None
     except DataError as error:
         problems.append(Problem.error("unreadable image", f"{error} (image id {image_id})"))
         return None
     except ValueError as error:
-        problems.append(Problem.error("bad image size", f"{where}: size: {error}"))
-        return None
-    found = _text(root, "filename")
-    if name and found and name not in (found, found.rpartition(".")[0]):
-        problems.append(
-            Problem.error(
-                "annotations of another image", f"{where}: is of another image, '{found}'"
-            )
-        )
+        problems.append(Problem.error(kind, f"{where}: {error}"))
         return None
     objects = {"boxes": [], "ignore": [], "names": [], "areas": []}
     for number, element in enumerate(root.iterfind("object"), start=1):
         try:
-            box = _box(element, first_px)
+            box = _box(element, corners)
         except ValueError as error:
-            problems.append(
-                Problem.error(
-                    "bad object", f"{where}: object {number} '{_text(element, 'name')}': {error}"
-                )
-            )
+            text = f"{where}: object {number} '{_text(element, 'name')}': {error}"
+            problems.append(Problem.error("bad object", text))
             continue
         objects["boxes"].append(box)
         objects["names"].append(_text(element, "name"))
-        objects["ignore"].append(_text(element, "difficult") == "1")
+        objects["ignore"].append(parsing.is_true(_text(element, "difficult")))
         objects["areas"].append(None)
     return size, objects, str(image), where
 
 
-def _box(element, first_px):
+def _box(element, corners):
     """Half-open (ymin, xmin, ymax, xmax) px of an object element."""
     if not _text(element, "name"):
         raise ValueError("it has no name")
@@ -211,7 +217,8 @@ def _box(element, first_px):
     )
     if ymax == ymin and xmax == xmin:
         return ymin, xmin, ymin, xmin
-    return ymin - first_px, xmin - first_px, ymax + 1 - first_px, xmax + 1 - first_px
+    low, high = corners
+    return ymin + low, xmin + low, ymax + high, xmax + high
 
 
 def _text(element, tag):

@@ -22,7 +22,7 @@ def read(data_config, split, training=False):
     `difficult` objects become `ignore`, unless `training` and data.use_difficult; turned boxes
     (`robndbox`, an attribute `rotation`) give their enclosing boxes. Raises DataError."""
     keep_difficult = training and data_config.use_difficult
-    corners = getattr(data_config, "voc_corners", "auto")
+    corners = data_config.voc_corners
     files = sources(gathering.data_folder(data_config))
     if corners == "auto":
         zero = any(_ZERO_CORNER.search(lookup.read_text(file)) for file in files)

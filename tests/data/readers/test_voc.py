@@ -195,6 +195,70 @@ def test_faults_fail_or_are_skipped(tmp_path, name):
     ) == 1
 
 
+def one_image(folder, lines, encoding="utf-8", name="000012.jpg"):
+    write_voc(folder, {name: (60, 60, [("dog", 0, 11, 21, 40, 60)])}, {})
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    text = "\n".join(lines)
+    (folder / "ImageSets" / "Main" / "train.txt").write_text(text, encoding=encoding)
+    return folder
+
+
+@pytest.mark.parametrize("line", ["000012.jpg", "JPEGImages/000012", ".\\JPEGImages\\000012.JPG"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_as_tools_write_them(tmp_path, line, encoding):
+    dataset = open_dataset(voc(one_image(tmp_path, [line], encoding)), "train")
+    assert [record.image_id for record in dataset.records] == [12] and not dataset.problems
+
+
+def test_an_image_in_two_joined_lists_is_taken_once(tmp_path):
+    lists = {"dog_train": ["000012 1", "000007 -1"], "cat_train": ["000012 0", "000007 1"]}
+    dataset = open_dataset(voc(write_voc(tmp_path, IMAGES, lists)), "dog_train+cat_train")
+    assert [record.image_id for record in dataset.records] == [12, 7] and not dataset.problems
+
+
+def test_xml_in_another_encoding(tmp_path):
+    file = one_image(tmp_path, ["000012"]) / "Annotations" / "000012.xml"
+    head = '<?xml version="1.0" encoding="gbk"?>'
+    file.write_bytes((head + file.read_text().replace("dog", "狗")).encode("gbk"))
+    assert open_dataset(voc(tmp_path), "train").class_names == ["狗"]
+
+
+def test_hidden_files_are_passed_over(tmp_path):
+    one_image(tmp_path, ["000012"])
+    for name in ("Annotations/._000012.xml", "JPEGImages/._000012.jpg"):
+        (tmp_path / name).write_text("Mac OS X")
+    assert not open_dataset(voc(tmp_path), "train").problems
+
+
+@pytest.mark.parametrize("mark", ["1", "True", "yes", "1.0"])
+def test_difficult_in_any_words(tmp_path, mark):
+    write_voc(tmp_path, {"1.jpg": (40, 60, [("dog", mark, 11, 21, 40, 60)])}, {"train": ["1"]})
+    assert open_dataset(voc(tmp_path), "train").records[0].ignore.tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    "corners, smallest, box",
+    [
+        ("auto", 1, (20, 10, 60, 40)),
+        ("auto", 0, (21, 11, 60, 40)),
+        ("one_based", 0, (20, 10, 60, 40)),
+        ("zero_based", 1, (21, 11, 60, 40)),
+    ],
+)
+def test_where_corners_are_counted_from(tmp_path, corners, smallest, box):
+    objects = [("dog", 0, 11, 21, 40, 60), ("dog", 0, smallest, 5, 9, 9)]
+    write_voc(tmp_path, {"1.jpg": (80, 80, objects)}, {"train": ["1"]})
+    dataset = open_dataset(voc(tmp_path, f"voc_corners={corners}"), "train")
+    assert dataset.records[0].boxes[0].tolist() == list(box)
+    said = corners == "auto" and smallest == 0
+    assert [problem.kind for problem in dataset.problems] == ["0-based corners"] * said
+
+
+def test_names_of_17_digits_are_numbered(tmp_path):
+    folder = one_image(tmp_path, ["20240131235959123"], name="20240131235959123.jpg")
+    assert [record.image_id for record in open_dataset(voc(folder), "train").records] == [1]
+
+
 def test_an_empty_list_and_annotations_without_objects(tmp_path):
     write_voc(tmp_path, IMAGES, {"none": [""]})
     with pytest.raises(DataError, match="no usable image"):
