@@ -19,6 +19,7 @@ from lhrcnn.commands.benchmark import format_table
 from lhrcnn.commands.benchmark import measure as measure_stages
 from lhrcnn.models.build import build_detector
 from lhrcnn.training.optimizers import build_optimizer
+from lhrcnn.training.schedules import WarmupSchedule
 
 CONFIG = "configs/light_head_mobilenet_v2_voc07_192.yaml"
 SMALL = [
@@ -57,7 +58,12 @@ def compiled(config, num_classes=NUM_CLASSES):
     """A detector ready for `train_step`."""
     detector = build_detector(config, num_classes)
     detector.compile(
-        build_optimizer(config.train, 1000, 10000, detector.trainable_variables, detector.kernels),
+        build_optimizer(
+            config.train,
+            WarmupSchedule(config.train, 1000, 10000),
+            detector.trainable_variables,
+            detector.kernels,
+        ),
         weight_decay=config.train.weight_decay,
         gradient_multipliers=config.train.gradient_multipliers,
     )

@@ -1,12 +1,20 @@
-"""Files that appear whole or not at all, folders that can be written to, and that one process at a time works in."""
+"""Files that appear whole or not at all, and folders in which nobody else's files are replaced."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import pathlib
 import tempfile
 import uuid
+
+from lhrcnn.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes are not kept from working in one folder
+    fcntl = None
+
+LIST = ".lhrcnn_files"  # of what lhrcnn wrote into a folder, in the format of `sha256sum`
 
 
 @contextlib.contextmanager
@@ -26,44 +34,56 @@ def replacing(path, mode="wb"):
 
 
 def check_writable(folder, option="--output"):
-    """Makes a folder and finds out, before the work starts, whether files can be written there. Raises OSError naming the option."""
+    """Makes a folder and finds out, before the work starts, whether files can be written there.
+
+    Raises OutputError naming the option."""
     try:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OSError(
+        raise OutputError(
             f"{folder}: not a folder that can be written to: {error.strerror or error}; give another {option}"
         ) from error
+
+
+def split_name(split):
+    """What files about a split are called, without a suffix: VOC2007_test for VOC2007/test.
+
+    The folders of an annotation file belong to it: exported data sets call all of them the same."""
+    return (split[: -len(".json")] if split.endswith(".json") else split).replace("/", "_")
+
+
+def wrote(folder, name):
+    """Whether lhrcnn wrote the file `name` below a folder, and it is as it was left."""
+    return _as_listed(pathlib.Path(folder), name, _listed(folder))
 
 
 class Output:
     """A folder that a command writes into, where it never replaces a file that lhrcnn did not write.
 
-    `.lhrcnn_files` in the folder lists what lhrcnn wrote there, in the format of `sha256sum`: a file that has changed since is
-    no longer lhrcnn's. `overwrite` gives other files up as well, but never `inputs`, what the command reads."""
+    The folder has a list of what lhrcnn wrote there: a file that has changed since is no longer
+    lhrcnn's. `overwrite` gives other files up as well, but never `inputs`, what the command reads."""
 
     def __init__(self, folder, option="--output", overwrite=False, inputs=()):
-        """Makes the folder. Raises OSError naming the option where files cannot be written there."""
+        """Makes the folder. Raises OutputError naming the option where files cannot be written there."""
         self.folder, self.option, self.overwrite = pathlib.Path(folder), option, overwrite
         self.inputs = {os.path.realpath(path) for path in inputs}
         check_writable(folder, option)
-        self._list = self.folder / ".lhrcnn_files"
-        lines = self._list.read_text(encoding="utf-8").splitlines() if self._list.is_file() else []
-        self._written = {line[66:]: line[:64] for line in lines}
+        self._written = _listed(folder)
 
     def check(self, *names):
-        """Raises FileExistsError for the first of these paths below the folder that may not be written."""
+        """Raises OutputError for the first of these paths below the folder that may not be written."""
         for name in names:
             path = self.folder / name
             if os.path.realpath(path) in self.inputs:
-                raise FileExistsError(
+                raise OutputError(
                     f"{path}: this command reads it, and never writes over it; give another {self.option}"
                 )
             if os.path.lexists(path) and not self.overwrite and not self.owns(name):
-                raise FileExistsError(
-                    f"{path}: exists, and lhrcnn did not write it or it has changed since; give another "
-                    f"{self.option}, or move the file away"
+                raise OutputError(
+                    f"{path}: exists, and lhrcnn did not write it or it has changed since; "
+                    f"give another {self.option}, or move the file away"
                 )
 
     def others(self):
@@ -73,7 +93,7 @@ class Output:
             for path in self.folder.rglob("*")
             if not (path.is_dir() and any(path.iterdir()))
         )
-        return sorted(name for name in found if name != self._list.name and not self.owns(name))
+        return sorted(name for name in found if name != LIST and not self.owns(name))
 
     @contextlib.contextmanager
     def writing(self, name, mode="wb"):
@@ -88,7 +108,7 @@ class Output:
     def record(self, name):
         """Notes that lhrcnn wrote the path `name` below the folder."""
         self._written[name] = _digest(self.folder / name)
-        with open(self._list, "a", encoding="utf-8") as file:
+        with open(self.folder / LIST, "a", encoding="utf-8") as file:
             file.write(f"{self._written[name]}  {name}\n")
 
     def write(self, name, text):
@@ -99,13 +119,20 @@ class Output:
 
     def owns(self, name):
         """Whether lhrcnn wrote the file `name` below the folder, and it is as it was left."""
-        path = self.folder / name
-        return (
-            name in self._written
-            and path.is_file()
-            and not path.is_symlink()
-            and _digest(path) == self._written[name]
-        )
+        return _as_listed(self.folder, name, self._written)
+
+
+def _listed(folder):
+    """{path below the folder: sha256} of what lhrcnn wrote there."""
+    path = pathlib.Path(folder, LIST)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return {line[66:]: line[:64] for line in lines}
+
+
+def _as_listed(folder, name, listed):
+    path = folder / name
+    is_file = name in listed and path.is_file() and not path.is_symlink()
+    return is_file and _digest(path) == listed[name]
 
 
 def _digest(path):
@@ -119,15 +146,18 @@ def _digest(path):
 
 @contextlib.contextmanager
 def held(folder, option="--output"):
-    """Keeps other processes from holding the folder, too, until the block or this process ends, in whatever way.
+    """Keeps other processes from holding the folder, too, until the block or this process ends.
 
-    Raises OSError naming the option while another one holds it. On a file system without locks nothing is kept from anyone."""
-    with open(pathlib.Path(folder) / ".lock", "w", encoding="utf-8") as lock:
+    Raises OutputError naming the option while another one holds it. Where the system or the file
+    system has no such locks (Windows, some network disks), nothing is kept from anyone."""
+    with open(pathlib.Path(folder) / ".lock", "a", encoding="utf-8") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if fcntl:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise OSError(
-                f"{folder}: another process is writing there; wait for its end, or give another {option}"
+            raise OutputError(
+                f"{folder}: another process is writing there; wait for its end, or give another "
+                f"{option}"
             ) from error
         except OSError:
             pass

@@ -12,42 +12,36 @@ import sys
 import yaml
 
 from lhrcnn import config as configs
-from lhrcnn.runs import zoo
+from lhrcnn.runs.directory import NEEDED, RunDirectory
+from lhrcnn.runs.pack import portable
 
 HERE = pathlib.Path(__file__).parent
 
 
 def main(run_dir, name):
     """Copies a run directory in short."""
-    run_dir, output = pathlib.Path(run_dir), HERE / name
-    config = configs.load(run_dir / "config.yaml")
-    kept = zoo.portable(config)
+    run, output = RunDirectory(run_dir), HERE / name
+    run.require(*NEEDED)
+    config = run.config()
+    kept = portable(config)
     output.mkdir(parents=True, exist_ok=True)
     changed = differences(dataclasses.asdict(kept), dataclasses.asdict(configs.Config()))
     (output / "config.yaml").write_text(
         yaml.safe_dump(changed, sort_keys=False, default_flow_style=None, width=140),
         encoding="utf-8",
     )
-    lines = [
-        json.loads(line)
-        for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
+    lines = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
     for line in lines:
         if "init_from" in line:  # as the data set's folder, by its last name
             line["init_from"] = pathlib.Path(line["init_from"]).name
     (output / "metrics.jsonl").write_text(
         "".join(json.dumps(line) + "\n" for line in one_an_epoch(lines)), encoding="utf-8"
     )
-    for path in run_dir.glob("eval/*.json"):
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(metrics, dict):  # the others are detections
-            (output / "eval").mkdir(exist_ok=True)
-            metrics.update(
-                run_dir=name, data=metrics["data"].replace(config.data.dir, kept.data.dir)
-            )
-            (output / "eval" / path.name).write_text(
-                json.dumps(metrics, indent=1), encoding="utf-8"
-            )
+    for file_name, metrics in run.evaluations().items():
+        (output / "eval").mkdir(exist_ok=True)
+        data = metrics["data"].replace(config.data.dir, kept.data.dir)
+        content = json.dumps({**metrics, "run_dir": name, "data": data}, indent=1)
+        (output / "eval" / file_name).write_text(content, encoding="utf-8")
 
 
 def differences(values, defaults):

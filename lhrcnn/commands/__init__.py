@@ -195,7 +195,6 @@ def dataset_of_run(trained, values):
     """(Dataset of --split and --data_dir with the classes of a predictor.LoadedRun, its Config, the
     split's name for files)."""
     from lhrcnn.data.datasets import align_classes, open_dataset
-    from lhrcnn.data.proposals import file_name
 
     # Classes are the run's, whether or not the data set has them all.
     experiment = config.changed(with_data_dir(trained.config, values), {"data.classes": []})
@@ -203,7 +202,7 @@ def dataset_of_run(trained, values):
     dataset = align_classes(
         open_dataset(experiment.data, split), trained.class_names, trained.category_ids
     )
-    return dataset, experiment, file_name(split)
+    return dataset, experiment, files.split_name(split)
 
 
 def require(values, name, example):

@@ -35,7 +35,10 @@ def pack(values, arguments):
     run_dir = commands.require(values, "run_dir", "runs/shapes")
     output = pathlib.Path(commands.require(values, "output", "shapes_small"))
     files.check_writable(output)
-    path = zoo.pack(run_dir, output, values.checkpoint)
+
+    from lhrcnn.runs.pack import pack as write_packed
+
+    path = write_packed(run_dir, output, values.checkpoint)
     print(
         f"{path}: {path.stat().st_size / 1e6:.1f} MB\n"
         f"next            lhrcnn eval --run_dir {output}"

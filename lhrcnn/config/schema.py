@@ -491,7 +491,7 @@ class TrainConfig:
     schedule: str = option(
         "step",
         "step: times decay_factor at decay_epochs; cosine: to final_learning_rate",
-        ["step", "cosine"],
+        "lhrcnn.training:SCHEDULES",
     )
     decay_epochs: list[float] = option([8, 11], "epochs at which the step schedule decays")
     decay_factor: float = option(0.1, "factor of each decay", minimum=0)
@@ -504,8 +504,9 @@ class TrainConfig:
     )
     optimizer: str = option(
         "sgd",
-        "sgd: momentum with coupled L2; sgdw: tensorflow-addons' decoupled decay; adamw: Adam with that",
-        ["sgd", "sgdw", "adamw"],
+        "sgd: momentum with coupled L2; sgdw: tensorflow-addons' decoupled decay; adamw: Adam with "
+        "that",
+        "lhrcnn.training:OPTIMIZERS",
     )
     momentum: float = option(0.9, "of SGD", minimum=0, maximum=1)
     nesterov: bool = option(False, "Nesterov momentum")
@@ -529,6 +530,11 @@ class TrainConfig:
     keep_checkpoints: int = option(2, "newest checkpoints kept, beside the best", minimum=1)
     eval_every: int = option(
         1, "epochs between evaluations on the validation split; 0: only after the last", minimum=0
+    )
+    best_metric: str = option(
+        "",
+        "number of the validation that picks the best checkpoint, the higher the better, such as "
+        "coco/AP50 or voc07/mAP; empty: coco/AP, or the main number of the first of eval.metrics",
     )
     num_images: int = option(
         6, "validation images drawn for TensorBoard at each evaluation", minimum=0

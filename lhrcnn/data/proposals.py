@@ -14,7 +14,7 @@ import typing
 import numpy as np
 
 from lhrcnn.errors import DataError
-from lhrcnn.files import Output
+from lhrcnn.files import Output, split_name
 
 
 class Proposals(typing.NamedTuple):
@@ -25,17 +25,12 @@ class Proposals(typing.NamedTuple):
     fingerprint: str  # of the model that made them
 
 
-def file_name(split):
-    """What files about a split are called, without a suffix; another for every folder and file."""
-    return (split[: -len(".json")] if split.endswith(".json") else split).replace("/", "_")
-
-
 def open_proposals(folder, split, records, fingerprint=None):
     """The `Proposals` of a split, whose `records` must all be there with their sizes.
 
     Where given, `fingerprint` must be the model's. Raises DataError that says what is missing,
     damaged, or of another model or split."""
-    header_path = pathlib.Path(folder, f"{file_name(split)}.json")
+    header_path = pathlib.Path(folder, f"{split_name(split)}.json")
     by_stem = header_path.with_name(f"{pathlib.Path(split).stem}.json")  # of earlier versions
     if not header_path.is_file() and by_stem.is_file():
         header_path = by_stem
@@ -68,7 +63,7 @@ def write_proposals(folder, split, records, number, fingerprint, batches):
     all records must come up. Older proposals are replaced; an interrupted call leaves a `.partial`
     file and no proposals of the split. Raises FileExistsError for a file of that name that is
     something else, DataError where records did not come up."""
-    header_path = pathlib.Path(folder, f"{file_name(split)}.json")
+    header_path = pathlib.Path(folder, f"{split_name(split)}.json")
     array_path = header_path.with_suffix(".npy")
     output = Output(folder)
     output.check(header_path.name, array_path.name)

@@ -5,7 +5,6 @@ detections of an image.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 import typing
@@ -16,11 +15,12 @@ from PIL import Image, ImageOps
 
 from lhrcnn import config as configuration
 from lhrcnn.data import images as images
-from lhrcnn.errors import CheckpointError, ConfigError, DataError, UsageError
+from lhrcnn.errors import ConfigError, DataError, UsageError
 from lhrcnn.inference import tta
 from lhrcnn.inference.prediction import Prediction
 from lhrcnn.models.build import arithmetic, build_detector
-from lhrcnn.runs import checkpoints, state, zoo
+from lhrcnn.runs import state, zoo
+from lhrcnn.runs.directory import NEEDED
 
 PREPARATION = (
     "resize",
@@ -220,13 +220,10 @@ def require_own_proposals(config):
 
 def _load_one(run_dir, checkpoint, overrides):
     """The `LoadedRun` of one directory, with its TwoStageDetector."""
-    run_dir = zoo.find_run(run_dir, zoo.RUN_FILES)
-    config = configuration.load(
-        run_dir / "config.yaml",
-        [*overrides, "model.backbone.weights="],  # the checkpoint has all
-    )
-    names, category_ids = _read_classes(run_dir / "classes.json")
-    arrays, meta = checkpoints.CheckpointStore(run_dir).load(checkpoint)
+    run = zoo.find_run(run_dir, NEEDED)
+    config = run.config([*overrides, "model.backbone.weights="])  # the checkpoint has all
+    names, category_ids = run.classes()
+    arrays, meta = run.checkpoints.load(checkpoint)
     with arithmetic(config.test.precision):
         model = build_detector(config, len(names))
     state.restore_model(model, arrays)
@@ -251,22 +248,3 @@ def detect_in_images(detect, canvas, image_size, size):
     detections = detect(canvas, image_size)
     factor, limit = tf.tile(size / image_size, [1, 2])[:, None], tf.tile(size, [1, 2])[:, None]
     return {**detections, "boxes": tf.clip_by_value(detections["boxes"] * factor, 0.0, limit)}
-
-
-def _read_classes(path):
-    try:
-        classes = json.loads(path.read_text(encoding="utf-8"))
-        names, category_ids = (
-            list(map(str, classes["names"])),
-            list(map(int, classes["category_ids"])),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f'{path}: not readable as {{"names": [...], "category_ids": [...]}}: {error!r}'
-        ) from None
-    if len(names) != len(category_ids) or not names:
-        raise CheckpointError(
-            f"{path}: {len(names)} names and {len(category_ids)} category ids; expected the same "
-            "number, at least one"
-        )
-    return names, category_ids

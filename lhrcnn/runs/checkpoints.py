@@ -53,10 +53,12 @@ class CheckpointStore:
             raise CheckpointError(self._cannot_write(path, arrays, error)) from error
         return path
 
-    def record_metric(self, step, value):
-        """Notes the metric of the checkpoint of a step; the checkpoint with the highest one is kept as the best.
+    def record_metric(self, step, value, name=""):
+        """Notes the metric of the checkpoint of a step, and what it is called; the checkpoint with
+        the highest one of that name is kept as the best.
 
-        Raises CheckpointError when there is no checkpoint of that step or the index cannot be written."""
+        Raises CheckpointError when there is no checkpoint of that step or the index cannot be
+        written."""
         index = self._index()
         entries = {entry["step"]: entry for entry in index["files"]}
         if step not in entries:
@@ -64,6 +66,7 @@ class CheckpointStore:
                 f"{self.folder}: no checkpoint of step {step} to note a metric for; there are steps {sorted(entries)}"
             )
         entries[step]["metric"] = float(value) if np.isfinite(value) else None
+        entries[step]["metric_name"] = name
         try:
             self._write_index(index["files"])
         except OSError as error:
@@ -129,6 +132,12 @@ class CheckpointStore:
             None,
         )
 
+    def metric_name(self):
+        """What the metric of the best checkpoint is called; "" where that is not known."""
+        index = self._index()
+        best = (entry for entry in index["files"] if entry["file"] == index["best"])
+        return next((entry.get("metric_name", "") for entry in best), "")
+
     def _index(self):
         """The parsed index; where it is missing or damaged, one made from the files that are there."""
         path = self.folder / "index.json"
@@ -161,6 +170,9 @@ class CheckpointStore:
     def _write_index(self, entries):
         """Writes the index of the entries that stay, and only then removes the files of the others."""
         measured = [entry for entry in entries if entry["metric"] is not None]
+        name = measured[-1].get("metric_name", "") if measured else ""
+        # One by another metric, from before train.best_metric was changed, cannot be compared.
+        measured = [entry for entry in measured if entry.get("metric_name", name) == name]
         best = max(measured, key=lambda entry: entry["metric"])["file"] if measured else None
         kept = [
             entry

@@ -1,14 +1,10 @@
 """Starting a training from the weights of another run."""
 
-import json
-
 import numpy as np
 
-from lhrcnn import config as configs
 from lhrcnn.errors import CheckpointError, ConfigError
 from lhrcnn.models.heads.box_targets import rescaled
 from lhrcnn.runs import zoo
-from lhrcnn.runs.checkpoints import CheckpointStore
 from lhrcnn.runs.state import weights_of
 
 
@@ -56,8 +52,7 @@ def init_from(detector, class_names, source):
 
 def trained_a_head(source):
     """Whether the second stage of a run has learnt anything."""
-    folder = zoo.find_run(source, zoo.RUN_FILES)
-    return configs.load(folder / "config.yaml").train.part != "rpn"
+    return zoo.find_run(source, zoo.RUN_FILES).config().train.part != "rpn"
 
 
 def rescale_outputs(detector, before):
@@ -72,16 +67,15 @@ def rescale_outputs(detector, before):
 def read_run(run_dir):
     """{name: array} of a run's best checkpoint; averaged weights, where present, win. Raises
     CheckpointError."""
-    return weights_of(CheckpointStore(zoo.find_run(run_dir)).load("best")[0])
+    return weights_of(zoo.find_run(run_dir).checkpoints.load("best")[0])
 
 
 class OldRun:
     """Classes and weights of a run, as another detector can use them."""
 
-    def __init__(self, folder):
-        self.folder, self.arrays = folder, read_run(folder)
-        text = (folder / "classes.json").read_text(encoding="utf-8")
-        self.class_names = json.loads(text)["names"]
+    def __init__(self, run):
+        self.run, self.arrays = run, read_run(run)
+        self.class_names, _ = run.classes()
 
     def converted(self, array, fresh, output, class_names):
         """`array` for the layer of ClassOutputs whose variable is `fresh` now: outputs of classes
@@ -116,7 +110,7 @@ class OldRun:
         detector; `after` for those that it does not know."""
         own = self.arrays.get("head/targets/mean"), self.arrays.get("head/targets/std")
         if own[0] is None:
-            std = configs.load(self.folder / "config.yaml").model.head.target_std
+            std = self.run.config().model.head.target_std
             times = len(self.class_names) if output.per_class else 1
             own = np.zeros(4 * times, np.float32), np.tile(np.float32(std), times)
         if not output.per_class:

@@ -1,13 +1,13 @@
-"""Whether a run directory can be used, and whether the run in it is the one that is asked for. All raise TrainingError."""
+"""Whether the run in a RunDirectory is the one that is asked for. All raise TrainingError."""
 
 import dataclasses
-import json
 
-from lhrcnn import config as configs
 from lhrcnn.errors import TrainingError, UsageError
+from lhrcnn.runs.directory import CLASSES, CONFIG, data_of
 
 RESUME = ("auto", "never", "must")
-# Options that do not change what a step computes (the length does under a cosine); a resumed run may have other values of them.
+# Options that do not change what a step computes (the length does under a cosine); a resumed run
+# may have other values of them.
 FREE = (
     "data.dir",
     "data.image_dir",
@@ -24,6 +24,7 @@ FREE = (
     "train.checkpoint_every",
     "train.keep_checkpoints",
     "train.eval_every",
+    "train.best_metric",
     "train.num_images",
     "eval.",
     "test.",
@@ -31,32 +32,33 @@ FREE = (
 LENGTH = ("train.epochs", "train.max_steps")
 
 
-def going_on(store, resume):
-    """Whether the run of a CheckpointStore is to be resumed. Raises UsageError for an unknown `resume`."""
+def going_on(run, resume):
+    """Whether the run is to be resumed. Raises UsageError for an unknown `resume`."""
     if resume not in RESUME:
         raise UsageError(f"--resume={resume}: allowed are {', '.join(RESUME)}")
-    steps = store.steps()
+    steps, folder = run.checkpoints.steps(), run.checkpoints.folder
     if resume == "never" and steps:
         raise TrainingError(
-            f"{store.folder} already holds checkpoints (step {steps[-1]}) and --resume=never forbids to go on from them; "
-            "give another --run_dir, or remove that folder"
+            f"{folder} already holds checkpoints (step {steps[-1]}) and --resume=never forbids to "
+            "go on from them; give another --run_dir, or remove that folder"
         )
     if resume == "must" and not steps:
         raise TrainingError(
-            f"{store.folder} holds no checkpoint to resume from, which --resume=must asks for; check --run_dir, "
-            "or use --resume=auto"
+            f"{folder} holds no checkpoint to resume from, which --resume=must asks for; check "
+            "--run_dir, or use --resume=auto"
         )
     return bool(steps)
 
 
-def check_same_experiment(config, run_dir):
+def check_same_experiment(config, run):
     """Compares a Config with the one the run was started with."""
-    path = run_dir / "config.yaml"
+    path = run.folder / CONFIG
     if not path.exists():
         raise TrainingError(
-            f"{path} is missing, so the run in this folder cannot be resumed; restore it, or give another --run_dir"
+            f"{path} is missing, so the run in this folder cannot be resumed; restore it, or give "
+            "another --run_dir"
         )
-    old, new = _flat(configs.load(path)), _flat(config)
+    old, new = _flat(run.config()), _flat(config)
     free = FREE + (LENGTH if config.train.schedule == "step" and not config.train.stages else ())
     changed = [
         f"{key}: {old[key]!r} in the run, {new[key]!r} now"
@@ -65,41 +67,46 @@ def check_same_experiment(config, run_dir):
     ]
     if changed:
         raise TrainingError(
-            f"{path}: the run was started with other options, which cannot change on resuming:\n  "
-            + "\n  ".join(changed)
+            f"{path}: the run was started with other options, which cannot change on resuming:"
+            + "".join(f"\n  {line}" for line in changed)
             + "\nResume with the run's own config, or give another --run_dir"
         )
 
 
-def check_same_data(dataset, meta, run_dir):
-    """Compares the training Dataset with what a checkpoint's `meta` and classes.json tell."""
+def check_same_data(dataset, meta, run):
+    """Compares the training Dataset with what a checkpoint's `meta` and the run's files tell."""
+    other = "restore the data set, or give another --run_dir"
     if "converted_from" in meta:
         raise TrainingError(
-            f"{run_dir}: holds weights converted from {meta['converted_from']}, not a training to go on with; start one from "
-            f"them with --init_from {run_dir} and another --run_dir"
+            f"{run}: holds weights converted from {meta['converted_from']}, not a training to go "
+            f"on with; start one from them with --init_from {run} and another --run_dir"
         )
-    path = run_dir / "classes.json"
-    names = (
-        json.loads(path.read_text(encoding="utf-8"))["names"]
-        if path.exists()
-        else dataset.class_names
-    )
+    names = run.classes()[0] if (run.folder / CLASSES).exists() else dataset.class_names
     if names != dataset.class_names:
         raise TrainingError(
-            f"{path}: the run learns the classes {', '.join(names)}; the data set has {', '.join(dataset.class_names)}; "
-            "set data.classes to the run's, or give another --run_dir"
+            f"{run.folder / CLASSES}: the run learns the classes {', '.join(names)}; the data set "
+            f"has {', '.join(dataset.class_names)}; set data.classes to the run's, or give another "
+            "--run_dir"
         )
     proposals = dataset.proposals.fingerprint if dataset.proposals else None
     if meta.get("proposals") != proposals:
         raise TrainingError(
-            f"{run_dir}: the run trains on proposals with the fingerprint {meta.get('proposals')}; those of data.proposals "
-            f"now have {proposals}, so it cannot go on as it began; restore the files, or give another --run_dir"
+            f"{run}: the run trains on proposals with the fingerprint {meta.get('proposals')}; "
+            f"those of data.proposals now have {proposals}, so it cannot go on as it began; "
+            "restore the files, or give another --run_dir"
         )
     number = meta.get("images", meta.get("pictures"))  # its name in older checkpoints
     if number != len(dataset.records):
         raise TrainingError(
-            f"{run_dir}: the run trains on {number} images; {dataset.name} now has {len(dataset.records)}, "
-            "so it cannot go on as it began; restore the data set, or give another --run_dir"
+            f"{run}: the run trains on {number} images; {dataset.name} now has "
+            f"{len(dataset.records)}, so it cannot go on as it began; {other}"
+        )
+    noted = run.data()
+    if noted and noted["digest"] and noted["digest"] != data_of(dataset)["digest"]:
+        raise TrainingError(
+            f"{run}: the run trains on {number} images; {dataset.name} now has as many, but not "
+            "the same: their ids, order, sizes, boxes or classes differ, so it cannot go on as it "
+            f"began; {other}"
         )
 
 

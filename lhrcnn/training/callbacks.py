@@ -1,4 +1,5 @@
-"""What happens between two steps of Keras `fit`: checks, progress, checkpoints, and stopping on a signal.
+"""What happens between two steps of Keras `fit`: checks, progress, checkpoints, stopping on a
+signal, and what the user adds.
 
 The optimizer's `iterations` is the one count of steps; after a step it is that step's number counted from 1.
 """
@@ -11,12 +12,13 @@ import time
 
 import numpy as np
 
-from lhrcnn.errors import TrainingError
+from lhrcnn.errors import ConfigError, TrainingError
 from lhrcnn.keras import keras
 
 NO_ANCHORS = (
-    "no anchor of these steps is near an object, so the RPN learns nothing: compare model.rpn.anchor_scales (in anchor_unit) with "
-    "the sizes of the boxes; anchors more than model.rpn.border_px px outside the image are left out, unless it is negative"
+    "no anchor of these steps is near an object, so the RPN learns nothing: compare "
+    "model.rpn.anchor_scales (in anchor_unit) with the sizes of the boxes; anchors more than "
+    "model.rpn.border_px px outside the image are left out, unless it is negative"
 )
 
 
@@ -30,10 +32,13 @@ def step_of(model):
 
 
 class FiniteLosses(keras.callbacks.Callback):
-    """Raises TrainingError at the first loss that is not a finite number, naming the step, all terms and the images."""
+    """Raises TrainingError at the first loss that is not a finite number.
+
+    It names the step, all terms and the images."""
 
     def __init__(self, paths_of_step, store):
-        """`paths_of_step` maps per step counted from 0 to the image files of its batch; `store` holds the last good checkpoint."""
+        """`paths_of_step(step)` lists the image files of a step counted from 0; `store` holds the
+        last good checkpoint."""
         super().__init__()
         self.paths_of_step, self.store = paths_of_step, store
 
@@ -45,16 +50,19 @@ class FiniteLosses(keras.callbacks.Callback):
         paths = "\n  ".join(self.paths_of_step(step - 1))
         raise TrainingError(
             f"step {step}: a loss is not finite: {terms}\nThe images of this step:\n  {paths}\n"
-            f"Nothing was saved; the last good checkpoint is {last or 'none yet'}. Lower train.learning_rate, lengthen train.warmup_steps "
-            "or set train.clip_norm; if it is always the same images, look at their boxes"
+            f"Nothing was saved; the last good checkpoint is {last or 'none yet'}. Lower "
+            "train.learning_rate, lengthen train.warmup_steps or set train.clip_norm; if it is "
+            "always the same images, look at their boxes"
         )
 
 
 class Progress(keras.callbacks.Callback):
-    """A line and the log's scalars every `log_every` steps: mean losses, learning rate, images a second, waiting for data."""
+    """A line and the log's scalars every `log_every` steps: mean losses, learning rate, images per
+    second, waiting for data."""
 
     def __init__(self, log, clock, schedule, batch_size, log_every, steps_per_epoch, total_steps):
-        """`log` is a RunLog, `clock` the DataClock that watches the input, `schedule` the learning rate by step."""
+        """`log` is a RunLog, `clock` the DataClock that watches the input, `schedule` the learning
+        rate by step."""
         super().__init__()
         self.log, self.clock, self.schedule = log, clock, schedule
         self.batch_size, self.log_every = batch_size, log_every
@@ -121,9 +129,11 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
 
 
 class StopOnSignal(keras.callbacks.Callback):
-    """SIGTERM, or SIGINT (Ctrl-C), ends `fit` after the running step; a second SIGINT interrupts at once.
+    """SIGTERM, or SIGINT (Ctrl-C), ends `fit` after the running step; a second SIGINT interrupts
+    at once.
 
-    A context manager: outside it, and in threads other than the main one, signals do what they did before."""
+    A context manager: outside it, and in threads other than the main one, signals do what they
+    did before."""
 
     def __init__(self):
         super().__init__()
@@ -157,3 +167,73 @@ class StopOnSignal(keras.callbacks.Callback):
         )
         if self.nothing_unsaved:
             raise Interrupted
+
+
+class UserCallbacks:
+    """Keras callbacks of the user's own, for which a training is one long call of `fit`.
+
+    on_train_batch_begin and _end get the number of the step, counted from 1, and the latter its
+    losses; on_test_end gets the scores of a validation; on_epoch_end the epoch, counted from 0, and
+    the losses of its last step with the scores. Setting `model.stop_training` ends the training.
+    A context manager for the time of the training, once `begin` has told of which."""
+
+    def __init__(self, callbacks):
+        """Raises ConfigError for what is no callback of the Keras that lhrcnn uses."""
+        for callback in callbacks:
+            if not isinstance(callback, keras.callbacks.Callback):
+                raise ConfigError(
+                    f"callbacks: found {callback!r}; allowed are callbacks of Keras 2, as in "
+                    "`from lhrcnn.keras import keras`: keras.callbacks.Callback and its subclasses"
+                )
+        self.given, self.losses = list(callbacks), {}
+        self.in_fit = [_StepByStep(self)] if self.given else []
+
+    def begin(self, model, total_steps):
+        """Tells the compiled model, and the steps there are to be in all."""
+        self.model = model
+        self.calls = keras.callbacks.CallbackList(self.given, model=model, steps=total_steps)
+
+    @property
+    def stopped(self):
+        """Whether a callback asked to stop."""
+        return bool(self.given) and self.model.stop_training
+
+    def validation_begins(self):
+        """Before the images of the validation split are looked at."""
+        self.calls.on_test_begin()
+
+    def validation_ended(self, scores):
+        """With {name: number}."""
+        self.calls.on_test_end(scores)
+
+    def epoch_ended(self, epoch, scores):
+        """After an epoch counted from 1 and its validation, where there was one."""
+        if self.losses or scores:
+            self.calls.on_epoch_end(epoch - 1, {**self.losses, **scores})
+        self.losses = {}
+
+    def __enter__(self):
+        self.calls.on_train_begin()
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if error is None:
+            self.calls.on_train_end()
+
+
+class _StepByStep(keras.callbacks.Callback):
+    """Hands the steps of each `fit` on to the user's callbacks."""
+
+    def __init__(self, users):
+        super().__init__()
+        self.users = users
+
+    def on_train_batch_begin(self, batch, logs=None):
+        step = step_of(self.model)
+        if not self.users.losses:
+            self.users.calls.on_epoch_begin(self.params["epochs"] - 1)
+        self.users.calls.on_train_batch_begin(step + 1)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.users.losses = dict(logs)
+        self.users.calls.on_train_batch_end(step_of(self.model), logs)

@@ -5,7 +5,6 @@ import datetime
 import json
 import math
 import os
-import pathlib
 import platform
 import time
 
@@ -17,12 +16,14 @@ from lhrcnn.files import replacing
 
 
 class RunLog:
-    """Scalars and images of a run, in RUN_DIR/metrics.jsonl (one JSON object per line) and RUN_DIR/tensorboard."""
+    """Scalars and images of a run, as lines of JSON and for TensorBoard."""
 
-    def __init__(self, run_dir, step, keep_validation=True):
-        """Goes on after `step`: lines of later steps, which will be made again, are dropped; so is the validation of `step` itself
-        unless `keep_validation`."""
-        self.path = pathlib.Path(run_dir, "metrics.jsonl")
+    def __init__(self, run, step, keep_validation=True):
+        """The log of a RunDirectory whose training goes on after `step`.
+
+        Lines of later steps are dropped, as these will be made again; so is the validation of
+        `step` itself unless `keep_validation`."""
+        self.path = run.metrics
         kept = ("start", "train", "validation") if keep_validation else ("start", "train")
         lines = [
             line
@@ -31,7 +32,7 @@ class RunLog:
         ]
         with replacing(self.path, "w") as file:
             file.writelines(map(_json, lines))
-        self._writer = tf.summary.create_file_writer(str(pathlib.Path(run_dir, "tensorboard")))
+        self._writer = tf.summary.create_file_writer(str(run.tensorboard))
 
     def scalars(self, phase, step, epoch, values):
         """Writes {name: number} of a step; `phase` is train or validation, `epoch` the passes done."""
@@ -87,8 +88,9 @@ class RunLog:
 class DataClock:
     """How long the training loop stood still because its next batch was not ready.
 
-    A batch is stamped when it leaves the input pipeline. Where that is before the loop asks for it, nothing was waited for,
-    whatever else is buffered in between; where it is after, the difference was waited."""
+    A batch is stamped when it leaves the input pipeline. Where that is before the loop asks for
+    it, nothing was waited for, whatever else is buffered in between; where it is after, the
+    difference was waited."""
 
     def __init__(self):
         self._ready = collections.deque()
@@ -108,7 +110,9 @@ class DataClock:
         return dataset.map(passed)
 
     def waited(self, asked):
-        """Seconds waited for the oldest batch not yet accounted for, which the loop asked for at time.perf_counter() `asked`."""
+        """Seconds waited for the oldest batch not yet accounted for.
+
+        The loop asked for it at time.perf_counter() `asked`."""
         return max(0.0, self._ready.popleft() - asked)
 
 

@@ -1,13 +1,12 @@
-"""Alternating training (Faster R-CNN, arXiv 1506.01497, section 3.2): the stages of `train.stages` one by one, each an ordinary run.
+"""Alternating training (Faster R-CNN, arXiv 1506.01497, section 3.2): the stages of `train.stages`
+one by one, each an ordinary run.
 
-RUN_DIR/stage_1, stage_2, ... are their run directories; RUN_DIR/proposals_K holds the proposals of stage K's RPN, which stages of part
-`head` learn from. In the end RUN_DIR is itself a run directory, with the weights of the last stage.
+RUN_DIR/stage_1, stage_2, ... are their run directories; RUN_DIR/proposals_K holds the proposals of
+stage K's RPN, which stages of part `head` learn from. In the end RUN_DIR is itself a run directory,
+with the weights of the last stage.
 """
 
-import dataclasses
-import json
 import os
-import pathlib
 import shutil
 
 import numpy as np
@@ -15,18 +14,18 @@ import numpy as np
 from lhrcnn import config as configs
 from lhrcnn.data.datasets import open_dataset
 from lhrcnn.distribution import strategy_for
-from lhrcnn.errors import CheckpointError, ConfigError, DataError, TrainingError
+from lhrcnn.errors import LhrcnnError
 from lhrcnn.evaluation import proposals
-from lhrcnn.files import Output, check_writable, replacing
+from lhrcnn.files import Output, check_writable
 from lhrcnn.inference.predictor import load_run
 from lhrcnn.runs import resume as resuming
-from lhrcnn.runs.checkpoints import CheckpointStore
+from lhrcnn.runs.directory import RunDirectory
 from lhrcnn.runs.fine_tune import read_run
 from lhrcnn.training import trainer
 
-EXPLAINED = (ConfigError, DataError, CheckpointError, TrainingError)
-UNSHARED = """The second stage of this run (stage_{last}) does not share the features of the RPN that it was trained with (stage_{rpn}):
-it takes the proposals of {folder}, as data.proposals in config.yaml says. To evaluate a split:
+UNSHARED = """The second stage of this run (stage_{last}) does not share the features of the RPN
+that it was trained with (stage_{rpn}): it takes the proposals of {folder},
+as data.proposals in config.yaml says. To evaluate a split:
 
 lhrcnn proposals --run_dir {run_dir}/stage_{rpn} --split SPLIT --output {folder} \\
     --set model.rpn.pre_nms_test={pre_nms} --set model.rpn.post_nms_test={post_nms}
@@ -34,111 +33,98 @@ lhrcnn eval --run_dir {run_dir} --split SPLIT
 """
 
 
-def train(config, run_dir, resume="auto", init_from=""):
-    """As trainer.train, in the stages of the Config; at once where it has none. The same call goes on wherever it was stopped.
+def train(config, run_dir, resume="auto", init_from="", callbacks=()):
+    """As trainer.train, in the stages of the Config; at once where it has none. The same call goes
+    on wherever it was stopped.
 
-    The summary is that of the last stage begun, with "stage" (3 of 4) and the paths of RUN_DIR. init_from: what the first stage, and those
-    with `start: pretrained`, start from. Raises what trainer.train does, naming the stage."""
+    The summary is that of the last stage begun, with "stage" (3 of 4) and the paths of RUN_DIR.
+    init_from: what the first stage, and those with `start: pretrained`, start from. Raises what
+    trainer.train does, naming the stage."""
     if not config.train.stages:
-        return trainer.train(config, run_dir, resume, init_from=init_from)
-    run_dir = pathlib.Path(run_dir)
-    check_writable(run_dir, "--run_dir")
-    if (
-        resuming.going_on(CheckpointStore(run_dir / "stage_1"), resume)
-        or CheckpointStore(run_dir).steps()
-    ):
-        resuming.check_same_experiment(config, run_dir)
-    trainer.write_config(
-        config, Output(run_dir, "--run_dir", overwrite=(run_dir / "stage_1").is_dir())
-    )
+        return trainer.train(config, run_dir, resume, init_from=init_from, callbacks=callbacks)
+    run = RunDirectory(run_dir)
+    run.check_start()
+    check_writable(run, run.option)
+    if resuming.going_on(run.stage(1), resume) or run.checkpoints.steps():
+        resuming.check_same_experiment(config, run)
+    run.write_config(config, overwrite=run.stage(1).folder.is_dir())
     stages = [configs.stage(config, number) for number in range(1, len(config.train.stages) + 1)]
     rpn = None
     for number, (own, continues) in enumerate(stages, 1):
-        folder, name = run_dir / f"stage_{number}", f"{number} of {len(stages)}"
+        name = f"{number} of {len(stages)}"
         learns_from_cache = own.train.part == "head" and not own.data.proposals
         if learns_from_cache:
-            own = configs.changed(own, {"data.proposals": str(run_dir / f"proposals_{rpn}")})
-        try:
-            if not (folder / "finished.json").exists():
-                start = str(run_dir / f"stage_{number - 1}") if continues else init_from
-                print(
-                    f"\nstage {name}: trains {own.train.part}, starts from {start or 'the beginning'}",
-                    flush=True,
-                )
+            own = configs.changed(own, {"data.proposals": str(run.proposals(rpn))})
+        summary = run.stage(number).summary()
+        if summary:
+            print(f"stage {name} is complete", flush=True)
+        else:
+            start = str(run.stage(number - 1)) if continues else init_from
+            part, source = own.train.part, start or "the beginning"
+            print(f"\nstage {name}: trains {part}, starts from {source}", flush=True)
+            try:
                 if learns_from_cache:
-                    _cache(run_dir / f"stage_{rpn}", stages[rpn - 1][0], own)
-                summary = trainer.train(own, folder, init_from=start)
-                if summary["interrupted"]:
-                    return {**summary, "stage": name, "run_dir": str(run_dir)}
-                with replacing(folder / "finished.json", "w") as file:
-                    json.dump(summary, file)
-                if summary["signalled"] and number < len(stages):
-                    return {**summary, "interrupted": True, "stage": name, "run_dir": str(run_dir)}
-            else:
-                print(f"stage {name} is complete", flush=True)
-                summary = json.loads((folder / "finished.json").read_text(encoding="utf-8"))
-        except EXPLAINED as error:
-            raise type(error)(f"stage {name}: {error}") from error
+                    _cache(run.stage(rpn), stages[rpn - 1][0], own)
+                summary = trainer.train(
+                    own, run.stage(number), init_from=start, callbacks=callbacks
+                )
+            except LhrcnnError as error:
+                raise type(error)(f"stage {name}: {error}") from error
+            stopped = summary["signalled"] and number < len(stages)
+            if not summary["interrupted"]:
+                run.stage(number).finish(summary)
+            if summary["interrupted"] or stopped:
+                return {**summary, "interrupted": True, "stage": name, "run_dir": str(run)}
         if own.train.part != "head":
             rpn = number
-    _finish(config, run_dir, own, rpn)
-    store = CheckpointStore(run_dir)
+    _finish(config, run, own, rpn)
     return {
         **summary,
         "stage": name,
-        "run_dir": str(run_dir),
-        "checkpoint": str(store.path()),
-        "best_checkpoint": str(store.path("best") or store.path()),
+        "run_dir": str(run),
+        "checkpoint": str(run.checkpoints.path()),
+        "best_checkpoint": str(run.checkpoints.path("best") or run.checkpoints.path()),
     }
 
 
 def _cache(source, options, config):
-    """Makes the files of proposals that a Config names, for its training and validation images, with the run `source` of `options`."""
-    strategy = strategy_for()
+    """Makes the files of proposals that a Config names, for its training and validation images,
+    with the run `source` of `options`."""
+    strategy, folder = strategy_for(), config.data.proposals
     with strategy.scope():
         detector = load_run(source, overrides=proposals.LOOK_ONCE).model
     for split in filter(None, (config.data.train_split, config.data.val_split)):
-        made = proposals.cache_proposals(
-            detector,
-            open_dataset(options.data, split),
-            options,
-            config.data.proposals,
-            split,
-            strategy,
-        )
-        print(
-            f"proposals of {split} {'written to' if made else 'are in'} {config.data.proposals}",
-            flush=True,
-        )
+        dataset = open_dataset(options.data, split)
+        made = proposals.cache_proposals(detector, dataset, options, folder, split, strategy)
+        print(f"proposals of {split} {'written to' if made else 'are in'} {folder}", flush=True)
 
 
-def _finish(config, run_dir, last, rpn):
-    """Makes RUN_DIR a run directory with the weights of the last stage; without an RPN that fits, data.proposals is part of its config."""
-    folder = run_dir / f"stage_{len(config.train.stages)}"
-    shutil.copy(folder / "classes.json", run_dir)
-    partial = run_dir / "checkpoints.partial"
-    if not (run_dir / "checkpoints").exists():
+def _finish(config, run, last, rpn):
+    """Makes RUN_DIR a run directory with the weights of the last stage; without an RPN that fits,
+    data.proposals is part of its config."""
+    stage = run.stage(len(config.train.stages))
+    run.start(config, *stage.classes())
+    if stage.data():
+        run.write_data(stage.data())
+    partial = run.folder / "checkpoints.partial"
+    if not run.checkpoints.folder.exists():
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(folder / "checkpoints", partial)
-        os.replace(partial, run_dir / "checkpoints")
-    if last.train.part != "head" or rpn and _share_features(run_dir / f"stage_{rpn}", folder):
+        shutil.copytree(stage.checkpoints.folder, partial)
+        os.replace(partial, run.checkpoints.folder)
+    if last.train.part != "head" or rpn and _share_features(run.stage(rpn), stage):
         return
-    configs.save(
-        dataclasses.replace(
-            config, data=dataclasses.replace(config.data, proposals=last.data.proposals)
-        ),
-        run_dir / "config.yaml",
-    )
+    given = configs.changed(config, {"data.proposals": last.data.proposals})
+    run.write_config(given, overwrite=True)
     if rpn:
         text = UNSHARED.format(
             last=len(config.train.stages),
             rpn=rpn,
             folder=last.data.proposals,
-            run_dir=run_dir,
+            run_dir=run,
             pre_nms=config.model.rpn.pre_nms_test,
             post_nms=config.model.rpn.post_nms_test,
         )
-        (run_dir / "evaluation.txt").write_text(text, encoding="utf-8")
+        Output(run, run.option, overwrite=True).write("evaluation.txt", text)
         print(f"\n{text}", flush=True)
 
 

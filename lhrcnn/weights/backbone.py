@@ -89,9 +89,8 @@ def assign(variables, arrays, source):
 
 
 def _read(source):
-    """{name: array} of a weights file, or the best weights of a run directory or pretrained
-    model."""
-    if zoo.find_run(source).is_dir():
+    """{name: array} of a weights file, or the best weights of a run directory or pretrained model."""
+    if zoo.find_run(source).folder.is_dir():
         return read_run(source)
     return {present(name): array for name, array in read_arrays(source).items()}
 

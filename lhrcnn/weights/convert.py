@@ -1,15 +1,14 @@
 """From a foreign checkpoint to a run directory, which is then used like that of a training."""
 
-import json
 import pathlib
 import typing
 
 from lhrcnn import config as configs
 from lhrcnn.choices import resolve
 from lhrcnn.errors import CheckpointError, OutputError
-from lhrcnn.files import Output
 from lhrcnn.models.build import build_detector
-from lhrcnn.runs import checkpoints, state
+from lhrcnn.runs.directory import RunDirectory
+from lhrcnn.runs.state import model_arrays
 from lhrcnn.weights.class_names import COCO
 from lhrcnn.weights.files import read_checkpoint
 from lhrcnn.weights.sources import SOURCES
@@ -34,10 +33,10 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
     such a checkpoint is usually of, or the config's data.classes. epsilon: of its batch norms,
     None: the source's usual one. Raises FileNotFoundError, and CheckpointError that names every
     tensor and variable for which there is no place; then nothing is written."""
-    run_dir = pathlib.Path(run_dir)
-    if checkpoints.CheckpointStore(run_dir).steps():
+    run = RunDirectory(run_dir, "--output")
+    if run.checkpoints.steps():
         raise OutputError(f"{run_dir}: already holds checkpoints; give another --output")
-    Output(run_dir).check("config.yaml", "classes.json")
+    run.check_start()
     config = configs.changed(config, {"model.backbone.weights": ""})
     arrays, names_in_file = read_checkpoint(checkpoint)
     try:
@@ -48,15 +47,9 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
     detector, translation = build_converted(
         source, config, len(names), f"{checkpoint} as a checkpoint of {source_name}"
     )
-    output = Output(run_dir)
-    output.write("config.yaml", configs.dump(config))
-    output.write(
-        "classes.json",
-        json.dumps({"names": names, "category_ids": category_ids}, indent=1, ensure_ascii=False),
-    )
-    path = checkpoints.CheckpointStore(run_dir).save(
-        state.model_arrays(detector), {"step": 0, "converted_from": source_name}
-    )
+    run.start(config, names, category_ids)
+    meta = {"step": 0, "converted_from": source_name}
+    path = run.checkpoints.save(model_arrays(detector), meta)
     reasons = {
         reason: sorted(name for name, why in translation.dropped.items() if why == reason)
         for reason in translation.dropped.values()

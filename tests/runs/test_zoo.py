@@ -14,13 +14,14 @@ from lhrcnn import config as configs
 from lhrcnn.errors import CheckpointError
 from lhrcnn.runs import checkpoints, state, zoo
 from lhrcnn.runs.fine_tune import read_run
+from lhrcnn.runs.pack import pack
 
 
 @pytest.fixture(scope="module")
 def packed(run_dir, tmp_path_factory):
     """A folder of pretrained models with one of them, "tiny"."""
     folder = tmp_path_factory.mktemp("zoo")
-    zoo.pack(run_dir, folder / "tiny")
+    pack(run_dir, folder / "tiny")
     return folder
 
 
@@ -52,7 +53,7 @@ def test_a_packed_run_names_no_folder_of_this_machine(run_dir, tmp_path):
     )
     source = shutil.copytree(run_dir, tmp_path / "source")
     configs.save(config, source / "config.yaml")
-    zoo.pack(source, tmp_path / "packed")
+    pack(source, tmp_path / "packed")
     packed = configs.load(tmp_path / "packed" / "config.yaml")
     assert (packed.data.dir, packed.data.cache_dir) == ("VOCdevkit", "")
     assert packed == configs.changed(config, {"data.dir": "VOCdevkit", "data.cache_dir": ""})
@@ -68,9 +69,9 @@ def test_a_name_stands_for_a_run_directory(packed):
 def test_a_run_directory_goes_before_a_name(packed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny" / "eval").mkdir(parents=True)  # as an evaluation of the model makes it
-    assert zoo.find_run("tiny") == packed / "tiny"
+    assert zoo.find_run("tiny").folder == packed / "tiny"
     (tmp_path / "tiny" / "config.yaml").write_text("{}")
-    assert zoo.find_run("tiny").resolve() == tmp_path / "tiny"
+    assert zoo.find_run("tiny").folder.resolve() == tmp_path / "tiny"
 
 
 def test_an_unknown_name_is_told_what_there_is():
@@ -79,7 +80,7 @@ def test_an_unknown_name_is_told_what_there_is():
 
 
 def test_damaged_weights_are_refused(packed, run_dir, monkeypatch, tmp_path):
-    path = zoo.pack(run_dir, tmp_path / "broken")
+    path = pack(run_dir, tmp_path / "broken")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)

@@ -7,6 +7,7 @@ import time
 import pytest
 import tensorflow as tf
 
+from lhrcnn.runs.directory import RunDirectory
 from lhrcnn.training.logs import DataClock, RunLog
 
 
@@ -17,7 +18,7 @@ def steps(log):
 
 
 def test_resumed_log_drops_what_will_be_made_again(tmp_path):
-    log = RunLog(tmp_path, 0)
+    log = RunLog(RunDirectory(tmp_path), 0)
     for step in range(1, 5):
         log.scalars("train", step, step / 2, {"loss": 1.0 / step})
         if step % 2 == 0:
@@ -25,13 +26,20 @@ def test_resumed_log_drops_what_will_be_made_again(tmp_path):
     log.close()
     with open(log.path, "a") as file:
         file.write('{"step": 5, "pha')  # a kill in the middle of a write
-    assert steps(RunLog(tmp_path, 2)) == [("train", 1), ("train", 2), ("validation", 2)]
-    assert steps(RunLog(tmp_path, 2, keep_validation=False)) == [("train", 1), ("train", 2)]
-    assert steps(RunLog(tmp_path, 0)) == []
+    assert steps(RunLog(RunDirectory(tmp_path), 2)) == [
+        ("train", 1),
+        ("train", 2),
+        ("validation", 2),
+    ]
+    assert steps(RunLog(RunDirectory(tmp_path), 2, keep_validation=False)) == [
+        ("train", 1),
+        ("train", 2),
+    ]
+    assert steps(RunLog(RunDirectory(tmp_path), 0)) == []
 
 
 def test_lines_are_plain_json_with_the_time_of_day(tmp_path):
-    log = RunLog(tmp_path, 0)
+    log = RunLog(RunDirectory(tmp_path), 0)
     log.scalars("validation", 3, 1 / 3, {"coco/AP": 0.25, "coco/APs": float("nan")})
     line, written = log.path.read_text().split(', "time": ')
     assert (

@@ -10,6 +10,7 @@ from lhrcnn import config
 from lhrcnn.errors import DependencyError
 from lhrcnn.runs import state
 from lhrcnn.training import optimizers
+from lhrcnn.training.schedules import WarmupSchedule
 
 KERNEL, BIAS = np.array([[1.0, -2.0]]), np.array([0.5])
 
@@ -36,9 +37,7 @@ def make(train, strategy):
             tf.Variable(KERNEL.astype(np.float32), name="a/kernel"),
             tf.Variable(BIAS.astype(np.float32), name="a/bias"),
         ]
-        optimizer = optimizers.build_optimizer(
-            train, steps_per_epoch=4, total_steps=8, variables=variables, kernels=variables[:1]
-        )
+        optimizer = optimizers.build_optimizer(train, WarmupSchedule(train, 4, 8), variables)
 
     @tf.function
     def advance():
@@ -107,8 +106,8 @@ def test_adamw_equals_the_twin(options, strategy):
         decay_epochs=[1],
         **options,
     )
-    assert optimizers.coupled_weight_decay(train) == 0
     variables, optimizer, advance = make(train, strategy)
+    assert optimizers.coupled_weight_decay(train, optimizer) == 0
     for _ in range(6):
         advance()
     for variable, expected in zip(variables, adam_twin(train, 6)):
@@ -198,17 +197,17 @@ def test_float16_scales_the_loss_and_starts_where_told():
     advance()
     kernel, _ = twin(train, 1)
     np.testing.assert_allclose(variables[0].numpy(), kernel, rtol=1e-6)
-    assert (
-        float(optimizers.build_optimizer(train, 4, 8, variables, loss_scale=64.0).loss_scale) == 64
-    )
+    again = optimizers.build_optimizer(train, WarmupSchedule(train, 4, 8), variables, 64.0)
+    assert float(again.loss_scale) == 64 and optimizers.coupled_weight_decay(train, again) == 1e-4
 
 
-def test_weight_decay_is_coupled_or_not():
-    assert optimizers.coupled_weight_decay(config.TrainConfig(weight_decay=0.1)) == 0.1
-    assert (
-        optimizers.coupled_weight_decay(config.TrainConfig(weight_decay=0.1, optimizer="sgdw"))
-        == 0.0
-    )
+@pytest.mark.parametrize("name, coupled", [("sgd", 0.1), ("sgdw", 0), ("adamw", 0)])
+def test_weight_decay_is_coupled_or_not(name, coupled):
+    if name == "sgdw":
+        needs_addons()
+    train = config.TrainConfig(optimizer=name, weight_decay=0.1)
+    _, optimizer, _ = make(train, tf.distribute.get_strategy())
+    assert optimizers.coupled_weight_decay(train, optimizer) == coupled
 
 
 def test_sgdw_without_addons_names_the_option(monkeypatch):
@@ -217,11 +216,11 @@ def test_sgdw_without_addons_names_the_option(monkeypatch):
         DependencyError,
         match="'train.optimizer: sgdw' needs tensorflow-addons.*use 'train.optimizer: sgd'",
     ):
-        optimizers.build_optimizer(config.TrainConfig(optimizer="sgdw"), 4, 8, [])
+        optimizers.build_optimizer(config.TrainConfig(optimizer="sgdw"), None, [])
 
 
 def test_sgdw_refuses_float16():
     with pytest.raises(ValueError, match="sgdw' does not scale losses"):
         optimizers.build_optimizer(
-            config.TrainConfig(optimizer="sgdw", precision="mixed_float16"), 4, 8, []
+            config.TrainConfig(optimizer="sgdw", precision="mixed_float16"), None, []
         )

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lhrcnn import config
-from lhrcnn.training.schedules import WarmupSchedule, learning_rate
+from lhrcnn.training.schedules import WarmupSchedule
 
 
 def twin(train, steps_per_epoch, total_steps, step):
@@ -52,7 +52,7 @@ def test_equals_the_twin(options):
     train = config.TrainConfig(
         learning_rate=0.02, batch_size=options.pop("batch_size", 4), **options
     )
-    schedule = learning_rate(train, steps_per_epoch=10, total_steps=40)
+    schedule = WarmupSchedule(train, steps_per_epoch=10, total_steps=40)
     steps = np.arange(45)
     got = np.array([schedule(tf.constant(step, tf.int64)) for step in steps])
     np.testing.assert_allclose(
@@ -69,7 +69,7 @@ def test_known_values():
         warmup_factor=1 / 3,
         decay_epochs=[8, 11],
     )
-    schedule = learning_rate(train, steps_per_epoch=100, total_steps=1200)
+    schedule = WarmupSchedule(train, steps_per_epoch=100, total_steps=1200)
     assert [round(float(schedule(step)), 7) for step in (0, 250, 500, 799, 800, 1100)] == [
         0.0066667,
         0.0133333,
@@ -82,14 +82,16 @@ def test_known_values():
 
 def test_factor_scales_everything():
     train = config.TrainConfig(schedule="cosine", warmup_steps=3)
-    plain, scaled = learning_rate(train, 5, 20), learning_rate(train, 5, 20, factor=0.25)
+    plain = WarmupSchedule(train, 5, 20)
+    scaled = plain.times(0.5).times(0.5)
     np.testing.assert_allclose(
         [scaled(i) for i in range(20)], [0.25 * plain(i) for i in range(20)], rtol=1e-6
     )
 
 
 def test_runs_in_a_graph_and_round_trips_its_config():
-    schedule = WarmupSchedule(1.0, 10, 2, 0.5, "cosine", final_share=0.1)
+    train = config.TrainConfig(schedule="cosine", warmup_steps=2, final_learning_rate=0.1)
+    schedule = WarmupSchedule(train, 5, 10)
     again = WarmupSchedule.from_config(schedule.get_config())
     inside = tf.function(again)
     for step in range(12):

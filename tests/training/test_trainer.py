@@ -21,7 +21,7 @@ from lhrcnn.errors import CheckpointError, ConfigError, DataError, TrainingError
 from lhrcnn.files import held
 from lhrcnn.keras import keras
 from lhrcnn.runs.checkpoints import CheckpointStore
-from lhrcnn.training.trainer import Training, train
+from lhrcnn.training.trainer import DetectorTraining, train
 
 TESTS = pathlib.Path(__file__).parents[1]
 LOSSES = ["loss", "rpn_objectness", "rpn_box", "head_class", "head_box", "l2"]
@@ -70,7 +70,7 @@ def test_validation_images_have_the_classes_of_training_and_may_lack_some(data, 
     content["annotations"] = [box for box in content["annotations"] if box["category_id"] == 7]
     content["categories"] = [{"id": 7, "name": "blue"}]
     path.write_text(json.dumps(content))
-    training, held_out = Training.open_datasets(
+    training, held_out = DetectorTraining.open_datasets(
         tiny_config(tmp_path / "data", f"data.classes={json.dumps(classes)}")
     )
     assert training.class_names == held_out.class_names == (classes or ["red", "blue"])
