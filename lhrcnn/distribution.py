@@ -1,4 +1,5 @@
-"""One distribution strategy a process: TensorFlow mixes up the collectives of several that share devices."""
+"""One distribution strategy a process: TensorFlow mixes up the collectives of several that share
+devices."""
 
 import functools
 
@@ -7,7 +8,8 @@ import tensorflow as tf
 
 @functools.cache
 def strategy_for(*devices):
-    """The MirroredStrategy over the named devices; without names over all GPUs, or one CPU where there is none."""
+    """The MirroredStrategy over the named devices; without names over all GPUs, or one CPU where
+    there is none."""
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     return tf.distribute.MirroredStrategy(list(devices) or gpus or ["CPU:0"])
 

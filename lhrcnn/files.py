@@ -43,7 +43,8 @@ def check_writable(folder, option="--output"):
             pass
     except OSError as error:
         raise OutputError(
-            f"{folder}: not a folder that can be written to: {error.strerror or error}; give another {option}"
+            f"{folder}: not a folder that can be written to: {error.strerror or error}; give "
+            f"another {option}"
         ) from error
 
 
@@ -60,25 +61,30 @@ def wrote(folder, name):
 
 
 class Output:
-    """A folder that a command writes into, where it never replaces a file that lhrcnn did not write.
+    """A folder that a command writes into, where it never replaces a file that lhrcnn did not
+    write.
 
     The folder has a list of what lhrcnn wrote there: a file that has changed since is no longer
-    lhrcnn's. `overwrite` gives other files up as well, but never `inputs`, what the command reads."""
+    lhrcnn's. `overwrite` gives other files up as well, but never `inputs`, what the command
+    reads."""
 
     def __init__(self, folder, option="--output", overwrite=False, inputs=()):
-        """Makes the folder. Raises OutputError naming the option where files cannot be written there."""
+        """Makes the folder. Raises OutputError naming the option where files cannot be written
+        there."""
         self.folder, self.option, self.overwrite = pathlib.Path(folder), option, overwrite
         self.inputs = {os.path.realpath(path) for path in inputs}
         check_writable(folder, option)
         self._written = _listed(folder)
 
     def check(self, *names):
-        """Raises OutputError for the first of these paths below the folder that may not be written."""
+        """Raises OutputError for the first of these paths below the folder that may not be
+        written."""
         for name in names:
             path = self.folder / name
             if os.path.realpath(path) in self.inputs:
                 raise OutputError(
-                    f"{path}: this command reads it, and never writes over it; give another {self.option}"
+                    f"{path}: this command reads it, and never writes over it; give another "
+                    f"{self.option}"
                 )
             if os.path.lexists(path) and not self.overwrite and not self.owns(name):
                 raise OutputError(
@@ -97,7 +103,8 @@ class Output:
 
     @contextlib.contextmanager
     def writing(self, name, mode="wb"):
-        """A file open for writing that becomes the path `name` below the folder, as `replacing` has it."""
+        """A file open for writing that becomes the path `name` below the folder, as `replacing` has
+        it."""
         self.check(name)
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""The one place that decides which Keras 2 is used: TensorFlow 2.15's own, or the package tf_keras beside newer TensorFlows."""
+"""The one place that decides which Keras 2 is used: TensorFlow 2.15's own, or the package tf_keras
+beside newer TensorFlows."""
 
 import sys
 

@@ -12,7 +12,7 @@ import sys
 import yaml
 
 from lhrcnn import config as configs
-from lhrcnn.runs.directory import NEEDED, RunDirectory
+from lhrcnn.runs.directory import RUN_FILES, RunDirectory
 from lhrcnn.runs.pack import portable
 
 HERE = pathlib.Path(__file__).parent
@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).parent
 def main(run_dir, name):
     """Copies a run directory in short."""
     run, output = RunDirectory(run_dir), HERE / name
-    run.require(*NEEDED)
+    run.require(*RUN_FILES)
     config = run.config()
     kept = portable(config)
     output.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,10 @@ def test_a_folder_is_made_and_one_that_cannot_be_written_to_is_named(tmp_path):
 
 
 def test_a_folder_is_held_by_one_process_until_it_dies(tmp_path):
-    script = f"from lhrcnn.files import held\nwith held({str(tmp_path)!r}):\n    print('held', flush=True)\n    input()"
+    script = (
+        f"from lhrcnn.files import held\nwith held({str(tmp_path)!r}):\n"
+        "    print('held', flush=True)\n    input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:

@@ -154,4 +154,10 @@ def _testing(config):
         len(test.scales) > 0 and min(test.scales) > 0,
         f"'test.scales': give at least one, all above 0; found {test.scales}",
     )
+    best, metrics = config.train.best_metric, config.eval.metrics
+    yield (
+        not best or best.partition("/")[0] in metrics,
+        f"'train.best_metric': found {best!r}, expected METRIC/NUMBER with a metric of "
+        f"'eval.metrics': {', '.join(metrics)}",
+    )
     yield len(config.eval.metrics) > 0, "'eval.metrics': found an empty list, name at least one"

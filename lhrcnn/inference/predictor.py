@@ -20,7 +20,7 @@ from lhrcnn.inference import tta
 from lhrcnn.inference.prediction import Prediction
 from lhrcnn.models.build import arithmetic, build_detector
 from lhrcnn.runs import state, zoo
-from lhrcnn.runs.directory import NEEDED
+from lhrcnn.runs.directory import RUN_FILES
 
 PREPARATION = (
     "resize",
@@ -220,7 +220,7 @@ def require_own_proposals(config):
 
 def _load_one(run_dir, checkpoint, overrides):
     """The `LoadedRun` of one directory, with its TwoStageDetector."""
-    run = zoo.find_run(run_dir, NEEDED)
+    run = zoo.find_run(run_dir, RUN_FILES)
     config = run.config([*overrides, "model.backbone.weights="])  # the checkpoint has all
     names, category_ids = run.classes()
     arrays, meta = run.checkpoints.load(checkpoint)

@@ -1,9 +1,10 @@
-"""Checkpoints of a run: plain `.npz` files that are written whole or not at all, and read back only when intact.
+"""Checkpoints of a run: plain `.npz` files that are written whole or not at all, and read back only
+when intact.
 
-RUN_DIR/checkpoints/step_00001234.npz holds arrays named `model/NAME`, `ema/NAME` and `optimizer/NAME`, and a JSON text `meta`.
-RUN_DIR/checkpoints/index.json lists the files, oldest first, with step, sha256 and metric, and which of them is best.
-Nothing here is a pickle, so that opening somebody's checkpoint runs no code of theirs.
-"""
+RUN_DIR/checkpoints/step_00001234.npz holds arrays named `model/NAME`, `ema/NAME` and
+`optimizer/NAME`, and a JSON text `meta`. RUN_DIR/checkpoints/index.json lists the files, oldest
+first, with step, sha256 and metric, and which of them is best. Nothing here is a pickle, so that
+opening somebody's checkpoint runs no code of theirs. """
 
 import hashlib
 import json
@@ -35,10 +36,12 @@ class CheckpointStore:
         self.keep = keep
 
     def save(self, arrays, meta):
-        """Writes arrays (name -> ndarray) and the JSON-able dict `meta` as the checkpoint of `meta["step"]`; returns its path.
+        """Writes arrays (name -> ndarray) and the JSON-able dict `meta` as the checkpoint of
+        `meta["step"]`; returns its path.
 
-        Checkpoints of this step or later ones, left by a run that was resumed from an earlier step, are replaced.
-        Raises CheckpointError for non-finite values, and when the disk is full or not writable; older checkpoints stay as they are."""
+        Checkpoints of this step or later ones, left by a run that was resumed from an earlier step,
+        are replaced. Raises CheckpointError for non-finite values, and when the disk is full or not
+        writable; older checkpoints stay as they are."""
         _refuse_non_finite(arrays)
         step = meta["step"]
         path = self.folder / f"step_{step:08d}.npz"
@@ -63,7 +66,8 @@ class CheckpointStore:
         entries = {entry["step"]: entry for entry in index["files"]}
         if step not in entries:
             raise CheckpointError(
-                f"{self.folder}: no checkpoint of step {step} to note a metric for; there are steps {sorted(entries)}"
+                f"{self.folder}: no checkpoint of step {step} to note a metric for; there are "
+                f"steps {sorted(entries)}"
             )
         entries[step]["metric"] = float(value) if np.isfinite(value) else None
         entries[step]["metric_name"] = name
@@ -76,10 +80,11 @@ class CheckpointStore:
             ) from error
 
     def load(self, which="last"):
-        """(arrays, meta) of the newest intact checkpoint ("last"), of the best one ("best"; the last where none is marked), or of a file.
+        """(arrays, meta) of the newest intact checkpoint ("last"), of the best one ("best"; the
+        last where none is marked), or of a file.
 
-        A damaged file of this run is skipped with a warning; a damaged file that was asked for by path is an error.
-        Raises CheckpointError when nothing can be loaded."""
+        A damaged file of this run is skipped with a warning; a damaged file that was asked for by
+        path is an error. Raises CheckpointError when nothing can be loaded."""
         if str(which) not in ("last", "best"):
             return read(which)
         index = self._index()
@@ -90,7 +95,8 @@ class CheckpointStore:
         )
         if not order:
             raise CheckpointError(
-                f"{self.folder}: holds no checkpoint; train with this --run_dir first, or give the path of a .npz file"
+                f"{self.folder}: holds no checkpoint; train with this --run_dir first, or give the "
+                "path of a .npz file"
             )
         failures = []
         for entry in order:
@@ -139,7 +145,8 @@ class CheckpointStore:
         return next((entry.get("metric_name", "") for entry in best), "")
 
     def _index(self):
-        """The parsed index; where it is missing or damaged, one made from the files that are there."""
+        """The parsed index; where it is missing or damaged, one made from the files that are
+        there."""
         path = self.folder / "index.json"
         try:
             index = json.loads(path.read_text(encoding="utf-8"))
@@ -168,7 +175,8 @@ class CheckpointStore:
         }
 
     def _write_index(self, entries):
-        """Writes the index of the entries that stay, and only then removes the files of the others."""
+        """Writes the index of the entries that stay, and only then removes the files of the
+        others."""
         measured = [entry for entry in entries if entry["metric"] is not None]
         name = measured[-1].get("metric_name", "") if measured else ""
         # One by another metric, from before train.best_metric was changed, cannot be compared.
@@ -193,14 +201,16 @@ class CheckpointStore:
         folder = next(parent for parent in path.parents if parent.exists())
         last = self.path()
         return (
-            f"{path}: the checkpoint cannot be written: {error.strerror or error}. It needs {needed / 1e6:.1f} MB, {folder} has "
-            f"{shutil.disk_usage(folder).free / 1e6:.1f} MB free; make room or give write permission and resume. "
+            f"{path}: the checkpoint cannot be written: {error.strerror or error}. It needs "
+            f"{needed / 1e6:.1f} MB, {folder} has {shutil.disk_usage(folder).free / 1e6:.1f} MB "
+            "free; make room or give write permission and resume. "
             f"The last good checkpoint is {last if last and last != path else 'none yet'}"
         )
 
 
 def read(path, sha256=None):
-    """(arrays, meta) of a checkpoint file; `sha256`, where given, must be that of the file. Raises CheckpointError."""
+    """(arrays, meta) of a checkpoint file; `sha256`, where given, must be that of the file. Raises
+    CheckpointError."""
     path = pathlib.Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file")
@@ -249,7 +259,8 @@ def _is_float(array):
 
 
 def _encoded(arrays, meta):
-    """npz content: bfloat16, which npz would turn into raw bytes, as uint16 with its true type in `meta`."""
+    """npz content: bfloat16, which npz would turn into raw bytes, as uint16 with its true type in
+    `meta`."""
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
     dtypes = {
         name: "bfloat16" for name, value in arrays.items() if value.dtype == ml_dtypes.bfloat16
@@ -266,7 +277,8 @@ def _decoded(value, dtype):
 
 
 def _write(path, write):
-    """Makes the file `path` by write(file), on disk for good once this returns; returns its sha256. Whole or as it was before."""
+    """Makes the file `path` by write(file), on disk for good once this returns; returns its sha256.
+    Whole or as it was before."""
     with replacing(path) as file:
         write(file)
         file.flush()

@@ -13,8 +13,9 @@ from lhrcnn.files import Output, replacing, split_name, wrote
 from lhrcnn.runs.checkpoints import CheckpointStore
 
 CONFIG, CLASSES, DATA, METRICS = "config.yaml", "classes.json", "data.json", "metrics.jsonl"
-NEEDED = (CONFIG, CLASSES)  # what every run has beside its checkpoints
-# What may lie in a folder that a training starts in; whether each may be replaced, its digest tells.
+RUN_FILES = (CONFIG, CLASSES)  # what every run has beside its checkpoints
+# What may lie in a folder that a training starts in; whether each may be replaced, its digest
+# tells.
 KNOWN = re.compile(
     r"\..*|config\.yaml|classes\.json|data\.json|metrics\.jsonl|checkpoints(\.partial)?|tensorboard"
     r"|eval|export|images|evaluation\.txt|finished\.json|(stage|proposals)(_\d+)?"
@@ -42,6 +43,9 @@ class RunDirectory:
 
     def __fspath__(self):
         return str(self.folder)
+
+    def __truediv__(self, name):
+        return self.folder / name
 
     def __str__(self):
         return str(self.folder)
@@ -185,5 +189,5 @@ def data_of(dataset):
         "name": dataset.name,
         "images": len(dataset.records),
         "classes": dataset.class_names,
-        "digest": dataset.digest() if hasattr(dataset, "digest") else None,
+        "digest": dataset.digest(),
     }

@@ -7,7 +7,7 @@ import numpy as np
 
 from lhrcnn.errors import OutputError
 from lhrcnn.runs import zoo
-from lhrcnn.runs.directory import NEEDED, RunDirectory
+from lhrcnn.runs.directory import RUN_FILES, RunDirectory
 from lhrcnn.runs.state import weights_of
 
 
@@ -18,7 +18,7 @@ def pack(run_dir, output, checkpoint="best"):
     since statistics of batch norm are often below what half precision can tell from zero; the
     config without folders of this machine. Raises CheckpointError, RunError when it is no run
     directory, and OutputError when the output holds a run or other files."""
-    source, packed = zoo.find_run(run_dir, NEEDED), RunDirectory(output, "--output")
+    source, packed = zoo.find_run(run_dir, RUN_FILES), RunDirectory(output, "--output")
     arrays, meta = source.checkpoints.load(checkpoint)
     if packed.checkpoints.steps():
         raise OutputError(f"{output}: already holds checkpoints; give another --output")

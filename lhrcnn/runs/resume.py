@@ -102,7 +102,7 @@ def check_same_data(dataset, meta, run):
             f"{len(dataset.records)}, so it cannot go on as it began; {other}"
         )
     noted = run.data()
-    if noted and noted["digest"] and noted["digest"] != data_of(dataset)["digest"]:
+    if noted and noted["digest"] != data_of(dataset)["digest"]:
         raise TrainingError(
             f"{run}: the run trains on {number} images; {dataset.name} now has as many, but not "
             "the same: their ids, order, sizes, boxes or classes differ, so it cannot go on as it "

@@ -23,7 +23,8 @@ def digest_of(variables):
 
 
 def weights_of(arrays, prefer_ema=True):
-    """{name: array} of the model in a checkpoint's arrays; averaged ones, where present, win unless `prefer_ema` is False."""
+    """{name: array} of the model in a checkpoint's arrays; averaged ones, where present, win unless
+    `prefer_ema` is False."""
     kinds = ("model/", "ema/") if prefer_ema else ("model/",)
     return {
         name[len(kind) :]: array
@@ -36,7 +37,8 @@ def weights_of(arrays, prefer_ema=True):
 def restore_model(detector, arrays, prefer_ema=True):
     """Sets all weights of a detector from a checkpoint's arrays, see `weights_of`.
 
-    Raises CheckpointError that lists every name that is missing, left over, or of another shape; then nothing was changed."""
+    Raises CheckpointError that lists every name that is missing, left over, or of another shape;
+    then nothing was changed."""
     variables, values = detector.named_variables(), weights_of(arrays, prefer_ema)
     _assign(variables, values, "model", "was the run made with another config, or other classes?")
 
@@ -99,7 +101,8 @@ def _optimizer_variables(optimizer):
 
 
 def _assign(variables, values, what, hint):
-    """Assigns values (name -> ndarray) to variables (name -> tf.Variable) when names and shapes are the same on both sides."""
+    """Assigns values (name -> ndarray) to variables (name -> tf.Variable) when names and shapes are
+    the same on both sides."""
     problems = [f"{name}: missing in the checkpoint" for name in variables.keys() - values.keys()]
     problems += [
         f"{name}: in the checkpoint, unknown here" for name in values.keys() - variables.keys()

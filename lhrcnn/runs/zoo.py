@@ -5,7 +5,9 @@
 import pathlib
 import typing
 
-from lhrcnn.runs.directory import CONFIG, RunDirectory
+from lhrcnn.runs.directory import CONFIG, RUN_FILES, RunDirectory
+
+__all__ = ["DEFAULT", "FOLDER", "RUN_FILES", "Entry", "entries", "find_run", "names"]
 
 FOLDER = pathlib.Path(__file__).parents[1] / "zoo"
 DEFAULT = "light_head_mobilenet_v2_voc07_144"

@@ -1,8 +1,8 @@
 """What happens between two steps of Keras `fit`: checks, progress, checkpoints, stopping on a
 signal, and what the user adds.
 
-The optimizer's `iterations` is the one count of steps; after a step it is that step's number counted from 1.
-"""
+The optimizer's `iterations` is the one count of steps; after a step it is that step's number
+counted from 1. """
 
 import datetime
 import os

@@ -11,7 +11,8 @@ BATCHES_TO_SEARCH = 8  # the input pipeline reads ahead of the step that it fail
 def explained(error, step, plan, records):
     """The TrainingError that tells of a tf.errors.OpError after `step` steps of a BatchPlan.
 
-    It names the unreadable image among `records`, or what ran out, or repeats TensorFlow's words."""
+    It names the unreadable image among `records`, or what ran out, or repeats TensorFlow's
+    words."""
     ahead = range(step, step + BATCHES_TO_SEARCH)
     near = {records[k].path: records[k] for number in ahead for k in plan.batch(number).indices}
     unreadable = find_unreadable(list(near.values()))

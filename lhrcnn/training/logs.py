@@ -35,7 +35,8 @@ class RunLog:
         self._writer = tf.summary.create_file_writer(str(run.tensorboard))
 
     def scalars(self, phase, step, epoch, values):
-        """Writes {name: number} of a step; `phase` is train or validation, `epoch` the passes done."""
+        """Writes {name: number} of a step; `phase` is train or validation, `epoch` the passes
+        done."""
         self.line(phase, step, epoch, values)
         with self._writer.as_default(step=step):
             for name, value in values.items():
@@ -96,7 +97,8 @@ class DataClock:
         self._ready = collections.deque()
 
     def watch(self, dataset):
-        """The same dataset, with each batch stamped; forgets the stamps of a dataset watched before."""
+        """The same dataset, with each batch stamped; forgets the stamps of a dataset watched
+        before."""
         ready = self._ready = collections.deque()
 
         def stamp():

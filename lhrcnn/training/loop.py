@@ -103,7 +103,8 @@ class TrainingLoop:
         self.saved_step = step
 
     def _begin(self, model):
-        """What a subclass does to a new model, after the weights of `init_from` were put into it."""
+        """What a subclass does to a new model, after the weights of `init_from` were put into
+        it."""
 
     def _announce(self, step):
         versions = environment(self.strategy)

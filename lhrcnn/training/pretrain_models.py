@@ -92,7 +92,8 @@ class Distillation(Pretraining):
     main = "explained"
 
     def __init__(self, config):
-        """Of a Config. Raises ConfigError for a level that is not there, and FileNotFoundError without the teacher's weights."""
+        """Of a Config. Raises ConfigError for a level that is not there, and FileNotFoundError
+        without the teacher's weights."""
         backbone, teacher = _trained_backbone(config), _teacher(config)
         pairs = {
             level: _level_of_stride(level, backbone, teacher, config.pretrain.teacher)
@@ -125,7 +126,8 @@ class Distillation(Pretraining):
         )
 
     def compare(self, batch, training):
-        """The mean squared error of each level, and the share of the variance that they explain on average, "explained"."""
+        """The mean squared error of each level, and the share of the variance that they explain on
+        average, "explained"."""
         predicted = self.network(_normalised(batch["image"], self.backbone), training=training)
         targets = self.targets(_normalised(batch["image"], self.teacher), training=training)
         errors = {
@@ -139,12 +141,14 @@ class Distillation(Pretraining):
 
 
 def build_pretraining(config, num_classes):
-    """The Pretraining that a Config asks for; call it inside a distribution strategy's scope. Errors as of the two classes."""
+    """The Pretraining that a Config asks for; call it inside a distribution strategy's scope.
+    Errors as of the two classes."""
     return Distillation(config) if config.pretrain.teacher else Classification(config, num_classes)
 
 
 def classifier(backbone, num_classes):
-    """The Keras model images [B, S, S, 3] -> logits [B, K]: average pooling of a Backbone's last map and a dense layer."""
+    """The Keras model images [B, S, S, 3] -> logits [B, K]: average pooling of a Backbone's last
+    map and a dense layer."""
     last = backbone.model.output[list(backbone.strides)[-1]]
     x = keras.layers.GlobalAveragePooling2D(name="pool")(last)
     return keras.Model(
@@ -174,17 +178,20 @@ def _teacher(config):
 
 
 def _level_of_stride(level, backbone, teacher, teacher_name):
-    """The teacher's map of the stride of a backbone's map: of the same name where there are several."""
+    """The teacher's map of the stride of a backbone's map: of the same name where there are
+    several."""
     if level not in backbone.strides:
         raise ConfigError(
-            f"'pretrain.teacher_levels': the backbone has no map '{level}', only {', '.join(backbone.strides)}"
+            f"'pretrain.teacher_levels': the backbone has no map '{level}', only "
+            f"{', '.join(backbone.strides)}"
         )
     stride = backbone.strides[level]
     same = [name for name, theirs in teacher.strides.items() if theirs == stride]
     if not same:
         known = ", ".join(f"{name} of {theirs}" for name, theirs in teacher.strides.items())
         raise ConfigError(
-            f"'pretrain.teacher_levels': {teacher_name} has no map of stride {stride} px for '{level}', only {known}"
+            f"'pretrain.teacher_levels': {teacher_name} has no map of stride {stride} px for "
+            f"'{level}', only {known}"
         )
     return level if level in same else same[-1]
 

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from lhrcnn.data.images import decode_image
+from lhrcnn.errors import TrainingError
 from lhrcnn.evaluation.detect import evaluate
 from lhrcnn.evaluation.metrics import main_number
 from lhrcnn.evaluation.report import format_tables
@@ -27,7 +28,21 @@ def validate(detector, dataset, config, strategy):
     """The Outcome of a detector on a Dataset."""
     metrics, detections = evaluate(detector, dataset, config, strategy=strategy)
     drawn = images(dataset, detections, config.train.num_images)
-    return Outcome(main_number(metrics)[0], scalars(metrics), drawn, format_tables(metrics))
+    numbers = scalars(metrics)
+    main = best_metric(numbers, metrics, config.train.best_metric)
+    return Outcome(main, numbers, drawn, format_tables(metrics))
+
+
+def best_metric(numbers, metrics, chosen):
+    """The name of the number that picks the best checkpoint: `chosen`, else the main one.
+
+    Raises TrainingError where there is no such number."""
+    if chosen and chosen not in numbers:
+        raise TrainingError(
+            f"'train.best_metric': found {chosen!r}, allowed: {', '.join(numbers)}; the checkpoint "
+            "is saved: correct the option and resume"
+        )
+    return chosen or main_number(metrics)[0]
 
 
 def scalars(metrics):
@@ -41,18 +56,13 @@ def scalars(metrics):
 
 
 def images(dataset, detections, number):
-    """{name: PIL image} of `number` images spread over the data set: what was found, beside what is there."""
-    chosen = sorted(
-        {
-            int(i)
-            for i in np.linspace(0, len(dataset.records) - 1, min(number, len(dataset.records)))
-        }
-    )
+    """{name: PIL image} of `number` images spread over the data set: what was found, beside the
+    ground truth."""
+    number = min(number, len(dataset.records))
+    places = {int(i) for i in np.linspace(0, len(dataset.records) - 1, number)}
+    chosen = [dataset.records[i] for i in sorted(places)]
     return {
-        f"detections/{dataset.records[i].image_id}": _beside(
-            dataset, dataset.records[i], detections
-        )
-        for i in chosen
+        f"detections/{record.image_id}": _beside(dataset, record, detections) for record in chosen
     }
 
 
@@ -70,6 +80,6 @@ def _beside(dataset, record, detections):
     return contact_sheet(
         [drawn, truth],
         columns=2,
-        captions=[f"found, score {SHOWN_SCORE} or more", "truth"],
+        captions=[f"found, score {SHOWN_SCORE} or more", "ground truth"],
         tile=480,
     )

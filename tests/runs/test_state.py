@@ -1,4 +1,5 @@
-"""What a checkpoint holds of a model and its optimizer comes back to the bit, or is refused whole."""
+"""What a checkpoint holds of a model and its optimizer comes back to the bit, or is refused
+whole."""
 
 import numpy as np
 import pytest

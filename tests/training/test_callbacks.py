@@ -113,7 +113,8 @@ def test_progress_reports_means_of_its_window(capsys):
     assert [value["learning_rate"] for value in values] == pytest.approx([0.2, 0.4, 0.6, 0.7])
     printed = capsys.readouterr().out.splitlines()
     assert printed[1].startswith(
-        "epoch 0.80  step 4/7  loss 3.5000  l2 0.5000  rpn_foreground 7.0  head_foreground 1.0  lr 0.4  "
+        "epoch 0.80  step 4/7  loss 3.5000  l2 0.5000  rpn_foreground 7.0  head_foreground 1.0  "
+        "lr 0.4  "
     )
     assert "waiting for data 0%" in printed[1] and "ETA 0:00:00" in printed[3]
 
@@ -149,7 +150,8 @@ def test_non_finite_term_is_named_with_its_images(value, tmp_path):
     check.on_train_batch_end(0, logs(6))
     with pytest.raises(
         TrainingError,
-        match=rf"(?s)step 6: a loss is not finite: loss 6, l2 {value:.6g}.*image_of_step_5.png.*checkpoint is none yet",
+        match=rf"(?s)step 6: a loss is not finite: loss 6, l2 {value:.6g}.*image_of_step_5.png.*"
+        "checkpoint is none yet",
     ):
         check.on_train_batch_end(0, logs(6, l2=value))
 

@@ -1,4 +1,5 @@
-"""Pretraining: classes are learnt, a run goes on to the same bits, the weights go into a detector, and wrong folders are named."""
+"""Pretraining: classes are learnt, a run goes on to the same bits, the weights go into a detector,
+and wrong folders are named."""
 
 import json
 import shutil

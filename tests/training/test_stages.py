@@ -1,4 +1,5 @@
-"""Alternating training of a tiny detector: stages, what lies between them, stopping and going on, and the run directory that comes out."""
+"""Alternating training of a tiny detector: stages, what lies between them, stopping and going on,
+and the run directory that comes out."""
 
 import json
 import os
@@ -21,8 +22,10 @@ from lhrcnn.training import callbacks, stages
 pytestmark = pytest.mark.slow
 
 FOUR = (
-    "{train.part: rpn, train.max_steps: 2}, {start: pretrained, train.part: head, train.max_steps: 3}, "
-    "{train.part: rpn, model.backbone.frozen_stages: 99}, {train.part: head, model.backbone.frozen_stages: 99}"
+    "{train.part: rpn, train.max_steps: 2}, "
+    "{start: pretrained, train.part: head, train.max_steps: 3}, "
+    "{train.part: rpn, model.backbone.frozen_stages: 99}, "
+    "{train.part: head, model.backbone.frozen_stages: 99}"
 )
 VGG = [
     "model.backbone.name=vgg16",
@@ -43,6 +46,11 @@ def whole(data, tmp_path_factory):
     """Run directory and summary of four stages without an interruption."""
     run_dir = tmp_path_factory.mktemp("stages") / "run"
     return run_dir, stages.train(tiny_stages(data), run_dir)
+
+
+def data_image(run_dir):
+    """Path of a validation image of 64x64 px."""
+    return configs.load(run_dir / "config.yaml").data.dir + "/val/val_0.png"
 
 
 def weights(folder, prefix=""):
@@ -97,11 +105,15 @@ def test_run_directory_evaluates_with_its_own_rpn(whole, capsys):
     assert cli.main(["eval", "--run_dir", str(run_dir), "--split", "val"]) == 0
     score = json.loads((run_dir / "eval" / "val.json").read_text())["voc07"]["mAP"]
     assert score == pytest.approx(summary["best_score"], abs=1e-6)
-    assert len(Detector.from_run(run_dir).predict(np.zeros([64, 64, 3], np.uint8)).scores) >= 0
+    found = Detector.from_run(run_dir).predict(data_image(run_dir))
+    assert 0 < len(found) <= configs.load(run_dir / "config.yaml").model.postprocess.max_detections
+    assert set(found.names) <= {"red", "blue"} and (np.diff(found.scores) <= 0).all()
+    assert (found.boxes[:, :2] <= found.boxes[:, 2:]).all() and found.boxes.max() <= 64
 
 
 def unfinish(source, target, data):
-    """A copy of a run in which stage 1 is done and the file of validation proposals was being written."""
+    """A copy of a run in which stage 1 is done and the file of validation proposals was being
+    written."""
     shutil.copytree(source, target)
     for name in ("stage_2", "stage_3", "stage_4", "proposals_3", "checkpoints"):
         shutil.rmtree(target / name)

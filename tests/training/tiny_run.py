@@ -1,7 +1,7 @@
 """A data set of twelve small images and the config of a detector that trains on it in seconds.
 
-As a program: `python -m training.tiny_run RUN_DIR DATA_DIR [key=value ...]` from tests/, which trains like the command line does.
-"""
+As a program: `python -m training.tiny_run RUN_DIR DATA_DIR [key=value ...]` from tests/, which
+trains like the command line does. """
 
 import json
 import pathlib
@@ -22,7 +22,8 @@ def lines(run_dir, phase):
 
 
 def make_coco(folder, num_train=9, num_val=3):
-    """Writes a COCO folder with one or two filled rectangles ("red", id 3, or "blue", id 7) on each grey image."""
+    """Writes a COCO folder with one or two filled rectangles ("red", id 3, or "blue", id 7) on each
+    grey image."""
     folder = pathlib.Path(folder)
     (folder / "annotations").mkdir(parents=True)
     rng = np.random.default_rng(0)

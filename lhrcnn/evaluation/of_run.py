@@ -1,0 +1,41 @@
+"""Evaluating a trained model: its data set, and the files that are kept of the outcome."""
+
+import json
+
+from lhrcnn import config as configs
+from lhrcnn.data.datasets import align_classes, open_dataset
+from lhrcnn.evaluation.report import to_json
+
+
+def dataset_of(trained, split=""):
+    """(Dataset of a split with the classes of a predictor.LoadedRun, its Config, the split).
+
+    Classes are the run's, whether or not the data set has them all; split: "" for its
+    data.test_split. Raises DataError."""
+    config = configs.changed(trained.config, {"data.classes": []})
+    split = split or config.data.test_split
+    dataset = open_dataset(config.data, split)
+    return align_classes(dataset, trained.class_names, trained.category_ids), config, split
+
+
+def about(run_dir, trained, dataset, split, ensemble=()):
+    """{key: value} of what was evaluated, for `save`."""
+    return {
+        "run_dir": str(run_dir),
+        "ensemble": list(ensemble),
+        "step": trained.meta["step"],
+        "data": dataset.name,
+        "split": split,
+        "images": len(dataset.records),
+    }
+
+
+def save(output, path, about, dataset, metrics, detections):
+    """Writes metrics and, beside them, detections in COCO's result format; returns both paths.
+
+    output: the files.Output of the folder of `path`; about: {key: value} of what was evaluated."""
+    beside = path.with_name(f"{path.stem}_detections.json")
+    output.check(path.name, beside.name)
+    output.write(path.name, to_json({**about, **metrics}))
+    output.write(beside.name, json.dumps(detections.to_coco(dataset)))
+    return path, beside
