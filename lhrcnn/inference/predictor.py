@@ -227,7 +227,7 @@ def _load_one(run_dir, checkpoint, overrides):
     with arithmetic(config.test.precision):
         model = build_detector(config, len(names))
     state.restore_model(model, arrays)
-    return LoadedRun(model, config, names, category_ids, meta, run_dir.name)
+    return LoadedRun(model, config, names, category_ids, meta, run.folder.name)
 
 
 def prepare(image, data_config):

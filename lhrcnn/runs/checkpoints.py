@@ -4,7 +4,7 @@ when intact.
 RUN_DIR/checkpoints/step_00001234.npz holds arrays named `model/NAME`, `ema/NAME` and
 `optimizer/NAME`, and a JSON text `meta`. RUN_DIR/checkpoints/index.json lists the files, oldest
 first, with step, sha256 and metric, and which of them is best. Nothing here is a pickle, so that
-opening somebody's checkpoint runs no code of theirs. """
+opening somebody's checkpoint runs no code of theirs."""
 
 import hashlib
 import json

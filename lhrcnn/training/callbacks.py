@@ -2,7 +2,7 @@
 signal, and what the user adds.
 
 The optimizer's `iterations` is the one count of steps; after a step it is that step's number
-counted from 1. """
+counted from 1."""
 
 import datetime
 import os

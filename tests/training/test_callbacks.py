@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lhrcnn.errors import TrainingError
+from lhrcnn.errors import ConfigError, TrainingError
 from lhrcnn.keras import keras
-from lhrcnn.training.callbacks import FiniteLosses, Interrupted, Progress, StopOnSignal
+from lhrcnn.training.callbacks import (
+    FiniteLosses,
+    Interrupted,
+    Progress,
+    StopOnSignal,
+    UserCallbacks,
+)
 from lhrcnn.training.ema import WeightAverage
 from lhrcnn.training.validation import scalars
 
@@ -164,3 +170,8 @@ def test_scalars_are_the_numbers_of_all_metrics():
         "coco/AP": 0.3,
         "coco/AP50": 0.6,
     }
+
+
+def test_callbacks_of_another_keras_are_refused():
+    with pytest.raises(ConfigError, match="callbacks: found <built-in function print>; allowed"):
+        UserCallbacks([print])

@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training.tiny_run import lines, make_coco, tiny_config
 
 from lhrcnn import config as configs
-from lhrcnn.errors import CheckpointError, ConfigError, DataError, TrainingError
+from lhrcnn.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
 from lhrcnn.files import held
 from lhrcnn.keras import keras
 from lhrcnn.runs.checkpoints import CheckpointStore
@@ -181,6 +181,13 @@ def test_run_of_another_config_is_not_resumed(whole, data, overrides, error, mes
 def test_run_of_other_data_is_not_resumed(whole, tmp_path):
     with pytest.raises(TrainingError, match="trains on 9 images; .* now has 8"):
         train(tiny_config(make_coco(tmp_path / "fewer", num_train=8)), whole[0])
+    moved = make_coco(tmp_path / "moved")
+    path = moved / "annotations" / "instances_train.json"
+    annotations = json.loads(path.read_text())
+    annotations["annotations"][0]["bbox"][2] -= 1
+    path.write_text(json.dumps(annotations))
+    with pytest.raises(TrainingError, match="9 images; .* has as many, but not the same: their"):
+        train(tiny_config(moved), whole[0])
     renamed = make_coco(tmp_path / "renamed")
     for file in (renamed / "annotations").iterdir():
         file.write_text(file.read_text().replace('"blue"', '"green"'))
@@ -188,6 +195,20 @@ def test_run_of_other_data_is_not_resumed(whole, tmp_path):
         TrainingError, match="learns the classes red, blue; the data set has red, green"
     ):
         train(tiny_config(renamed), whole[0])
+
+
+def test_a_run_without_a_digest_goes_on(whole, data, tmp_path, capsys):
+    run_dir = shutil.copytree(whole[0], tmp_path / "run")
+    (run_dir / "data.json").unlink()
+    config = tiny_config(data, "train.log_every=2", "eval.metrics=[coco, voc07]")
+    assert train(config, run_dir)["steps"] == 10 and (run_dir / "data.json").is_file()
+
+
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(data, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="photo.jpg; give another --run_dir"):
+        train(tiny_config(data), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 
 def test_wrong_requests_are_refused_before_any_work(whole, data, tmp_path, two_cpus):
@@ -309,6 +330,46 @@ def test_killed_and_stopped_run_has_the_same_bits(data, tmp_path):
     assert [[line[name] for name in LOSSES] for line in again] == [
         [line[name] for name in LOSSES] for line in once[:step]
     ]
+
+
+class Seen(keras.callbacks.Callback):
+    """What a callback is called with; asks to stop after so many epochs."""
+
+    def __init__(self, epochs=99):
+        super().__init__()
+        self.calls, self.epochs = [], epochs
+
+    def on_train_begin(self, logs=None):
+        self.calls.append("begin")
+
+    def on_train_end(self, logs=None):
+        self.calls.append("end")
+
+    def on_train_batch_end(self, step, logs=None):
+        self.calls.append((step, logs["loss"]))
+
+    def on_test_end(self, logs=None):
+        self.calls.append(logs["coco/AP"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.calls.append({"epoch": epoch, **logs})
+        self.model.stop_training = epoch + 1 >= self.epochs
+
+
+def test_callbacks_see_steps_losses_and_scores_and_may_stop(whole, data, tmp_path, capsys):
+    config = tiny_config(data, "train.log_every=2", "eval.metrics=[coco, voc07]")
+    seen, last = Seen(epochs=1), Seen()
+    first = train(config, tmp_path, callbacks=[seen])
+    assert first["steps"] == 5 and first["interrupted"] is False
+    assert "a callback stopped it after step 5 of 10" in capsys.readouterr().out
+    assert seen.calls[0] == "begin" and seen.calls[-1] == "end"
+    assert [step for step, _ in seen.calls[1:6]] == [1, 2, 3, 4, 5]
+    score, epoch = seen.calls[6:8]
+    assert epoch["epoch"] == 0 and epoch["loss"] == seen.calls[5][1]
+    assert score == epoch["coco/AP"] == lines(tmp_path, "validation")[0]["coco/AP"]
+    assert train(config, tmp_path, callbacks=[last])["steps"] == 10
+    assert [call[0] for call in last.calls if isinstance(call, tuple)] == [6, 7, 8, 9, 10]
+    same_arrays(CheckpointStore(tmp_path).load()[0], CheckpointStore(whole[0]).load()[0])
 
 
 def test_non_finite_loss_stops_and_names_the_images(data, tmp_path):

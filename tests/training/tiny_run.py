@@ -1,7 +1,7 @@
 """A data set of twelve small images and the config of a detector that trains on it in seconds.
 
 As a program: `python -m training.tiny_run RUN_DIR DATA_DIR [key=value ...]` from tests/, which
-trains like the command line does. """
+trains like the command line does."""
 
 import json
 import pathlib
