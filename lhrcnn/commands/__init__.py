@@ -6,7 +6,6 @@ once. One rule for all: --split names images as the config does; --output is rep
 lhrcnn wrote it, or with --overwrite, and never where the command reads it.
 """
 
-import difflib
 import pathlib
 import typing
 
@@ -14,8 +13,9 @@ from absl import flags
 
 from lhrcnn import config, files
 from lhrcnn.commands import hints
+from lhrcnn.config.shipped import find_config, shipped_configs  # noqa: F401  for commands
 from lhrcnn.data.readers import READERS
-from lhrcnn.errors import ConfigError, UsageError
+from lhrcnn.errors import UsageError
 from lhrcnn.runs.zoo import RUN_FILES, find_run
 
 DEFAULT_CONFIG = "light_head_xception_shapes"
@@ -29,23 +29,6 @@ class Command(typing.NamedTuple):
     define: typing.Callable  # (flags.FlagValues) -> None: its flags
     run: typing.Callable  # (flags.FlagValues, positional arguments) -> exit status, None being 0
     positional: str = ""  # what positional arguments are, "": there are none
-
-
-def find_config(name):
-    """Path of a config file: `name` itself where it is one, else the shipped config of that name,
-    with or without `.yaml`. Raises ConfigError that lists what is shipped."""
-    given = pathlib.Path(name)
-    if given.is_file():
-        return given
-    shipped = shipped_configs()
-    stem = given.name[: -len(".yaml")] if given.name.endswith(".yaml") else given.name
-    if given.parent == pathlib.Path(".") and stem in shipped:
-        return shipped[stem]
-    close = difflib.get_close_matches(stem, shipped, n=1)
-    hint = f", did you mean '{close[0]}'?" if close else ""
-    raise ConfigError(
-        f"{name}: no such config file{hint}; found by name are: {', '.join(shipped) or 'none'}"
-    )
 
 
 def define_config_flags(values, default=DEFAULT_CONFIG):
@@ -146,8 +129,7 @@ def overrides_of_run(values, *more):
     """What --set and `more` change in the config of --run_dir, as texts, judged together with it
     before TensorFlow starts. Raises ConfigError, and RunError where there is no run."""
     overrides = [*values["set"].value, *more]
-    folder = find_run(values.run_dir, RUN_FILES)
-    config.load(folder / "config.yaml", overrides)
+    find_run(values.run_dir, RUN_FILES).config(overrides)
     return overrides
 
 
@@ -194,14 +176,10 @@ def with_data_dir(loaded, values):
 def dataset_of_run(trained, values):
     """(Dataset of --split and --data_dir with the classes of a predictor.LoadedRun, its Config, the
     split's name for files)."""
-    from lhrcnn.data.datasets import align_classes, open_dataset
+    from lhrcnn.evaluation.of_run import dataset_of
 
-    # Classes are the run's, whether or not the data set has them all.
-    experiment = config.changed(with_data_dir(trained.config, values), {"data.classes": []})
-    split = values.split or experiment.data.test_split
-    dataset = align_classes(
-        open_dataset(experiment.data, split), trained.class_names, trained.category_ids
-    )
+    here = trained._replace(config=with_data_dir(trained.config, values))
+    dataset, experiment, split = dataset_of(here, values.split)
     return dataset, experiment, files.split_name(split)
 
 
@@ -210,11 +188,3 @@ def require(values, name, example):
     if not values[name].value:
         raise UsageError(f"--{name} is missing; give for example --{name} {example}")
     return values[name].value
-
-
-def shipped_configs():
-    """{name: path} of the configs that come with lhrcnn: in an installed package its own, in a
-    checkout those at the top."""
-    installed = PACKAGE / "configs"
-    folder = installed if installed.is_dir() else PACKAGE.parent / "configs"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}

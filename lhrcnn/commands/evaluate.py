@@ -1,6 +1,5 @@
 """`lhrcnn eval`."""
 
-import json
 import pathlib
 import re
 
@@ -100,9 +99,9 @@ def _evaluate_run(values, more):
     shard, overrides = _shard(values), commands.overrides_of_run(values, *more)
 
     from lhrcnn.distribution import strategy_for
-    from lhrcnn.evaluation import shards
+    from lhrcnn.evaluation import of_run, shards
     from lhrcnn.evaluation.detect import detect_dataset
-    from lhrcnn.evaluation.report import format_tables, to_json
+    from lhrcnn.evaluation.report import format_tables
     from lhrcnn.evaluation.scoring import score
     from lhrcnn.inference.predictor import load_run
 
@@ -146,15 +145,10 @@ def _evaluate_run(values, more):
         detections = detect_dataset(trained.model, dataset, experiment, strategy)
     metrics = score(dataset, detections, experiment.eval)
     print(format_tables(metrics))
-    about = {
-        "run_dir": str(run_dir),
-        "ensemble": values.ensemble,
-        "step": trained.meta["step"],
-        "data": dataset.name,
-        "images": len(dataset.records),
-    }
-    written.write(output.name, to_json({**about, **metrics}))
-    written.write(beside.name, json.dumps(detections.to_coco(dataset)))
+    about = of_run.about(
+        run_dir, trained, dataset, values.split or experiment.data.test_split, values.ensemble
+    )
+    of_run.save(written, output, about, dataset, metrics, detections)
     print(
         f"\nstep {about['step']} of {run_dir}: {len(dataset.records)} images, "
         f"{len(detections)} detections\n"
