@@ -103,7 +103,8 @@ def test_the_embedded_data_set_is_never_drawn_among_other_files(
     status, stdout, stderr = call(
         *(word.format(out=out, data=users_data) for word in command), "--data_dir", users_data
     )
-    assert status == 1 and "data.format" in stdout + stderr and "Traceback" not in stderr
+    reason = "that are no run's" if "{data}" in command else "data.format"
+    assert status == 1 and reason in stdout + stderr and "Traceback" not in stderr
     assert not lost(before, users_data)
 
 
@@ -153,8 +154,9 @@ def test_outputs_of_the_name_of_a_users_file_are_refused(call, run_dir, tmp_path
         "speed.json",
     ):
         (tmp_path / name).write_text(json.dumps(notes))
-    before = tree(tmp_path)
     run, split = ["--run_dir", run_dir], tmp_path / "data"
+    (split / "annotations" / "annotations_instances_val.json").write_text(json.dumps(notes))
+    before = tree(tmp_path)
     config = ["--config", "light_head_xception_shapes"]
     for words in (
         ["predict", data / "val" / "000001.jpg", *run, "--output", tmp_path],
