@@ -23,7 +23,7 @@ def poly(train, steps_per_epoch, total_steps):
     return share
 
 
-def nadam(train, learning_rate, variables):
+def nadam(train, learning_rate, variables, kernels):
     """Adam with Nesterov momentum; train.weight_decay is part of the loss, as with SGD."""
     optimizer = keras.optimizers.Nadam(
         learning_rate, global_clipnorm=train.clip_norm or None, jit_compile=False

@@ -58,8 +58,8 @@ def optimizer_arrays(optimizer):
 def restore_optimizer(optimizer, arrays):
     """Sets the state of an optimizer, whose slots exist already, from a checkpoint's arrays.
 
-    A loss scale can only be given to Keras when the optimizer is made: make it with `saved_loss_scale(arrays)`.
-    Raises CheckpointError that lists what does not fit."""
+    A loss scale can only be given to Keras when the optimizer is made: make it with
+    `saved_loss_scale(arrays)`. Raises CheckpointError that lists what does not fit."""
     # Older checkpoints have the variable's Keras name behind the number.
     values = {
         name.split("/")[1]: value for name, value in arrays.items() if name.startswith("optimizer/")

@@ -1,6 +1,7 @@
 """Training: schedule, optimizer, weight average, logs and the loop that holds them together.
 
-OPTIMIZERS and SCHEDULES are what `train.optimizer` and `train.schedule` name; a plugin adds to them:
+OPTIMIZERS and SCHEDULES are what `train.optimizer` and `train.schedule` name; a plugin adds to
+them:
     OPTIMIZERS["name"] = function(train, learning_rate, variables, kernels) -> a Keras optimizer
         with its state created for the variables, of which `kernels` decay; `learning_rate` is a
         schedule of the step

@@ -13,7 +13,7 @@ def explained(error, step, plan, records):
 
     It names the unreadable image among `records`, or what ran out, or repeats TensorFlow's
     words."""
-    ahead = range(step, step + BATCHES_TO_SEARCH)
+    ahead = range(max(step - 1, 0), step + BATCHES_TO_SEARCH)  # the failed step may count as done
     near = {records[k].path: records[k] for number in ahead for k in plan.batch(number).indices}
     unreadable = find_unreadable(list(near.values()))
     if unreadable:

@@ -156,7 +156,8 @@ class TrainingLoop:
         train, variables = self.config.train, self.model.trainable_variables
         schedule = WarmupSchedule(train, self.steps_per_epoch, self.total_steps)
         loss_scale = state.saved_loss_scale(self.arrays or {})
-        optimizer = build_optimizer(train, schedule, variables, loss_scale)
+        kernels = self.model.kernels
+        optimizer = build_optimizer(train, schedule, variables, kernels, loss_scale)
         if train.ema_decay:
             chosen = {variable.ref() for variable in variables}
             named = self.model.named_variables().items()

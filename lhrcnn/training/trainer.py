@@ -2,13 +2,15 @@
 
 import dataclasses
 
-from lhrcnn.data.batches.pipeline import BatchPlan, training_batches
+from lhrcnn.data.batches.pipeline import training_batches
+from lhrcnn.data.batches.plan import BatchPlan
 from lhrcnn.data.datasets import align_classes, open_dataset
 from lhrcnn.distribution import strategy_for
 from lhrcnn.errors import ConfigError
 from lhrcnn.files import check_writable, held
 from lhrcnn.models.build import build_detector
 from lhrcnn.models.heads import box_targets
+from lhrcnn.runs import fine_tune
 from lhrcnn.runs import resume as resuming
 from lhrcnn.runs.directory import RunDirectory, data_of
 from lhrcnn.training import validation

@@ -37,7 +37,9 @@ def make(train, strategy):
             tf.Variable(KERNEL.astype(np.float32), name="a/kernel"),
             tf.Variable(BIAS.astype(np.float32), name="a/bias"),
         ]
-        optimizer = optimizers.build_optimizer(train, WarmupSchedule(train, 4, 8), variables)
+        optimizer = optimizers.build_optimizer(
+            train, WarmupSchedule(train, 4, 8), variables, variables[:1]
+        )
 
     @tf.function
     def advance():
@@ -197,7 +199,9 @@ def test_float16_scales_the_loss_and_starts_where_told():
     advance()
     kernel, _ = twin(train, 1)
     np.testing.assert_allclose(variables[0].numpy(), kernel, rtol=1e-6)
-    again = optimizers.build_optimizer(train, WarmupSchedule(train, 4, 8), variables, 64.0)
+    again = optimizers.build_optimizer(
+        train, WarmupSchedule(train, 4, 8), variables, loss_scale=64.0
+    )
     assert float(again.loss_scale) == 64 and optimizers.coupled_weight_decay(train, again) == 1e-4
 
 
