@@ -17,6 +17,7 @@ from lhrcnn.errors import DataError
 
 # Files are looked at before the start in data sets of up to so many images; that takes seconds.
 _CHECKED_AT_ONCE = 20_000
+_LARGEST_SHARE_PX = 2.0  # what a share of 1 may have become where corners were inclusive
 
 
 def open_dataset(data_config, split, training=False):
@@ -114,7 +115,19 @@ def read_dataset(data_config, split, training=False):
     reader = resolve(READERS[data_config.format])
     dataset = reader(data_config, split, training)
     dataset.records = drop_missing(dataset.records, dataset.problems)
+    _refuse_relative(dataset)
     return dataset
+
+
+def _refuse_relative(dataset):
+    """Raises DataError where boxes are shares of the images' sides, read as px."""
+    boxes = [record.boxes for record in dataset.records if len(record.boxes) and record.height > 16]
+    if boxes and np.concatenate(boxes).max() <= _LARGEST_SHARE_PX:
+        raise DataError(
+            f"{dataset.name}: all {sum(map(len, boxes))} boxes end within {_LARGEST_SHARE_PX:g} px of "
+            "the corner: they are shares of height and width, and px are expected; "
+            "multiply them, or set data.format to what the files are (yolo reads shares)"
+        )
 
 
 def restrict_classes(dataset, names):

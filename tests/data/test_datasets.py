@@ -115,6 +115,16 @@ def test_an_image_annotated_as_stored_is_told_to_be_turned(tmp_path):
         open_dataset(options(tmp_path, "format=coco"), "train")
 
 
+def test_relative_boxes_are_refused(tmp_path):
+    content = coco_content()
+    for annotation in content["annotations"]:
+        annotation["bbox"] = [0.25, 0.125, 0.5, 0.75]
+    with pytest.raises(
+        DataError, match="all 3 boxes end within 2 px .* shares of height and width"
+    ):
+        open_dataset(options(write_coco(tmp_path, content), "format=coco"), "train")
+
+
 def test_skipping_everything_is_an_error(tmp_path):
     write_coco(tmp_path)
     truncate(tmp_path / "train" / "a.jpg")

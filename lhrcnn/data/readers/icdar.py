@@ -1,7 +1,14 @@
-"""Reader of scene-text sets in the layouts of the ICDAR robust reading competitions: a text file of words per image.
+"""Reader of scene-text sets in the layouts of the ICDAR robust reading competitions and their kin.
 
-A line is `xmin, ymin, xmax, ymax, "text"` (2011 and 2013; commas or spaces, inclusive px) or `x1,y1,...,x4,y4,text` (2015, the
-corners of a quadrilateral, whose axis-aligned box is taken). The text may hold commas; "###" marks a word that is to be ignored.
+A text file of words per image; what a line is, is told by its numbers and its last column:
+    xmin, ymin, xmax, ymax, "text"        2011 and 2013; commas or spaces, inclusive px
+    x1,y1,...,x4,y4,text                  2015, a quadrilateral
+    x1,y1,...,x4,y4,script,text           MLT 2017 and 2019
+    x1,y1,...,x4,y4,flag,"text"           RCTW; flag 1: to be ignored
+    x1,y1,...,xn,yn,text                  polygons of 5 points and more: Total-Text, CTW1500, ArT
+    x: [[..]], y: [[..]], ..., transcriptions: [u'text']      Total-Text's first files; '#': ignored
+The axis-aligned box around the points is taken. The text may hold commas and stand in quotes; "###"
+marks a word that is to be ignored.
 """
 
 import pathlib
@@ -10,55 +17,53 @@ import re
 import numpy as np
 
 from lhrcnn.data.headers import image_size
+from lhrcnn.data.readers.lookup import is_hidden, read_text
 from lhrcnn.data.readers.records import IMAGE_SUFFIXES, make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
 CLASS_NAME, IGNORED_TEXT = "text", "###"
-_NUMBER, _SEPARATOR = r"-?\d+(?:\.\d+)?", r"\s*[,\s]\s*"
-_RECTANGLE, _QUADRILATERAL = (
-    f"(?P<numbers>{_SEPARATOR.join([_NUMBER] * count)})" for count in (4, 8)
+_SCRIPTS = {"Arabic", "Bangla", "Chinese", "Hindi", "Japanese", "Korean", "Latin", "Mixed"}
+_SCRIPTS |= {"Symbols", "None"}
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_TOTAL_TEXT = re.compile(
+    r"x: \[\[(?P<x>[^]]*)\]\], y: \[\[(?P<y>[^]]*)\]\].*transcriptions: \[u?(?P<text>.*)\]"
 )
-# In this order: a number that is text stands in quotes after a rectangle, and without them after a quadrilateral.
-_LINES = [
-    re.compile(pattern)
-    for pattern in (
-        f'{_RECTANGLE}{_SEPARATOR}"(?P<text>.*)"',
-        f"{_QUADRILATERAL}(?:{_SEPARATOR}(?P<text>.*))?",
-        f"{_RECTANGLE}(?:{_SEPARATOR}(?P<text>.*))?",
-    )
-]
+_YOLO = re.compile(r"\d+(?: (?:0(?:\.\d+)?|1(?:\.0+)?)){4}")
+_EXPECTED = '`xmin, ymin, xmax, ymax, "text"` or `x1,y1,x2,y2,x3,y3,x4,y4,text`'
 
 
 def read(data_config, split, training=False):
-    """The `Dataset` of a split, with one class, "text", and a line in `problems` for each fault.
+    """The `Dataset` of a split, with one class, "text".
 
-    A split is a folder of images with their truth beside them or in a folder `gt` in it or `SPLIT_gt` next to it, or
-    `IMAGES:TRUTH` names the two folders. The ground truth of `img_1.jpg` is `gt_img_1.txt`, `img_1.gt` or `img_1.txt`. Image ids are the
-    number in the names where these differ, else the position from 1. Raises DataError when a folder is missing or without images."""
+    A split is a folder of images with their ground truth beside them or in a folder `gt` in it or
+    `SPLIT_gt` next to it, or `IMAGES:TRUTH` names the two folders. The ground truth of `img_1.jpg`
+    is `gt_img_1.txt`, `img_1.gt` or `img_1.txt`. Image ids are the number in the names where these
+    differ, else the position from 1. Raises DataError when a folder is missing or without images,
+    or the lines are YOLO's."""
     del training
     images, truth = _folders(pathlib.Path(data_config.dir), split)
     paths = sorted(
-        (path for path in images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES),
+        (
+            path
+            for path in images.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path.name)
+        ),
         key=lambda path: _natural(path.stem),
     )
     if not paths:
-        raise DataError(
-            f"{images}: no image in this folder (looked for {', '.join(IMAGE_SUFFIXES)})"
-        )
+        suffixes = ", ".join(IMAGE_SUFFIXES)
+        raise DataError(f"{images}: no image in this folder (looked for {suffixes})")
     problems, records = [], []
     for image_id, path in zip(_image_ids([path.stem for path in paths]), paths):
-        file = next(
-            (truth / name for name in truth_names(path.stem) if (truth / name).is_file()), None
-        )
+        names = truth_names(path.stem)
+        file = next((truth / name for name in names if (truth / name).is_file()), None)
         if file is None:
-            problems.append(
-                Problem.error(
-                    "missing annotation file",
-                    f"{truth}: no truth of image {path.name} (image id {image_id}): looked for "
-                    f"{', '.join(truth_names(path.stem))}",
-                )
+            text = (
+                f"{truth}: no truth of image {path.name} (image id {image_id}): looked for "
+                f"{', '.join(names)}"
             )
+            problems.append(Problem.error("missing annotation file", text))
             continue
         try:
             size = image_size(str(path))
@@ -73,48 +78,91 @@ def read(data_config, split, training=False):
             "names": texts,
             "areas": [None] * len(boxes),
         }
-        records.append(
-            make_record(
-                image_id, str(path), size, objects, f"{file}: image id {image_id}", problems
-            )
-        )
+        where = f"{file}: image id {image_id}"
+        records.append(make_record(image_id, str(path), size, objects, where, problems))
     return Dataset(f"{images}", records, [CLASS_NAME], [1], problems)
 
 
 def read_truth(file, problems):
-    """(boxes [n, 4] half-open (ymin, xmin, ymax, xmax) px, n texts) of a truth file.
+    """(boxes [n, 4] half-open (ymin, xmin, ymax, xmax) px, n texts) of a file of ground truth.
 
-    A line is added to `problems` for each line of the file that is no word."""
+    The text of a word that is to be ignored is "###". Each line that is no word is an error in
+    `problems`. Raises DataError where the lines are YOLO's."""
     boxes, texts = [], []
     try:
-        lines = pathlib.Path(file).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(file).splitlines()
     except UnicodeDecodeError as error:
-        problems.append(
-            Problem.error(
-                "unreadable annotation file", f"{file}: not readable as UTF-8 text: {error}"
-            )
+        text = f"{file}: not readable as text: {error}"
+        problems.append(Problem.error("unreadable annotation file", text))
+        return np.zeros([0, 4]), []
+    lines = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    if lines and all(_YOLO.fullmatch(line) for _, line in lines):
+        raise DataError(
+            f"{file}: its lines are YOLO's, such as '{lines[0][1]}': class, center and size as shares "
+            "of the image; set data.format=yolo"
         )
-        lines = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
+    for number, line in lines:
+        word = _word(line)
+        if word is None:
+            text = f"{file}: line {number}: found '{line[:80]}', expected {_EXPECTED}"
+            problems.append(Problem.error("unreadable line", text))
             continue
-        match = next(filter(None, (pattern.fullmatch(line.strip()) for pattern in _LINES)), None)
-        if match is None:
-            problems.append(
-                Problem.error(
-                    "unreadable line",
-                    f"{file}: line {number}: found '{line.strip()[:80]}', expected `xmin, ymin, xmax, ymax, \"text\"` or "
-                    "`x1,y1,x2,y2,x3,y3,x4,y4,text`",
-                )
-            )
-            continue
-        boxes.append(_box([float(number) for number in re.findall(_NUMBER, match["numbers"])]))
-        texts.append(match["text"] or "")
+        boxes.append(_box(word[0]))
+        texts.append(word[1])
     return np.array(boxes, np.float64).reshape(-1, 4), texts
 
 
+def _word(line):
+    """(coordinates, text) of a line; None where it is no word."""
+    match = _TOTAL_TEXT.fullmatch(line)
+    if match:
+        x, y = (_NUMBER.findall(match[axis]) for axis in "xy")
+        if len(x) != len(y) or len(x) < 3:
+            return None
+        text = match["text"].strip("'\"")
+        flat = [float(value) for point in zip(x, y) for value in point]
+        return flat, IGNORED_TEXT if text == "#" else text
+    numbers, text = _leading_numbers(line)
+    count = _num_coordinates(len(numbers), text)
+    if not count:
+        return None
+    rest = numbers[count:]
+    if rest == ["1"] and text and count == 8:  # RCTW's flag
+        text = IGNORED_TEXT
+    elif rest and not (text and count == 8 and rest == ["0"]):
+        text = ",".join([*rest, text]) if text else ",".join(rest)
+    script, comma, following = text.partition(",")
+    if count == 8 and comma and script.strip() in _SCRIPTS:
+        text = following
+    return [float(number) for number in numbers[:count]], _unquoted(text.strip())
+
+
+def _leading_numbers(line):
+    """(texts of the numbers that a line begins with, what follows them)."""
+    separator = r"\s*,\s*" if re.match(rf"{_NUMBER.pattern}\s*,", line) else r"\s+"
+    match = re.match(rf"(?:{_NUMBER.pattern}(?:{separator}|\s*$))*", line)
+    return _NUMBER.findall(match[0]), line[match.end() :]
+
+
+def _num_coordinates(count, text):
+    """How many of `count` leading numbers are coordinates, where `text` follows them; 0: none."""
+    if count < 4:
+        return 0
+    if count < 8:
+        return 4
+    if text or count % 2 == 0:  # an odd number of numbers ends in a flag, or is all of a rectangle
+        return count - count % 2
+    return count - 1
+
+
+def _unquoted(text):
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
 def write_truth(file, boxes, texts):
-    """Writes a truth file of the 2013 layout: boxes [n, 4] half-open (ymin, xmin, ymax, xmax), whole px, and their texts."""
+    """Writes a file of the 2013 layout.
+
+    boxes [n, 4]: half-open (ymin, xmin, ymax, xmax), whole px; texts: n words."""
     lines = [
         f'{xmin:.0f}, {ymin:.0f}, {xmax - 1:.0f}, {ymax - 1:.0f}, "{text}"'
         for (ymin, xmin, ymax, xmax), text in zip(boxes, texts)
@@ -149,8 +197,8 @@ def _folders(folder, split):
         if not needed.is_dir():
             found = sorted(path.name for path in folder.iterdir() if path.is_dir())
             raise DataError(
-                f"{needed}: no such folder (split '{split}'); folders there: {', '.join(found[:20]) or 'none'}. "
-                "A split is a folder of images, or IMAGES:TRUTH"
+                f"{needed}: no such folder (split '{split}'); folders there: "
+                f"{', '.join(found[:20]) or 'none'}. A split is a folder of images, or IMAGES:TRUTH"
             )
     return folder / images, next(path for path in tried if path.is_dir())
 

@@ -38,6 +38,26 @@ def text(folder, *overrides):
         ("5, 6, 7, 8", (6, 5, 9, 8), ""),
         ("5, 6, 7, 8, word", (6, 5, 9, 8), "word"),
         ('\ufeff5 6 7 8 "größe"', (6, 5, 9, 8), "größe"),
+        ('10,20,40,22,39,33,9,30,"###"', (20, 9, 33, 40), "###"),  # datumaro
+        ("10,20,40,22,39,33,9,30,Latin,###", (20, 9, 33, 40), "###"),  # MLT
+        ("10,20,40,22,39,33,9,30,Chinese,a, b", (20, 9, 33, 40), "a, b"),
+        ("10,20,40,22,39,33,9,30,Latin", (20, 9, 33, 40), "Latin"),
+        ('10,20,40,22,39,33,9,30,0,"word"', (20, 9, 33, 40), "word"),  # RCTW
+        ('10,20,40,22,39,33,9,30,1,"word"', (20, 9, 33, 40), "###"),
+        ("10,20,40,22,39,33,9,30,5,50,word", (20, 5, 50, 40), "word"),  # five points
+        ("10,20,40,22,39,33,9,30,5,50,1999", (20, 5, 50, 40), "1999"),
+        (",".join(f"{x},{x + 5}" for x in range(14)) + ",###", (5, 0, 18, 13), "###"),  # CTW1500
+        (",".join(f"{x},{x + 5}" for x in range(40)) + ",word", (5, 0, 44, 39), "word"),
+        (
+            "x: [[11 53 20]], y: [[46 30 80]], ornt: [u'c'], transcriptions: [u'the']",
+            (30, 11, 80, 53),
+            "the",
+        ),
+        (
+            "x: [[11 53 20]], y: [[46 30 80]], ornt: [u'#'], transcriptions: [u'#']",
+            (30, 11, 80, 53),
+            "###",
+        ),
     ],
 )
 def test_lines_of_every_layout(tmp_path, line, box, words):
@@ -115,9 +135,22 @@ def test_faults_fail_or_are_skipped(tmp_path, name):
 
 def test_truth_that_is_not_text(tmp_path):
     write(tmp_path, ["img_1.jpg"], {})
-    (tmp_path / "train_gt" / "gt_img_1.txt").write_bytes(b"\xff\xfe\x00bad")
-    with pytest.raises(DataError, match="gt_img_1.txt: not readable as UTF-8"):
+    (tmp_path / "train_gt" / "gt_img_1.txt").write_bytes(b"\xff\xfe\x00ba")
+    with pytest.raises(DataError, match="gt_img_1.txt: not readable as text"):
         open_dataset(text(tmp_path), "train")
+
+
+def test_yolo_lines_are_refused(tmp_path):
+    write(tmp_path, ["img_1.jpg"], {"img_1.txt": ["0 0.5 0.5 0.25 1", "3 0.1 0.2 0.1 0.0625"]})
+    with pytest.raises(DataError, match="img_1.txt: its lines are YOLO's.*set data.format=yolo"):
+        open_dataset(text(tmp_path), "train")
+
+
+def test_hidden_files_are_passed_over(tmp_path):
+    write(tmp_path, ["img_1.jpg"], {"img_1.txt": []})
+    (tmp_path / "train" / "._img_1.jpg").write_text("Mac OS X")
+    dataset = open_dataset(text(tmp_path), "train")
+    assert len(dataset.records) == 1 and not dataset.problems
 
 
 def test_folders_that_are_not_there(tmp_path):
