@@ -46,6 +46,7 @@ def test_a_run_is_kept_in_short(tmp_path):
         ],
     )
     configs.save(config, run_dir / "config.yaml")
+    (run_dir / "classes.json").write_text('{"names": ["cat"], "category_ids": [1]}')
     lines = [
         {"step": 0, "epoch": 0.0, "phase": "start", "init_from": "/somewhere/cats"},
         *(
