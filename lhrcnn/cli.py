@@ -182,8 +182,8 @@ def _overview(prefix=""):
             "",
             *lines,
             "",
-            "`lhrcnn COMMAND --help` lists the flags of a command; with --debug an error shows where",
-            "it comes from.",
+            "`lhrcnn COMMAND --help` lists the flags of a command; with --debug an error shows",
+            "where it comes from.",
         ]
     )
 

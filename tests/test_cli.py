@@ -275,7 +275,7 @@ def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
 
     seen = []
 
-    def train(experiment, run_dir, resume="auto", init_from=""):
+    def train(experiment, run_dir, resume="auto", init_from="", callbacks=()):
         seen.append((experiment, str(run_dir), resume))
         return {
             "steps": 3,

@@ -34,7 +34,7 @@ def markdown():
     for name, section, fields in _sections(Config()):
         if not fields:
             continue
-        parts.append(f"## {name or 'The whole'}\n\n{type(section).__doc__}\n")
+        parts.append(f"## {name or 'The whole'}\n\n{' '.join(type(section).__doc__.split())}\n")
         parts.append("| option | default | meaning | allowed |\n|---|---|---|---|")
         parts += [
             f"| `{field.name}` | `{_shown(getattr(section, field.name))}` "

@@ -1,0 +1,50 @@
+"""Options of `eval` and `test`."""
+
+import dataclasses
+
+from lhrcnn.config.schema.option import PRECISIONS, option
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig:
+    """Evaluation of detections."""
+
+    batch_size: int = option(8, "images per step over all devices", minimum=1)
+    metrics: list[str] = option(
+        ["coco"],
+        "what detections are scored by; the first one's main number picks the best checkpoint",
+        "lhrcnn.evaluation.metrics:METRICS",
+    )
+    text_score: float = option(
+        0.5, "least score of the detections that deteval and icdar_iou count", minimum=0, maximum=1
+    )
+    backend: str = option(
+        "hotcoco",
+        "what counts COCO's numbers; fast: faster-coco-eval; reference: pycocotools",
+        "lhrcnn.evaluation.metrics:BACKENDS",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TestConfig:
+    """How images are looked at in evaluation after training, prediction and export."""
+
+    scales: list[float] = option(
+        [1.0], "sizes at which an image is looked at, as shares of its usual one"
+    )
+    merge: str = option(
+        "maxout",
+        "several scales; maxout: a box's features of two adjacent ones, merged by maximum; "
+        "detections: those of all",
+        ["maxout", "detections"],
+    )
+    roi_side: float = option(
+        224.0,
+        "maxout: a box goes to the two adjacent scales at which its side is closest to this many "
+        "px",
+        minimum=1,
+    )
+    flip: bool = option(False, "detect in the mirrored image too, and merge the detections")
+    precision: str = option(
+        "float32", "arithmetic of the network, whatever it was trained with", PRECISIONS
+    )
