@@ -1,5 +1,8 @@
 """`lhrcnn data check` and `browse`."""
 
+import collections
+import json
+
 from absl import flags
 
 from lhrcnn import commands
@@ -14,28 +17,34 @@ def define_check(values):
     commands.define_split_flag(
         values, "images to check", "train_split, val_split and test_split", repeated=True
     )
+    flags.DEFINE_boolean("deep", False, "decode every image, too", flag_values=values)
+    flags.DEFINE_boolean("json", False, "print one JSON object instead", flag_values=values)
 
 
 def check(values, arguments):
-    """Lists every problem of the splits; status 1 if there is one."""
+    """Lists the problems of the splits by kind; status 1 if one of them is an error."""
     del arguments
     data = commands.load_config(values).data
-    splits = list(
-        dict.fromkeys(
-            values.split or filter(None, [data.train_split, data.val_split, data.test_split])
-        )
-    )
+    named = values.split or [data.train_split, data.val_split, data.test_split]
+    splits = list(dict.fromkeys(filter(None, named)))
 
+    from lhrcnn.data.datasets import summary
     from lhrcnn.data.tools.check import find_problems
 
-    problems = find_problems(data, splits)
-    for problem in problems:
-        print(problem)
-    print(
-        f"{data.dir}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'} in "
-        f"{', '.join(splits)}"
+    problems = find_problems(data, splits, values.deep)
+    counts = collections.Counter(problem.severity for problem in problems)
+    if values.json:
+        found = [problem._asdict() for problem in problems]
+        print(json.dumps({"data": data.dir, "splits": splits, "counts": counts, "problems": found}))
+        return 1 if counts["error"] else 0
+    for line in summary(problems, num_examples=3):
+        print(line)
+    total = ", ".join(
+        f"{counts[kind] or 'no'} {kind}{'' if counts[kind] == 1 else 's'}"
+        for kind in ("error", "warning", "note")
     )
-    return 1 if problems else 0
+    print(f"{data.dir}: {total} in {', '.join(splits)}")
+    return 1 if counts["error"] else 0
 
 
 def define_browse(values):

@@ -212,9 +212,10 @@ def summary(problems, num_examples=1):
         groups, key=lambda key: ("error", "warning", "note").index(key[0])
     ):
         texts = groups[severity, kind]
+        such_as = ", such as" if len(texts) > num_examples else ":"
         plural = "s" if len(texts) > 1 else ""
         examples = "".join(f"\n    {text}" for text in texts[:num_examples])
-        lines.append(f"{len(texts)} {severity}{plural}: {kind}, such as{examples}")
+        lines.append(f"{len(texts)} {severity}{plural}, {kind}{such_as}{examples}")
     return lines
 
 

@@ -8,7 +8,6 @@ from PIL import Image
 from lhrcnn.data import datasets
 from lhrcnn.data.datasets import align_classes, open_dataset, read_dataset
 from lhrcnn.data.faults import find_unreadable
-from lhrcnn.data.tools.check import find_problems
 from lhrcnn.errors import DataError
 
 
@@ -141,54 +140,3 @@ def test_exif_rotation_is_part_of_the_size(tmp_path):
         tmp_path / "train" / "a.jpg", exif=exif
     )  # shown 40 high, 60 wide
     assert find_unreadable(open_dataset(options(tmp_path, "format=coco"), "train").records) == []
-
-
-def test_find_problems_lists_everything_at_once(tmp_path):
-    content = coco_content()
-    content["annotations"] += [
-        {"id": 4, "image_id": 7, "category_id": 90, "bbox": [10, 5, 20.5, 15]},
-        {"id": 5, "image_id": 3, "category_id": 2, "bbox": [10, 5, 0, 15]},
-        {"id": 6, "image_id": 99, "category_id": 2, "bbox": [10, 5, 3, 15]},
-    ]
-    write_coco(tmp_path, content)
-    truncate(tmp_path / "train" / "b.png")
-    empty = {**coco_content(), "annotations": []}
-    write_coco(tmp_path, empty, annotations="annotations/instances_val.json", images="val")
-    nothing = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "bat"}]}
-    write_coco(tmp_path, nothing, annotations="annotations/instances_test.json", images="test")
-    problems = find_problems(
-        options(tmp_path, "format=coco"), ["train", "val", "test", "gone", "train"]
-    )
-    expected = [
-        "no such image id",
-        "is empty",
-        "b.png: not decodable",
-        "stands more than once",
-        "no image shows an object",
-        "no usable image",
-        "no annotation file for split 'gone'",
-        "split 'test' has the classes bat, but split 'train' has cat, owl, dog",
-    ]
-    for words in expected:
-        assert sum(words in problem for problem in problems) == 1, words
-    assert len(problems) == len(expected)
-
-
-def test_find_problems_of_a_sound_folder(tmp_path):
-    assert find_problems(options(write_coco(tmp_path), "format=coco"), ["train"]) == []
-    assert (
-        "no class"
-        not in find_problems(options(tmp_path, "format=coco", "classes=[dgo]"), ["train"])[0]
-    )
-    assert (
-        "did you mean 'dog'"
-        in find_problems(options(tmp_path, "format=coco", "classes=[dgo]"), ["train"])[0]
-    )
-
-
-def test_find_problems_of_real_data(shared):
-    assert find_problems(options(shared / "data" / "coco64", "format=coco"), ["train"]) == []
-    lines = find_problems(
-        options(shared / "data" / "bccd" / "BCCD", "format=voc"), ["trainval", "test"]
-    )
-    assert sum("is empty" in line for line in lines) == 2

@@ -12,13 +12,14 @@ from PIL import Image
 from training.tiny_run import OPTIONS, make_coco
 
 from lhrcnn import cli
+from lhrcnn.data.transforms import TRANSFORMS
 from lhrcnn.inference.predictor import Detector
 from lhrcnn.models.backbones import BACKBONES
 from lhrcnn.models.extractors import EXTRACTORS
 from lhrcnn.models.heads import HEADS
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
-DICTS = (BACKBONES, EXTRACTORS, HEADS)
+DICTS = (BACKBONES, EXTRACTORS, HEADS, TRANSFORMS)
 
 
 @pytest.fixture

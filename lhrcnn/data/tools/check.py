@@ -1,53 +1,147 @@
 """Finding everything that is wrong with a data set before it is used."""
 
+import collections
+import hashlib
+import os
+
 import numpy as np
 
 from lhrcnn.data.datasets import read_dataset, restrict_classes
-from lhrcnn.data.faults import find_unreadable
+from lhrcnn.data.faults import image_faults
+from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
+_FEW = 5  # boxes or images from which on a pattern is one
 
-def find_problems(data_config, splits):
-    """A line for every problem of these splits; faults of the data never raise.
 
-    Beside what readers report (missing files, wrong boxes, unknown or repeated ids) every image is decoded and compared with
-    its annotated size; objects that stand twice, splits without images or objects, and class lists that differ are named."""
-    problems, class_names = [], {}
+def find_problems(data_config, splits, deep=False):
+    """The `Problem`s of these splits; faults of the data never raise.
+
+    Beside what readers report (missing files, wrong boxes, unknown or repeated ids): images whose
+    header is not readable or has another size than annotated (`deep` decodes them all), objects
+    that stand twice, splits without images or objects, class lists that differ, names that differ
+    in case or blanks alone, classes without objects or with one box only, images in two splits,
+    boxes that end one pixel early."""
+    problems, datasets = [], {}
     for split in dict.fromkeys(splits):
         try:
             dataset = read_dataset(data_config, split)
-            problems.extend(map(str, dataset.problems))
+            problems.extend(dataset.problems)
             dataset = restrict_classes(dataset, data_config.classes)
         except DataError as error:
-            problems.append(str(error))
+            problems.append(Problem.error("split that cannot be read", str(error)))
             continue
-        class_names[split] = dataset.class_names
-        problems.extend(find_unreadable(dataset.records))
+        datasets[split] = dataset
+        problems.extend(filter(None, image_faults(dataset.records, deep)))
         problems.extend(_repeated_objects(dataset))
-        if not dataset.records:
-            problems.append(f"{dataset.name}: no usable image")
-        elif not any(len(record.boxes) for record in dataset.records):
-            problems.append(
-                f"{dataset.name}: no image shows an object of {', '.join(dataset.class_names[:20])}"
-            )
-    first = next(iter(class_names), None)
-    problems.extend(
-        f"split '{split}' has the classes {', '.join(names)}, but split '{first}' has {', '.join(class_names[first])}"
-        for split, names in class_names.items()
-        if names != class_names[first]
-    )
+        problems.extend(_of_objects(dataset))
+    problems.extend(_of_classes(datasets))
+    problems.extend(_in_two_splits(datasets))
     return problems
 
 
 def _repeated_objects(dataset):
-    """A line for each image in which the same box of the same class stands more than once."""
-    lines = []
+    """A warning for each box of an image that stands more than once with one class."""
     for record in dataset.records:
+        if len(record.boxes) < 2:
+            continue
         rows = np.column_stack([record.boxes, record.classes])
         unique, counts = np.unique(rows, axis=0, return_counts=True)
         for row in unique[counts > 1]:
-            lines.append(
-                f"{dataset.name}: image id {record.image_id} ({record.path}): box (ymin, xmin, ymax, xmax) = "
-                f"({', '.join(f'{v:g}' for v in row[:4])}) of '{dataset.class_names[int(row[4])]}' stands more than once"
+            box, name = ", ".join(f"{v:g}" for v in row[:4]), dataset.class_names[int(row[4])]
+            text = (
+                f"{dataset.name}: image id {record.shown_id} ({record.path}): box (ymin, xmin, ymax, "
+                f"xmax) = ({box}) of '{name}' stands more than once"
             )
-    return lines
+            yield Problem.warning("repeated object", text)
+
+
+def _of_objects(dataset):
+    """Problems of a split's objects taken together."""
+    name, records = dataset.name, dataset.records
+    if not records:
+        yield Problem.error("split without images", f"{name}: no usable image")
+        return
+    boxes = np.concatenate([record.boxes for record in records])
+    ignore = np.concatenate([record.ignore for record in records])
+    classes = np.concatenate([record.classes for record in records])
+    if not len(boxes):
+        text = f"{name}: no image shows an object of {', '.join(dataset.class_names[:20])}"
+        yield Problem.error("split without objects", text)
+        return
+    if ignore.all():
+        text = f"{name}: all {len(boxes)} objects are crowds, difficult or to be ignored"
+        yield Problem.warning("all objects ignored", text)
+    for k in np.unique(classes):
+        own = boxes[classes == k]
+        if len(own) >= _FEW and (own == own[0]).all() and own.any():
+            box = ", ".join(f"{value:g}" for value in own[0])
+            text = f"{name}: all {len(own)} boxes of '{dataset.class_names[k]}' are ({box})"
+            yield Problem.warning("class of one box", text)
+    counts = [len(record.boxes) for record in records]
+    ends = np.repeat([(record.height, record.width) for record in records], counts, axis=0)
+    early = int((boxes[:, 2:] == ends - 1).sum())
+    if early >= _FEW and not (boxes[:, 2:] == ends).any():
+        text = (
+            f"{name}: {early} boxes end one pixel before their images, and none with them: corners "
+            "may be inclusive, or 0-based (data.voc_corners for VOC's files)"
+        )
+        yield Problem.note("one-pixel offset", text)
+
+
+def _of_classes(datasets):
+    """Problems of the class names of all splits."""
+    first = next(iter(datasets), None)
+    for split, dataset in datasets.items():
+        names = dataset.class_names
+        if names != datasets[first].class_names:
+            text = f"split '{split}' has the classes {', '.join(names)}, but split '{first}' has "
+            text += ", ".join(datasets[first].class_names)
+            yield Problem.error("other classes in another split", text)
+    names = datasets[first].class_names if datasets else []
+    same = collections.defaultdict(list)
+    for name in names:
+        same["".join(name.split()).casefold()].append(name)
+    for alike in same.values():
+        if len(alike) > 1:
+            text = f"{datasets[first].name}: the classes {', '.join(map(repr, alike))} differ in "
+            yield Problem.warning("classes of one name", text + "case or blanks alone")
+    seen = {
+        dataset.class_names[k]
+        for dataset in datasets.values()
+        for record in dataset.records
+        for k in record.classes.tolist()
+    }
+    for name in names:
+        if seen and name not in seen:
+            text = f"{datasets[first].name}: no object of class '{name}' in {', '.join(datasets)}"
+            yield Problem.note("class without objects", text)
+
+
+def _in_two_splits(datasets):
+    """A warning for each image that two splits show, by the content of its file."""
+    sizes = collections.defaultdict(dict)  # bytes -> {path: split}
+    for split, dataset in datasets.items():
+        for record in dataset.records:
+            try:
+                path, size = os.path.realpath(record.path), os.path.getsize(record.path)
+            except OSError:
+                continue  # said before
+            earlier = sizes[size].setdefault(path, split)
+            if earlier != split:
+                text = f"{record.path}: in split '{earlier}' and in split '{split}'"
+                yield Problem.warning("image in two splits", text)
+    for paths in sizes.values():
+        if len(set(paths.values())) > 1:
+            yield from _of_one_content(paths)
+
+
+def _of_one_content(paths):
+    first = {}
+    for path, split in paths.items():
+        with open(path, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        other = first.setdefault(digest, path)
+        if paths[other] != split:
+            text = f"{path} of split '{split}' is {other} of split '{paths[other]}'"
+            yield Problem.warning("image in two splits", text)

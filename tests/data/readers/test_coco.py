@@ -235,7 +235,7 @@ def test_all_problems_are_gathered_before_raising(tmp_path):
     with pytest.raises(DataError) as error:
         open_dataset(options(write_coco(tmp_path, content), "format=coco"), "train")
     assert (
-        "15 errors: reversed box, such as" in str(error.value)
+        "15 errors, reversed box, such as" in str(error.value)
         and str(error.value).count("is reversed") == 3
     )
 
