@@ -151,15 +151,16 @@ def load_config(values, path=None):
     overrides = values["set"].value
     loaded = config.load(path or find_config(values.config or DEFAULT_CONFIG), overrides)
     named = path or values.config or any(text.startswith("data.format") for text in overrides)
-    if values.data_dir and not named and _is_users(pathlib.Path(values.data_dir)):
+    if values.data_dir and not named and is_users_data(values.data_dir):
         loaded = config.changed(loaded, {"data.format": "auto"})
     return with_data_dir(loaded, values)
 
 
-def _is_users(folder):
+def is_users_data(folder):
     """Whether a data folder has files, and others than the embedded data set's."""
     from lhrcnn.data.tools.shapes import is_complete
 
+    folder = pathlib.Path(folder)
     return folder.is_file() or (
         folder.is_dir() and any(folder.iterdir()) and not is_complete(folder)
     )

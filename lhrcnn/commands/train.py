@@ -6,6 +6,7 @@ from absl import flags
 
 from lhrcnn import commands, config
 from lhrcnn.evaluation.metrics import main_name
+from lhrcnn.runs import zoo
 
 
 def define(values):
@@ -49,11 +50,16 @@ def define_training_flags(values, default):
 def run(values, arguments):
     """Trains, and prints what came out and where it is."""
     del arguments
-    experiment, run_dir = experiment_of(values, commands.DEFAULT_CONFIG)
+    init_from = values.init_from
+    if _is_derived(values):
+        experiment, run_dir = _derived(values)
+        init_from = init_from or zoo.DEFAULT
+    else:
+        experiment, run_dir = experiment_of(values, commands.DEFAULT_CONFIG)
 
     from lhrcnn.training import stages
 
-    summary = stages.train(experiment, run_dir, values.resume, init_from=values.init_from)
+    summary = stages.train(experiment, run_dir, values.resume, init_from=init_from)
     following = f"lhrcnn {'train' if summary['interrupted'] else 'eval'} --run_dir {run_dir}"
     print(format_summary(summary, following, main_name(experiment.eval.metrics)))
 
@@ -67,6 +73,51 @@ def experiment_of(values, default):
     run_dir = pathlib.Path(values.run_dir or pathlib.Path("runs", path.stem))
     print(f"config: {path}{origin}; run directory: {run_dir}", flush=True)
     return experiment, run_dir
+
+
+def _is_derived(values):
+    """Whether the data alone say how to train: --data_dir without a config, or a run begun so."""
+    begun = pathlib.Path(values.run_dir, "config.yaml")
+    return bool(
+        values.data_dir
+        and not values.config
+        and not (values.run_dir and begun.is_file())
+        and commands.is_users_data(values.data_dir)
+    )
+
+
+def _derived(values):
+    """(Config, run directory) for the data of --data_dir, its choices said with their reasons."""
+    run_dir = pathlib.Path(
+        values.run_dir or pathlib.Path("runs", pathlib.Path(values.data_dir).name)
+    )
+    if (run_dir / "config.yaml").is_file():
+        path = run_dir / "config.yaml"
+        print(f"config: {path} (what this run was started with)", flush=True)
+        return commands.load_config(values, path), run_dir
+
+    from lhrcnn.data.datasets import open_dataset
+    from lhrcnn.training import derive
+
+    splits = {f"data.{split}_split": split for split in ("train", "val", "test")}
+    base = config.load(
+        commands.find_config(derive.BASE),
+        {"data.format": "auto", "model.backbone.weights": "", **splits},
+    )
+    own = values["set"].value
+    config.changed(base, own)  # what is wrong here shows before the data are read
+    base = commands.with_data_dir(base, values)
+    dataset = open_dataset(config.changed(base, own).data, "train", training=True)
+    choices = derive.derive(derive.measure(dataset), derive.processor_has_bfloat16())
+    derived = config.changed(base, {choice.option: choice.value for choice in choices})
+    seed = {} if values.seed is None else {"train.seed": values.seed}
+    print(
+        f"config: derived from the data, and kept in {run_dir / 'config.yaml'}; --config names "
+        f"another, --set changes an option\n"
+        f"start: {values.init_from or zoo.DEFAULT}\n" + "\n".join(derive.describe(choices)),
+        flush=True,
+    )
+    return config.changed(config.changed(derived, own), seed), run_dir
 
 
 def format_summary(summary, following, metric):

@@ -9,7 +9,8 @@ from absl import logging
 from lhrcnn.choices import resolve
 from lhrcnn.data.faults import image_faults
 from lhrcnn.data.proposals import open_proposals
-from lhrcnn.data.readers import READERS
+from lhrcnn.data.readers import READERS, auto
+from lhrcnn.data.readers.gathering import ALL, NoSplits
 from lhrcnn.data.readers.records import drop_missing, without_background
 from lhrcnn.data.schema import Problem
 from lhrcnn.data.tools import shapes
@@ -113,7 +114,13 @@ def read_dataset(data_config, split, training=False):
             f"it, or set data.format to what the folder is ({', '.join(READERS)})"
         )
     reader = resolve(READERS[data_config.format])
-    dataset = reader(data_config, split, training)
+    try:
+        dataset = reader(data_config, split, training)
+    except NoSplits:
+        if split not in ("train", "val", "test"):
+            raise
+        everything = reader(data_config, ALL, training)
+        dataset = auto.part_of(everything, "train" if split == "train" else "val")
     dataset.records = drop_missing(dataset.records, dataset.problems)
     _refuse_relative(dataset)
     return dataset

@@ -52,10 +52,13 @@ def read(data_config, split, training=False):
     base, part = found.place(split)
     reader = resolve(READERS[found.format])
     dataset = reader(dataclasses.replace(data_config, format=found.format), base, training)
-    if not part:
-        return dataset
+    return part_of(dataset, part) if part else dataset
+
+
+def part_of(dataset, part):
+    """The `train` or `val` part of a Dataset that has no split to validate on."""
     _say(
-        f"{data_config.dir}: no split to validate on; {VAL_SHARE:.0%} of the "
+        f"{dataset.name}: no split to validate on; {VAL_SHARE:.0%} of the "
         f"{len(dataset.records)} images are drawn for it (seed {SEED})"
     )
     return select(dataset, divide(dataset)[part])

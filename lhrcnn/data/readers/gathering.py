@@ -101,6 +101,10 @@ def _unnamed(index, placed, chosen):
             yield Problem.note("image without annotations", text)
 
 
+class NoSplits(DataError):
+    """A data set has no splits at all, and one is asked for."""
+
+
 def choose_split(folder, split, placed, many):
     """Those of (Found, path) that belong to a split, by the file, a folder or a list."""
     if split in ("", ALL):
@@ -118,7 +122,8 @@ def choose_split(folder, split, placed, many):
     if chosen:
         return chosen
     known = sorted({name for names in ALIASES.values() for name in names} & set().union(*tags))
-    raise DataError(
+    error = DataError if known else NoSplits
+    raise error(
         f"{folder}: no image of split '{split}': no folder, file or list of that name; "
         f"splits found: {', '.join(known) or 'none'}. Name one of them, or '{ALL}' for all "
         f"{len(placed)} images"
