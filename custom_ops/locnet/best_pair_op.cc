@@ -27,7 +27,8 @@ absl::Status PairShape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
-// terms [n, Q, M]: a row `inside`, rows `first` and `last`, or all three -> cells [n, 2], whole numbers or NaN.
+// terms [n, Q, M]: a row `inside`, rows `first` and `last`, or all three -> cells [n, 2], whole
+// numbers or NaN.
 REGISTER_OP("LhrcnnBestPair")
     .Input("terms: float")
     .Output("cells: float")
@@ -38,14 +39,17 @@ REGISTER_OP("LhrcnnBestPair")
 
 // Boxes worked on at once, a lane each.
 constexpr int kLanes = 8;
-constexpr float kNone = -std::numeric_limits<float>::infinity(), kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr float kNone = -std::numeric_limits<float>::infinity();
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-float Limited(float term, float limit) { return term < -limit ? -limit : term > limit ? limit : term; }
+float Limited(float term, float limit) {
+  return term < -limit ? -limit : term > limit ? limit : term;
+}
 
-// For up to kLanes boxes, terms [lanes, Q, M]: the pair first < last of the largest first[a] + inside[a] + ... + inside[b] +
-// last[b], each term limited to [-limit, limit]. One pass that keeps the best first cell up to each place compares as an
-// exhaustive search does; a sum that is NaN is never the best, and NaN is found where all are. `buffer` has room for
-// kLanes * Q * M numbers.
+// For up to kLanes boxes, terms [lanes, Q, M]: the pair first < last of the largest first[a] +
+// inside[a] + ... + inside[b] + last[b], each term limited to [-limit, limit]. One pass that keeps
+// the best first cell up to each place compares as an exhaustive search does; a sum that is NaN is
+// never the best, and NaN is found where all are. `buffer` has room for kLanes * Q * M numbers.
 template <bool kBorders>
 void BestSums(const float* terms, int lanes, int cells, float limit, float* buffer, float* pairs) {
   const int size = (1 + 2 * kBorders) * cells;
@@ -82,10 +86,14 @@ void BestSums(const float* terms, int lanes, int cells, float limit, float* buff
   }
 }
 
-// As BestSums for terms [lanes, 2, M] of the largest sigmoid(first[a]) * sigmoid(last[b]). Only a last cell as high as all
-// after it can be in the best pair, with the highest first cell before it: few sigmoids are needed.
-void BestProducts(const float* terms, int lanes, int cells, float limit, float* buffer, float* pairs) {
-  const auto probability = [limit](float term) { return 1 / (1 + std::exp(-Limited(term, limit))); };
+// As BestSums for terms [lanes, 2, M] of the largest sigmoid(first[a]) * sigmoid(last[b]). Only a
+// last cell as high as all after it can be in the best pair, with the highest first cell before it:
+// few sigmoids are needed.
+void BestProducts(const float* terms, int lanes, int cells, float limit, float* buffer,
+                  float* pairs) {
+  const auto probability = [limit](float term) {
+    return 1 / (1 + std::exp(-Limited(term, limit)));
+  };
   float *highest_before = buffer, *highest_after = buffer + cells;  // cells
   for (int lane = 0; lane < lanes; ++lane, terms += 2 * cells, pairs += 2) {
     const float *first = terms, *last = terms + cells;
@@ -136,10 +144,12 @@ class BestPairOp : public tf::OpKernel {
 
   void Compute(tf::OpKernelContext* context) override {
     const tf::Tensor& terms = context->input(0);
-    OP_REQUIRES(context, terms.dims() == 3 && terms.dim_size(1) == rows_ && terms.dim_size(2) >= 2 &&
-                             terms.dim_size(2) <= INT32_MAX,
-                absl::InvalidArgumentError(absl::StrCat(
-                    "terms must be [n, ", rows_, ", at least 2 cells], got shape ", terms.shape().DebugString())));
+    OP_REQUIRES(context,
+                terms.dims() == 3 && terms.dim_size(1) == rows_ && terms.dim_size(2) >= 2 &&
+                    terms.dim_size(2) <= INT32_MAX,
+                absl::InvalidArgumentError(absl::StrCat("terms must be [n, ", rows_,
+                                                        ", at least 2 cells], got shape ",
+                                                        terms.shape().DebugString())));
     const int64_t number = terms.dim_size(0);
     const int cells = static_cast<int>(terms.dim_size(2));
     tf::Tensor* pairs;
@@ -148,13 +158,14 @@ class BestPairOp : public tf::OpKernel {
     float* pair = pairs->flat<float>().data();
     const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
     const int64_t blocks = (number + kLanes - 1) / kLanes;
-    tf::Shard(workers.num_threads, workers.workers, blocks, 3 * kLanes * rows_ * cells, [&](int64_t begin, int64_t end) {
+    const auto find = [&](int64_t begin, int64_t end) {
       std::vector<float> buffer(kLanes * rows_ * cells);
       for (int64_t i = begin * kLanes; i < std::min(end * kLanes, number); i += kLanes) {
         const int lanes = static_cast<int>(std::min<int64_t>(kLanes, number - i));
         best_pairs_(input + i * rows_ * cells, lanes, cells, limit_, buffer.data(), pair + 2 * i);
       }
-    });
+    };
+    tf::Shard(workers.num_threads, workers.workers, blocks, 3 * kLanes * rows_ * cells, find);
   }
 
  private:

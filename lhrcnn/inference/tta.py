@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from lhrcnn import boxes as box_ops
 from lhrcnn.data.images import evaluation_short_side
+from lhrcnn.errors import ConfigError
 from lhrcnn.models.detector import TwoStageDetector
 from lhrcnn.models.nms import Candidates
 
@@ -48,6 +49,11 @@ class Maxout(_Combination):
 
         The rest is as in TestConfig and DataConfig."""
         super().__init__(detector)
+        if not hasattr(detector.head, "features"):
+            raise ConfigError(
+                "'test.merge: maxout' merges the features of a box, which this head "
+                f"({type(detector.head).__name__}) does not offer; set test.merge=detections"
+            )
         self.scales, self.roi_side, self.pad_multiple = sorted(scales), roi_side, pad_multiple
 
     def regions(self, image, image_size, proposals=None):

@@ -16,8 +16,8 @@ layer's `kernel` (or what else step.KERNELS lists).
 
 Shape letters: B images, H W px of the padded batch, h w cells of a map, N proposals, M padded
 ground-truth boxes, K foreground classes, L boxes per proposal (K or 1), C channels, F features.
-Boxes are float32 (ymin, xmin, ymax, xmax) px of the network input. They are never (in) the first
-argument when a layer is called: with 16 bits Keras rounds that one.
+Boxes are float32 (ymin, xmin, ymax, xmax) px of the network input. They do not stand in the first
+argument of a layer's call: with 16 bits Keras rounds that one.
 """
 
 import dataclasses
@@ -63,7 +63,8 @@ class Extractor(typing.Protocol):
 
 
 class Head(typing.Protocol):
-    """The second stage, a Keras layer; heads.box.RoIHead has all but `prepare` and `call`.
+    """The second stage, a Keras layer; heads.box.RoIHead has all but `prepare` and `call`, and is
+    what LocNet can stand beside.
 
     `test.merge: maxout` also asks for features(prepared, boxes) -> [B, N, F], outputs(features) ->
     (logits, deltas) and decode(logits, deltas, proposals, image_size), as BoxHead has them."""

@@ -1,4 +1,4 @@
-"""LocNet's search over pairs of cells: a compiled op and a twin made of stock TensorFlow ops."""
+"""LocNet's search over pairs of cells: a compiled op and its fallback in pure TensorFlow."""
 
 import math
 
@@ -17,8 +17,8 @@ def best_pair(terms, limit, *, inside, borders, implementation="auto"):
       limit: the largest absolute value of a term; those beyond count as it.
       inside, borders: which of them there are: terms of `inside`, or of both, are added up, borders
       alone are multiplied.
-      implementation: "custom" (compiled, for CPUs), "tf" (stock ops, anywhere) or "auto" ("custom"
-        where it can be had and there is no GPU).
+      implementation: "custom" (compiled, for CPUs), "tf" (pure TensorFlow, anywhere) or "auto"
+        ("custom" where it can be had and there is no GPU).
 
     Returns:
       Cells [n, 2] float32, whole numbers: of equally high ones the first found, by `last`. NaN

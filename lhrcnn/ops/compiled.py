@@ -49,7 +49,7 @@ def custom_op_status() -> str:
 
 @tf.autograph.experimental.do_not_convert  # it may build a library
 def compiled_ops(implementation, name):
-    """The compiled ops for this implementation, None for stock ops.
+    """The compiled ops for this implementation, None for pure TensorFlow.
 
     Raises OpBuildError where "custom" cannot be had."""
     if implementation not in ("auto", "custom", "tf"):

@@ -53,7 +53,7 @@ class BuildPlan:
 
 
 def custom_op_disabled() -> bool:
-    """Whether LHRCNN_NO_CUSTOM_OP asks for stock TensorFlow ops only."""
+    """Whether LHRCNN_NO_CUSTOM_OP asks for pure TensorFlow."""
     return os.environ.get("LHRCNN_NO_CUSTOM_OP", "0") not in ("", "0")
 
 

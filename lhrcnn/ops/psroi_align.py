@@ -1,4 +1,4 @@
-"""Position-sensitive RoIAlign: a compiled op and a twin made of stock TensorFlow ops.
+"""Position-sensitive RoIAlign: a compiled op and its fallback in pure TensorFlow.
 
 Letters: B images, H W rows and columns of the feature map, N boxes, G group size,
 C channels per bin, S sampling ratio.
@@ -54,7 +54,7 @@ def ps_roi_align(
       aligned: shift boxes by half a cell, so that a pixel's value lies at its centre.
       channel_order: channel of bin (i, j) is (i·G + j)·C + c for "bin_major" and
         c·G·G + i·G + j for "channel_major", the order of the original weights.
-      implementation: "custom" (compiled; not under XLA), "tf" (stock ops: for XLA and
+      implementation: "custom" (compiled; not under XLA), "tf" (pure TensorFlow: for XLA and
         for models that must load anywhere) or "auto" ("custom" where it can be had).
 
     Returns:
@@ -99,7 +99,7 @@ def ps_roi_align_tf(
     aligned=False,
     channel_order="bin_major",
 ):
-    """`ps_roi_align` in stock TensorFlow ops: same arguments, shapes, results and errors."""
+    """`ps_roi_align` in pure TensorFlow: same arguments, shapes, results and errors."""
     features, boxes = _checked(
         features, boxes, group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order
     )
@@ -124,15 +124,8 @@ def ps_roi_align_tf(
         sizes = tf.shape(weights, out_type=tf.int64)
         sizes = tf.concat([sizes[:4], [sampling_ratio**2, 4, channels]], axis=0)
         pooled = _first_maximum(tf.reduce_sum(tf.reshape(values, sizes), axis=5))
-    pooled.set_shape(
-        [
-            _known(boxes.shape[0], static_shape[0]),
-            boxes.shape[1],
-            group_size,
-            group_size,
-            None if static_shape[3] is None else static_shape[3] // bins,
-        ]
-    )
+    batch, depth = _known(boxes.shape[0], static_shape[0]), static_shape[3]
+    pooled.set_shape([batch, boxes.shape[1], group_size, group_size, depth and depth // bins])
     return tf.cast(pooled, dtype)
 
 
@@ -160,25 +153,8 @@ def _checked(
     features, boxes, group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order
 ):
     """The two inputs as tensors, after everything that can be seen statically is checked."""
+    _check_options(group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order)
     features, boxes = tf.convert_to_tensor(features), tf.convert_to_tensor(boxes)
-    for name, value, allowed in (
-        ("pool", pool, _POOLS),
-        ("aligned", aligned, (True, False)),
-        ("channel_order", channel_order, _CHANNEL_ORDERS),
-    ):
-        if value not in allowed:
-            raise ValueError(f"{name} is {value!r}; it must be {' or '.join(map(repr, allowed))}.")
-    for name, value, most in (
-        ("group_size", group_size, _MAX_GROUP_SIZE),
-        ("sampling_ratio", sampling_ratio, _MAX_SAMPLING_RATIO),
-    ):
-        if not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
-            raise ValueError(f"{name} is {value!r}; it must be an integer from 1 to {most}.")
-    if not (np.isfinite(spatial_scale) and spatial_scale > 0):
-        raise ValueError(
-            f"spatial_scale is {spatial_scale!r}; it must be finite and positive: "
-            "map cells per pixel, such as 1/16."
-        )
     if features.dtype not in _DTYPES:
         raise ValueError(
             f"features are {features.dtype.name}; they must be "
@@ -213,6 +189,28 @@ def _checked(
     return features, boxes
 
 
+def _check_options(group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order):
+    """Raises ValueError for an option that is not allowed."""
+    for name, value, allowed in (
+        ("pool", pool, _POOLS),
+        ("aligned", aligned, (True, False)),
+        ("channel_order", channel_order, _CHANNEL_ORDERS),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{name} is {value!r}; it must be {' or '.join(map(repr, allowed))}.")
+    for name, value, most in (
+        ("group_size", group_size, _MAX_GROUP_SIZE),
+        ("sampling_ratio", sampling_ratio, _MAX_SAMPLING_RATIO),
+    ):
+        if not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
+            raise ValueError(f"{name} is {value!r}; it must be an integer from 1 to {most}.")
+    if not (np.isfinite(spatial_scale) and spatial_scale > 0):
+        raise ValueError(
+            f"spatial_scale is {spatial_scale!r}; it must be finite and positive: "
+            "map cells per pixel, such as 1/16."
+        )
+
+
 def _taps(boxes, shape, dtype, group, spatial_scale, samples, aligned):
     """Table rows (int64) and weights of all taps: [B, N, G, G, 4·S·S], four for each sample."""
     batch, height, width = shape[0], shape[1], shape[2]
@@ -222,33 +220,26 @@ def _taps(boxes, shape, dtype, group, spatial_scale, samples, aligned):
     sample_row, sample_column, next_row, next_column = np.unravel_index(
         np.arange(4 * samples**2), (samples, samples, 2, 2)
     )
-    rows, row_weights = (
-        tf.gather(taps, 2 * sample_row + next_row, axis=3)[:, :, :, None]
-        for taps in _axis_taps(
-            boxes[..., 0],
-            boxes[..., 2],
+
+    def along(axis, size):
+        return _axis_taps(
+            boxes[..., axis],
+            boxes[..., axis + 2],
             poolable,
-            height,
+            size,
             dtype,
             group,
             spatial_scale,
             samples,
             aligned,
         )
+
+    row_tap, column_tap = 2 * sample_row + next_row, 2 * sample_column + next_column
+    rows, row_weights = (
+        tf.gather(taps, row_tap, axis=3)[:, :, :, None] for taps in along(0, height)
     )
     columns, column_weights = (
-        tf.gather(taps, 2 * sample_column + next_column, axis=3)[:, :, None]
-        for taps in _axis_taps(
-            boxes[..., 1],
-            boxes[..., 3],
-            poolable,
-            width,
-            dtype,
-            group,
-            spatial_scale,
-            samples,
-            aligned,
-        )
+        tf.gather(taps, column_tap, axis=3)[:, :, None] for taps in along(1, width)
     )
     images = tf.reshape(tf.range(batch), [-1, 1, 1, 1, 1])
     bins = np.arange(group**2, dtype=np.int64).reshape(1, 1, group, group, 1)

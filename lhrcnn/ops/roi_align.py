@@ -1,4 +1,4 @@
-"""RoIAlign: a compiled op and a twin made of stock TensorFlow ops.
+"""RoIAlign: a compiled op and its fallback in pure TensorFlow.
 
 Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n
 boxes of a chunk, h w the size of their crops, S samples along a side of a bin.
@@ -31,8 +31,8 @@ def roi_align(
       sampling_ratio: S; 0 takes ceil(height or width of the bin in cells).
       aligned: shift boxes by half a cell, so that a pixel's value lies at its centre; without, a
         box is taken to be at least one cell high and wide.
-      implementation: "custom" (compiled, for CPUs), "tf" (stock ops, anywhere) or "auto" ("custom"
-        where it can be had and there is no GPU). Neither runs under XLA.
+      implementation: "custom" (compiled, for CPUs), "tf" (pure TensorFlow, anywhere) or "auto"
+        ("custom" where it can be had and there is no GPU). Neither runs under XLA.
 
     Returns:
       [B, N, P, P, C], of the dtype of the features.
@@ -81,14 +81,8 @@ def roi_align(
 
     def spans(boxes, map_size):
         real = tf.float64 if features.dtype == tf.float64 else tf.float32
-        last = tf.cast(map_size - 1, real)
-        start, length = _extents(
-            tf.reshape(tf.cast(boxes, real), [-1, 2, 2]), spatial_scale, aligned
-        )
-        first = tf.cast(tf.clip_by_value(tf.floor(start), 0, last), tf.int32)
-        return first, tf.cast(
-            tf.clip_by_value(tf.floor(start + length) + 1, 0, last), tf.int32
-        ) - first + 1
+        edges = tf.reshape(tf.cast(boxes, real), [-1, 2, 2])
+        return _cells(*_extents(edges, spatial_scale, aligned), tf.cast(map_size - 1, real))
 
     return pool_in_chunks(features, boxes, size, spans, pool)
 
@@ -109,6 +103,14 @@ def _extents(edges, spatial_scale, aligned):
     )
     start, end = tf.unstack(edges, axis=1)
     return start, end - start if aligned else tf.maximum(end - start, 1)
+
+
+def _cells(start, length, last):
+    """First row and column, and how many of them, [n, 2] int32, samples in such extents read of a
+    map whose last cell is `last` [2]."""
+    first = tf.cast(tf.clip_by_value(tf.floor(start), 0, last), tf.int32)
+    end = tf.cast(tf.clip_by_value(tf.floor(start + length) + 1, 0, last), tf.int32)
+    return first, end - first + 1
 
 
 def _weights(start, length, size, sampling_ratio, first, num_cells, map_size):

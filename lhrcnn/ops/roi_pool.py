@@ -1,4 +1,4 @@
-"""RoIPool: a compiled op and a twin made of stock TensorFlow ops.
+"""RoIPool: a compiled op and its fallback in pure TensorFlow.
 
 Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n
 boxes of a chunk, h w the size of their crops.
@@ -25,8 +25,8 @@ def roi_pool(features, boxes, *, size, spatial_scale, implementation="auto"):
         no gradient.
       size: P.
       spatial_scale: map cells per pixel of the network input, such as 1/16.
-      implementation: "custom" (compiled, for CPUs), "tf" (stock ops, anywhere) or "auto" ("custom"
-        where it can be had and there is no GPU). Neither runs under XLA.
+      implementation: "custom" (compiled, for CPUs), "tf" (pure TensorFlow, anywhere) or "auto"
+        ("custom" where it can be had and there is no GPU). Neither runs under XLA.
 
     Returns:
       [B, N, P, P, C], of the dtype of the features. The gradient goes to the first of equal maxima,

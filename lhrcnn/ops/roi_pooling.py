@@ -1,4 +1,4 @@
-"""What RoIAlign and RoIPool share: checks, and pooling in chunks with stock TensorFlow ops.
+"""What RoIAlign and RoIPool share: checks, and pooling in chunks in pure TensorFlow.
 
 Letters: B images, H W rows and columns of the map, C channels, N boxes, P bins along a side; n
 boxes of a chunk, whose crops are h rows of w cells.
@@ -70,99 +70,105 @@ def pool_in_chunks(features, boxes, size, spans, pool):
     Returns:
       [B, N, P, P, C] of the dtype of the features.
     """
-    shape, num_boxes = tf.shape(features), tf.shape(boxes)[1]
-    map_size, channels, dtype = shape[1:3], shape[3], features.dtype
-    work_dtype = tf.float64 if dtype == tf.float64 else tf.float32
-    pooled_shape = [
-        features.shape[0] or boxes.shape[0],
-        boxes.shape[1],
-        size,
-        size,
-        features.shape[3],
-    ]
-    boxes = tf.reshape(tf.stop_gradient(boxes), [-1, 4])
-    poolable = tf.reduce_all(tf.math.is_finite(boxes), 1) & tf.reduce_all(
-        boxes[:, 2:] > boxes[:, :2], 1
-    )
-    positions = tf.cast(tf.where(poolable)[:, 0], tf.int32)
-    first, cells = spans(tf.gather(boxes, positions), map_size)
-    by_size = tf.argsort(cells[:, 0] * (map_size[1] + 1) + cells[:, 1])
-    positions, first, cells = (tf.gather(values, by_size) for values in (positions, first, cells))
-
-    def for_chunks(body, start, most_elements):
-        """Repeats body(value, positions [n] of a chunk's boxes, first [n, 2], indices of the cells
-        in the map [n, h, w]) -> value."""
-
-        def step(begin, value):
-            count, crop_size = _chunk(
-                cells[begin : begin + _CHUNK_BOXES], most_elements // tf.maximum(channels, 1)
-            )
-            chunk = slice(begin, begin + count)
-            rows, columns = (
-                first[chunk, axis, None]
-                + tf.minimum(tf.range(crop_size[axis]), cells[chunk, axis, None] - 1)
-                for axis in (0, 1)
-            )
-            rows += (positions[chunk] // num_boxes * map_size[0])[:, None]
-            return begin + count, body(
-                value,
-                positions[chunk],
-                first[chunk],
-                rows[:, :, None] * map_size[1] + columns[:, None],
-            )
-
-        return tf.while_loop(
-            lambda begin, _: begin < tf.size(positions), step, [0, start], parallel_iterations=1
-        )[1]
+    pooling = _Pooling(features, boxes, size, spans, pool)
 
     @tf.custom_gradient
     def pooled(features):
-        table = tf.reshape(features, [-1, channels])
+        return pooling.forward(features), lambda upstream: pooling.gradient(features, upstream)
 
-        def forward(results, positions, first, indices):
-            crops = tf.cast(tf.gather(table, indices), work_dtype)
-            return results.write(
-                results.size(), pool(crops, tf.gather(boxes, positions), first, map_size)
-            )
+    batch = features.shape[0] or boxes.shape[0]
+    shape = [batch, boxes.shape[1], size, size, features.shape[3]]
+    return tf.ensure_shape(pooled(features), shape)
 
-        def backward(total, upstream, positions, first, indices):
-            crops = tf.cast(tf.gather(table, indices), work_dtype)
-            with tf.GradientTape() as tape:
-                tape.watch(crops)
-                results = pool(crops, tf.gather(boxes, positions), first, map_size)
-            spread = tape.gradient(
-                results, crops, tf.cast(tf.gather(upstream, positions), work_dtype)
-            )
-            return tf.tensor_scatter_nd_add(total, indices[..., None], spread)
 
-        def gradient(upstream):
-            upstream = tf.reshape(upstream, [-1, size, size, channels])
-            # Every addition copies the map: crops of its size make that a small part of the work.
-            most_elements = tf.clip_by_value(tf.size(features), _LEAST_ELEMENTS, _MOST_ELEMENTS)
-            total = for_chunks(
-                lambda total, *chunk: backward(total, upstream, *chunk),
-                tf.zeros(tf.shape(table), work_dtype),
-                most_elements,
-            )
-            return tf.cast(tf.reshape(total, shape), dtype)
+class _Pooling:
+    """What `pool_in_chunks` does with all maps of the shape and type of `features`."""
+
+    def __init__(self, features, boxes, size, spans, pool):
+        self.shape, self.num_boxes, self.size = tf.shape(features), tf.shape(boxes)[1], size
+        self.map_size, self.channels = self.shape[1:3], self.shape[3]
+        self.dtype, self.static_channels = features.dtype, features.shape[3]
+        self.work_dtype = tf.float64 if features.dtype == tf.float64 else tf.float32
+        self.boxes, self.pool = tf.reshape(tf.stop_gradient(boxes), [-1, 4]), pool
+        finite = tf.reduce_all(tf.math.is_finite(self.boxes), 1)
+        poolable = finite & tf.reduce_all(self.boxes[:, 2:] > self.boxes[:, :2], 1)
+        positions = tf.cast(tf.where(poolable)[:, 0], tf.int32)
+        first, cells = spans(tf.gather(self.boxes, positions), self.map_size)
+        by_size = tf.argsort(cells[:, 0] * (self.map_size[1] + 1) + cells[:, 1])
+        self.positions, self.first, self.cells = (
+            tf.gather(values, by_size) for values in (positions, first, cells)
+        )
+
+    def forward(self, features):
+        """Pooled boxes [B, N, P, P, C] of features [B, H, W, C]."""
+        table = tf.reshape(features, [-1, self.channels])
+
+        def add(results, positions, first, indices):
+            return results.write(results.size(), self._crop(table, positions, first, indices)[1])
 
         results = tf.TensorArray(
-            work_dtype,
+            self.work_dtype,
             size=1,
             dynamic_size=True,
             infer_shape=False,
-            element_shape=[None, size, size, features.shape[3]],
+            element_shape=[None, self.size, self.size, self.static_channels],
         )
-        results = results.write(
-            0, tf.zeros([0, size, size, channels], work_dtype)
-        )  # there may be no chunk
-        results = tf.cast(for_chunks(forward, results, _LEAST_ELEMENTS).concat(), dtype)
+        bins = [self.size, self.size, self.channels]
+        results = results.write(0, tf.zeros([0, *bins], self.work_dtype))  # there may be no chunk
+        results = self._for_chunks(add, results, _LEAST_ELEMENTS).concat()
         results = tf.scatter_nd(
-            positions[:, None], results, [shape[0] * num_boxes, size, size, channels]
+            self.positions[:, None],
+            tf.cast(results, self.dtype),
+            [self.shape[0] * self.num_boxes, *bins],
         )
-        return tf.reshape(results, [shape[0], num_boxes, size, size, channels]), gradient
+        return tf.reshape(results, [self.shape[0], self.num_boxes, *bins])
 
-    return tf.ensure_shape(pooled(features), pooled_shape)
+    def gradient(self, features, upstream):
+        """The gradient [B, H, W, C] of features, of that of pooled boxes [B, N, P, P, C]."""
+        table = tf.reshape(features, [-1, self.channels])
+        upstream = tf.reshape(upstream, [-1, self.size, self.size, self.channels])
+
+        def add(total, positions, first, indices):
+            with tf.GradientTape() as tape:
+                crops, results = self._crop(table, positions, first, indices, tape)
+            own = tf.cast(tf.gather(upstream, positions), self.work_dtype)
+            spread = tape.gradient(results, crops, own)
+            return tf.tensor_scatter_nd_add(total, indices[..., None], spread)
+
+        # Every addition copies the map: crops of its size make that a small part of the work.
+        most_elements = tf.clip_by_value(tf.size(features), _LEAST_ELEMENTS, _MOST_ELEMENTS)
+        total = self._for_chunks(add, tf.zeros(tf.shape(table), self.work_dtype), most_elements)
+        return tf.cast(tf.reshape(total, self.shape), self.dtype)
+
+    def _crop(self, table, positions, first, indices, tape=None):
+        """(crops [n, h, w, C], pooled [n, P, P, C]) of a chunk; a tape watches the crops."""
+        crops = tf.cast(tf.gather(table, indices), self.work_dtype)
+        if tape is not None:
+            tape.watch(crops)
+        return crops, self.pool(crops, tf.gather(self.boxes, positions), first, self.map_size)
+
+    def _for_chunks(self, body, start, most_elements):
+        """Repeats body(value, positions [n] of a chunk's boxes, first [n, 2], indices of the cells
+        in the table [n, h, w]) -> value."""
+        most_cells = most_elements // tf.maximum(self.channels, 1)
+
+        def step(begin, value):
+            count, crop_size = _chunk(self.cells[begin : begin + _CHUNK_BOXES], most_cells)
+            chunk = slice(begin, begin + count)
+            rows, columns = (
+                self.first[chunk, axis, None]
+                + tf.minimum(tf.range(crop_size[axis]), self.cells[chunk, axis, None] - 1)
+                for axis in (0, 1)
+            )
+            image = self.positions[chunk] // self.num_boxes
+            rows += (image * self.map_size[0])[:, None]
+            indices = rows[:, :, None] * self.map_size[1] + columns[:, None]
+            return begin + count, body(value, self.positions[chunk], self.first[chunk], indices)
+
+        number = tf.size(self.positions)
+        return tf.while_loop(
+            lambda begin, _: begin < number, step, [0, start], parallel_iterations=1
+        )[1]
 
 
 def _chunk(cells, most_cells):

@@ -3,6 +3,7 @@
 import dataclasses
 
 from lhrcnn.errors import TrainingError, UsageError
+from lhrcnn.models.names import present
 from lhrcnn.runs.directory import CLASSES, CONFIG, data_of
 
 RESUME = ("auto", "never", "must")
@@ -59,6 +60,9 @@ def check_same_experiment(config, run):
             "another --run_dir"
         )
     old, new = _flat(run.config()), _flat(config)
+    for flat in (old, new):  # keys of older runs name variables as they were called then
+        factors = flat["train.gradient_multipliers"].items()
+        flat["train.gradient_multipliers"] = {present(key): factor for key, factor in factors}
     free = FREE + (LENGTH if config.train.schedule == "step" and not config.train.stages else ())
     changed = [
         f"{key}: {old[key]!r} in the run, {new[key]!r} now"

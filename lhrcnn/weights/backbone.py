@@ -33,7 +33,7 @@ def load_backbone(detector, model):
     keras.applications or TF-slim), a run directory, or "imagenet": a file NAME_imagenet of a
     weights folder, else what keras.applications downloads. A last stage that runs in the head,
     and VGG16's fully connected layers, are set too. Returns (restored names, missing names).
-    Raises FileNotFoundError, and CheckpointError if no array fits or a shape differs."""
+    Raises RunError, and CheckpointError if there are none, no array fits or a shape differs."""
     source = model.backbone.weights
     path, arrays = (
         _imagenet(model.backbone.name) if source == "imagenet" else (source, _read(source))
@@ -107,7 +107,7 @@ def _imagenet(name):
         if found:
             return found[0], _read(found[0])
     if name not in KERAS_MODELS:
-        raise FileNotFoundError(
+        raise CheckpointError(
             f"'model.backbone.weights': there are no public ImageNet weights for {name} to be had "
             "by name; set it to a file, a run directory, or '' to start from random weights"
         )

@@ -31,7 +31,7 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
 
     class_names: of the checkpoint's outputs in order; (): those in the file, of the data set
     such a checkpoint is usually of, or the config's data.classes. epsilon: of its batch norms,
-    None: the source's usual one. Raises FileNotFoundError, and CheckpointError that names every
+    None: the source's usual one. Raises CheckpointError that names every
     tensor and variable for which there is no place; then nothing is written."""
     run = RunDirectory(run_dir, "--output")
     if run.checkpoints.steps():

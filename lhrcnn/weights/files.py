@@ -50,7 +50,7 @@ SAFETENSORS_TYPES = {
 def read_arrays(path):
     """{name: array} of a weights file.
 
-    Raises FileNotFoundError, and CheckpointError for a file that cannot be read or is of another
+    Raises CheckpointError for a file that is not there, cannot be read or is of another
     kind."""
     return read_checkpoint(path)[0]
 
@@ -65,7 +65,7 @@ def read_checkpoint(path):
     if path.with_name(f"{path.name}.index").is_file():
         return _tensorflow(path), []
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such weights file")
+        raise CheckpointError(f"{path}: no such weights file")
     if path.suffix in (".pth", ".pt", ".pkl"):
         return _torch(path)
     readers = {

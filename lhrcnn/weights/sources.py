@@ -1,4 +1,6 @@
-"""The foreign checkpoints that can be converted, by name; without TensorFlow, for help and configs."""
+"""The foreign checkpoints that can be converted, by name; without TensorFlow, for help and
+configs.
+"""
 
 import typing
 

@@ -82,18 +82,11 @@ def translate(source, shapes, pixel_mean, pixel_std, what):
         arrays[name] = array
     if source.num_classes is not None:
         problems += [f"{name}: has no counterpart in such a checkpoint" for name in new]
-    dropped = {}
-    for theirs in source.state.keys() - used:
-        reason = next(
-            (reason for pattern, reason in source.dropped if re.fullmatch(pattern, theirs)), None
-        )
-        if reason:
-            dropped[theirs] = reason
-        elif not any(problem.startswith(f"{theirs}: ") for problem in problems):
-            problems.append(
-                f"{theirs}: {list(source.state[theirs].shape)} in the checkpoint, unknown to this "
-                "model"
-            )
+    dropped, unknown = _left_over(source, used)
+    problems += [
+        f"{theirs}: {list(source.state[theirs].shape)} in the checkpoint, unknown to this model"
+        for theirs in unknown
+    ]
     if problems:
         raise CheckpointError(
             f"{what}: does not fit the config's model ({len(problems)} tensors):\n  "
@@ -103,6 +96,18 @@ def translate(source, shapes, pixel_mean, pixel_std, what):
     return Translation(
         {name: np.asarray(array, np.float32) for name, array in arrays.items()}, dropped, new
     )
+
+
+def _left_over(source, used):
+    """({their name: why it is dropped}, names that are unknown) of tensors that are not `used`."""
+    dropped, unknown = {}, []
+    for theirs in source.state.keys() - used:
+        reasons = [reason for pattern, reason in source.dropped if re.fullmatch(pattern, theirs)]
+        if reasons:
+            dropped[theirs] = reasons[0]
+        else:
+            unknown.append(theirs)
+    return dropped, unknown
 
 
 def find(source, name):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from lhrcnn.distribution import strategy_for
 from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
-from lhrcnn.models.build import arithmetic, build_detector
+from lhrcnn.models.build import build_detector
 from lhrcnn.models.step import total
 
 LOSSES = ("rpn_objectness", "rpn_box", "head_class", "head_box")
@@ -403,62 +403,3 @@ def test_losses_are_told_from_counts(tiny_config, random_batch):
     scalars = detector.losses_of(batch, False, 0)
     assert total(scalars) == total(plain) > 0
     assert tuple(scalars.counts) == detector.counts == ("rpn_foreground", "head_foreground")
-
-
-HEADS = {
-    "light": [],
-    "fc": ["model.head.kind=fc"],
-    "stage5": FAMILY["C4"],
-    "rfcn": ["model.head.kind=rfcn"],
-}
-SMALL_LOCNET = ["model.locnet.channels=4", "model.locnet.pool_size=4", "model.locnet.cells=8"]
-
-
-@pytest.mark.parametrize("localisation", ["box", "in_out", "borders", "combined"])
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
-def test_every_precision_head_and_localisation(
-    tiny_config, random_batch, precision, head, localisation
-):
-    options = [*HEADS[head], *SMALL_LOCNET, f"model.head.localisation={localisation}"]
-    with arithmetic(precision):
-        config = tiny_config(*options)
-        detector = build_detector(config, 3)
-        detector.compile(keras.optimizers.SGD(0.01))
-    batch = random_batch(1, size=32)
-    before = {name: v.numpy() for name, v in detector.named_variables().items()}
-    scalars = detector.train_step(batch)
-    losses = [*LOSSES, *(["head_locnet"] if localisation != "box" else [])]
-    assert all(np.isfinite(scalars[name]) and scalars[name].dtype == tf.float32 for name in losses)
-    assert scalars["head_locnet" if localisation != "box" else "head_class"] > 0
-    variables = detector.named_variables()
-    assert all(variable.dtype == tf.float32 for variable in variables.values())
-    changed = {name for name in before if (variables[name].numpy() != before[name]).any()}
-    assert any(name.startswith("head/") for name in changed)
-    assert any(name.startswith("backbone/") for name in changed)
-    maps = detector.backbone(detector.preprocess(batch["image"], batch["image_size"]))
-    assert maps["c4"].dtype == (precision[6:] if precision != "float32" else "float32")
-    found = detector.detect(batch["image"], batch["image_size"])
-    assert found["boxes"].dtype == found["scores"].dtype == tf.float32
-    assert np.isfinite(found["boxes"]).all() and found["boxes"].numpy().max() <= 32
-
-
-@pytest.mark.parametrize("head", ["light", "fc"])
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_boxes_of_whole_images_are_not_rounded(tiny_config, precision, head, monkeypatch):
-    """With 16 bits Keras rounds what a layer gets first: 1001 px would become 1000."""
-    with arithmetic(precision):
-        detector = build_detector(tiny_config("model.head.global_context=true", *HEADS[head]), 3)
-    seen, call = [], detector.head.extractor.call
-
-    def watched(prepared, boxes, training=False):
-        seen.append(boxes)
-        return call(prepared, boxes, training=training)
-
-    monkeypatch.setattr(detector.head.extractor, "call", watched)
-    size, boxes = tf.constant([[1001.0, 517.0]]), tf.constant([[[0.0, 0.0, 301.0, 259.0]]])
-    maps = {level: tf.zeros([1, 4, 4, 8], precision[6:]) for level in ("c3", "c4", "c5")}
-    shape = detector.backbone.output["c5"].shape[-1]
-    maps["c5"] = tf.zeros([1, 4, 4, shape], precision[6:])
-    detector.head.localise(detector.head.prepare(maps, size), boxes, size)
-    np.testing.assert_array_equal(seen[0], [[[0, 0, 1001, 517], [0, 0, 301, 259]]])

@@ -18,8 +18,11 @@ from lhrcnn.inference.predictor import load_run
 from lhrcnn.models.build import build_detector
 from lhrcnn.runs import state
 from lhrcnn.runs.checkpoints import CheckpointStore
+from lhrcnn.runs.directory import RunDirectory
 from lhrcnn.runs.fine_tune import init_from
+from lhrcnn.runs.resume import check_same_experiment
 from lhrcnn.training.optimizers import build_optimizer
+from lhrcnn.training.schedules import WarmupSchedule
 from lhrcnn.training.trainer import train
 
 OLDER = pathlib.Path(__file__).with_name("older_run")
@@ -65,7 +68,8 @@ def test_the_optimizer_goes_on_where_it_was(stored):
     config = configs.load(OLDER / "config.yaml")
     detector = build_detector(config, 2)
     variables = detector.trainable_variables
-    optimizer = build_optimizer(config.train, 2, 3, variables, detector.kernels)
+    schedule = WarmupSchedule(config.train, 2, 3)
+    optimizer = build_optimizer(config.train, schedule, variables, detector.kernels)
     state.restore_optimizer(optimizer, CheckpointStore(OLDER).load()[0])
     older = [array for name, array in sorted(stored.items()) if name.startswith("optimizer/")]
     assert optimizer.iterations.numpy() == 3 and len(older) > len(variables)
@@ -86,6 +90,8 @@ def test_its_training_goes_on_as_it_would_have(tmp_path, monkeypatch, expected):
     monkeypatch.chdir(tmp_path)
     config = configs.load(tmp_path / "run" / "config.yaml", {"train.max_steps": 6})
     assert list(config.train.gradient_multipliers) == ["thin_map"]  # as it was called
+    today = configs.changed(config, {"train.gradient_multipliers": {"head/thin_map": 3}})
+    check_same_experiment(today, RunDirectory(tmp_path / "run"))
     assert train(config, tmp_path / "run", resume="must")["steps"] == 6
     for line in lines(tmp_path / "run", "train"):
         for name, value in expected["losses"][str(line["step"])].items():

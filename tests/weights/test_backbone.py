@@ -9,6 +9,7 @@ import tensorflow as tf
 from weights import foreign
 
 from lhrcnn import config as configs
+from lhrcnn.errors import CheckpointError
 from lhrcnn.keras import keras
 from lhrcnn.models import build
 from lhrcnn.weights import backbone
@@ -289,7 +290,7 @@ def test_imagenet_is_looked_for_in_the_weights_folder(tmp_path, tiny_config, mon
 
 def test_imagenet_weights_nobody_publishes(tmp_path, tiny_config, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no public ImageNet weights for xception"):
+    with pytest.raises(CheckpointError, match="no public ImageNet weights for xception"):
         build_detector(tiny_config("model.backbone.weights=imagenet"), 3)
 
 

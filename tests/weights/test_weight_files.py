@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lhrcnn.errors import LhrcnnError
+from lhrcnn.errors import CheckpointError, LhrcnnError
 from lhrcnn.keras import keras
 from lhrcnn.weights.files import read_arrays, read_checkpoint
 
@@ -115,7 +115,7 @@ def test_torch_state_dicts_as_they_are_saved(tmp_path, content, names):
 @pytest.mark.parametrize(
     "name, content, error, words",
     [
-        ("absent.npz", None, FileNotFoundError, "no such weights file"),
+        ("absent.npz", None, CheckpointError, "no such weights file"),
         ("broken.npz", b"PK nonsense", ValueError, "not readable as .npz"),
         ("broken.h5", b"x", ValueError, "not readable as .h5"),
         ("broken.ckpt", b"x" * 100, ValueError, "not readable as a TensorFlow checkpoint"),
