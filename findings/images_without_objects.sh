@@ -99,7 +99,7 @@ found = {
 for name, value in found.items():
     print(f"{name:40} {' '.join(value)}")
 xml, txt, png = ["a.xml"], ["a.txt"], ["a.png"]
-listed = "no_label/a.png 1 10.0 20.0 30.0 40.0 ant no_label/b.png".split()
+listed = "no_label/a.jpg 1 10.0 20.0 30.0 40.0 ant no_label/b.jpg".split()
 expected = [["a", "b"], xml, txt, listed, xml, xml, txt, png, png]
 sys.exit(0 if list(found.values()) == expected else f"changed: expected {expected}")
 EOF

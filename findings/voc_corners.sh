@@ -28,8 +28,9 @@ run() {
 
 for version in 0.30.0 0.31.2; do
     run "supervision_$version" "supervision==$version" <<EOF
-import cv2, numpy, supervision
-cv2.imwrite("a.png", numpy.zeros([80, 100, 3], numpy.uint8))
+import numpy, supervision
+from PIL import Image
+Image.new("RGB", (100, 80)).save("a.png")
 box = supervision.Detections(numpy.array([[10.0, 20, 40, 60]]), class_id=numpy.array([0]))
 data = supervision.DetectionDataset(["ant"], ["a.png"], {"a.png": box})
 data.as_pascal_voc(annotations_directory_path="supervision_$version.voc")

@@ -113,7 +113,7 @@ def _is_dota(words):
 
 
 def _parse_dota(words):
-    """As `_parse_line`, of four corners in px, a class name and 1 where difficult; None: another."""
+    """As `_parse_line`: four corners in px, a class name, 1 where difficult; None: another line."""
     if not _is_dota(words):
         return None
     values = parsing.numbers(words[:8])
