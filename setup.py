@@ -71,6 +71,12 @@ setuptools.setup(
     ],
     extras_require={
         "test": ["pytest>=7.4,<10", "pytest-xdist>=3.5,<4", "ruff>=0.14.6,<0.15"],
+        "onnx": [
+            f"tf2onnx>=1.17,<1.18; {FIRST_STACK}",
+            # From 1.19 on it does not import beside the ml-dtypes of TensorFlow 2.15.
+            f"onnx>=1.17,<1.19; {FIRST_STACK}",
+            f"onnxruntime>=1.20,<2; {FIRST_STACK}",
+        ],
         "cuda": ["tensorflow[and-cuda]"],  # NVIDIA's libraries for a GPU, Linux only
     },
     entry_points={"console_scripts": ["lhrcnn = lhrcnn.cli:main"]},

@@ -11,6 +11,7 @@ import collections
 import tensorflow as tf
 
 from lhrcnn.distribution import on_gpu
+from lhrcnn.ops.portable import is_portable
 
 # [B, C, 4] px, [B, C], [B, C] int32
 Candidates = collections.namedtuple("Candidates", "boxes scores classes")
@@ -30,7 +31,7 @@ def class_agnostic_nms(boxes, scores, iou_threshold, max_outputs):
 
     boxes [B, N, 4]; scores [B, N] in (0, 1], 0 or NaN marks a box to drop. Unused places are 0."""
     scores = tf.where(tf.math.is_finite(scores), scores, 0.0)
-    if on_gpu():
+    if on_gpu() or is_portable():
         boxes, scores, _ = _nms_each_image(
             boxes, boxes, scores, tf.zeros_like(scores, tf.int32), iou_threshold, max_outputs
         )
@@ -122,6 +123,9 @@ def _nms_each_image(
             )
         return tuple(_padded(tf.gather(v, index), max_outputs) for v in (boxes, scores, classes))
 
+    if is_portable():
+        images = zip(*(tf.unstack(values) for values in (boxes, compared, scores, classes)))
+        return tuple(tf.stack(values) for values in zip(*map(one_image, images)))
     signature = (
         tf.TensorSpec([max_outputs, 4]),
         tf.TensorSpec([max_outputs]),

@@ -15,6 +15,7 @@ from lhrcnn.ops.compiled import (  # noqa: F401  the first two for users of the 
     library,
 )
 from lhrcnn.ops.compiling import OpBuildError
+from lhrcnn.ops.portable import is_portable
 
 _POOLS = ("avg", "max")
 _CHANNEL_ORDERS = ("bin_major", "channel_major")
@@ -116,8 +117,12 @@ def ps_roi_align_tf(
         features = tf.reshape(features, [shape[0], shape[1], shape[2], channels, bins])
         features = tf.transpose(features, [0, 1, 2, 4, 3])
     table = tf.reshape(tf.cast(features, work), [shape[0] * shape[1] * shape[2] * bins, channels])
-    # no_nan: a pixel of weight 0 must not matter even where it is infinite.
-    values = tf.math.multiply_no_nan(tf.gather(table, index), weights[..., None])
+    # A pixel of weight 0 must not matter even where it is infinite.
+    values, weight = tf.gather(table, index), weights[..., None]
+    if is_portable():
+        values = tf.where(weight > 0, values * weight, tf.zeros([], work))
+    else:
+        values = tf.math.multiply_no_nan(values, weight)
     if pool == "avg":
         pooled = tf.reduce_sum(values, axis=4) / sampling_ratio**2
     else:

@@ -51,8 +51,18 @@ EXPORTS = {
         ),
         takes=(
             "signature serving_default: image_bytes [images] string, encoded images\n"
-            "signature image_tensor: image_tensor [images, height, width, 3] uint8 RGB"
+            "signature image_tensor: image_tensor [images, height, width, 3] uint8 RGB\n"
+            "signature fixed_size: image [1, height, width, 3] uint8 RGB, of --size"
         ),
         cannot="run where there is no TensorFlow",
-    )
+    ),
+    "onnx": Format(
+        "an ONNX file for one image of --size, NMS inside; heads light and rfcn",
+        "lhrcnn.inference.export.onnx:write_onnx",
+        files=("model.onnx", "export.json"),
+        takes="input image: [1, height, width, 3] uint8 RGB, of --size",
+        cannot="decode images, or take images of another size or several at once",
+        extra="onnx",
+        needs=("onnx", "tf2onnx"),
+    ),
 }

@@ -1,17 +1,18 @@
-"""A run directory as a TensorFlow SavedModel: decoding, resizing, network and postprocessing in one
-graph.
+"""A run as a TensorFlow SavedModel: decoding, resizing, network and postprocessing in one graph.
 
 Signatures, for B images with D detections each:
     serving_default  image_bytes [B] string: JPEG, PNG, BMP or GIF images, each of its own size
     image_tensor     image_tensor [B, H, W, 3] uint8: RGB images of one size, before any resize
-Both give boxes [B, D, 4] float32 (ymin, xmin, ymax, xmax) in px of the images as shown, scores
+    fixed_size       image [1, H, W, 3] uint8: one RGB image of the size in export.json, without
+                     decoding, combined NMS or loops but those of RoIAlign: for converters
+The loaded object itself is called like image_tensor.
+
+All give boxes [B, D, 4] float32 (ymin, xmin, ymax, xmax) in px of the images as shown, scores
 [B, D], classes [B, D] int32 (-1 pads) and num_detections [B] int32: scored, NMS applied, best
 first. The loaded object also has class_names() -> [K] string; the names are in
 assets/classes.txt too, and what was exported in assets.extra/export.json.
 """
 
-import dataclasses
-import json
 import pathlib
 import tempfile
 
@@ -19,6 +20,8 @@ import tensorflow as tf
 from absl import logging
 
 from lhrcnn.data.images import canvases, decode_image, evaluation_short_side, pad_image
+from lhrcnn.inference.export.description import describe, write_description
+from lhrcnn.inference.export.fixed import fixed_function
 from lhrcnn.inference.predictor import detect_in_images, prepare
 
 
@@ -31,19 +34,21 @@ def write_saved_model(run, folder, options):
         class_file = pathlib.Path(beside, "classes.txt")
         names = [" ".join(name.split()) for name in run.class_names]
         class_file.write_text("\n".join(names), encoding="utf-8")
-        exported = _Exported(run, class_file)
+        exported = _Exported(run, class_file, options.size)
         tf.saved_model.save(
             exported,
             str(folder),
             signatures={
                 "serving_default": exported.image_bytes,
                 "image_tensor": exported.image_tensor,
+                "fixed_size": exported.fixed_size,
             },
         )
-    extra = folder / "assets.extra"
-    extra.mkdir()
-    description = json.dumps(_description(run, options), indent=2, ensure_ascii=False)
-    (extra / "export.json").write_text(description + "\n", encoding="utf-8")
+    size = list(exported.fixed_size.input_signature[0].shape[1:3])
+    (folder / "assets.extra").mkdir()
+    write_description(
+        {**describe(run, options), "image_size": size}, folder / "assets.extra" / "export.json"
+    )
     if options.roi_impl == "custom":
         logging.warning(
             "this SavedModel needs the compiled PSRoIAlign op: import lhrcnn.ops.psroi_align and "
@@ -57,15 +62,13 @@ class _Exported(tf.Module):
 
     The Keras model itself stays behind, so that no Keras is needed to load them."""
 
-    def __init__(self, run, class_file):
+    def __init__(self, run, class_file, size):
         super().__init__(name="lhrcnn")
         self._weights = list(run.model.named_variables().values())
         self._class_file = tf.saved_model.Asset(str(class_file))
-        self._model_detect, self._data, self._most = (
-            run.model.detect,
-            run.config.data,
-            run.config.model.postprocess.max_detections,
-        )
+        self.fixed_size = fixed_function(run, size)
+        self._model_detect, self._data = run.model.detect, run.config.data
+        self._most = run.config.model.postprocess.max_detections
         self._largest = [
             int(side)
             for side in canvases(evaluation_short_side(self._data), self._data).max(axis=0)
@@ -78,6 +81,8 @@ class _Exported(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "image_tensor")])
     def image_tensor(self, image_tensor):
         return self._detect(self._prepare, image_tensor)
+
+    __call__ = image_tensor
 
     @tf.function(input_signature=[])
     def class_names(self):
@@ -129,20 +134,3 @@ class _Exported(tf.Module):
                 for name, value in found.items()
             }
         return found
-
-
-def _description(run, options):
-    postprocess = run.config.model.postprocess
-    return {
-        "run": run.name,
-        "step": run.meta.get("step"),
-        "roi_impl": options.roi_impl,
-        "tensorflow": tf.__version__,
-        "boxes": "ymin, xmin, ymax, xmax in px of the input image",
-        "class_names": run.class_names,
-        "category_ids": run.category_ids,
-        "score_threshold": postprocess.score_threshold,
-        "nms_iou": postprocess.nms_iou,
-        "max_detections": postprocess.max_detections,
-        "test": dataclasses.asdict(run.config.test),
-    }

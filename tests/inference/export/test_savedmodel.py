@@ -109,7 +109,7 @@ def test_stock_tensorflow_gives_the_predictors_detections(saved, detector, tmp_p
 
 
 def test_signatures_and_assets(saved, loaded):
-    assert set(loaded.signatures) == {"serving_default", "image_tensor"}
+    assert set(loaded.signatures) == {"serving_default", "image_tensor", "fixed_size"}
     for signature in loaded.signatures.values():
         assert set(signature.structured_outputs) == {"boxes", "scores", "classes", "num_detections"}
     assert (saved / "assets" / "classes.txt").read_text(encoding="utf-8").split("\n") == NAMES
@@ -147,6 +147,28 @@ def test_rounds_voting_and_locnet_are_inside(tmp_path, localisation):
     assert len(expected) > 0
     assert_same(found, 0, expected)
     assert b"Lhrcnn" not in (tmp_path / "saved" / "saved_model.pb").read_bytes()
+
+
+def test_the_loaded_model_is_called_with_images(loaded, detector):
+    images = np.stack([draw_image(40, 70, seed) for seed in range(2)])
+    found = loaded(tf.constant(images))
+    for row, image in enumerate(images):
+        assert_same(found, row, detector.predict(image))
+
+
+LOOPS = {"While", "StatelessWhile", "CombinedNonMaxSuppression", "TensorListReserve", "DecodeImage"}
+
+
+def test_the_form_of_fixed_size_has_no_loops_and_says_its_size(run_dir, detector, saved, loaded):
+    function = loaded.signatures["fixed_size"]
+    size = json.loads((saved / "assets.extra" / "export.json").read_text())["image_size"]
+    assert size == [64, 85]
+    image = draw_image(*size)
+    assert_same(function(image=tf.constant(image[None])), 0, detector.predict(image))
+    graph = function.graph.as_graph_def()
+    nodes = [*graph.node, *(node for part in graph.library.function for node in part.node_def)]
+    inside = {node.op for node in nodes}
+    assert "NonMaxSuppressionV3" in inside and not LOOPS & inside
 
 
 def test_batch_of_equal_images_and_no_images(loaded, detector):
