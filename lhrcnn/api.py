@@ -94,13 +94,14 @@ def export(
 ):
     """Writes a run directory, or pretrained model by name, as a model for use elsewhere.
 
-    output: its folder; "": RUN_DIR/export. format: a name in EXPORTS. options: an
-    `lhrcnn.inference.export.Options`. overwrite: replace an older export. Returns the path. Raises
-    ExportError, DependencyError, OutputError, RunError and CheckpointError."""
+    output: its folder; "": RUN_DIR/export, or RUN_DIR/export_FORMAT. format: a name in EXPORTS.
+    options: an `lhrcnn.inference.export.Options`. overwrite: replace an older export. Returns the
+    path. Raises ExportError, DependencyError, OutputError, RunError and CheckpointError."""
     from lhrcnn.inference.export.write import export as write
     from lhrcnn.runs.directory import RunDirectory
 
-    output = output or RunDirectory(run_dir).export
+    of_run = RunDirectory(run_dir).export
+    output = output or (of_run if format == "savedmodel" else f"{of_run}_{format}")
     return write(run_dir, output, format, options, checkpoint, overwrite, _texts(changes))
 
 

@@ -18,7 +18,7 @@ RUN_FILES = (CONFIG, CLASSES)  # what every run has beside its checkpoints
 # tells.
 KNOWN = re.compile(
     r"\..*|config\.yaml|classes\.json|data\.json|metrics\.jsonl|checkpoints(\.partial)?|tensorboard"
-    r"|eval|export|images|evaluation\.txt|finished\.json|(stage|proposals)(_\d+)?"
+    r"|eval|export(_\w+)?|images|evaluation\.txt|finished\.json|(stage|proposals)(_\d+)?"
 )
 
 
