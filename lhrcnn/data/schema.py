@@ -86,6 +86,7 @@ class Dataset:
     category_ids: list[int]  # id of each class in the source's files, for COCO result JSON
     problems: list[Problem] = dataclasses.field(default_factory=list)
     proposals: typing.Any = None  # proposals.Proposals of these images, and maybe of more
+    held_out: tuple[str, ...] = ()  # images drawn for validation, where the data set has no split
 
     @property
     def num_classes(self):

@@ -27,7 +27,8 @@ class RunDirectory:
 
     config.yaml      the run's options, with its plugins
     classes.json     names and category ids of the classes, in the order of the model's outputs
-    data.json        what the training images were: their number, classes and a digest
+    data.json        what the training images were: their number, classes, a digest, and those
+                     drawn for validation
     checkpoints/     weights and what a resumed training needs, see `CheckpointStore`
     metrics.jsonl    what a training logged, and tensorboard/ with the same
     eval/            metrics and detections, a file per split
@@ -184,10 +185,12 @@ class RunDirectory:
 
 
 def data_of(dataset):
-    """What a run notes of its training `Dataset`: name, number of images, classes, and a digest."""
+    """What a run notes of its training `Dataset`: name, number of images, classes, digest, and the
+    names of the images that were drawn for validation."""
     return {
         "name": dataset.name,
         "images": len(dataset.records),
         "classes": dataset.class_names,
         "digest": dataset.digest(),
+        **({"held_out": list(dataset.held_out)} if dataset.held_out else {}),
     }

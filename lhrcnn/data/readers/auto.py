@@ -61,7 +61,13 @@ def part_of(dataset, part):
         f"{dataset.name}: no split to validate on; {VAL_SHARE:.0%} of the "
         f"{len(dataset.records)} images are drawn for it (seed {SEED})"
     )
-    return select(dataset, divide(dataset)[part])
+    parts = divide(dataset)
+    held_out = tuple(
+        os.path.basename(record.path)
+        for record in dataset.records
+        if record.image_id in parts["val"]
+    )
+    return dataclasses.replace(select(dataset, parts[part]), held_out=held_out)
 
 
 @functools.cache

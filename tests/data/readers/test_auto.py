@@ -8,6 +8,7 @@ from data.samples import coco_content
 from lhrcnn.data.readers import READERS, auto, signs
 from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.errors import DataError
+from lhrcnn.runs.directory import data_of
 
 VOC = (
     "<annotation><object><name>ant</name><bndbox><xmin>11</xmin><ymin>21</ymin><xmax>40</xmax>"
@@ -134,6 +135,7 @@ def test_without_a_split_a_fifth_is_drawn_for_val_once_and_for_all(tmp_path):
     assert len(val) == 4 and len(train) == 16 and not set(train) & set(val)
     assert sorted(boxes[0][0] for boxes in val.values()) == ["rare"] + ["usual"] * 3
     assert seen(read("auto", tmp_path, "test")) == val
+    assert sorted(data_of(read("auto", tmp_path, "train"))["held_out"]) == sorted(val)
     assert len(seen(read("auto", tmp_path))) == 20
 
 
