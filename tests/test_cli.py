@@ -270,6 +270,20 @@ def test_every_shipped_config_loads(call, path):
     )
 
 
+def test_config_lists_what_is_shipped_and_prints_one(call, tmp_path):
+    status, out, _ = call("config")
+    assert status == 0
+    shown = {line.split()[0]: line for line in out.splitlines() if line and line[0] != "`"}
+    assert set(shown) == {path.stem for path in (ROOT / "configs").glob("*.yaml")}
+    assert "MobileNetV2" in shown["light_head_mobilenet_v2_voc07_144"]
+    loaded = config.load(None, ["train.epochs=5"])
+    config.save(loaded, tmp_path / "config.yaml")
+    status, out, _ = call(["config", tmp_path, "--set", "train.batch_size=3"])
+    assert status == 0 and "  epochs: 5 " in out and "  batch_size: 3 " in out
+    assert call("config --markdown")[1] == config.markdown()
+    assert call("config a b")[0] == 2 and call("config nothing")[0] == 2
+
+
 def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
     from lhrcnn.training import trainer
 
@@ -291,7 +305,8 @@ def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "train", train)
     monkeypatch.chdir(tmp_path)
     embedded = config.load(ROOT / "configs" / "light_head_xception_shapes.yaml")
-    assert call("train")[0] == 0
+    status, out, _ = call("train")
+    assert status == 0 and "light_head_xception_shapes.yaml (the default; --config" in out
     assert seen.pop() == (embedded, "runs/light_head_xception_shapes", "auto")
     assert (
         call(
@@ -310,7 +325,8 @@ def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
     ) == (7, 2, "elsewhere", "run", "never")
     (tmp_path / "run").mkdir()
     config.save(experiment, tmp_path / "run" / "config.yaml")
-    assert call("train --run_dir=run")[0] == 0
+    status, out, _ = call("train --run_dir=run")
+    assert status == 0 and "config: run/config.yaml (what this run was started with)" in out
     assert seen.pop()[0] == experiment, (
         "a run directory goes on with the config it was started with"
     )
@@ -473,12 +489,13 @@ def test_predictions_name_what_cannot_be_read_and_do_the_rest(call, experiment, 
     pathlib.Path("empty").mkdir()
     pathlib.Path("broken.jpg").write_bytes(pathlib.Path("shapes/val/000001.jpg").read_bytes()[:500])
     images = "shapes/train/000001.jpg broken.jpg missing.png empty shapes/val"
-    status, _, err = call(f"predict {images} --run_dir run --output found --score_threshold 0")
+    status, out, err = call(f"predict {images} --run_dir run --output found --score_threshold 0")
     assert status == 1
     assert (
         all(name in err for name in ("broken.jpg", "missing.png", "empty"))
         and "3 of 8 inputs could not be used" in err
     )
+    assert "model: run: light head on xception, 4 classes: circle, square, triangle, star" in out
     content = json.loads(pathlib.Path("found/detections.json").read_text())
     used = [image["file_name"] for image in content["images"]]
     assert used == ["shapes/train/000001.jpg", *(f"shapes/val/00000{k}.jpg" for k in (1, 2, 3, 4))]

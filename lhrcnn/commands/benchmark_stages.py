@@ -182,23 +182,23 @@ def profile(detector, image, image_size, runs):
     macs["total"] = sum(macs.values())
     gemm = _GEMM_SIZE**3 / statistics.median(times["gemm"]) / 1e6
     total = statistics.median(times["total"])
+    rows = {
+        name: _row(times[name], times.get(f"{name} products", [0.0]), macs[name], total, gemm)
+        for name in (*stages, "total")
+    }
+    return {"total": rows.pop("total"), "stages": rows, "gemm_gmacs_per_s": gemm}
 
-    def row(name):
-        median = statistics.median(times[name])
-        products = statistics.median(times.get(f"{name} products", [0.0]))
-        return {
-            "ms": median,
-            "p90_ms": float(np.percentile(times[name], 90)),
-            "share": median / total,
-            "gmacs": macs[name] / 1e9,
-            "products_ms": products,
-            "gemm_share": macs[name] / median / 1e6 / gemm,
-        }
 
+def _row(times, products, macs, total, gemm):
+    """The figures of a stage from its ms and multiply-adds; gemm in 10^9 multiply-adds per s."""
+    median = statistics.median(times)
     return {
-        "stages": {name: row(name) for name in stages},
-        "total": row("total"),
-        "gemm_gmacs_per_s": gemm,
+        "ms": median,
+        "p90_ms": float(np.percentile(times, 90)),
+        "share": median / total,
+        "gmacs": macs / 1e9,
+        "products_ms": statistics.median(products),
+        "gemm_share": macs / median / 1e6 / gemm,
     }
 
 

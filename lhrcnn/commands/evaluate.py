@@ -39,6 +39,11 @@ def define(values):
         lower_bound=0,
         flag_values=values,
     )
+    _define_flags_of_files(values)
+    commands.define_set_flag(values)
+
+
+def _define_flags_of_files(values):
     flags.DEFINE_string(
         "detections",
         "",
@@ -51,7 +56,6 @@ def define(values):
         "COCO annotation file that --detections is scored against",
         flag_values=values,
     )
-    commands.define_set_flag(values)
 
 
 def run(values, arguments):
@@ -99,7 +103,7 @@ def _evaluate_run(values, more):
     shard, overrides = _shard(values), commands.overrides_of_run(values, *more)
 
     from lhrcnn.distribution import strategy_for
-    from lhrcnn.evaluation import of_run, shards
+    from lhrcnn.evaluation import of_run
     from lhrcnn.evaluation.detect import detect_dataset
     from lhrcnn.evaluation.report import format_tables
     from lhrcnn.evaluation.scoring import score
@@ -113,34 +117,11 @@ def _evaluate_run(values, more):
     beside = output.with_name(f"{output.stem}_detections.json")
     written = commands.output_of(values, output.parent, of_run=not values.output)
     written.check(output.name, beside.name)
-
-    def share(index, number):
-        return output.with_name(f"{output.stem}_shard_{index}_of_{number}.npz")
-
-    identity = (
-        shards.fingerprint(trained.model.named_variables(), experiment, dataset)
-        if shard or values.merge
-        else None
-    )
     if shard:
-        part = shards.share_of(dataset, *shard)
-        if not part.records:
-            raise UsageError(
-                f"--shard={values.shard}: there are only {len(dataset.records)} images to share"
-            )
-        with written.writing(share(*shard).name) as file:
-            shards.save(
-                file, detect_dataset(trained.model, part, experiment, strategy), part, identity
-            )
-        print(
-            f"{len(part.records)} of {len(dataset.records)} images  {share(*shard)}\n"
-            f"next     lhrcnn eval with --merge {shard[1]} instead of --shard, once all are there"
-        )
+        _detect_share(trained, dataset, experiment, strategy, shard, output, written)
         return
     if values.merge:
-        detections = shards.merge(
-            [share(index, values.merge) for index in range(1, values.merge + 1)], dataset, identity
-        )
+        detections = _merged(trained, dataset, experiment, values.merge, output)
     else:
         detections = detect_dataset(trained.model, dataset, experiment, strategy)
     metrics = score(dataset, detections, experiment.eval)
@@ -154,6 +135,39 @@ def _evaluate_run(values, more):
         f"{len(detections)} detections\n"
         f"metrics     {output}\ndetections  {beside}"
     )
+
+
+def _detect_share(trained, dataset, experiment, strategy, shard, output, written):
+    """Writes the detections in one of n shares of the images, for `_merged`."""
+    from lhrcnn.evaluation import shards
+    from lhrcnn.evaluation.detect import detect_dataset
+
+    part, path = shards.share_of(dataset, *shard), _share_path(output, *shard)
+    if not part.records:
+        raise UsageError(
+            f"--shard={shard[0]}/{shard[1]}: there are only {len(dataset.records)} images to share"
+        )
+    identity = shards.fingerprint(trained.model.named_variables(), experiment, dataset)
+    with written.writing(path.name) as file:
+        detections = detect_dataset(trained.model, part, experiment, strategy)
+        shards.save(file, detections, part, identity)
+    print(
+        f"{len(part.records)} of {len(dataset.records)} images  {path}\n"
+        f"next     lhrcnn eval with --merge {shard[1]} instead of --shard, once all are there"
+    )
+
+
+def _merged(trained, dataset, experiment, number, output):
+    """The detections of all shares."""
+    from lhrcnn.evaluation import shards
+
+    identity = shards.fingerprint(trained.model.named_variables(), experiment, dataset)
+    paths = [_share_path(output, index, number) for index in range(1, number + 1)]
+    return shards.merge(paths, dataset, identity)
+
+
+def _share_path(output, index, number):
+    return output.with_name(f"{output.stem}_shard_{index}_of_{number}.npz")
 
 
 def _shard(values):
