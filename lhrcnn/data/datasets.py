@@ -27,8 +27,8 @@ def open_dataset(data_config, split, training=False):
     What is dropped is counted and said; errors raise, or are left out where data.on_error says so.
     `training` leaves out images beyond data.max_aspect and, unless data.keep_empty, those without
     an object that counts, ignores boxes beyond data.max_boxes, and takes the background from images
-    that are not labelled in full (R-CNN, arXiv 1311.2524, section 4.2). Proposals come with it where
-    data.proposals is set. Raises DataError."""
+    that are not labelled in full (R-CNN, arXiv 1311.2524, section 4.2). Proposals come with it
+    where data.proposals is set. Raises DataError."""
     if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
         shapes.make_shapes(data_config.dir)
     dataset = read_dataset(data_config, split, training)
@@ -131,14 +131,16 @@ def _refuse_relative(dataset):
     boxes = [record.boxes for record in dataset.records if len(record.boxes) and record.height > 16]
     if boxes and np.concatenate(boxes).max() <= _LARGEST_SHARE_PX:
         raise DataError(
-            f"{dataset.name}: all {sum(map(len, boxes))} boxes end within {_LARGEST_SHARE_PX:g} px of "
-            "the corner: they are shares of height and width, and px are expected; "
-            "multiply them, or set data.format to what the files are (yolo reads shares)"
+            f"{dataset.name}: all {sum(map(len, boxes))} boxes end within "
+            f"{_LARGEST_SHARE_PX:g} px of the corner: they are shares of height and width, and px "
+            "are expected; multiply them, or set data.format to what the files are (yolo reads shares)"
         )
 
 
 def restrict_classes(dataset, names):
-    """The `Dataset` with these classes in this order (all of it for an empty list). Raises DataError for an unknown name."""
+    """The `Dataset` with these classes in this order (all of it for an empty list).
+
+    Raises DataError for an unknown name."""
     if not names:
         return dataset
     for name in names:
@@ -164,12 +166,13 @@ def restrict_classes(dataset, names):
 def align_classes(dataset, names, category_ids):
     """The `Dataset` with the classes of a model, in the model's order, for its evaluation.
 
-    A class that the data set does not have is warned of and has no objects; its category id is the model's, or else a free one.
-    Raises DataError where none is shared."""
+    A class that the data set does not have is warned of and has no objects; its category id is the
+    model's, or else a free one. Raises DataError where none is shared."""
     known = [name for name in names if name in dataset.class_names]
     if not known:
         raise DataError(
-            f"{dataset.name}: has none of the model's classes ({', '.join(names[:20])}); it has {', '.join(dataset.class_names[:20])}"
+            f"{dataset.name}: has none of the model's classes ({', '.join(names[:20])}); it has "
+            f"{', '.join(dataset.class_names[:20])}"
         )
     if len(known) < len(names):
         logging.warning(

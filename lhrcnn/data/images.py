@@ -1,7 +1,8 @@
-"""From encoded bytes to a padded image: the one path of training, evaluation, prediction and exported models.
+"""From encoded bytes to a padded image: the one path of training, evaluation, prediction and
+exported models.
 
-What is not for tf.data alone is plain TensorFlow, so that it can be part of a SavedModel. Shape letters: H W of the image as shown,
-h w of the resized one, px.
+What is not for tf.data alone is plain TensorFlow, so that it can be part of a SavedModel. Shape
+letters: H W of the image as shown, h w of the resized one, px.
 """
 
 import numpy as np
@@ -55,7 +56,8 @@ def _palette_colours(contents, image):
 
 
 def exif_orientation(contents):
-    """EXIF's orientation 1...8 (scalar int32) of the bytes of a file (scalar string); 1 without one.
+    """EXIF's orientation 1...8 (scalar int32) of the bytes of a file (scalar string); 1 without
+    one.
 
     `headers.orientation` in TensorFlow, for graphs."""
     if tf.executing_eagerly():
@@ -120,7 +122,8 @@ def _tiff_orientation(tiff):
 
 
 def orient(image, orientation):
-    """The image [H, W, 3] stored with an EXIF orientation 1...8 (scalar int32), as it is to be shown."""
+    """The image [H, W, 3] stored with an EXIF orientation 1...8 (scalar int32), as it is to be
+    shown."""
     swaps_axes = orientation >= 5
     turned = tf.transpose(image, tf.where(swaps_axes, [1, 0, 2], [0, 1, 2]))
     mirrored = tf.stack(
@@ -137,7 +140,8 @@ def evaluation_short_side(data_config):
 
 
 def resized_size(height, width, data_config, short_side=None):
-    """Height and width (int32, of the same shape) of images after their resize; short_side in px: None is the one for testing."""
+    """Height and width (int32, of the same shape) of images after their resize; short_side in px:
+    None is the one for testing."""
     if data_config.resize == "stretch":
         return tuple(data_config.stretch_size)
     short_side = evaluation_short_side(data_config) if short_side is None else short_side
@@ -153,9 +157,11 @@ def resized_size(height, width, data_config, short_side=None):
 
 
 def resize_image(image, data_config, short_side=None):
-    """(uint8 [h, w, 3], scale [2] float32) of an image uint8 [H, W, 3]; scale = (h / H, w / W), the factors really applied.
+    """(uint8 [h, w, 3], scale [2] float32) of an image uint8 [H, W, 3]; scale = (h / H, w / W), the
+    factors really applied.
 
-    short_side in px: an integer or scalar tensor, None: the one for testing. It is not used by a stretch resize."""
+    short_side in px: an integer or scalar tensor, None: the one for testing. It is not used by a
+    stretch resize."""
     before = tf.shape(image)[:2]
     size = tf.stack(resized_size(before[0], before[1], data_config, short_side))
     resized = resize(image, size, data_config.antialias)
@@ -186,7 +192,8 @@ def resize(image, size, antialias):
 
 
 def scale_of(size, before):
-    """Network px per px of the image on disk, float32 [..., 2], of heights and widths [..., 2] after and before the resize."""
+    """Network px per px of the image on disk, float32 [..., 2], of heights and widths [..., 2]
+    after and before the resize."""
     return tf.cast(tf.cast(size, tf.float64) / tf.cast(before, tf.float64), tf.float32)
 
 
@@ -196,9 +203,11 @@ def num_aspect_groups(data_config):
 
 
 def aspect_group(height, width, data_config):
-    """Index of the canvas of images of height and width px, integers or NumPy arrays: NumPy int64 of the same shape.
+    """Index of the canvas of images of height and width px, integers or NumPy arrays: NumPy int64
+    of the same shape.
 
-    Even: at least as wide as high; odd: higher. Pairs are sorted by the long/short ratio they hold; the last holds any."""
+    Even: at least as wide as high; odd: higher. Pairs are sorted by the long/short ratio they hold;
+    the last holds any."""
     height, width = np.asarray(height, np.float64), np.asarray(width, np.float64)
     if data_config.resize == "stretch":
         return np.zeros(height.shape, np.int64)
@@ -211,7 +220,8 @@ def aspect_group(height, width, data_config):
 
 
 def canvases(short_side, data_config):
-    """int32 [num_aspect_groups, 2] height and width in px of the padded images of each aspect group."""
+    """int32 [num_aspect_groups, 2] height and width in px of the padded images of each aspect
+    group."""
     if data_config.resize == "stretch":
         return np.array([data_config.stretch_size], np.int32)
 
@@ -229,7 +239,8 @@ def canvases(short_side, data_config):
 
 
 def own_canvas(size, data_config):
-    """Height and width in px, int32 [2], of the canvas of an image alone: its `size` [2] after the resize, padded no more than it must be."""
+    """Height and width in px, int32 [2], of the canvas of an image alone: its `size` [2] after the
+    resize, padded no more than it must be."""
     return (
         size
         if data_config.resize == "stretch"

@@ -42,7 +42,8 @@ def open_proposals(folder, split, records, fingerprint=None):
     header, images = _read_header(header_path, again)
     if header["split"] != split:
         raise DataError(
-            f"{header_path}: these are the proposals of split '{header['split']}', not of '{split}'; "
+            f"{header_path}: these are the proposals of split '{header['split']}', not of "
+            f"'{split}'; "
             f"{again}"
         )
     boxes = _open_array(array_path, header, len(images), again)
@@ -133,13 +134,14 @@ def _check_images(records, images, path, again):
     if missing:
         raise DataError(
             f"{path}: holds {len(images)} images, but not {len(missing)} of the {len(records)} of "
-            f"the data set, such as {missing[0].path} (image id {missing[0].shown_id}); {again} anew"
+            f"the data set, such as {missing[0].path} (image id {missing[0].shown_id}); "
+            f"{again} anew"
         )
     for record in records:
         height, width = images[record.image_id][1:]
         if (height, width) != (record.height, record.width):
             raise DataError(
-                f"{path}: image id {record.shown_id} is an image of {height} x {width} px (height x "
-                f"width) there, {record.path} has {record.height} x {record.width}; these are "
-                "proposals of other images"
+                f"{path}: image id {record.shown_id} is an image of {height} x {width} px "
+                f"(height x width) there, {record.path} has {record.height} x "
+                f"{record.width}; these are proposals of other images"
             )

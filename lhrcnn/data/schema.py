@@ -1,15 +1,15 @@
 """What a data set is, and what a batch is: the two contracts between data, training and evaluation.
 
-Shape letters: B images of a batch, H W height and width of the padded batch in px, M padded ground-truth boxes.
-Boxes are float32 (ymin, xmin, ymax, xmax), half-open, in px.
+Shape letters: B images of a batch, H W height and width of the padded batch in px, M padded
+ground-truth boxes. Boxes are float32 (ymin, xmin, ymax, xmax), half-open, in px.
 
 A batch is a dict of dense tensors:
     image       [B, H, W, 3] uint8     RGB, zeros outside the valid area
     image_size  [B, 2]       float32   valid height and width of `image`, px
-    scale       [B, 2]       float32   network px per px of the image on disk, vertical and horizontal
+    scale       [B, 2]       float32   network px per px of the image on disk, y and x
     boxes       [B, M, 4]    float32   network px; zeros where padded
     classes     [B, M]       int32     0...K-1, -1 where padded
-    ignore      [B, M]       bool      crowd regions and difficult objects: neither foreground nor background
+    ignore      [B, M]       bool      crowds and difficult objects: neither fore- nor background
     image_id    [B]          int64     of the record
 in evaluation
     row         [B]          int64     where the record stands in the data set; -1 marks a filling
@@ -37,7 +37,8 @@ class Problem(typing.NamedTuple):
 
     @classmethod
     def error(cls, kind, text):
-        """What cannot be meant: training ends with it, or leaves out what it names (data.on_error)."""
+        """What cannot be meant: training ends with it, or leaves out what it names
+        (data.on_error)."""
         return cls("error", kind, text)
 
     @classmethod

@@ -23,7 +23,8 @@ def save_image(path, height, width, seed=0):
 
 
 def coco_content():
-    """Two images, three boxes (one a crowd, one without area), categories with gaps in their ids."""
+    """Two images, three boxes (one a crowd, one without area), categories with gaps in their
+    ids."""
     return {
         "images": [
             {"id": 7, "file_name": "a.jpg", "height": 40, "width": 60},
@@ -68,7 +69,8 @@ def write_coco(
 
 
 def write_sized(folder, sizes, boxes=((1, 1, 8, 8),), split="train"):
-    """A COCO folder with one image for each (height, width), each with these (x, y, width, height) boxes; returns the folder."""
+    """A COCO folder with one image for each (height, width), each with these (x, y, width, height)
+    boxes; returns the folder."""
     content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
     for number, (height, width) in enumerate(sizes, start=1):
         save_image(folder / split / f"{number}.png", height, width, number)
@@ -89,7 +91,8 @@ _OBJECT = (
 
 
 def write_voc(folder, images, lists, with_size=True):
-    """A year folder: {image name: (height, width, [(class, difficult, xmin, ymin, xmax, ymax), ...])}, {list: lines}."""
+    """A year folder: {image name: (height, width, [(class, difficult, xmin, ymin, xmax, ymax),
+    ...])}, {list: lines}."""
     for number, (name, (height, width, objects)) in enumerate(images.items()):
         save_image(folder / "JPEGImages" / name, height, width, number)
         size = f"<size><width>{width}</width><height>{height}</height></size>" if with_size else ""
@@ -106,7 +109,8 @@ def write_voc(folder, images, lists, with_size=True):
 
 
 def write_det(folder, images, lists, classes=None):
-    """The DET layout: {name such as val/ILSVRC2012_val_00000001: (height, width, [(wnid, difficult, xmin, ymin, xmax, ymax), ...])}."""
+    """The DET layout: {name such as val/ILSVRC2012_val_00000001: (height, width, [(wnid, difficult,
+    xmin, ymin, xmax, ymax), ...])}."""
     for number, (name, (height, width, objects)) in enumerate(images.items()):
         save_image(folder / "Data" / "DET" / f"{name}.JPEG", height, width, number)
         file = folder / "Annotations" / "DET" / f"{name}.xml"

@@ -20,7 +20,8 @@ NUMBER = 5
 
 
 def write_truth(folder, records, number=NUMBER, fingerprint="abc"):
-    """The ground truth of each image as its proposals, in batches of two images, the last batch first."""
+    """The ground truth of each image as its proposals, in batches of two images, the last batch
+    first."""
     batches = [
         ([record.image_id for record in pair], np.stack([record.boxes for record in pair]))
         for pair in (records[start : start + 2] for start in range(0, len(records), 2)[::-1])

@@ -1,9 +1,10 @@
-"""Decoded, resized images on disk, one raw file each, so that later epochs and runs skip decoding; not yet resized where random
-windows are cut from them (data.min_crop, data.max_expand).
+"""Decoded, resized images on disk, one raw file each, so that later epochs and runs skip decoding;
+not yet resized where random windows are cut from them (data.min_crop, data.max_expand).
 
-A file is 8 bytes (height and width, little-endian int32) and the uint8 RGB pixels. Its name is a hash of the image's path,
-time and length and of the resize options, so a changed image or option never meets an old file. Files appear by renaming:
-a run killed while filling the cache leaves nothing half-written under a name that is used.
+A file is 8 bytes (height and width, little-endian int32) and the uint8 RGB pixels. Its name is a
+hash of the image's path, time and length and of the resize options, so a changed image or option
+never meets an old file. Files appear by renaming: a run killed while filling the cache leaves
+nothing half-written under a name that is used.
 """
 
 import concurrent.futures
@@ -28,17 +29,19 @@ _THREADS = 8
 
 
 def fill(records, data_config, short_sides):
-    """Paths (object array [N, len(short_sides)]) of the cached images of N records, after making those not there yet; one column
-    where all short sides have the same image.
+    """Paths (object array [N, len(short_sides)]) of the cached images of N records, after making
+    those not there yet; one column where all short sides have the same image.
 
-    Raises DataError naming each image that is not readable or not of its annotated size, or when the folder cannot be written."""
+    Raises DataError naming each image that is not readable or not of its annotated size, or when
+    the folder cannot be written."""
     folder = pathlib.Path(data_config.cache_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         there = set(os.listdir(folder))
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot be used as data.cache_dir: {error.strerror}; choose another or leave it empty"
+            f"{folder}: cannot be used as data.cache_dir: {error.strerror}; choose "
+            "another or leave it empty"
         ) from None
     if data_config.resize == "stretch" or zooms(data_config):
         short_sides = short_sides[:1]

@@ -1,7 +1,8 @@
-"""Square batches of whole images, for pretraining: random parts of them in training, their middle in testing.
+"""Square batches of whole images, for pretraining: random parts of them in training, their middle
+in testing.
 
-A batch holds `image` [B, S, S, 3] uint8 RGB and `label` [B] int32: the class of an image's first object, 0 where it has none, -1 where
-it only fills the batch up. S is pretrain.crop_size.
+A batch holds `image` [B, S, S, 3] uint8 RGB and `label` [B] int32: the class of an image's first
+object, 0 where it has none, -1 where it only fills the batch up. S is pretrain.crop_size.
 """
 
 import dataclasses
@@ -27,7 +28,8 @@ def plan_of(dataset, config):
 
 
 def training_crops(plan, config, start_step, stop_step):
-    """tf.data.Dataset of the batches of the steps from start up to stop; any start gives the same stream from there on."""
+    """tf.data.Dataset of the batches of the steps from start up to stop; any start gives the same
+    stream from there on."""
     steps = [plan.batch(step) for step in range(start_step, stop_step)]
     rows = _rows(plan.dataset, np.concatenate([step.indices for step in steps]))
     rows["numbers"] = np.concatenate([step.numbers for step in steps])
@@ -50,7 +52,8 @@ def training_crops(plan, config, start_step, stop_step):
 
 
 def held_out_crops(dataset, config, batch_size):
-    """tf.data.Dataset of full batches with the middle of every image once: as if its short side were resized to pretrain.test_resize."""
+    """tf.data.Dataset of full batches with the middle of every image once: as if its short side
+    were resized to pretrain.test_resize."""
     index = np.arange(-(-len(dataset.records) // batch_size) * batch_size)
     rows = _rows(dataset, index % len(dataset.records))
     rows["label"][len(dataset.records) :] = -1
@@ -68,10 +71,12 @@ def held_out_crops(dataset, config, batch_size):
 
 
 def random_part(size, numbers, min_area):
-    """(top left corner, height and width), int32 [2] px, of a part of an image of `size` [2] = (H, W), by `numbers` [9] in [0, 1).
+    """(top left corner, height and width), int32 [2] px, of a part of an image of `size` [2] = (H,
+    W), by `numbers` [9] in [0, 1).
 
-    It has a uniform share of the image's area from `min_area` up and a log-uniform aspect ratio up to 4 : 3 either way, and lies
-    anywhere (Szegedy et al. 2015, arXiv 1409.4842, section 6); where the image is too narrow for it, it is cut short."""
+    It has a uniform share of the image's area from `min_area` up and a log-uniform aspect ratio up
+    to 4 : 3 either way, and lies anywhere (Szegedy et al. 2015, arXiv 1409.4842, section 6); where
+    the image is too narrow for it, it is cut short."""
     area = (min_area + numbers[1] * (1 - min_area)) * tf.cast(tf.reduce_prod(size), tf.float32)
     aspect = tf.exp((2 * numbers[8] - 1) * math.log(_MAX_ASPECT))
     part = tf.cast(tf.round(tf.sqrt(tf.stack([area / aspect, area * aspect]))), tf.int32)

@@ -135,7 +135,8 @@ def _any_needs_care(contents):
 
 
 def _decoded_with_care(contents, paths, before):
-    """Images as they are to be shown; what few files need costs the others nothing outside the graph.
+    """Images as they are to be shown; what few files need costs the others nothing outside the
+    graph.
 
     Raises DataError for one whose height and width are not those of its annotation."""
     images = [decode_image(one).numpy() for one in contents]
@@ -150,8 +151,9 @@ def _decoded_with_care(contents, paths, before):
 
 
 def _objects(dataset):
-    """A graph function: record indices [B] -> {"boxes" [B, M, 4] px of the images on disk, "classes",
-    "ignore" [B, M], "image_id" [B]}, and "proposals" [B, P, 4] px where the data set has some."""
+    """A graph function: record indices [B] -> {"boxes" [B, M, 4] px of the images on disk,
+    "classes", "ignore" [B, M], "image_id" [B]}, and "proposals" [B, P, 4] px where the data set has
+    some."""
     records = dataset.records
     counts = np.array([len(record.boxes) for record in records], np.int64)
     most = max(1, counts.max(initial=0))
@@ -194,8 +196,9 @@ def _proposals(proposals, image_ids):
 def _batched(each, changed, finished, dataset, data_config, batch_size):
     """tf.data.Dataset of the batches that rows `each` make.
 
-    A batch is finished(batch, rows) of changed(image, row) of each image, then padded. tf.data calls
-    its functions for chunks of images: a call costs a good part of what decoding a small one does."""
+    A batch is finished(batch, rows) of changed(image, row) of each image, then padded. tf.data
+    calls its functions for chunks of images: a call costs a good part of what decoding a small one
+    does."""
     chunk = max(size for size in range(1, _LARGEST_CHUNK + 1) if batch_size % size == 0)
     objects, parallel = _objects(dataset), num_workers(data_config)
 

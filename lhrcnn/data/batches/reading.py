@@ -14,10 +14,11 @@ def num_workers(data_config):
 
 
 def read_ahead(batches):
-    """The same tf.data.Dataset, READ_AHEAD batches before its reader; every replica gets its slice of each batch.
+    """The same tf.data.Dataset, READ_AHEAD batches before its reader; every replica gets its slice
+    of each batch.
 
-    Sharding by file or element would give replicas other images. tf.data's tuner is off: its thread sleeps for up to a minute, and
-    whoever is done with an iterator waits for it."""
+    Sharding by file or element would give replicas other images. tf.data's tuner is off: its thread
+    sleeps for up to a minute, and whoever is done with an iterator waits for it."""
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF

@@ -7,7 +7,7 @@ A reader is a function `read(data_config, split, training=False) -> Dataset` (se
 * Boxes of a record are [n, 4] float32 (ymin, xmin, ymax, xmax), half-open px of the image as shown
   (after EXIF rotation); corners that a format counts from 1, or as inclusive, are converted here.
 * `class_names` are those of the format where it lists them, else the sorted names of the objects of
-  all splits: every split of a data set has the same. `category_ids` are its own numbers, else 1...K.
+  all splits, the same for every split. `category_ids` are the format's own numbers, else 1...K.
 * Objects to be ignored (crowds, difficult ones, "do not care") have `ignore`; `training` with
   data_config.use_difficult takes VOC's difficult ones as usual objects.
 * A fault goes to `problems` and what is faulty is left out; reading goes on. `Problem.error` is for

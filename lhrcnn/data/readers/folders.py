@@ -1,4 +1,5 @@
-"""Reader of images that are sorted into folders, or into none: SPLIT/CLASS/*.jpg as ImageNet is unpacked, without any boxes."""
+"""Reader of images that are sorted into folders, or into none: SPLIT/CLASS/*.jpg as ImageNet is
+unpacked, without any boxes."""
 
 import os
 import pathlib
@@ -11,10 +12,12 @@ from lhrcnn.errors import DataError
 
 
 def read(data_config, split, training=False):
-    """The `Dataset` of all images in and below a folder SPLIT of the data folder; its classes are the names of SPLIT's own folders.
+    """The `Dataset` of all images in and below a folder SPLIT of the data folder; its classes are
+    the names of SPLIT's own folders.
 
-    An image in one of these has one object, of that class, which is `ignore` and whose box is not known (zeros); files are not
-    opened, so heights and widths are not known either. Raises DataError where there is no such folder, or no image."""
+    An image in one of these has one object, of that class, which is `ignore` and whose box is not
+    known (zeros); files are not opened, so heights and widths are not known either. Raises
+    DataError where there is no such folder, or no image."""
     del training
     folder = pathlib.Path(data_config.dir, split)
     if not folder.is_dir():
@@ -25,8 +28,8 @@ def read(data_config, split, training=False):
             else "does not exist"
         )
         raise DataError(
-            f"{folder}: no such folder of images (data.format=folders reads DIR/SPLIT/CLASS/*.jpg); {parent} {found}; "
-            "set --data_dir, data.train_split and data.val_split"
+            f"{folder}: no such folder of images (data.format=folders reads "
+            f"DIR/SPLIT/CLASS/*.jpg); {parent} {found}; set --data_dir, data.train_split and data.val_split"
         )
     names = _subfolders(folder)
     box, areas, ignore = np.zeros([1, 4], np.float32), np.zeros([1], np.float32), np.array([True])

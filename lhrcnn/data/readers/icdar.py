@@ -98,8 +98,8 @@ def read_truth(file, problems):
     lines = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
     if lines and all(_YOLO.fullmatch(line) for _, line in lines):
         raise DataError(
-            f"{file}: its lines are YOLO's, such as '{lines[0][1]}': class, center and size as shares "
-            "of the image; set data.format=yolo"
+            f"{file}: its lines are YOLO's, such as '{lines[0][1]}': class, center and size as "
+            "shares of the image; set data.format=yolo"
         )
     for number, line in lines:
         word = _word(line)

@@ -1,7 +1,9 @@
-"""Reader and writer of the ImageNet DET layout: Annotations/DET, Data/DET and ImageSets/DET, with folders train, val and test each.
+"""Reader and writer of the ImageNet DET layout: Annotations/DET, Data/DET and ImageSets/DET, with
+folders train, val and test each.
 
-Format: the ILSVRC2015 development kit, readme, section 2. An XML file an image names objects by their WordNet id (wnid). Corners
-are 0-based and inclusive, so a box in half-open px is (ymin, xmin, ymax + 1, xmax + 1).
+Format: the ILSVRC2015 development kit, readme, section 2. An XML file an image names objects by
+their WordNet id (wnid). Corners are 0-based and inclusive, so a box in half-open px is (ymin, xmin,
+ymax + 1, xmax + 1).
 """
 
 import os
@@ -19,18 +21,22 @@ from lhrcnn.data.readers.records import make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
-PARTLY_LABELLED = "train/ILSVRC2013_train"  # folders of images in which boxes of the queried class alone are sure to be complete
+# Folders of images in which boxes of the queried class alone are sure to be complete.
+PARTLY_LABELLED = "train/ILSVRC2013_train"
 KNOWN_UNREADABLE = ("ILSVRC2012_val_00033658", "ILSVRC2013_val_00004542")
 _LISTS, _ANNOTATIONS, _IMAGES = "ImageSets/DET", "Annotations/DET", "Data/DET"
 
 
 def read(data_config, split, training=False):
-    """The `Dataset` of a split like `train+val1`, the joined lists of ImageSets/DET, with a line in `problems` for each fault.
+    """The `Dataset` of a split like `train+val1`, the joined lists of ImageSets/DET, with a line in
+    `problems` for each fault.
 
-    A split may also be the path of a list (.txt). Classes are named as in devkit/data/map_det.txt, or the 200 of ILSVRC where there is
-    none. An image of ILSVRC2013_train is `unlabelled` for all classes without a box in it, a blacklisted one for its class. Objects
-    marked difficult become `ignore`, unless `training` and data.use_difficult. Image ids are positions in the split from 1. The two
-    images known to be damaged are left out where they are. Raises DataError when a folder or list is missing, or a list is empty."""
+    A split may also be the path of a list (.txt). Classes are named as in devkit/data/map_det.txt,
+    or the 200 of ILSVRC where there is none. An image of ILSVRC2013_train is `unlabelled` for all
+    classes without a box in it, a blacklisted one for its class. Objects marked difficult become
+    `ignore`, unless `training` and data.use_difficult. Image ids are positions in the split from 1.
+    The two images known to be damaged are left out where they are. Raises DataError when a folder
+    or list is missing, or a list is empty."""
     root = find_root(pathlib.Path(data_config.dir))
     table = read_classes(root)
     class_of = {wnid: k for k, (wnid, _) in enumerate(table)}
@@ -42,7 +48,8 @@ def read(data_config, split, training=False):
                 problems.append(
                     Problem.error(
                         "repeated image",
-                        f"{file}: image {name} stands twice in split '{split}'; the second is left out",
+                        f"{file}: image {name} stands twice in split '{split}'; the "
+                        "second is left out",
                     )
                 )
             names[name] = None
@@ -72,20 +79,24 @@ def read(data_config, split, training=False):
 
 
 def find_root(folder):
-    """The folder that holds ImageSets/DET: this one or one in it, such as ILSVRC2015. Raises DataError."""
+    """The folder that holds ImageSets/DET: this one or one in it, such as ILSVRC2015.
+
+    Raises DataError."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such data folder; set data.dir or --data_dir")
     for root in (folder, *sorted(folder.iterdir())):
         if (root / _LISTS).is_dir():
             return root
     raise DataError(
-        f"{folder}: not in the layout of ImageNet DET: neither it nor a folder in it holds {_LISTS}/; "
+        f"{folder}: not in the layout of ImageNet DET: neither it nor a folder in it "
+        f"holds {_LISTS}/; "
         f"found {', '.join(sorted(os.listdir(folder))[:10]) or 'nothing'}"
     )
 
 
 def read_classes(root):
-    """[(wnid, name)] of a data set in the order of the class ids 1, 2, ...: its devkit/data/map_det.txt, or else ILSVRC's 200."""
+    """[(wnid, name)] of a data set in the order of the class ids 1, 2, ...: its
+    devkit/data/map_det.txt, or else ILSVRC's 200."""
     file = root / "devkit" / "data" / "map_det.txt"
     if not file.is_file():
         return CLASSES
@@ -102,16 +113,19 @@ def read_classes(root):
 
 
 def read_list(root, name):
-    """(file, names of images such as `val/ILSVRC2012_val_00000001`) of a list, without those marked -1 (the class is not there).
+    """(file, names of images such as `val/ILSVRC2012_val_00000001`) of a list, without those marked
+    -1 (the class is not there).
 
-    `name` is that of a list in ImageSets/DET or the path of one. Raises DataError when it is missing or empty."""
+    `name` is that of a list in ImageSets/DET or the path of one. Raises DataError when it is
+    missing or empty."""
     file = root / _LISTS / f"{name}.txt"
     if not file.is_file() and name.endswith(".txt"):
         file = pathlib.Path(name)
     if not file.is_file():
         found = sorted(path.stem for path in (root / _LISTS).glob("*.txt"))
         raise DataError(
-            f"{file}: no such list of images; there are {', '.join(found[:30]) or 'none'}. `lhrcnn data imagenet-split` "
+            f"{file}: no such list of images; there are "
+            f"{', '.join(found[:30]) or 'none'}. `lhrcnn data imagenet-split` "
             "makes train, val1 and val2"
         )
     rows = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -137,7 +151,8 @@ def annotation_file(root, name):
 
 
 def _parse(root, name, image_id, class_of, problems):
-    """What `voc.parse` gives, with `classes` added; a training image without an XML file has no objects (negatives have none)."""
+    """What `voc.parse` gives, with `classes` added; a training image without an XML file has no
+    objects (negatives have none)."""
     file, image = annotation_file(root, name), root / _IMAGES / f"{name}.JPEG"
     if name.startswith("train/") and not file.is_file():
         try:
@@ -162,7 +177,8 @@ def _parse(root, name, image_id, class_of, problems):
             problems.append(
                 Problem.error(
                     "unknown class",
-                    f"{where}: wnid '{wnid}' of an object is none of the {len(class_of)} classes; the object is left out",
+                    f"{where}: wnid '{wnid}' of an object is none of the {len(class_of)} classes; "
+                    "the object is left out",
                 )
             )
     known = [i for i, wnid in enumerate(objects["names"]) if wnid in class_of]
@@ -172,7 +188,8 @@ def _parse(root, name, image_id, class_of, problems):
 
 
 def _read_blacklist(root, class_of):
-    """{image name: classes} of the pairs that the development kit leaves out of the evaluation: lines `NUMBER wnid`, of val.txt."""
+    """{image name: classes} of the pairs that the development kit leaves out of the evaluation:
+    lines `NUMBER wnid`, of val.txt."""
     files = sorted((root / "devkit" / "data").glob("*_det_validation_blacklist.txt"))
     if not files:
         return {}
@@ -212,10 +229,12 @@ def _without_known_unreadable(records):
 
 
 def write(datasets, folder):
-    """Writes {list name: `Dataset`}, all of the same classes, in the DET layout; images are hard links where that is possible.
+    """Writes {list name: `Dataset`}, all of the same classes, in the DET layout; images are hard
+    links where that is possible.
 
-    Lists named train* go to the folder train, others to val. The wnids are made up: n00000001 is the first class. Raises DataError
-    when the folder is not empty, classes differ, or two images share a name."""
+    Lists named train* go to the folder train, others to val. The wnids are made up: n00000001 is
+    the first class. Raises DataError when the folder is not empty, classes differ, or two images
+    share a name."""
     folder = pathlib.Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder}: is not empty; name a new folder")
@@ -225,7 +244,8 @@ def write(datasets, folder):
     for list_name, dataset in datasets.items():
         if dataset.class_names != class_names:
             raise DataError(
-                f"{dataset.name}: its classes are {', '.join(dataset.class_names)}, not {', '.join(class_names)}"
+                f"{dataset.name}: its classes are {', '.join(dataset.class_names)}, not "
+                f"{', '.join(class_names)}"
             )
         place = "train/ILSVRC2014_train_0000" if list_name.startswith("train") else "val"
         names = [f"{place}/{pathlib.PurePath(record.path).stem}" for record in dataset.records]

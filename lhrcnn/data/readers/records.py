@@ -60,7 +60,8 @@ def make_dataset(name, images, problems, class_names=None, category_ids=None):
 
 
 def own_image_ids(source_ids):
-    """[(image_id, source_id)] as in `Record` for the ids of a data set's images in the user's files.
+    """[(image_id, source_id)] as in `Record` for the ids of a data set's images in the user's
+    files.
 
     They are kept where all are whole numbers from 0 below 2^53, which every evaluator tells apart,
     and no two the same; else images are numbered from 1."""
@@ -166,7 +167,8 @@ def _box_problem(where, box, name, size, dropped):
 
 
 def without_background(record):
-    """The `Record` with an ignored box over the whole image, so that no part of it can be background, in either stage."""
+    """The `Record` with an ignored box over the whole image, so that no part of it can be
+    background, in either stage."""
     box = np.array([[0, 0, record.height, record.width]], np.float32)
     return dataclasses.replace(
         record,

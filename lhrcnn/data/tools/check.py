@@ -50,8 +50,8 @@ def _repeated_objects(dataset):
         for row in unique[counts > 1]:
             box, name = ", ".join(f"{v:g}" for v in row[:4]), dataset.class_names[int(row[4])]
             text = (
-                f"{dataset.name}: image id {record.shown_id} ({record.path}): box (ymin, xmin, ymax, "
-                f"xmax) = ({box}) of '{name}' stands more than once"
+                f"{dataset.name}: image id {record.shown_id} ({record.path}): box (ymin, xmin, "
+                f"ymax, xmax) = ({box}) of '{name}' stands more than once"
             )
             yield Problem.warning("repeated object", text)
 

@@ -1,4 +1,5 @@
-"""Lists of ImageNet DET images: validation in two halves of the same class balance, and training images with a cap per class.
+"""Lists of ImageNet DET images: validation in two halves of the same class balance, and training
+images with a cap per class.
 
 R-CNN (arXiv 1311.2524, section 4.2) trains on train and val1 and tests on val2.
 Shape letters: N images, K classes.
@@ -19,8 +20,9 @@ _SWEEPS = 20
 def halve(counts, seed):
     """bool [N], True for the images of the second half, of object counts [N, K].
 
-    A class's imbalance is |a - b| / (a + b) for a and b objects in the halves. Images with the most are placed first, each where
-    it makes the sum of squared imbalances least, the numbers of images included; then images change sides as long as that helps."""
+    A class's imbalance is |a - b| / (a + b) for a and b objects in the halves. Images with the most
+    are placed first, each where it makes the sum of squared imbalances least, the numbers of images
+    included; then images change sides as long as that helps."""
     columns = np.column_stack([counts, np.ones(len(counts))]).astype(np.float64)
     shares = columns / np.maximum(columns.sum(axis=0), 1)
     order = np.random.default_rng(seed).permutation(len(shares))
@@ -38,13 +40,15 @@ def halve(counts, seed):
 
 
 def imbalance(counts, second):
-    """[K] |a - b| / (a + b) of the object counts [N, K] in both halves; classes without an object have 0."""
+    """[K] |a - b| / (a + b) of the object counts [N, K] in both halves; classes without an object
+    have 0."""
     total = counts.sum(axis=0)
     return np.abs(total - 2 * counts[second].sum(axis=0)) / np.maximum(total, 1)
 
 
 def split_validation(root, seed, val2_list=""):
-    """(names of val1, names of val2, imbalance [K]) of the images in val.txt; val2 are those of a list where one is given.
+    """(names of val1, names of val2, imbalance [K]) of the images in val.txt; val2 are those of a
+    list where one is given.
 
     Raises DataError for a list that names images which val.txt does not."""
     _, names = read_list(root, "val")
@@ -54,7 +58,8 @@ def split_validation(root, seed, val2_list=""):
         strangers = sorted(chosen - set(names))
         if strangers:
             raise DataError(
-                f"{val2_list}: {len(strangers)} of its {len(chosen)} images are not in val.txt, such as {strangers[0]}"
+                f"{val2_list}: {len(strangers)} of its {len(chosen)} images are not in val.txt, "
+                f"such as {strangers[0]}"
             )
         second = np.array([name in chosen for name in names])
     else:
@@ -67,9 +72,11 @@ def split_validation(root, seed, val2_list=""):
 
 
 def training_images(root, per_class, seed):
-    """Sorted names of the images of Annotations/DET/train with objects, without the folders of extra negatives.
+    """Sorted names of the images of Annotations/DET/train with objects, without the folders of
+    extra negatives.
 
-    With `per_class` above 0 an image, taken in random order, stays as long as one of its classes has fewer images so far."""
+    With `per_class` above 0 an image, taken in random order, stays as long as one of its classes
+    has fewer images so far."""
     annotations = root / "Annotations" / "DET"
     names = sorted(
         str(path.relative_to(annotations).with_suffix("").as_posix())
@@ -86,7 +93,8 @@ def training_images(root, per_class, seed):
 
 
 def object_counts(root, names):
-    """[N, K] int64: how many objects of each class the annotations of images hold; unreadable files are reported when they are read."""
+    """[N, K] int64: how many objects of each class the annotations of images hold; unreadable files
+    are reported when they are read."""
     class_of = {wnid: k for k, (wnid, _) in enumerate(read_classes(root))}
     counts = np.zeros([len(names), len(class_of)], np.int64)
     for i, name in enumerate(names):
@@ -106,7 +114,9 @@ def object_counts(root, names):
 
 
 def write_list(root, name, images):
-    """Writes a list of images into ImageSets/DET and returns its path. Raises DataError where another one of this name is there."""
+    """Writes a list of images into ImageSets/DET and returns its path.
+
+    Raises DataError where another one of this name is there."""
     output, file = (
         Output(pathlib.Path(root, "ImageSets", "DET"), "--data_dir"),
         pathlib.Path(root, "ImageSets", "DET", f"{name}.txt"),

@@ -1,7 +1,9 @@
-"""The embedded data set: circles, squares, triangles and stars on textured backgrounds, drawn from a seed as a COCO folder.
+"""The embedded data set: circles, squares, triangles and stars on textured backgrounds, drawn from
+a seed as a COCO folder.
 
-Small enough to learn in minutes on a CPU, yet with what makes detection hard: sizes from 16 px to most of the image, occlusion,
-images of many aspect ratios, and textures everywhere. A shape's hue goes with its class, backgrounds have any.
+Small enough to learn in minutes on a CPU, yet with what makes detection hard: sizes from 16 px to
+most of the image, occlusion, images of many aspect ratios, and textures everywhere. A shape's hue
+goes with its class, backgrounds have any.
 """
 
 import colorsys
@@ -32,18 +34,19 @@ _MIN_CONTRAST = (
 
 
 def make_shapes(folder, seed=0, num_train=400, num_val=100):
-    """Writes train/, val/ and annotations/instances_{train,val}.json, the same for a seed everywhere; takes seconds.
+    """Writes train/, val/ and annotations/instances_{train,val}.json, the same for a seed
+    everywhere; takes seconds.
 
-    The annotations are written last, so a folder that has them is complete. Raises DataError when the folder cannot be written
-    or holds a file that is not of such a set."""
+    The annotations are written last, so a folder that has them is complete. Raises DataError when
+    the folder cannot be written or holds a file that is not of such a set."""
     try:
         output, contents = Output(folder, "data.dir"), {}
         others = output.others()
         if others:
             raise DataError(
-                f"{folder}: holds {others[0]}{' and more' if len(others) > 1 else ''}, so the shapes data set is not "
-                "written there; set data.format to what the folder is (coco, voc, icdar, imagenet_det), or data.dir to an "
-                "empty folder"
+                f"{folder}: holds {others[0]}{' and more' if len(others) > 1 else ''}, so the "
+                "shapes data set is not written there; set data.format to what the folder is "
+                "(coco, voc, icdar, imagenet_det), or data.dir to an empty folder"
             )
         for number, (split, count) in enumerate((("train", num_train), ("val", num_val))):
             contents[split] = _write_split(output, split, [seed, number], count)
@@ -51,7 +54,8 @@ def make_shapes(folder, seed=0, num_train=400, num_val=100):
             output.write(f"annotations/instances_{split}.json", json.dumps(content))
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot write the shapes data set there: {error.strerror or error}; choose another data.dir"
+            f"{folder}: cannot write the shapes data set there: "
+            f"{error.strerror or error}; choose another data.dir"
         ) from None
 
 
@@ -64,7 +68,8 @@ def is_complete(folder):
 
 
 def draw_image(rng):
-    """(uint8 [H, W, 3] image, list of (class index, (ymin, xmin, ymax, xmax) px)) drawn with a NumPy Generator."""
+    """(uint8 [H, W, 3] image, list of (class index, (ymin, xmin, ymax, xmax) px)) drawn with a
+    NumPy Generator."""
     height, width = (
         int(side) for side in rng.integers(_IMAGE_SIDES[0], _IMAGE_SIDES[1], 2, endpoint=True)
     )
@@ -120,7 +125,8 @@ def _write_split(output, split, seed, count):
 
 
 def _place(rng, height, width, others):
-    """(centre y, centre x, half side) of an object far enough from the others' centres; None when there is no room."""
+    """(centre y, centre x, half side) of an object far enough from the others' centres; None when
+    there is no room."""
     for _ in range(20):
         low, high = math.log(_SMALLEST_PX), math.log(_LARGEST_SHARE * min(height, width))
         side = math.exp(low + (high - low) * rng.random() ** _SIZE_EXPONENT)
@@ -137,7 +143,8 @@ def _place(rng, height, width, others):
 
 
 def _paint(rng, canvas, shape, place):
-    """Paints an object on the canvas [H, W, 3]; returns its tight box and the mask [H, W] of its pixels."""
+    """Paints an object on the canvas [H, W, 3]; returns its tight box and the mask [H, W] of its
+    pixels."""
     y, x, radius = place
     outline = _outline(shape, rng.uniform(-_LARGEST_TURN, _LARGEST_TURN))
     low, high = outline.min(axis=0), outline.max(axis=0)
@@ -184,7 +191,8 @@ def _outline(shape, angle):
 
 
 def _coverage(outline, height, width, samples=3):
-    """Share [height, width] of each pixel inside the polygon [n, 2] (y, x): even-odd rule at samples x samples points."""
+    """Share [height, width] of each pixel inside the polygon [n, 2] (y, x): even-odd rule at
+    samples x samples points."""
     y = (np.arange(height * samples) + 0.5)[:, np.newaxis] / samples
     x = (np.arange(width * samples) + 0.5)[np.newaxis] / samples
     inside = np.zeros((height * samples, width * samples), bool)
@@ -195,7 +203,8 @@ def _coverage(outline, height, width, samples=3):
 
 
 def _texture(rng, height, width, first, second):
-    """float64 [height, width, 3]: a pattern between two colours: gradient, stripes, checks, blotches or noise."""
+    """float64 [height, width, 3]: a pattern between two colours: gradient, stripes, checks,
+    blotches or noise."""
     y, x = np.mgrid[:height, :width]
     angle, period = rng.uniform(0, 2 * math.pi), rng.uniform(6, 40)
     along = x * math.cos(angle) + y * math.sin(angle)

@@ -1,4 +1,5 @@
-"""Synthetic scene text: words in the system's fonts, straight and of any size and colour, over given images; truth in ICDAR's layout."""
+"""Synthetic scene text: words in the system's fonts, straight and of any size and colour, over
+given images; truth in ICDAR's layout."""
 
 import math
 import pathlib
@@ -13,7 +14,10 @@ from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.errors import DataError
 
 # As often as in English.
-_LETTERS = "eeeeeeeeeeeetttttttttaaaaaaaaooooooooiiiiiiinnnnnnnssssssshhhhhhrrrrrrddddlllluuucccmmmwwffggyyppbbvkjxqz"
+_LETTERS = (
+    "eeeeeeeeeeeetttttttttaaaaaaaaooooooooiiiiiiinnnnnnnssssssshhhhhhrrrrrrddddlllluuucccmmm"
+    "wwffggyyppbbvkjxqz"
+)
 _CHARACTERS = sorted(set(_LETTERS + _LETTERS.upper() + "0123456789&!.-"))
 _LONGEST_SIDE = 480  # px of an image, to which larger ones are shrunk
 _MAX_LINES, _MAX_WORDS = 6, 3  # of an image, of a line
@@ -24,17 +28,20 @@ _GAP = 4  # px between lines
 
 
 def make_text(folder, images, seed=0, num_train=7000, num_val=500):
-    """Writes train/, train_gt/, val/ and val_gt/ under `folder`, the same for a seed, images and fonts everywhere.
+    """Writes train/, train_gt/, val/ and val_gt/ under `folder`, the same for a seed, images and
+    fonts everywhere.
 
-    `images` is a folder, searched with all in it; those of val/ show other backgrounds than those of train/. Raises DataError when it
-    holds fewer than two images, or `folder` has something in it or cannot be written."""
+    `images` is a folder, searched with all in it; those of val/ show other backgrounds than those
+    of train/. Raises DataError when it holds fewer than two images, or `folder` has something in it
+    or cannot be written."""
     folder = pathlib.Path(folder)
     backgrounds = sorted(
         path for path in pathlib.Path(images).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES
     )
     if len(backgrounds) < 2:
         raise DataError(
-            f"{images}: {len(backgrounds)} images in this folder, expected two at least to write text on"
+            f"{images}: {len(backgrounds)} images in this folder, expected two at least to write "
+            "text on"
         )
     fonts = usable_fonts()
     order = np.random.default_rng(seed).permutation(len(backgrounds))
@@ -57,12 +64,14 @@ def make_text(folder, images, seed=0, num_train=7000, num_val=500):
                 write_truth(folder / f"{split}_gt" / f"gt_img_{index}.txt", boxes, words)
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot write the text data set there: {error.strerror or error}; choose another folder"
+            f"{folder}: cannot write the text data set there: {error.strerror or error}; choose "
+            "another folder"
         ) from None
 
 
 def usable_fonts():
-    """Paths of the fonts of the system, or else of matplotlib, that have every character that is written, sorted by name."""
+    """Paths of the fonts of the system, or else of matplotlib, that have every character that is
+    written, sorted by name."""
     found = font_manager.findSystemFonts() or sorted(
         pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf")
     )
@@ -73,7 +82,8 @@ def usable_fonts():
 
 
 def write_words(rng, image, fonts):
-    """(uint8 [H, W, 3] image with words, their boxes [n, 4] (ymin, xmin, ymax, xmax) whole px, the words), drawn by a Generator."""
+    """(uint8 [H, W, 3] image with words, their boxes [n, 4] (ymin, xmin, ymax, xmax) whole px, the
+    words), drawn by a Generator."""
     canvas = image.astype(np.float32)
     boxes, words = [], []
     for _ in range(int(rng.integers(1, _MAX_LINES, endpoint=True))):
@@ -131,7 +141,8 @@ def _word(rng):
 
 
 def _mask(font, word):
-    """float32 [h, w], the share of each pixel that a word covers; the baseline of all words of a font is in the same row."""
+    """float32 [h, w], the share of each pixel that a word covers; the baseline of all words of a
+    font is in the same row."""
     ascent, descent = font.getmetrics()
     left, _, right, _ = font.getbbox(word)
     image = Image.new("L", (right - min(left, 0) + 2, ascent + descent + 2))

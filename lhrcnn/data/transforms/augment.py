@@ -1,8 +1,9 @@
 """Random changes to training images and their boxes.
 
-Every image of a step has NUM_DRAWS random numbers (see `pipeline.BatchPlan`) that say what is done to it: whether it is mirrored,
-three for the zoom, four for the colours. Shape letters: B images, H W height and width of a decoded image in px, h w of a resized one, M padded boxes. Boxes are
-(ymin, xmin, ymax, xmax) px of resized images.
+Every image of a step has NUM_DRAWS random numbers (see `pipeline.BatchPlan`) that say what is done
+to it: whether it is mirrored, three for the zoom, four for the colours. Shape letters: B images, H
+W height and width of a decoded image in px, h w of a resized one, M padded boxes. Boxes are (ymin,
+xmin, ymax, xmax) px of resized images.
 """
 
 import math
@@ -23,7 +24,8 @@ def mirrored(numbers, data_config):
 
 
 def augment_image(image, size, numbers, data_config):
-    """The image [H, W, 3] resized to `size` [2] = (h, w), zoomed, mirrored and with other colours as the options ask, by `numbers` [8]."""
+    """The image [H, W, 3] resized to `size` [2] = (h, w), zoomed, mirrored and with other colours
+    as the options ask, by `numbers` [8]."""
     if zooms(data_config):
         image = zoom_image(
             image,
@@ -43,7 +45,8 @@ def augment_image(image, size, numbers, data_config):
 
 
 def augment_objects(batch, numbers, data_config):
-    """The same for what a batch (see `schema`) says of its images, before any change: boxes are zoomed and mirrored. numbers [B, 8]."""
+    """The same for what a batch (see `schema`) says of its images, before any change: boxes are
+    zoomed and mirrored. numbers [B, 8]."""
     batch = dict(batch)
     if "proposals" in batch:
         nothing = box_ops.area(batch["proposals"]) <= 0
@@ -82,15 +85,18 @@ def zooms(data_config):
 
 
 def flip_boxes(boxes, classes, width):
-    """Boxes [B, M, 4] of images mirrored left-right, `width` [B] px wide; padded boxes (class -1) stay zero."""
+    """Boxes [B, M, 4] of images mirrored left-right, `width` [B] px wide; padded boxes (class -1)
+    stay zero."""
     return tf.where((classes >= 0)[..., None], box_ops.mirror(boxes, width[:, None]), 0.0)
 
 
 def photometric(image, numbers, strength):
-    """uint8 [h, w, 3] with random brightness, contrast, saturation and hue; numbers [4] in [0, 1), strength 0 to 1.
+    """uint8 [h, w, 3] with random brightness, contrast, saturation and hue; numbers [4] in [0, 1),
+    strength 0 to 1.
 
-    At strength 1: +-64 grey levels, contrast and saturation times 0.5 to 1.5, hue turned by up to 18 degrees around the grey
-    axis. All four are linear in the colour, so they are one 3 x 3 matrix and an offset."""
+    At strength 1: +-64 grey levels, contrast and saturation times 0.5 to 1.5, hue turned by up to
+    18 degrees around the grey axis. All four are linear in the colour, so they are one 3 x 3 matrix
+    and an offset."""
     brightness, contrast, saturation, hue = tf.unstack((2 * numbers - 1) * strength)
     pixels = tf.cast(image, tf.float32)
     mean = tf.reduce_mean(pixels, axis=[0, 1])
@@ -107,19 +113,22 @@ def photometric(image, numbers, strength):
 
 
 def window(numbers, size, data_config):
-    """(share [...], offset [..., 2] px) of the part of an image of `size` [..., 2] that is shown, by numbers [..., 3] in [0, 1).
+    """(share [...], offset [..., 2] px) of the part of an image of `size` [..., 2] that is shown,
+    by numbers [..., 3] in [0, 1).
 
-    It has `share` times the image's sides, log-uniform from min_crop to max_expand, and lies anywhere inside the image (or around
-    it)."""
+    It has `share` times the image's sides, log-uniform from min_crop to max_expand, and lies
+    anywhere inside the image (or around it)."""
     low, high = math.log(data_config.min_crop), math.log(data_config.max_expand)
     share = tf.exp(low + numbers[..., 0] * (high - low))
     return share, numbers[..., 1:3] * (1 - share)[..., None] * size
 
 
 def zoom_boxes(boxes, classes, ignore, size, share, offset):
-    """{"boxes" [B, M, 4], "classes", "ignore" [B, M]} in the windows of images of `size` [B, 2], enlarged to that size.
+    """{"boxes" [B, M, 4], "classes", "ignore" [B, M]} in the windows of images of `size` [B, 2],
+    enlarged to that size.
 
-    Objects whose centre leaves the window become `ignore` as far as they are still seen; boxes of which nothing remains are padding."""
+    Objects whose centre leaves the window become `ignore` as far as they are still seen; boxes of
+    which nothing remains are padding."""
     size = size[:, None]
     moved = (boxes - tf.tile(offset, [1, 2])[:, None]) / share[:, None, None]
     clipped = tf.clip_by_value(moved, 0.0, tf.tile(size, [1, 1, 2]))
@@ -138,8 +147,8 @@ def zoom_boxes(boxes, classes, ignore, size, share, offset):
 def zoom_image(image, size, share, offset, antialias):
     """A window of the image uint8 [H, W, 3] resampled, in one step, to `size` [2] int32 = (h, w).
 
-    The window has `share` of the image's sides and begins at `offset` [2], px of the image resized to `size`. What lies outside
-    the image gets its mean colour."""
+    The window has `share` of the image's sides and begins at `offset` [2], px of the image resized
+    to `size`. What lies outside the image gets its mean colour."""
     pixels, shown = tf.cast(image, tf.float32), tf.cast(size, tf.float32)
     factor = shown / tf.cast(tf.shape(image)[:2], tf.float32)
     resampled = tf.raw_ops.ScaleAndTranslate(

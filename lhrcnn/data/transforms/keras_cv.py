@@ -1,4 +1,5 @@
-"""keras-cv's layers as transforms of batches; what they draw is their own, not reproducible to the bit.
+"""keras-cv's layers as transforms of batches; what they draw is their own, not reproducible to the
+bit.
 
 The only module that imports keras-cv. MixUp and Mosaic change boxes: what is left of them is
 clipped, the largest M stay, and the whole canvas counts as valid image, whatever parts of it were
@@ -79,7 +80,8 @@ def _valid_area(batch):
 
 
 def _mixed(layer, images, batch):
-    """What changes in a batch when a keras-cv layer mixes its images; `ignore` travels inside the class number."""
+    """What changes in a batch when a keras-cv layer mixes its images; `ignore` travels inside the
+    class number."""
     shape, most = tf.shape(images), batch["boxes"].shape[1]
     labels = tf.where(
         batch["classes"] >= 0, 2 * batch["classes"] + tf.cast(batch["ignore"], tf.int32), -1

@@ -87,7 +87,10 @@ def test_unreadable_images_are_named(opened):
     with open(records[0].path, "wb") as file:
         file.write(b"nothing")
     Image.new("RGB", (9, 9)).save(records[1].path)
-    words = r"(?s)2 images cannot be cached.*1.png: not decodable.*2.png: the image is 9 x 9.*on_error=skip"
+    words = (
+        r"(?s)2 images cannot be cached.*1.png: not decodable.*2.png: the image is 9 x 9"
+        r".*on_error=skip"
+    )
     with pytest.raises(DataError, match=words):
         cache.fill(records, data, [10])
 

@@ -14,7 +14,8 @@ SIZES = [(40, 60), (61, 33), (50, 50), (24, 90), (45, 47)]  # height, width
 
 @pytest.fixture
 def make(tmp_path):
-    """A function (overrides) -> (Dataset, Config) of five images whose colour tells where one is: red rows, green columns."""
+    """A function (overrides) -> (Dataset, Config) of five images whose colour tells where one is:
+    red rows, green columns."""
     for number, (height, width) in enumerate(SIZES):
         rows, columns = np.mgrid[:height, :width]
         path = tmp_path / "train" / f"class{number % 2}" / f"{number}.png"

@@ -88,7 +88,8 @@ def test_difficult_objects_as_in_voc(folder):
 
 
 def test_images_not_labelled_in_full_give_no_background(folder):
-    """In training no candidate of them is background, wherever it lies; foreground stays, and so does all of other images."""
+    """In training no candidate of them is background, wherever it lies; foreground stays, and so
+    does all of other images."""
     dataset = open_dataset(
         det(folder, "short_side=[30]", "pad_multiple=1", "aspect_groups=[1.4]"),
         "train",

@@ -1,4 +1,5 @@
-"""val1 and val2: balanced halves, lists, caps, and the whole path from a VOC data set to ILSVRC's table."""
+"""val1 and val2: balanced halves, lists, caps, and the whole path from a VOC data set to ILSVRC's
+table."""
 
 import json
 
@@ -107,7 +108,8 @@ def test_other_lists_are_not_overwritten(folder):
 
 @pytest.mark.slow
 def test_split_train_and_evaluate(tmp_path, monkeypatch, capsys):
-    """The whole path, by its commands: a data set in the DET layout, its lists, a training, ILSVRC's table."""
+    """The whole path, by its commands: a data set in the DET layout, its lists, a training,
+    ILSVRC's table."""
     monkeypatch.chdir(tmp_path)
 
     def call(*words):

@@ -1,6 +1,7 @@
 """The embedded data set."""
 
 import colorsys
+import functools
 import json
 
 import numpy as np
@@ -89,15 +90,17 @@ def test_areas_of_the_shapes():
         assert cover.mean() == pytest.approx(share[name], abs=0.03) and cover.max() == 1
 
 
+def _next_place(places, *_):
+    return places.pop() if places else None
+
+
 def test_hidden_objects_are_not_annotated(monkeypatch):
     monkeypatch.setattr(shapes, "_EMPTY_SHARE", 0.0)
     both = 0
     for seed in range(8):
-        places = [
-            (64, 64, 56),
-            (64, 64, 16),
-        ]  # taken from the end: the large object covers the small one
-        monkeypatch.setattr(shapes, "_place", lambda *_: places.pop() if places else None)
+        # Taken from the end: the large object covers the small one.
+        places = [(64, 64, 56), (64, 64, 16)]
+        monkeypatch.setattr(shapes, "_place", functools.partial(_next_place, places))
         _, objects = shapes.draw_image(np.random.default_rng(seed))
         ((_, box),) = objects
         side = max(box[2] - box[0], box[3] - box[1])

@@ -22,7 +22,8 @@ def images(tmp_path):
 
 
 def test_words_are_where_the_boxes_say():
-    """Outside the boxes nothing but noise changes; inside each box its border rows and columns do."""
+    """Outside the boxes nothing but noise changes; inside each box its border rows and columns
+    do."""
     rng = np.random.default_rng(3)
     background = np.full([200, 300, 3], 128, np.uint8)
     image, boxes, texts = words.write_words(rng, background, words.usable_fonts())

@@ -147,7 +147,8 @@ def test_zoom_moves_paint_and_boxes_alike(share_number, y, x):
 
 @pytest.mark.parametrize("height, width", [(32, 44), (120, 92), (60, 88)])
 def test_a_window_is_cut_from_the_image_as_it_was_decoded(height, width):
-    """Half of its sides at the image's own scale: pixels of the decoded image, whatever the size of what is shown."""
+    """Half of its sides at the image's own scale: pixels of the decoded image, whatever the size of
+    what is shown."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, [2 * height, 2 * width, 3], np.uint8)
     shown = augment.zoom_image(
