@@ -64,9 +64,9 @@ def orientation(data):
     """EXIF's orientation, 1...8, of the bytes of an image file; 1 where it says nothing."""
     try:
         start, length = exif_block(data)
-        return _tiff_orientation(data[start : start + length]) if length else 1
     except (IndexError, struct.error):
         return 1
+    return tiff_orientation(data[start : start + length])
 
 
 def exif_block(data):
@@ -98,14 +98,16 @@ def _jpeg_segments(data):
         start += 2 + length
 
 
-def _tiff_orientation(tiff):
+def tiff_orientation(tiff):
+    """The orientation, 1...8, in a TIFF structure; 1 where it has none (EXIF 2.3, 4.6.2)."""
     order = "<" if tiff[:2] == b"II" else ">"
-    (directory,) = struct.unpack_from(order + "I", tiff, 4)
-    (count,) = struct.unpack_from(order + "H", tiff, directory)
-    for start in range(directory + 2, directory + 2 + 12 * count, 12):
-        tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, start)
-        if tag == ORIENTATION_TAG:
-            return value if 1 <= value <= 8 else 1
+    with contextlib.suppress(struct.error):
+        (directory,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, directory)
+        for start in range(directory + 2, directory + 2 + 12 * count, 12):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, start)
+            if tag == ORIENTATION_TAG:
+                return value if 1 <= value <= 8 else 1
     return 1
 
 

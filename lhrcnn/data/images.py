@@ -7,9 +7,19 @@ letters: H W of the image as shown, h w of the resized one, px.
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from lhrcnn.data import headers
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF's orientation
 _MAX_ENTRIES = 512  # of an EXIF directory that is looked through in a graph
 
 
@@ -119,6 +129,14 @@ def _tiff_orientation(tiff):
     matches = (number(entries, 2) == headers.ORIENTATION_TAG) & (entries + 12 <= size)
     value = tf.reduce_max(tf.where(matches, number(entries + 8, 2), 0))
     return tf.where((value >= 1) & (value <= 8), value, 1)
+
+
+def as_shown(image):
+    """A PIL image turned as `decode_image` turns its file: by EXIF, not by what XMP says."""
+    image.load()  # a PNG file may have its EXIF last
+    tiff = image.info.get("exif", b"").removeprefix(headers.EXIF)
+    turn = _TURNS.get(headers.tiff_orientation(tiff))
+    return image if turn is None else image.transpose(turn)
 
 
 def orient(image, orientation):

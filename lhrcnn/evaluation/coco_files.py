@@ -3,18 +3,22 @@
 Boxes keep the file's precision, float64, so that what is counted is what the file says.
 """
 
+import contextlib
+import dataclasses
 import json
 import math
 import numbers
 import pathlib
 
 import numpy as np
+from absl import logging
 
+from lhrcnn.data.readers.coco_objects import plain_id
+from lhrcnn.data.readers.parsing import is_true
+from lhrcnn.data.readers.records import own_image_ids
 from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.errors import DataError
 from lhrcnn.evaluation.detections import Detections
-
-_INT64 = range(-(2**63), 2**63)
 
 
 def read_annotations(path):
@@ -31,12 +35,21 @@ def read_annotations(path):
             )
     image_ids = _ids(content["images"], f"{path}: images")
     category_ids = _ids(content["categories"], f"{path}: categories")
-    objects = {image_id: [] for image_id in image_ids}
+    objects, seen = {image_id: [] for image_id in image_ids}, set()
     for index, annotation in enumerate(content["annotations"]):
         _check_entry(annotation, f"{path}: annotations[{index}]", image_ids, category_ids)
-        objects[annotation["image_id"]].append(annotation)
+        if annotation.get("id") is not None and annotation["id"] in seen:
+            text = "%s: annotations[%d]: id %r stands twice; the second is left out"
+            logging.warning(text, path, index, annotation["id"])
+            continue
+        seen.add(annotation.get("id"))
+        objects[plain_id(annotation["image_id"])].append(annotation)
     class_of = {category_id: k for k, category_id in enumerate(category_ids)}
-    records = [_record(image, objects[image["id"]], class_of) for image in content["images"]]
+    ids = own_image_ids([image["id"] for image in content["images"]])
+    records = [
+        dataclasses.replace(_record(image, found, class_of), image_id=own, source_id=source)
+        for image, found, (own, source) in zip(content["images"], objects.values(), ids)
+    ]
     names = [category["name"] for category in content["categories"]]
     return Dataset(pathlib.Path(path).stem, records, names, list(category_ids))
 
@@ -57,7 +70,7 @@ def read_results(path, dataset):
             f"{type(results).__name__}{hint}"
         )
     class_of = {category_id: k for k, category_id in enumerate(dataset.category_ids)}
-    image_ids = {record.image_id: None for record in dataset.records}
+    image_ids = {plain_id(record.shown_id): record.image_id for record in dataset.records}
     for index, result in enumerate(results):
         _check_entry(result, f"{path}: entry {index}", image_ids, class_of)
         if not _is_number(result.get("score")):
@@ -66,26 +79,36 @@ def read_results(path, dataset):
                 "number"
             )
     return Detections(
-        np.asarray([result["image_id"] for result in results], np.int64),
+        np.asarray([image_ids[plain_id(result["image_id"])] for result in results], np.int64),
         _corners([result["bbox"] for result in results]),
         np.asarray([result["score"] for result in results], np.float64),
-        np.asarray([class_of[result["category_id"]] for result in results], np.int32),
+        np.asarray([class_of[plain_id(result["category_id"])] for result in results], np.int32),
     )
 
 
 def _record(image, objects, class_of):
     boxes = [entry["bbox"] for entry in objects]
-    areas = [entry.get("area", entry["bbox"][2] * entry["bbox"][3]) for entry in objects]
+    areas = [_area(entry) for entry in objects]
     return Record(
         image["id"],
         str(image.get("file_name", "")),
-        int(image.get("height", 0)),
-        int(image.get("width", 0)),
+        int(image.get("height") or 0),
+        int(image.get("width") or 0),
         boxes=_corners(boxes),
-        classes=np.asarray([class_of[entry["category_id"]] for entry in objects], np.int32),
-        ignore=np.asarray([bool(entry.get("iscrowd", 0)) for entry in objects], bool),
+        classes=np.asarray([class_of[plain_id(e["category_id"])] for e in objects], np.int32),
+        ignore=np.asarray([is_true(entry.get("iscrowd")) for entry in objects], bool),
         areas=np.asarray(areas, np.float64),
     )
+
+
+def _area(entry):
+    """The area of an annotation, px^2; its box's where it has none that can be meant."""
+    _, _, width, height = entry["bbox"]
+    with contextlib.suppress(TypeError, ValueError):
+        area = float(entry.get("area"))
+        if 0 <= area < math.inf:
+            return area
+    return width * height
 
 
 def _corners(boxes):
@@ -107,11 +130,11 @@ def _ids(entries, where):
     """The `id`s of images or categories, as keys in the file's order."""
     found = {}
     for index, entry in enumerate(entries):
-        identity = entry.get("id") if isinstance(entry, dict) else None
-        if type(identity) is not int or identity not in _INT64 or identity in found:
+        identity = plain_id(entry.get("id")) if isinstance(entry, dict) else None
+        if identity is None or identity in found:
             raise DataError(
-                f"{where}[{index}]: 'id' is {identity!r}; expected a whole number of 64 bits that "
-                "no other entry has"
+                f"{where}[{index}]: 'id' is {identity!r}; expected a whole number or text that no "
+                "other entry has"
             )
         if where.endswith("categories") and not isinstance(entry.get("name"), str):
             raise DataError(
@@ -132,7 +155,7 @@ def _check_entry(entry, where, image_ids, category_ids):
         ("image_id", image_ids, "images"),
         ("category_id", category_ids, "categories"),
     ):
-        if not isinstance(entry.get(key), int) or entry[key] not in known:
+        if plain_id(entry.get(key)) not in known:
             raise DataError(
                 f"{where}: '{key}' is {entry.get(key)!r}, not among the {len(known)} {of_what} of "
                 f"the annotations ({_few(known)}); detections and annotations must be of the same "
@@ -153,5 +176,5 @@ def _is_number(value):
 
 
 def _few(values):
-    listed = ", ".join(map(str, sorted(values)[:4]))
+    listed = ", ".join(map(str, sorted(values, key=str)[:4]))
     return listed + (", ..." if len(values) > 4 else "")

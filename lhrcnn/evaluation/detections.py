@@ -29,9 +29,10 @@ class Detections:
     def to_coco(self, dataset):
         """COCO's result format: {"image_id", "category_id", "bbox", "score"} of each detection.
 
-        Category ids are those of the `Dataset`, "bbox" is [x, y, width, height] px."""
+        Ids are those of the user's files, "bbox" is [x, y, width, height] px."""
+        shown = {record.image_id: record.shown_id for record in dataset.records}
         columns = (
-            self.image_ids.tolist(),
+            [shown.get(image_id, image_id) for image_id in self.image_ids.tolist()],
             np.asarray(dataset.category_ids, np.int64)[self.classes].tolist(),
             self.sides().tolist(),
             self.scores.tolist(),

@@ -11,7 +11,7 @@ import typing
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lhrcnn import config as configuration
 from lhrcnn.data import images as images
@@ -136,7 +136,7 @@ class Detector:
         if isinstance(image, (str, os.PathLike)):
             return read_image(image)
         if isinstance(image, Image.Image):
-            image = ImageOps.exif_transpose(image)
+            image = images.as_shown(image)
             if image.mode.startswith("I;16"):
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             return np.asarray(image.convert("RGB"))

@@ -68,6 +68,8 @@ def test_one_rule_for_orientation_everywhere(tmp_path, kind):
         (tmp_path / "file").write_bytes(contents)
         assert headers.image_size(tmp_path / "file") == shown.shape[:2]
         assert headers.looks_whole(tmp_path / "file")
+        pixels = images.as_shown(Image.open(io.BytesIO(contents)))
+        np.testing.assert_array_equal(np.asarray(pixels), shown)
         for found in (decode(contents), images.decode_image(tf.constant(contents))):
             assert found.shape == shown.shape and np.abs(found.numpy() - shown).max() <= 6
         assert images.needs_care(contents) == (orientation > 1)

@@ -29,7 +29,8 @@ def read(data_config, split, training=False):
         )
         raise DataError(
             f"{folder}: no such folder of images (data.format=folders reads "
-            f"DIR/SPLIT/CLASS/*.jpg); {parent} {found}; set --data_dir, data.train_split and data.val_split"
+            f"DIR/SPLIT/CLASS/*.jpg); {parent} {found}; set --data_dir, data.train_split and "
+            "data.val_split"
         )
     names = _subfolders(folder)
     box, areas, ignore = np.zeros([1, 4], np.float32), np.zeros([1], np.float32), np.array([True])

@@ -335,6 +335,51 @@ def changed(entry, **changes):
     return {**entry, **changes}
 
 
+OTHERS_FILES = {
+    "repeated annotation ids": (changed(TRUTH, annotations=2 * TRUTH["annotations"]), RESULT),
+    "text ids": (
+        changed(
+            TRUTH,
+            images=[{"id": "a"}],
+            annotations=[changed(TRUTH["annotations"][0], image_id="a")],
+        ),
+        changed(RESULT, image_id="a"),
+    ),
+    "ids beyond 64 bits": (
+        changed(
+            TRUTH,
+            images=[{"id": 2**64}],
+            annotations=[changed(TRUTH["annotations"][0], image_id=2**64)],
+        ),
+        changed(RESULT, image_id=2**64),
+    ),
+    "numbers in quotes": (TRUTH, changed(RESULT, image_id="3", category_id=8.0)),
+    "no crowd in quotes": (
+        changed(TRUTH, annotations=[changed(TRUTH["annotations"][0], iscrowd="0")]),
+        RESULT,
+    ),
+    "null and negative": (
+        changed(
+            TRUTH,
+            images=[{"id": 3, "width": None}],
+            annotations=[changed(TRUTH["annotations"][0], iscrowd=None, area=-1)],
+        ),
+        RESULT,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS_FILES)
+def test_files_of_other_tools_count_as_what_is_meant(tmp_path, kind):
+    truth, result = OTHERS_FILES[kind]
+    truth_file, results_file = files(tmp_path, truth, [result])
+    metrics = scoring.score_files(truth_file, results_file, EvalConfig())
+    assert metrics["coco"]["AP"] == pytest.approx(1)
+    dataset = read_annotations(truth_file)
+    (written,) = read_results(results_file, dataset).to_coco(dataset)
+    assert written["image_id"] == truth["images"][0]["id"] and written["category_id"] == 8
+
+
 @pytest.mark.parametrize(
     "results, message",
     [
@@ -342,7 +387,7 @@ def changed(entry, **changes):
             [RESULT, changed(RESULT, image_id=4)],
             r"results.json: entry 1: 'image_id' is 4, not among the 1 images.*same data set",
         ),
-        ([changed(RESULT, image_id="3")], "entry 0: 'image_id' is '3'"),
+        ([changed(RESULT, image_id="x")], "entry 0: 'image_id' is 'x'"),
         (
             [changed(RESULT, category_id=1)],
             r"entry 0: 'category_id' is 1, not among the 2 categories.*\(8, 9\)",
@@ -372,7 +417,7 @@ def test_wrong_results_are_named(tmp_path, results, message):
         (changed(TRUTH, images=[]), "images: the list is empty"),
         (
             changed(TRUTH, images=[{"id": 3}, {"id": 3}]),
-            r"images\[1\]: 'id' is 3; expected a whole number of 64 bits",
+            r"images\[1\]: 'id' is 3; expected a whole number or text",
         ),
         (changed(TRUTH, categories=[{"id": 8}]), r"categories\[0\]: 'name' is None"),
         (
