@@ -114,7 +114,7 @@ class Output:
 
     def record(self, name):
         """Notes that lhrcnn wrote the path `name` below the folder."""
-        self._written[name] = _digest(self.folder / name)
+        self._written[name] = sha256_of(self.folder / name)
         with open(self.folder / LIST, "a", encoding="utf-8") as file:
             file.write(f"{self._written[name]}  {name}\n")
 
@@ -139,16 +139,16 @@ def _listed(folder):
 def _as_listed(folder, name, listed):
     path = folder / name
     is_file = name in listed and path.is_file() and not path.is_symlink()
-    return is_file and _digest(path) == listed[name]
+    return is_file and sha256_of(path) == listed[name]
 
 
-def _digest(path):
+def sha256_of(path):
+    """Hexadecimal sha256 of a file."""
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else (hashlib.sha256(file.read()).hexdigest())
-        )
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ RUN_DIR/checkpoints/step_00001234.npz holds arrays named `model/NAME`, `ema/NAME
 first, with step, sha256 and metric, and which of them is best. Nothing here is a pickle, so that
 opening somebody's checkpoint runs no code of theirs."""
 
-import hashlib
 import json
 import os
 import pathlib
@@ -20,7 +19,7 @@ import numpy as np
 from absl import logging
 
 from lhrcnn.errors import CheckpointError
-from lhrcnn.files import replacing
+from lhrcnn.files import replacing, sha256_of
 from lhrcnn.models.names import present
 
 FILE_NAME = re.compile(r"step_(\d{8,})\.npz")
@@ -215,7 +214,7 @@ def read(path, sha256=None):
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file")
     try:
-        if sha256 and _sha256(path) != sha256:
+        if sha256 and sha256_of(path) != sha256:
             raise CheckpointError(
                 f"{path}: damaged, its sha256 is not the one noted when it was written"
             )
@@ -288,15 +287,7 @@ def _write(path, write):
         os.fsync(folder)
     finally:
         os.close(folder)
-    return _sha256(path)
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(path)
 
 
 def _names(folder):

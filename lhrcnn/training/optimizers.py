@@ -85,14 +85,7 @@ def sgdw(train, learning_rate, variables, kernels):
             "'train.optimizer: sgdw' does not scale losses; use 'train.precision: mixed_bfloat16' "
             "with it, or 'train.optimizer: sgd'"
         )
-    try:
-        import tensorflow_addons as addons
-    except ImportError as error:
-        raise DependencyError(
-            "'train.optimizer: sgdw' needs tensorflow-addons, which exists for Python 3.9 to 3.11 "
-            "with TensorFlow 2.15; install it there, or use 'train.optimizer: sgd' "
-            f"({error})"
-        ) from error
+    addons = _addons()
     strategy = tf.distribute.get_strategy()
     # Under MirroredStrategy addons asks for each replica's copy of a variable whether it decays,
     # so the copies have to be listed.
@@ -125,3 +118,15 @@ def sgdw(train, learning_rate, variables, kernels):
         for variable in variables:
             optimizer.add_slot(variable, "momentum")
     return optimizer
+
+
+def _addons():
+    try:
+        import tensorflow_addons
+    except ImportError as error:
+        raise DependencyError(
+            "'train.optimizer: sgdw' needs tensorflow-addons, which exists for Python 3.9 to 3.11 "
+            "with TensorFlow 2.15; install it there, or use 'train.optimizer: sgd' "
+            f"({error})"
+        ) from error
+    return tensorflow_addons

@@ -51,28 +51,21 @@ def train(config, run_dir, resume="auto", init_from="", callbacks=()):
     stages = [configs.stage(config, number) for number in range(1, len(config.train.stages) + 1)]
     rpn = None
     for number, (own, continues) in enumerate(stages, 1):
-        name = f"{number} of {len(stages)}"
-        learns_from_cache = own.train.part == "head" and not own.data.proposals
-        if learns_from_cache:
+        stage, name = run.stage(number), f"{number} of {len(stages)}"
+        cache = None
+        if own.train.part == "head" and not own.data.proposals:
+            cache = run.stage(rpn), stages[rpn - 1][0]
             own = configs.changed(own, {"data.proposals": str(run.proposals(rpn))})
-        summary = run.stage(number).summary()
+        summary = stage.summary()
         if summary:
             print(f"stage {name} is complete", flush=True)
         else:
             start = str(run.stage(number - 1)) if continues else init_from
-            part, source = own.train.part, start or "the beginning"
-            print(f"\nstage {name}: trains {part}, starts from {source}", flush=True)
             try:
-                if learns_from_cache:
-                    _cache(run.stage(rpn), stages[rpn - 1][0], own)
-                summary = trainer.train(
-                    own, run.stage(number), init_from=start, callbacks=callbacks
-                )
+                summary = _train_stage(own, stage, name, start, cache, callbacks)
             except LhrcnnError as error:
                 raise type(error)(f"stage {name}: {error}") from error
             stopped = summary["signalled"] and number < len(stages)
-            if not summary["interrupted"]:
-                run.stage(number).finish(summary)
             if summary["interrupted"] or stopped:
                 return {**summary, "interrupted": True, "stage": name, "run_dir": str(run)}
         if own.train.part != "head":
@@ -85,6 +78,20 @@ def train(config, run_dir, resume="auto", init_from="", callbacks=()):
         "checkpoint": str(run.checkpoints.path()),
         "best_checkpoint": str(run.checkpoints.path("best") or run.checkpoints.path()),
     }
+
+
+def _train_stage(config, stage, name, start, cache, callbacks):
+    """The summary of training the RunDirectory of a stage, which is marked when it is complete.
+
+    cache: (run, Config) of the stage whose RPN makes the proposals that it learns from, or None."""
+    part, source = config.train.part, start or "the beginning"
+    print(f"\nstage {name}: trains {part}, starts from {source}", flush=True)
+    if cache:
+        _cache(*cache, config)
+    summary = trainer.train(config, stage, init_from=start, callbacks=callbacks)
+    if not summary["interrupted"]:
+        stage.finish(summary)
+    return summary
 
 
 def _cache(source, options, config):
