@@ -158,12 +158,10 @@ def load_config(values, path=None):
 
 def is_users_data(folder):
     """Whether a data folder has files, and others than the embedded data set's."""
-    from lhrcnn.data.tools.shapes import is_complete
+    from lhrcnn.data.tools.shapes import is_drawn
 
     folder = pathlib.Path(folder)
-    return folder.is_file() or (
-        folder.is_dir() and any(folder.iterdir()) and not is_complete(folder)
-    )
+    return folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not is_drawn(folder))
 
 
 def with_data_dir(loaded, values):

@@ -67,6 +67,17 @@ def is_complete(folder):
     )
 
 
+def is_drawn(folder):
+    """Whether a folder holds what `make_shapes` draws: a COCO set of the user's has other classes."""
+    if not is_complete(folder):
+        return False
+    try:
+        text = pathlib.Path(folder, "annotations", "instances_val.json").read_text(encoding="utf-8")
+        return [category["name"] for category in json.loads(text)["categories"]] == list(CLASSES)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def draw_image(rng):
     """(uint8 [H, W, 3] image, list of (class index, (ymin, xmin, ymax, xmax) px)) drawn with a
     NumPy Generator."""

@@ -140,6 +140,16 @@ def test_generated_when_missing_and_read_as_coco(tmp_path):
     )
 
 
+def test_a_coco_set_of_the_same_layout_is_not_taken_for_it(tmp_path):
+    shapes.make_shapes(tmp_path, num_train=1, num_val=1)
+    assert shapes.is_drawn(tmp_path)
+    annotations = tmp_path / "annotations" / "instances_val.json"
+    annotations.write_text(annotations.read_text().replace("circle", "cat"))
+    assert shapes.is_complete(tmp_path) and not shapes.is_drawn(tmp_path)
+    annotations.write_text("not JSON")
+    assert not shapes.is_drawn(tmp_path)
+
+
 def test_open_dataset_draws_it_when_it_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(
         shapes,
