@@ -10,7 +10,6 @@ from absl import logging
 from lhrcnn import config as configs
 from lhrcnn.errors import CheckpointError, OutputError, RunError
 from lhrcnn.files import Output, replacing, split_name, wrote
-from lhrcnn.runs.checkpoints import CheckpointStore
 
 CONFIG, CLASSES, DATA, METRICS = "config.yaml", "classes.json", "data.json", "metrics.jsonl"
 RUN_FILES = (CONFIG, CLASSES)  # what every run has beside its checkpoints
@@ -40,6 +39,9 @@ class RunDirectory:
     def __init__(self, folder, option="--run_dir", keep_checkpoints=2):
         """`option` is what messages call the folder."""
         self.folder, self.option = pathlib.Path(folder), option
+        # Imported here, since it takes longer than all else that `lhrcnn --help` imports.
+        from lhrcnn.runs.checkpoints import CheckpointStore
+
         self.checkpoints = CheckpointStore(self.folder, keep_checkpoints)
 
     def __fspath__(self):
