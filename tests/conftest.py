@@ -52,7 +52,9 @@ def tiny_config():
 
 @pytest.fixture
 def random_batch(rng):
-    """A function (images, size) -> batch dict as in lhrcnn.data.schema, with three boxes, a crowd and padding in each image."""
+    """A function (images, size) -> batch as in lhrcnn.data.schema.
+
+    Each image has three boxes, a crowd and padding."""
 
     def make(images=4, size=64):
         boxes = np.tile(

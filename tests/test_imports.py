@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# From the top down; parts of one floor may import each other where that makes no circle of packages.
+# From the top down; parts of one floor may import each other where that makes no circle.
 FLOORS = [
     ["__main__", "cli"],
     ["commands"],

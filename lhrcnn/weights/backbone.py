@@ -89,7 +89,7 @@ def assign(variables, arrays, source):
 
 
 def _read(source):
-    """{name: array} of a weights file, or the best weights of a run directory or pretrained model."""
+    """{name: array} of a weights file, or the best ones of a run directory or pretrained model."""
     if zoo.find_run(source).folder.is_dir():
         return read_run(source)
     return {present(name): array for name, array in read_arrays(source).items()}

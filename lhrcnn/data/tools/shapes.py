@@ -68,7 +68,7 @@ def is_complete(folder):
 
 
 def is_drawn(folder):
-    """Whether a folder holds what `make_shapes` draws: a COCO set of the user's has other classes."""
+    """Whether a folder holds what `make_shapes` draws; other COCO sets have other classes."""
     if not is_complete(folder):
         return False
     try:
