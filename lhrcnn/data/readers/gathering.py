@@ -63,8 +63,8 @@ def gather(data_config, split, sources, parse, class_names=None, many=True, igno
             if names or box.name != ignored
         ]
     index = ImageIndex(folder, data_config.image_dir)
-    placed = _first_of_each([(image, index.find(image, image.problems)) for image in found])
-    chosen = choose_split(folder, split, placed, many)
+    placed = [(image, index.find(image, image.problems)) for image in found]
+    chosen = _first_of_each(choose_split(folder, split, placed, many))
     problems.extend(problem for image, _ in chosen for problem in image.problems)
     problems.extend(_unnamed(index, placed, chosen))
     images = with_sizes(chosen, problems)

@@ -11,7 +11,8 @@ from lhrcnn.data.readers.parsing import corners, named
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
-_UNBOXED = ("point", "points", "line")  # shapes without an area
+_UNBOXED = ("point", "points", "line", "linestrip")  # shapes without an area
+_IGNORED = "__ignore__"  # labelme's own word
 
 
 def read(data_config, split, training=False):
@@ -21,7 +22,7 @@ def read(data_config, split, training=False):
     class one box; a flag or attribute `difficult`, `ignore` or `crowd` gives `ignore`. Raises
     DataError."""
     del training
-    return gathering.gather(data_config, split, sources, _parse, many=False)
+    return gathering.gather(data_config, split, sources, _parse, many=False, ignored=_IGNORED)
 
 
 def sources(folder):
@@ -93,6 +94,8 @@ def _box(shape, where, problems):
 
 
 def _is_ignored(shape):
+    if str(shape["label"]).strip() == _IGNORED:
+        return True
     flags = {**(shape.get("flags") or {}), **(shape.get("attributes") or {})}
     return parsing.is_ignored({**flags, "difficult": shape.get("difficult")})
 

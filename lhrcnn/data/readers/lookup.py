@@ -12,6 +12,8 @@ from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
+_IMAGE_FOLDERS = {"images", "Images", "JPEGImages", "img", "imgs"}
+
 
 class ImageIndex:
     """The image files below a data folder, found by what annotation files call them."""
@@ -51,10 +53,11 @@ class ImageIndex:
 
 
 def _closest(paths, wanted):
-    """Those of paths that share most folder names with the wanted one."""
+    """Those of paths that share most folder names with the wanted one, or lie among images."""
     words = set(wanted.parts[:-1])
-    shared = [len(words & set(pathlib.PurePath(path).parts[:-1])) for path in paths]
-    return [path for path, count in zip(paths, shared) if count == max(shared)]
+    folders = [set(pathlib.PurePath(path).parts[:-1]) for path in paths]
+    ranks = [(len(words & own), bool(_IMAGE_FOLDERS & own)) for own in folders]
+    return [path for path, rank in zip(paths, ranks) if rank == max(ranks)]
 
 
 def local_name(name):

@@ -87,3 +87,20 @@ def test_a_column_may_name_the_split(tmp_path):
     write(tmp_path, {"x.csv": head + "a.jpg,train,ant,10,20,40,60\nb.jpg,valid,ant,10,20,40,60\n"})
     assert set(seen(read("csv", tmp_path, "train"))) == {"a.jpg"}
     assert set(seen(read("csv", tmp_path, "val"))) == {"b.jpg"}
+
+
+def test_a_file_of_everything_beside_the_splits(tmp_path):
+    images(tmp_path, "a.jpg", "b.jpg")
+    head, row = "filename,class,xmin,ymin,xmax,ymax\n", ",ant,10,20,40,60\n"
+    write(
+        tmp_path,
+        {
+            "all_labels.csv": f"{head}a.jpg{row}b.jpg{row}",
+            "test_labels.csv": f"{head}b.jpg{row}",
+            "train_labels.csv": f"{head}a.jpg{row}",
+        },
+    )
+    train = read("csv", tmp_path, "train")
+    assert seen(train) == {"a.jpg": [ANT]}
+    assert kinds(train) == []
+    assert kinds(read("csv", tmp_path)) == ["repeated image"] * 2

@@ -66,6 +66,16 @@ def test_images_in_another_folder_flags_and_empty_files(tmp_path):
     assert seen(dataset) == {"a.jpg": [("ant!", *box), ("ant!", *box), ("ant", *box)], "b.jpg": []}
 
 
+def test_labelmes_own_word_for_ignored(tmp_path):
+    images(tmp_path, "a.jpg")
+    box = ((10, 20), (40, 60))
+    shapes = shape("rectangle", *box, label="__ignore__"), shape("rectangle", *box)
+    write(tmp_path, {"a.json": file(*shapes)})
+    dataset = read("labelme", tmp_path)
+    assert dataset.class_names == ["ant"]
+    assert seen(dataset)["a.jpg"] == [("ant!", 20, 10, 60, 40), ("ant", 20, 10, 60, 40)]
+
+
 def test_faulty_files_and_shapes_are_named(tmp_path):
     images(tmp_path, "a.jpg", "b.jpg")
     good = shape("rectangle", (10, 20), (40, 60))

@@ -1,0 +1,63 @@
+"""Images by what annotations call them; text of any encoding."""
+
+import types
+
+import pytest
+from data.reading import images
+
+from lhrcnn.data.readers.lookup import ImageIndex, is_hidden, local_name, read_text
+
+
+def find(folder, name, near=".", split=""):
+    problems = []
+    image = types.SimpleNamespace(
+        names=(name,), source=folder / near / "a.json", where="a.json", split=split
+    )
+    path = ImageIndex(folder).find(image, problems)
+    return path.replace(f"{folder}/", ""), [problem.kind for problem in problems]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x/a.jpg",
+        "a.jpg",
+        "a",
+        "A.JPG",
+        "..\\other\\a.jpg",
+        "C:\\photos\\a.jpg",
+        "s3://bucket/x/a.jpg",
+    ],
+)
+def test_an_image_is_found_by_what_is_sure_of_its_name(tmp_path, name):
+    images(tmp_path, "x/a.jpg", "x/b.jpg", "x/._a.jpg")
+    assert find(tmp_path, name) == ("x/a.jpg", [])
+
+
+def test_two_of_one_name_are_told_apart_by_folders(tmp_path):
+    images(tmp_path, "images/train/a.jpg", "images/val/a.jpg")
+    assert find(tmp_path, "a.jpg", near="labels/val") == ("images/val/a.jpg", [])
+    assert find(tmp_path, "a.jpg", split="train") == ("images/train/a.jpg", [])
+    assert find(tmp_path, "a.jpg") == ("", ["ambiguous image name"])
+    images(tmp_path, "shown/b.jpg", "JPEGImages/b.jpg")
+    assert find(tmp_path, "b") == ("JPEGImages/b.jpg", [])
+
+
+def test_a_missing_image_is_named(tmp_path):
+    assert find(tmp_path, "a.jpg") == ("", ["missing image"])
+
+
+def test_urls():
+    assert local_name("/data/local-files/?d=photos%2Fb%20c.jpg") == "photos/b c.jpg"
+    assert local_name("https://x.org/a%20b.jpg?size=3") == "a b.jpg"
+
+
+def test_hidden_files():
+    hidden = ("._a.jpg", ".DS_Store", ".ipynb_checkpoints", "@eaDir", "__MACOSX", "Thumbs.db")
+    assert all(map(is_hidden, hidden)) and not is_hidden("a._b.jpg")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gbk"])
+def test_text_of_any_encoding(tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes("\u8682\u8681\n".encode(encoding))
+    assert read_text(tmp_path / "a.txt") == "\u8682\u8681\n"
