@@ -35,6 +35,8 @@ def pack(run_dir, output, checkpoint="best"):
 def portable(config):
     """A copy of a Config that names no folder of this machine.
 
-    The data set's folder is named by its last part alone, and there is no cache."""
+    The data set's folder and files of plugins are named by their last part alone, and there is no
+    cache."""
     data = dataclasses.replace(config.data, dir=pathlib.Path(config.data.dir).name, cache_dir="")
-    return dataclasses.replace(config, data=data)
+    plugins = [pathlib.Path(plugin).name for plugin in config.plugins]
+    return dataclasses.replace(config, data=data, plugins=plugins)

@@ -100,3 +100,11 @@ def test_a_plugin_that_is_missing_is_named():
         import_plugins(["no_such_file.py"])
     with pytest.raises(ConfigError, match="'plugins': there is no module no_such_package.part"):
         import_plugins(["no_such_package.part"])
+
+
+def test_a_packed_run_names_its_plugins_without_folders(tmp_path):
+    from lhrcnn.runs.pack import portable
+
+    counted(tmp_path / "here" / "packed.py")
+    loaded = config.load(None, ["plugins=[packed.py]"])
+    assert portable(loaded).plugins == ["packed.py"] != loaded.plugins
