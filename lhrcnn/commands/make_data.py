@@ -141,10 +141,10 @@ def voc_to_det(values, arguments):
     data = commands.load_config(values).data
 
     from lhrcnn.data.datasets import open_dataset
-    from lhrcnn.data.readers import imagenet_det
+    from lhrcnn.data.tools import imagenet_det_files
 
     datasets = {name: open_dataset(data, split) for name, _, split in parts}
-    imagenet_det.write(datasets, output)
+    imagenet_det_files.write(datasets, output)
     for name, dataset in datasets.items():
         print(f"{len(dataset.records):7} images  {name}  of {dataset.name}")
     print(f"DET data set  {output}")

@@ -133,8 +133,7 @@ def _refuse_relative(dataset):
         raise DataError(
             f"{dataset.name}: all {sum(map(len, boxes))} boxes end within "
             f"{_LARGEST_SHARE_PX:g} px of the corner: they are shares of height and width, and px "
-            "are expected; set data.format to what the files are (yolo reads shares), or multiply "
-            "them"
+            "are expected; set data.format to what the files are (yolo reads shares)"
         )
 
 

@@ -52,28 +52,29 @@ def fill(records, data_config, short_sides):
     ]
     missing = [(record, wanted) for record, wanted in missing if wanted]
     if missing:
-        logging.info(
-            "filling the cache %s with %d of %d images", folder, len(missing), len(records)
-        )
-        resize = tf.function(
-            lambda image, side: image
-            if zooms(data_config)
-            else resize_image(image, data_config, side)[0],
-            input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)],
-        )
-        resize.get_concrete_function()  # traced once, before the threads call it
-        with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-            faults = [
-                fault
-                for fault in pool.map(lambda pair: _store(folder, *pair, resize), missing)
-                if fault
-            ]
-        if faults:
-            raise DataError(
-                "\n  ".join([f"{len(faults)} images cannot be cached:"] + faults[:10])
-                + "\nCorrect them or set data.on_error=skip to leave unreadable images out."
-            )
+        text = "filling the cache %s with %d of %d images"
+        logging.info(text, folder, len(missing), len(records))
+        _store_all(folder, missing, data_config)
     return np.array([[str(folder / name) for name in row] for row in names], object)
+
+
+def _store_all(folder, missing, data_config):
+    """Writes files for each (record, [(name, short side)]). Raises DataError naming what failed."""
+    resize = tf.function(
+        lambda image, side: image
+        if zooms(data_config)
+        else resize_image(image, data_config, side)[0],
+        input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)],
+    )
+    resize.get_concrete_function()  # traced once, before the threads call it
+    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+        faults = list(pool.map(lambda pair: _store(folder, *pair, resize), missing))
+    faults = [fault for fault in faults if fault]
+    if faults:
+        raise DataError(
+            "\n  ".join([f"{len(faults)} images cannot be cached:"] + faults[:10])
+            + "\nCorrect them or set data.on_error=skip to leave unreadable images out."
+        )
 
 
 def read(path):

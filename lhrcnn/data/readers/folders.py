@@ -33,6 +33,16 @@ def read(data_config, split, training=False):
             "data.val_split"
         )
     names = _subfolders(folder)
+    records = _records(folder, names)
+    if not records:
+        raise DataError(
+            f"{folder}: no image ({', '.join(IMAGE_SUFFIXES)}) in it or in its {len(names)} folders"
+        )
+    return Dataset(str(folder), records, names, list(range(1, len(names) + 1)))
+
+
+def _records(folder, names):
+    """The images below each of the folders `names`, of its class, then those of none."""
     box, areas, ignore = np.zeros([1, 4], np.float32), np.zeros([1], np.float32), np.array([True])
     none = {
         "boxes": box[:0],
@@ -49,20 +59,10 @@ def read(data_config, split, training=False):
     ]
     groups.append((none, [str(file) for file in sorted(folder.iterdir()) if _is_image(file.name)]))
     images = [(path, objects) for objects, paths in groups for path in paths]
-    records = [
+    return [
         Record(image_id=number, path=path, height=0, width=0, **objects)
         for number, (path, objects) in enumerate(images, start=1)
     ]
-    if not records:
-        raise DataError(
-            f"{folder}: no image ({', '.join(IMAGE_SUFFIXES)}) in it or in its {len(names)} folders"
-        )
-    return Dataset(
-        name=str(folder),
-        records=records,
-        class_names=names,
-        category_ids=list(range(1, len(names) + 1)),
-    )
 
 
 def _subfolders(folder):

@@ -43,17 +43,7 @@ def read(data_config, split, training=False):
     or the lines are YOLO's."""
     del training
     images, truth = _folders(pathlib.Path(data_config.dir), split)
-    paths = sorted(
-        (
-            path
-            for path in images.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path.name)
-        ),
-        key=lambda path: _natural(path.stem),
-    )
-    if not paths:
-        suffixes = ", ".join(IMAGE_SUFFIXES)
-        raise DataError(f"{images}: no image in this folder (looked for {suffixes})")
+    paths = _image_paths(images)
     problems, records = [], []
     for image_id, path in zip(_image_ids([path.stem for path in paths]), paths):
         names = truth_names(path.stem)
@@ -81,6 +71,16 @@ def read(data_config, split, training=False):
         where = f"{file}: image id {image_id}"
         records.append(make_record(image_id, str(path), size, objects, where, problems))
     return Dataset(f"{images}", records, [CLASS_NAME], [1], problems)
+
+
+def _image_paths(folder):
+    """The image files of a folder, img_2 before img_10. Raises DataError where there is none."""
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    paths = [path for path in paths if not is_hidden(path.name)]
+    if not paths:
+        suffixes = ", ".join(IMAGE_SUFFIXES)
+        raise DataError(f"{folder}: no image in this folder (looked for {suffixes})")
+    return sorted(paths, key=lambda path: _natural(path.stem))
 
 
 def read_truth(file, problems):

@@ -1,4 +1,4 @@
-"""Reader and writer of the ImageNet DET layout: Annotations/DET, Data/DET and ImageSets/DET, with
+"""Reader of the ImageNet DET layout: Annotations/DET, Data/DET and ImageSets/DET, with
 folders train, val and test each.
 
 Format: the ILSVRC2015 development kit, readme, section 2. An XML file an image names objects by
@@ -9,8 +9,6 @@ ymax + 1, xmax + 1).
 import os
 import pathlib
 import re
-import shutil
-import xml.etree.ElementTree as ElementTree
 
 from absl import logging
 
@@ -24,7 +22,7 @@ from lhrcnn.errors import DataError
 # Folders of images in which boxes of the queried class alone are sure to be complete.
 PARTLY_LABELLED = "train/ILSVRC2013_train"
 KNOWN_UNREADABLE = ("ILSVRC2012_val_00033658", "ILSVRC2013_val_00004542")
-_LISTS, _ANNOTATIONS, _IMAGES = "ImageSets/DET", "Annotations/DET", "Data/DET"
+LISTS, ANNOTATIONS, IMAGES = "ImageSets/DET", "Annotations/DET", "Data/DET"
 
 
 def read(data_config, split, training=False):
@@ -85,11 +83,11 @@ def find_root(folder):
     if not folder.is_dir():
         raise DataError(f"{folder}: no such data folder; set data.dir or --data_dir")
     for root in (folder, *sorted(folder.iterdir())):
-        if (root / _LISTS).is_dir():
+        if (root / LISTS).is_dir():
             return root
     raise DataError(
         f"{folder}: not in the layout of ImageNet DET: neither it nor a folder in it "
-        f"holds {_LISTS}/; "
+        f"holds {LISTS}/; "
         f"found {', '.join(sorted(os.listdir(folder))[:10]) or 'nothing'}"
     )
 
@@ -118,11 +116,11 @@ def read_list(root, name):
 
     `name` is that of a list in ImageSets/DET or the path of one. Raises DataError when it is
     missing or empty."""
-    file = root / _LISTS / f"{name}.txt"
+    file = root / LISTS / f"{name}.txt"
     if not file.is_file() and name.endswith(".txt"):
         file = pathlib.Path(name)
     if not file.is_file():
-        found = sorted(path.stem for path in (root / _LISTS).glob("*.txt"))
+        found = sorted(path.stem for path in (root / LISTS).glob("*.txt"))
         raise DataError(
             f"{file}: no such list of images; there are "
             f"{', '.join(found[:30]) or 'none'}. `lhrcnn data imagenet-split` "
@@ -147,13 +145,13 @@ def full_name(entry):
 
 def annotation_file(root, name):
     """Path of the XML file of an image."""
-    return root / _ANNOTATIONS / f"{name}.xml"
+    return root / ANNOTATIONS / f"{name}.xml"
 
 
 def _parse(root, name, image_id, class_of, problems):
     """What `voc.parse` gives, with `classes` added; a training image without an XML file has no
     objects (negatives have none)."""
-    file, image = annotation_file(root, name), root / _IMAGES / f"{name}.JPEG"
+    file, image = annotation_file(root, name), root / IMAGES / f"{name}.JPEG"
     if name.startswith("train/") and not file.is_file():
         try:
             objects = {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
@@ -195,7 +193,7 @@ def _read_blacklist(root, class_of):
         return {}
     rows = [
         line.split()
-        for line in (root / _LISTS / "val.txt").read_text(encoding="utf-8").splitlines()
+        for line in (root / LISTS / "val.txt").read_text(encoding="utf-8").splitlines()
         if line.strip()
     ]
     names = {row[1]: full_name(row[0]) for row in rows if len(row) == 2}
@@ -226,79 +224,3 @@ def _without_known_unreadable(records):
         logging.warning("left out, as it is known to be damaged: %s", fault)
     damaged = {fault.partition(".JPEG")[0] + ".JPEG" for fault in faults}
     return [record for record in records if record.path not in damaged]
-
-
-def write(datasets, folder):
-    """Writes {list name: `Dataset`}, all of the same classes, in the DET layout; images are hard
-    links where that is possible.
-
-    Lists named train* go to the folder train, others to val. The wnids are made up: n00000001 is
-    the first class. Raises DataError when the folder is not empty, classes differ, or two images
-    share a name."""
-    folder = pathlib.Path(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise DataError(f"{folder}: is not empty; name a new folder")
-    class_names = next(iter(datasets.values())).class_names
-    wnids = [f"n{k:08d}" for k in range(1, len(class_names) + 1)]
-    taken = set()
-    for list_name, dataset in datasets.items():
-        if dataset.class_names != class_names:
-            raise DataError(
-                f"{dataset.name}: its classes are {', '.join(dataset.class_names)}, not "
-                f"{', '.join(class_names)}"
-            )
-        place = "train/ILSVRC2014_train_0000" if list_name.startswith("train") else "val"
-        names = [f"{place}/{pathlib.PurePath(record.path).stem}" for record in dataset.records]
-        for name, record in zip(names, dataset.records):
-            if name in taken:
-                raise DataError(
-                    f"{record.path}: a second image named {name}; the layout cannot hold both"
-                )
-            taken.add(name)
-            _write_image(folder, name, record, wnids)
-        lines = "".join(f"{name} {number}\n" for number, name in enumerate(names, start=1))
-        _write_text(folder / _LISTS / f"{list_name}.txt", lines)
-    _write_text(
-        folder / "devkit" / "data" / "map_det.txt",
-        "".join(
-            f"{wnid} {k} {name}\n"
-            for k, (wnid, name) in enumerate(zip(wnids, class_names), start=1)
-        ),
-    )
-
-
-def _write_image(folder, name, record, wnids):
-    root = ElementTree.Element("annotation")
-    _add(root, "filename", name.rpartition("/")[2])
-    size = _add(root, "size")
-    for key, value in (("width", record.width), ("height", record.height), ("depth", 3)):
-        _add(size, key, value)
-    for box, k, ignore in zip(record.boxes.astype(float), record.classes, record.ignore):
-        element = _add(root, "object")
-        _add(element, "name", wnids[k])
-        corners = _add(element, "bndbox")
-        for key, value in zip(
-            ("ymin", "xmin", "ymax", "xmax"), (box[0], box[1], box[2] - 1, box[3] - 1)
-        ):
-            _add(corners, key, f"{value:.8g}")
-        _add(element, "difficult", int(ignore))
-    _write_text(
-        folder / _ANNOTATIONS / f"{name}.xml", ElementTree.tostring(root, encoding="unicode")
-    )
-    copy = folder / _IMAGES / f"{name}.JPEG"
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(record.path, copy)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(record.path, copy)
-
-
-def _add(parent, tag, text=None):
-    element = ElementTree.SubElement(parent, tag)
-    element.text = None if text is None else str(text)
-    return element
-
-
-def _write_text(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ from lhrcnn.data.batches.pipeline import evaluation_batches
 from lhrcnn.data.datasets import open_dataset, read_dataset
 from lhrcnn.data.readers import imagenet_det
 from lhrcnn.data.readers.imagenet_det_classes import CLASSES
+from lhrcnn.data.tools import imagenet_det_files
 from lhrcnn.errors import DataError
 from lhrcnn.models import matching
 
@@ -229,7 +230,7 @@ def test_written_data_sets_read_back(tmp_path, kind):
         source = options(write_coco(tmp_path / "coco"), "format=coco")
         splits = {"val": "train"}
     datasets = {name: read_dataset(source, split) for name, split in splits.items()}
-    imagenet_det.write(datasets, tmp_path / "det")
+    imagenet_det_files.write(datasets, tmp_path / "det")
     for name, dataset in datasets.items():
         again = read_dataset(det(tmp_path / "det"), name)
         assert again.problems == [] and again.class_names == dataset.class_names
@@ -245,10 +246,10 @@ def test_written_data_sets_read_back(tmp_path, kind):
                 record.height,
             )
     with pytest.raises(DataError, match="not empty"):
-        imagenet_det.write(datasets, tmp_path / "det")
+        imagenet_det_files.write(datasets, tmp_path / "det")
 
 
 def test_two_images_of_one_name_cannot_be_written(tmp_path):
     dataset = read_dataset(options(write_coco(tmp_path / "coco"), "format=coco"), "train")
     with pytest.raises(DataError, match="a second image named val/a"):
-        imagenet_det.write({"val": dataset, "val2": dataset}, tmp_path / "det")
+        imagenet_det_files.write({"val": dataset, "val2": dataset}, tmp_path / "det")
