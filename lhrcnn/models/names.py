@@ -34,18 +34,23 @@ def present(name):
 def variables_of(layer, prefix):
     """{name: variable} of a Keras layer and all that it holds; the names begin with `prefix`.
 
-    A layer with a method `variables_under(prefix)` says them itself. Raises ConfigError where two
-    variables share a name, or a layer inside has the name that Keras gave it by counting."""
+    A layer with a method `variables_under(prefix)` says them itself; layers that another lists in
+    `inlined` add no name of theirs. Raises ConfigError where two variables share a name, or a layer
+    inside has the name that Keras gave it by counting."""
     if hasattr(layer, "variables_under"):
         return layer.variables_under(prefix)
     inside = [inner for inner in layer._flatten_layers(False, False) if inner.weights]
+    inlined = {id(inner) for inner in getattr(layer, "inlined", ())}
     for inner in inside:
-        if re.fullmatch(rf"{_snake_case(type(inner).__name__)}(_\d+)?", inner.name):
+        if id(inner) not in inlined and re.fullmatch(
+            rf"{_snake_case(type(inner).__name__)}(_\d+)?", inner.name
+        ):
             raise ConfigError(
                 f"{prefix}: a layer {type(inner).__name__} has no name of its own, which names of "
                 "variables are made of; give it one: name=..."
             )
-    known = joined(*(variables_of(inner, f"{prefix}/{inner.name}") for inner in inside))
+    prefixes = [prefix if id(inner) in inlined else f"{prefix}/{inner.name}" for inner in inside]
+    known = joined(*(variables_of(*pair) for pair in zip(inside, prefixes)))
     held = {variable.ref() for variable in known.values()}
     own = [variable for variable in layer.weights if variable.ref() not in held]
     return joined(known, *({f"{prefix}/{_role(variable)}": variable} for variable in own))

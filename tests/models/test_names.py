@@ -90,3 +90,9 @@ def test_a_name_that_keras_made_up_is_an_error(name):
 def test_parts_are_joined():
     variable = tf.Variable(1.0)
     assert joined({"a": variable}, {"a": variable}, {}) == {"a": variable}
+
+
+def test_layers_that_are_inlined_add_no_name():
+    block = built(Block("block"))
+    block.inlined = (block.several[0],)
+    assert {"head/kernel", "head/b/kernel", "head/factor"} < set(variables_of(block, "head"))

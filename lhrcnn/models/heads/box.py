@@ -11,7 +11,6 @@ from lhrcnn.keras import keras
 from lhrcnn.models import losses, matching
 from lhrcnn.models.heads.box_targets import BoxTargets
 from lhrcnn.models.losses import LossSum
-from lhrcnn.models.names import joined, variables_of
 from lhrcnn.models.parts import ClassOutputs
 
 
@@ -134,13 +133,10 @@ class BoxHead(RoIHead):
         self.class_scores = dense(num_classes + 1, 0.01, "class_scores")
         self.class_boxes = dense(4 * self.num_boxes, 0.001, "class_boxes")
 
-    def variables_under(self, prefix):
-        """As names.variables_of: the extractor's stand beside those of the outputs."""
-        layers = (self.class_scores, self.class_boxes, self.targets)
-        return joined(
-            variables_of(self.extractor, prefix),
-            *(variables_of(layer, f"{prefix}/{layer.name}") for layer in layers),
-        )
+    @property
+    def inlined(self):
+        """As names.variables_of: head/fc/kernel is the extractor's."""
+        return (self.extractor,)
 
     def class_outputs(self):
         """As of RoIHead."""

@@ -20,7 +20,6 @@ from lhrcnn.models.extractors.fast_rcnn import RoIPooling
 from lhrcnn.models.heads import LOCALISATIONS
 from lhrcnn.models.heads.box import clip_each, scores_of, with_truth
 from lhrcnn.models.losses import LossSum
-from lhrcnn.models.names import joined, variables_of
 from lhrcnn.models.parts import ClassOutputs
 from lhrcnn.ops.best_pair import best_pair
 
@@ -110,10 +109,10 @@ class LocNetHead(keras.layers.Layer):
         """The scorer's."""
         return self.scorer.targets
 
-    def variables_under(self, prefix):
+    @property
+    def inlined(self):
         """As names.variables_of: the scorer's names are what they are without LocNet."""
-        locnet = variables_of(self.locnet, f"{prefix}/{self.locnet.name}")
-        return joined(variables_of(self.scorer, prefix), locnet)
+        return (self.scorer,)
 
     def class_outputs(self):
         """As of RoIHead, with LocNet's rows and columns."""
