@@ -339,6 +339,7 @@ def test_real_images(shared):
     data = options(
         shared / "data" / "coco64",
         "format=coco",
+        "val_split=",
         "short_side=[64, 96]",
         "long_side=160",
         *ALL_AUGMENTATIONS,
