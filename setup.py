@@ -46,7 +46,8 @@ setuptools.setup(
     packages=setuptools.find_packages(include=["lhrcnn", "lhrcnn.*"]),
     package_data={
         "lhrcnn": [
-            f"zoo/{path}" for path in ("*/*.yaml", "*/*.txt", "*/*.json", "*/*/*.json", "*/*/*.npz")
+            f"zoo/{path}"
+            for path in ("*.tsv", "*/*.yaml", "*/*.txt", "*/*.json", "*/*/*.json", "*/*/*.npz")
         ]
     },
     python_requires=">=3.9,<3.14",

@@ -56,6 +56,7 @@ COMMANDS = {
     "data imagenet-split": make_data.IMAGENET_SPLIT,
     "data voc-to-det": make_data.VOC_TO_DET,
     "zoo": zoo.LIST,
+    "zoo get": zoo.GET,
     "pack": zoo.PACK,
     "build-ops": build_ops.COMMAND,
     "config": options.COMMAND,

@@ -33,6 +33,15 @@ def replacing(path, mode="wb"):
         raise
 
 
+def cache_dir():
+    """The folder of what can be made again, such as compiled ops: $LHRCNN_CACHE, or the user's."""
+    if os.environ.get("LHRCNN_CACHE"):
+        return pathlib.Path(os.environ["LHRCNN_CACHE"])
+    return pathlib.Path(
+        os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "lhrcnn"
+    )
+
+
 def check_writable(folder, option="--output"):
     """Makes a folder and finds out, before the work starts, whether files can be written there.
 

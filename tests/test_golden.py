@@ -12,7 +12,7 @@ from reference import detection as reference
 from lhrcnn import config as configs
 from lhrcnn.choices import resolve
 from lhrcnn.commands import find_config
-from lhrcnn.weights.convert import build_converted
+from lhrcnn.runs.convert import build_converted
 from lhrcnn.weights.sources import SOURCES
 
 SYSTEMS = {  # golden file: (source, config)

@@ -65,7 +65,7 @@ def run(values, arguments):
     names = [line.strip() for line in lines if line.strip()]
     files.check_writable(output)
 
-    from lhrcnn.weights.convert import convert
+    from lhrcnn.runs.convert import convert
 
     result = convert(source, checkpoint, experiment, output, names, values.epsilon)
     for reason, dropped in result.dropped.items():

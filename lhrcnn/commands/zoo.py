@@ -1,9 +1,13 @@
 """`lhrcnn zoo` and `lhrcnn pack`."""
 
+import difflib
 import pathlib
 
+from absl import flags
+
 from lhrcnn import commands, files
-from lhrcnn.runs import zoo
+from lhrcnn.errors import UsageError
+from lhrcnn.runs import public, zoo
 
 
 def define_nothing(values):
@@ -11,16 +15,45 @@ def define_nothing(values):
 
 
 def list_models(values, arguments):
-    """Prints the pretrained models of the package with their scores."""
+    """Prints the pretrained models with their scores."""
     del values, arguments
+    print("In the package:")
     for entry in zoo.entries():
         print(
-            f"{entry.name}  {entry.megabytes:.1f} MB, {len(entry.class_names)} classes: "
+            f"  {entry.name}  {entry.megabytes:.1f} MB, {len(entry.class_names)} classes: "
             f"{', '.join(entry.class_names)}"
         )
-        print("\n".join(f"    {score}" for score in entry.scores) or "    not evaluated")
+        print("\n".join(f"      {score}" for score in entry.scores) or "      not evaluated")
     if not zoo.names():
-        print("no pretrained model in this installation")
+        print("  none in this installation")
+    print("\nPublic checkpoints, trained on COCO (80 classes), downloaded and converted once:")
+    print(f"  {'name':<44} {'AP published':>12}  {'licence':<12}  here")
+    for model in public.models().values():
+        there = model.folder if model.folder.is_dir() else ""
+        print(f"  {model.name:<44} {model.ap:>12}  {model.licence:<12}  {there}")
+
+
+def define_get(values):
+    """The flags of `lhrcnn zoo get`."""
+    flags.DEFINE_string(
+        "from",
+        "",
+        "its checkpoint file, where that is here already; for machines without a network",
+        flag_values=values,
+    )
+
+
+def get(values, arguments):
+    """Makes the run directory of a public model, and says where it is."""
+    if len(arguments) != 1 or arguments[0] not in public.models():
+        given = arguments[0] if arguments else ""
+        close = difflib.get_close_matches(given, public.models(), n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "`lhrcnn zoo` lists them"
+        raise UsageError(f"name one public model, found '{' '.join(arguments)}'; {hint}")
+    folder = public.get(arguments[0], values["from"].value)
+    print(
+        f"run directory  {folder}\nnext           lhrcnn predict photo.jpg --run_dir {arguments[0]}"
+    )
 
 
 def define_pack(values):
@@ -45,7 +78,10 @@ def pack(values, arguments):
     )
 
 
-LIST = commands.Command("list the pretrained models of the package", define_nothing, list_models)
+LIST = commands.Command(
+    "list the pretrained models: of the package, and public ones", define_nothing, list_models
+)
+GET = commands.Command("download and convert a public model", define_get, get, positional="NAME")
 PACK = commands.Command(
     "make a small run directory, to share or ship, of a trained one", define_pack, pack
 )

@@ -29,6 +29,7 @@ import tensorflow as tf
 from absl import logging
 
 from lhrcnn.errors import LhrcnnError
+from lhrcnn.files import cache_dir
 
 # Contraction would round a product and its sum once on some processors and twice
 # on others; without it the same boxes give the same bits everywhere.
@@ -55,13 +56,6 @@ class BuildPlan:
 def custom_op_disabled() -> bool:
     """Whether LHRCNN_NO_CUSTOM_OP asks for pure TensorFlow."""
     return os.environ.get("LHRCNN_NO_CUSTOM_OP", "0") not in ("", "0")
-
-
-def cache_dir() -> Path:
-    """The folder of built libraries: $LHRCNN_CACHE, else `lhrcnn` in the user's cache."""
-    if os.environ.get("LHRCNN_CACHE"):
-        return Path(os.environ["LHRCNN_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lhrcnn"
 
 
 def source_dir() -> Path:

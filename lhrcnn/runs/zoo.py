@@ -5,6 +5,7 @@
 import pathlib
 import typing
 
+from lhrcnn.runs import public
 from lhrcnn.runs.directory import CONFIG, RUN_FILES, RunDirectory
 
 __all__ = ["DEFAULT", "FOLDER", "RUN_FILES", "Entry", "entries", "find_run", "names"]
@@ -28,15 +29,21 @@ def names():
 
 
 def find_run(run_dir, needed=()):
-    """The RunDirectory `run_dir` where a config lies in it, else the model of that name.
+    """The RunDirectory `run_dir` where a config lies in it, else the model of that name: one of the
+    package, or a public one, which is downloaded the first time.
 
     What commands write about a model, as its evaluations, goes into a folder of its name where
     they are called. Raises RunError where one of the files `needed` is not there."""
     own = RunDirectory(run_dir)
     if str(run_dir) in names() and not (own.folder / CONFIG).exists():
         own = RunDirectory(FOLDER / str(run_dir))
+    elif str(run_dir) in public.models() and not own.folder.exists():
+        own = RunDirectory(public.get(str(run_dir)))
     known = ", ".join(names()) or "there are none here"
-    own.require(*needed, or_else=f", or the name of a pretrained model: {known}")
+    own.require(
+        *needed,
+        or_else=f", or the name of a pretrained model: {known}, or a public one of `lhrcnn zoo`",
+    )
     return own
 
 

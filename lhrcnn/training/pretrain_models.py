@@ -8,7 +8,7 @@ from lhrcnn.keras import keras
 from lhrcnn.models.build import build_backbone
 from lhrcnn.models.losses import LossSum, cross_entropy
 from lhrcnn.models.step import Trainable
-from lhrcnn.weights.backbone import load_backbone
+from lhrcnn.runs.backbone import load_backbone
 
 
 class Pretraining(Trainable):

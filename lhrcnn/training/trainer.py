@@ -12,11 +12,11 @@ from lhrcnn.models.build import build_detector
 from lhrcnn.models.heads import box_targets
 from lhrcnn.runs import fine_tune
 from lhrcnn.runs import resume as resuming
+from lhrcnn.runs.backbone import load_backbone
 from lhrcnn.runs.directory import RunDirectory, data_of
 from lhrcnn.training import validation
 from lhrcnn.training.callbacks import UserCallbacks
 from lhrcnn.training.loop import TrainingLoop
-from lhrcnn.weights.backbone import load_backbone
 
 
 def train(

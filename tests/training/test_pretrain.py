@@ -15,10 +15,10 @@ from lhrcnn import cli
 from lhrcnn import config as configs
 from lhrcnn.errors import ConfigError, DataError, TrainingError
 from lhrcnn.models.build import build_backbone, build_detector
+from lhrcnn.runs.backbone import load_backbone
 from lhrcnn.runs.checkpoints import CheckpointStore
 from lhrcnn.training import pretrain as pretraining
 from lhrcnn.training.pretrain import Classification, Distillation, _level_of_stride, pretrain
-from lhrcnn.weights.backbone import load_backbone
 
 OPTIONS = [
     "data.format=folders",

@@ -12,7 +12,7 @@ from lhrcnn import config as configs
 from lhrcnn.errors import CheckpointError
 from lhrcnn.keras import keras
 from lhrcnn.models import build
-from lhrcnn.weights import backbone
+from lhrcnn.runs import backbone
 
 RESNET = ["model.backbone.name=resnet50", f"model.backbone.width={foreign.WIDTH}"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lhrcnn.errors import DownloadError
-from lhrcnn.weights.download import download
+from lhrcnn.runs.download import download
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 3_500_000, np.uint8).tobytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -111,7 +111,7 @@ def test_no_server_is_named(tmp_path):
 
 
 def test_a_full_disk_is_told_and_leaves_no_file(server, tmp_path, monkeypatch):
-    from lhrcnn.weights import download as module
+    from lhrcnn.runs import download as module
 
     def full(answer, file, *others):
         file.write(answer.read(1000))

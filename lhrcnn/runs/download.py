@@ -38,7 +38,7 @@ def download(url, path, sha256, progress=sys.stderr):
             reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
             raise DownloadError(
                 f"{url}: cannot be downloaded: {reason}; the same command goes on from what is "
-                f"there. Without a network: get the file elsewhere and give it to --from"
+                "there. Without a network: get the file elsewhere, for `lhrcnn zoo get --from FILE`"
             ) from error
         check(part, sha256, url)
         os.replace(part, path)
@@ -55,8 +55,8 @@ def check(path, sha256, source):
         while block := file.read(BLOCK):
             digest.update(block)
     if not digest.hexdigest().startswith(sha256.lower()):
-        if path.suffix == ".part":
-            path.unlink()
+        if str(path).endswith(".part"):
+            os.unlink(path)
         raise DownloadError(
             f"{source}: its sha256 begins with {digest.hexdigest()[: len(sha256)]}, expected "
             f"{sha256}: it is damaged or another file, and was not used"
