@@ -17,11 +17,11 @@ BLOCK = 1 << 20
 TIMEOUT_S = 30
 
 
-def download(url, path, sha256, progress=sys.stderr):
+def download(url, path, sha256, progress=True):
     """Makes the file `path` of what is at `url`; returns the path.
 
     sha256: the first digits of the file's, eight at least. What a broken-off call got stays as
-    PATH.part, and the next goes on from there. progress: where lines about it go, None: nowhere.
+    PATH.part, and the next goes on from there. progress: whether to tell about it on stderr.
     Raises DownloadError that names the URL where it cannot be had, is cut off, or has another
     sha256; `path` is then as it was."""
     path = pathlib.Path(path)
@@ -94,6 +94,6 @@ def _copy(answer, file, got, total, progress):
         got += len(block)
         if progress and (time.monotonic() - told > 1 or got == total):
             share = f" of {total / 1e6:.1f} MB ({got / total:.0%})" if total else ""
-            print(f"downloaded {got / 1e6:.1f} MB{share}", file=progress, flush=True)
+            print(f"downloaded {got / 1e6:.1f} MB{share}", file=sys.stderr, flush=True)
             told = time.monotonic()
     return got

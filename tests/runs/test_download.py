@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import http.server
-import io
 import threading
 import time
 
@@ -55,59 +54,58 @@ def server():
         made.shutdown()
 
 
-def test_a_file_is_downloaded_once_and_checked(server, tmp_path):
-    lines = io.StringIO()
-    path = download(server.url, tmp_path / "cache" / "a.pth", SHA256[:8], lines)
-    assert path.read_bytes() == CONTENT and "3.5 MB of 3.5 MB (100%)" in lines.getvalue()
+def test_a_file_is_downloaded_once_and_checked(server, tmp_path, capsys):
+    path = download(server.url, tmp_path / "cache" / "a.pth", SHA256[:8])
+    assert path.read_bytes() == CONTENT and "3.5 MB of 3.5 MB (100%)" in capsys.readouterr().err
     assert sorted(file.name for file in path.parent.iterdir()) == [".lock", "a.pth"]
-    assert download(server.url, path, SHA256[:8], None) == path and len(server.asked) == 1
+    assert download(server.url, path, SHA256[:8], False) == path and len(server.asked) == 1
 
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_what_broke_off_is_gone_on_with(server, tmp_path, ranges):
     server.cut, server.ranges, path = 1_200_000, ranges, tmp_path / "a.pth"
     with pytest.raises(DownloadError, match=f"{server.url}: .*ended after 1200000 of 3500000"):
-        download(server.url, path, SHA256[:8], None)
+        download(server.url, path, SHA256[:8], False)
     assert not path.exists() and (tmp_path / "a.pth.part").stat().st_size == 1_200_000
     server.cut = None
-    assert download(server.url, path, SHA256[:8], None).read_bytes() == CONTENT
+    assert download(server.url, path, SHA256[:8], False).read_bytes() == CONTENT
     assert server.asked == [None, "bytes=1200000-"]
 
 
 def test_a_complete_part_is_checked_and_kept(server, tmp_path):
     (tmp_path / "a.pth.part").write_bytes(CONTENT)
-    assert download(server.url, tmp_path / "a.pth", SHA256, None).read_bytes() == CONTENT
+    assert download(server.url, tmp_path / "a.pth", SHA256, False).read_bytes() == CONTENT
 
 
 def test_wrong_bytes_leave_nothing(server, tmp_path):
     server.content = CONTENT[:-1] + b"?"
     for _ in range(2):
         with pytest.raises(DownloadError, match=f"expected {SHA256[:8]}"):
-            download(server.url, tmp_path / "a.pth", SHA256[:8], None)
+            download(server.url, tmp_path / "a.pth", SHA256[:8], False)
         assert [file.name for file in tmp_path.iterdir()] == [".lock"]
     (tmp_path / "a.pth.part").write_bytes(b"of something else")
     with pytest.raises(DownloadError, match=f"expected {SHA256[:8]}"):
-        download(server.url, tmp_path / "a.pth", SHA256[:8], None)
+        download(server.url, tmp_path / "a.pth", SHA256[:8], False)
     server.content = CONTENT
-    assert download(server.url, tmp_path / "a.pth", SHA256[:8], None).read_bytes() == CONTENT
+    assert download(server.url, tmp_path / "a.pth", SHA256[:8], False).read_bytes() == CONTENT
 
 
-def test_a_slow_server_is_waited_for_and_told_about(server, tmp_path):
-    server.pause, lines = 0.4, io.StringIO()
-    download(server.url, tmp_path / "a.pth", SHA256[:8], lines)
-    assert len(lines.getvalue().splitlines()) >= 2
+def test_a_slow_server_is_waited_for_and_told_about(server, tmp_path, capsys):
+    server.pause = 0.4
+    download(server.url, tmp_path / "a.pth", SHA256[:8])
+    assert len(capsys.readouterr().err.splitlines()) >= 2
 
 
 @pytest.mark.parametrize("status", [404, 403, 500])
 def test_a_server_that_refuses_is_named(server, tmp_path, status):
     server.status = status
     with pytest.raises(DownloadError, match=f"{server.url}: cannot be downloaded.*--from"):
-        download(server.url, tmp_path / "a.pth", SHA256[:8], None)
+        download(server.url, tmp_path / "a.pth", SHA256[:8], False)
 
 
 def test_no_server_is_named(tmp_path):
     with pytest.raises(DownloadError, match="127.0.0.1:9/a.pth: cannot be downloaded"):
-        download("http://127.0.0.1:9/a.pth", tmp_path / "a.pth", SHA256[:8], None)
+        download("http://127.0.0.1:9/a.pth", tmp_path / "a.pth", SHA256[:8], False)
 
 
 def test_a_full_disk_is_told_and_leaves_no_file(server, tmp_path, monkeypatch):
@@ -119,5 +117,5 @@ def test_a_full_disk_is_told_and_leaves_no_file(server, tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "_copy", full)
     with pytest.raises(DownloadError, match="No space left on device"):
-        download(server.url, tmp_path / "a.pth", SHA256[:8], None)
+        download(server.url, tmp_path / "a.pth", SHA256[:8], False)
     assert not (tmp_path / "a.pth").exists()
