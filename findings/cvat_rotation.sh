@@ -9,6 +9,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
+python3 -m venv venv
 mkdir images
 cat > annotations.xml <<'EOF'
 <?xml version="1.0" encoding="utf-8"?>
@@ -22,9 +23,8 @@ EOF
 run() {
     name=$1
     shift
-    python3 -m venv "$name.venv"
-    "$name.venv/bin/pip" install --quiet --disable-pip-version-check "$@"
-    "$name.venv/bin/python" - > "$name.log" 2>&1 || { cat "$name.log"; exit 1; }
+    venv/bin/pip install --quiet --disable-pip-version-check --no-compile --target "$name.site" "$@"
+    PYTHONPATH=$name.site venv/bin/python - > "$name.log" 2>&1 || { cat "$name.log"; exit 1; }
 }
 
 run globox globox==2.9.0 <<'EOF'
@@ -34,7 +34,7 @@ EOF
 
 run labelformat labelformat==0.1.17 <<'EOF'
 import subprocess
-words = "labelformat.venv/bin/labelformat convert --task object-detection --input-format cvat"
+words = "labelformat.site/bin/labelformat convert --task object-detection --input-format cvat"
 words += " --input-file annotations.xml --output-format coco --output-file labelformat.json"
 subprocess.run(words.split(), check=True)
 EOF

@@ -8,7 +8,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
-venv/bin/pip install --quiet --disable-pip-version-check datumaro==1.13.12
+venv/bin/pip install --quiet --disable-pip-version-check --no-compile datumaro==1.13.12
 venv/bin/python - 2> log <<'EOF' || { cat log; exit 1; }
 import importlib.metadata, json, pathlib, sys
 import datumaro

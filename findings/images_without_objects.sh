@@ -10,6 +10,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
+python3 -m venv venv
 cat > coco.json <<'EOF'
 {"images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 80},
             {"id": 2, "file_name": "b.png", "width": 100, "height": 80}],
@@ -21,9 +22,8 @@ EOF
 run() {
     name=$1
     shift
-    python3 -m venv "$name.venv"
-    "$name.venv/bin/pip" install --quiet --disable-pip-version-check "$@"
-    "$name.venv/bin/python" - > "$name.log" 2>&1 || { cat "$name.log"; exit 1; }
+    venv/bin/pip install --quiet --disable-pip-version-check --no-compile --target "$name.site" "$@"
+    PYTHONPATH=$name.site venv/bin/python - > "$name.log" 2>&1 || { cat "$name.log"; exit 1; }
 }
 
 run datumaro datumaro==1.13.12 <<'EOF'

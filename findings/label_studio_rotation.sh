@@ -10,7 +10,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
-venv/bin/pip install --quiet --disable-pip-version-check label-studio-sdk==2.1.2
+venv/bin/pip install --quiet --disable-pip-version-check --no-compile label-studio-sdk==2.1.2
 venv/bin/python - 2> log <<'EOF' || { cat log; exit 1; }
 import importlib.metadata, json, os, re, sys
 from label_studio_sdk.converter import Converter

@@ -11,8 +11,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
-venv/bin/pip install --quiet --disable-pip-version-check --no-deps labelImg==1.8.6
-venv/bin/pip install --quiet --disable-pip-version-check lxml PyQt5
+venv/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps labelImg==1.8.6
+venv/bin/pip install --quiet --disable-pip-version-check --no-compile lxml PyQt5
 QT_QPA_PLATFORM=offscreen venv/bin/python - <<'EOF'
 import importlib.metadata, re, sys
 from libs.labelFile import LabelFile

@@ -11,7 +11,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
-venv/bin/pip install --quiet --disable-pip-version-check pylabel==0.1.55 'pandas<2.2' 'numpy<2' labelformat==0.1.17
+venv/bin/pip install --quiet --disable-pip-version-check --no-compile pylabel==0.1.55 'pandas<2.2' 'numpy<2' labelformat==0.1.17
 venv/bin/python - 2> log <<'EOF' || { cat log; exit 1; }
 import importlib.metadata, json, subprocess, sys, yaml
 from pylabel import importer

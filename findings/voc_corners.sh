@@ -9,6 +9,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
+python3 -m venv venv
 
 cat > coco.json <<'EOF'
 {"images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 80}],
@@ -17,13 +18,12 @@ cat > coco.json <<'EOF'
                   "iscrowd": 0, "segmentation": []}]}
 EOF
 
-# run VENV PACKAGES... < PYTHON: in a fresh environment
+# run NAME PACKAGES... < PYTHON: with these packages alone
 run() {
     name=$1
     shift
-    python3 -m venv "$name"
-    "$name/bin/pip" install --quiet --disable-pip-version-check "$@"
-    "$name/bin/python" - > "$name.log" 2>&1 || { cat "$name.log"; exit 1; }
+    venv/bin/pip install --quiet --disable-pip-version-check --no-compile --target "$name.site" "$@"
+    PYTHONPATH=$name.site venv/bin/python - > "$name.log" 2>&1 || { cat "$name.log"; exit 1; }
 }
 
 for version in 0.30.0 0.31.2; do
@@ -44,7 +44,7 @@ EOF
 
 run labelformat labelformat==0.1.17 <<'EOF'
 import subprocess
-words = "labelformat/bin/labelformat convert --task object-detection --input-format coco"
+words = "labelformat.site/bin/labelformat convert --task object-detection --input-format coco"
 words += " --input-file coco.json --output-format pascalvoc --output-folder labelformat.voc"
 subprocess.run(words.split(), check=True)
 EOF

@@ -9,9 +9,9 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -m venv pillow
-pillow/bin/pip install --quiet --disable-pip-version-check pillow==11.3.0
-pillow/bin/python - <<'EOF'
+python3 -m venv venv
+venv/bin/pip install --quiet --disable-pip-version-check --no-compile pillow==11.3.0
+venv/bin/python - <<'EOF'
 import json, pathlib
 from PIL import Image
 
@@ -31,14 +31,13 @@ json.dump({
 }, open("in/annotations/instances_train.json", "w"))
 EOF
 
-# run NAME PACKAGES... < PYTHON: in a fresh environment, writing into the folder NAME
+# run NAME PACKAGES... < PYTHON: with these packages alone, writing into the folder NAME
 run() {
     name=$1
     shift
-    python3 -m venv "$name.venv"
-    "$name.venv/bin/pip" install --quiet --disable-pip-version-check "$@"
+    venv/bin/pip install --quiet --disable-pip-version-check --no-compile --target "$name.site" "$@"
     mkdir "$name"
-    "$name.venv/bin/python" - > "$name.log" 2>&1 || { cat "$name.log"; exit 1; }
+    PYTHONPATH=$name.site venv/bin/python - > "$name.log" 2>&1 || { cat "$name.log"; exit 1; }
 }
 
 run supervision supervision==0.31.2 <<'EOF'
@@ -62,7 +61,7 @@ EOF
 
 run labelformat labelformat==0.1.17 <<'EOF'
 import subprocess
-words = "labelformat.venv/bin/labelformat convert --task object-detection --input-format coco"
+words = "labelformat.site/bin/labelformat convert --task object-detection --input-format coco"
 words += " --input-file in/annotations/instances_train.json --output-format "
 for rest in (
     "pascalvoc --output-folder labelformat/voc",
