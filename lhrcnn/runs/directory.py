@@ -18,6 +18,7 @@ RUN_FILES = (CONFIG, CLASSES)  # what every run has beside its checkpoints
 KNOWN = re.compile(
     r"\..*|config\.yaml|classes\.json|data\.json|metrics\.jsonl|checkpoints(\.partial)?|tensorboard"
     r"|eval|export(_\w+)?|images|evaluation\.txt|finished\.json|(stage|proposals)(_\d+)?"
+    r"|.*\.(log|out|err|txt)"  # what a shell may be writing there already
 )
 
 

@@ -48,6 +48,11 @@ def test_a_folder_of_somebody_is_refused_and_left_as_it_is(tmp_path, name):
     assert content(tmp_path) == before
 
 
+def test_a_log_that_a_shell_writes_there_is_no_obstacle(tmp_path):
+    (tmp_path / "log.txt").write_text("line\n")
+    assert started(tmp_path).exists and (tmp_path / "log.txt").read_text() == "line\n"
+
+
 def test_a_config_of_the_user_is_kept_where_it_says_the_same(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("# mine\ntrain: {seed: 3}")
