@@ -11,7 +11,8 @@ from lhrcnn.runs import zoo
 
 def define(values):
     """The flags of `lhrcnn train`."""
-    define_training_flags(values, commands.DEFAULT_CONFIG)
+    default = f"derived from the data of --data_dir, without that {commands.DEFAULT_CONFIG}"
+    define_training_flags(values, default)
     flags.DEFINE_string(
         "init_from",
         "",
