@@ -27,9 +27,9 @@ def _data(config):
         f"'data.classes': a class stands twice in {data.classes}",
     )
     yield (
-        not data.proposals or not {"MixUp", "Mosaic"} & set(data.transforms),
-        "'data.transforms': boxes of 'data.proposals' cannot follow MixUp and Mosaic; leave these "
-        "out",
+        not data.proposals or not {"ExactMosaic", "MixUp", "Mosaic"} & set(data.transforms),
+        "'data.transforms': boxes of 'data.proposals' cannot follow ExactMosaic, MixUp and "
+        "Mosaic; leave these out",
     )
     yield (
         0 < data.min_crop <= 1,

@@ -75,7 +75,8 @@ class DataConfig:
     )
     transforms: list[str] = option(
         [],
-        "what else is done to training batches, in order; these of keras-cv draw their own numbers",
+        "what else is done to training batches, in order; keras-cv's, all here but ExactMosaic, "
+        "draw their own numbers",
         "lhrcnn.data.transforms:TRANSFORMS",
     )
     max_boxes: int = option(

@@ -14,6 +14,7 @@ its own: `TRANSFORMS["my_transform"] = transform`.
 """
 
 TRANSFORMS = {
+    "ExactMosaic": "lhrcnn.data.transforms.mosaic:exact_mosaic",
     "MixUp": "lhrcnn.data.transforms.keras_cv:mix_up",
     "Mosaic": "lhrcnn.data.transforms.keras_cv:mosaic",
     "RandomColorJitter": "lhrcnn.data.transforms.keras_cv:color_jitter",

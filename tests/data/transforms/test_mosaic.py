@@ -1,0 +1,77 @@
+"""The exact mosaic: pixels and boxes of four images, the same again for the same seed."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from reference.mosaic import OBJECTS
+from reference.mosaic import mosaic as slow_mosaic
+
+from lhrcnn.config.schema import DataConfig
+from lhrcnn.data.transforms import mosaic
+
+HEIGHT, WIDTH, MOST = 32, 48, 6
+
+
+@pytest.fixture
+def batch(rng):
+    """Five images of 32 x 48 px, that of the second valid in 24 x 40, with up to six boxes."""
+    corners = np.sort(rng.integers(0, [[[HEIGHT], [WIDTH]]], (5, MOST, 2, 2)), -1)
+    boxes = np.moveaxis(corners, -1, -2).reshape(5, MOST, 4).astype(np.float32)
+    boxes[..., 2:] += 1
+    classes = rng.integers(-1, 4, (5, MOST)).astype(np.int32)
+    boxes[classes < 0] = 0
+    return {
+        "image": rng.integers(0, 256, (5, HEIGHT, WIDTH, 3)).astype(np.uint8),
+        "image_size": np.array([[32, 48], [24, 40], [32, 48], [32, 48], [32, 48]], np.float32),
+        "scale": np.ones([5, 2], np.float32),
+        "boxes": boxes,
+        "classes": classes,
+        "ignore": (classes >= 0) & (rng.random((5, MOST)) < 0.2),
+        "image_id": np.arange(5),
+    }
+
+
+def joined(batch, seed):
+    """(the batch after the transform as arrays, the points that the seed stands for [B, 2])."""
+    numbers = tf.random.stateless_uniform([5, 3], seed).numpy()
+    share = mosaic.MARGIN + (1 - 2 * mosaic.MARGIN) * numbers[:, 1:]
+    points = np.round(np.array([HEIGHT, WIDTH], np.float32) * share).astype(int)
+    points[numbers[:, 0] >= mosaic.SHARE] = HEIGHT, WIDTH
+    batches = tf.data.Dataset.from_tensors(batch)
+    transform = mosaic.exact_mosaic(DataConfig())
+    changed = batches.map(lambda batch: transform(batch, tf.constant(seed, tf.int64)))
+    assert changed.element_spec == batches.element_spec
+    return next(iter(changed.as_numpy_iterator())), points
+
+
+@pytest.mark.parametrize("seed", [(0, 0), (1, 2), (3, 4), (5, 6)])
+def test_images_and_boxes_are_those_of_the_slow_twin(batch, seed):
+    found, points = joined(batch, seed)
+    images, objects = slow_mosaic(batch, points, MOST)
+    np.testing.assert_array_equal(found["image"], images)
+    for index, expected in enumerate(objects):
+        kept = found["classes"][index] >= 0
+        own = [found[name][index][kept] for name in OBJECTS]
+        assert [(tuple(box), kind, flag) for box, kind, flag in zip(*own)] == expected
+        assert not found["boxes"][index][~kept].any() and not found["ignore"][index][~kept].any()
+
+
+def test_about_half_of_the_images_stay_as_they_are(batch):
+    alone = 0
+    for seed in range(40):
+        found, points = joined(batch, (seed, 0))
+        for index in np.flatnonzero((points == (HEIGHT, WIDTH)).all(1)):
+            alone += 1
+            for name in batch:
+                np.testing.assert_array_equal(found[name][index], batch[name][index])
+        others = (points != (HEIGHT, WIDTH)).any(1)
+        assert (found["image_size"][others] == (HEIGHT, WIDTH)).all()
+        assert (points[others] >= [6, 9]).all() and (points[others] <= [26, 39]).all()
+    assert 70 < alone < 130
+
+
+def test_the_seed_decides(batch):
+    first, again, other = (joined(batch, seed)[0] for seed in ((1, 2), (1, 2), (2, 2)))
+    for name in batch:
+        np.testing.assert_array_equal(first[name], again[name])
+    assert (first["image"] != other["image"]).any()
