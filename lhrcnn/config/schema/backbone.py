@@ -56,8 +56,8 @@ class BackboneConfig:
     )
     top_conv: bool = option(
         False,
-        "MobileNetV2, EfficientNet-Lite: c5 is what the classifier sees, the 1280 channels of a last "
-        "1x1 convolution",
+        "MobileNetV2, EfficientNet-Lite: c5 is what the classifier sees, the 1280 channels of a "
+        "last 1x1 convolution",
     )
     stem_pool: str = option(
         "symmetric",
