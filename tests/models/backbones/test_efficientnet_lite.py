@@ -9,8 +9,8 @@ from lhrcnn import config as configs
 from lhrcnn.errors import CheckpointError
 from lhrcnn.models.backbones.layers import ConvNorm
 from lhrcnn.models.build import arithmetic, build_backbone, build_detector
+from lhrcnn.runs.backbone import load_backbone
 from lhrcnn.training.pretrain import classifier
-from lhrcnn.weights.backbone import load_backbone
 
 
 def backbone_of(name, **options):
