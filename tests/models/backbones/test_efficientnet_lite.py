@@ -10,7 +10,7 @@ from lhrcnn.errors import CheckpointError
 from lhrcnn.models.backbones.layers import ConvNorm
 from lhrcnn.models.build import arithmetic, build_backbone, build_detector
 from lhrcnn.runs.backbone import load_backbone
-from lhrcnn.training.pretrain import classifier
+from lhrcnn.training.pretrain_models import classifier
 
 
 def backbone_of(name, **options):
