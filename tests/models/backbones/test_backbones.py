@@ -14,7 +14,7 @@ from lhrcnn.models.backbones.layers import ConvNorm
 from lhrcnn.models.backbones.mobilenet import mobilenet_v2
 from lhrcnn.models.backbones.xception import xception
 from lhrcnn.models.build import build_backbone
-from lhrcnn.training.pretrain import classifier
+from lhrcnn.training.pretrain_models import classifier
 
 
 def multiply_adds(model, size):
