@@ -122,7 +122,7 @@ def test_wheel_holds_package_op_sources_configs_and_models(wheel):
     configs = {f"lhrcnn/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
     models = {
         str(path.relative_to(ROOT))
-        for path in (ROOT / "lhrcnn" / "zoo").glob("*/**/*")
+        for path in (ROOT / "lhrcnn" / "zoo").glob("**/*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert (

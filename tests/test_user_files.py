@@ -103,7 +103,7 @@ def test_the_embedded_data_set_is_never_drawn_among_other_files(
     status, stdout, stderr = call(
         *(word.format(out=out, data=users_data) for word in command), "--data_dir", users_data
     )
-    reason = "that are no run's" if "{data}" in command else "data.format"
+    reason = "data.format"
     assert status == 1 and reason in stdout + stderr and "Traceback" not in stderr
     assert not lost(before, users_data)
 

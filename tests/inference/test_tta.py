@@ -240,9 +240,9 @@ def test_predictions_come_back_to_the_image_and_are_exported(run_dir, tmp_path):
 
 
 def test_small_boxes_go_to_the_largest_scales():
-    maxout = tta.Maxout(
-        type("Detector", (), {"postprocess": PostprocessConfig()})(), [0.5, 1.0, 2.0, 4.0], 64.0, 1
-    )
+    head = type("Head", (), {"features": None})()
+    detector = type("Detector", (), {"postprocess": PostprocessConfig(), "head": head})()
+    maxout = tta.Maxout(detector, [0.5, 1.0, 2.0, 4.0], 64.0, 1)
     sides = np.array(
         [8.0, 40.0, 90.0, 200.0, 2000.0]
     )  # px at usual size; the images come at four times it

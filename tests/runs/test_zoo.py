@@ -99,7 +99,7 @@ def test_commands(packed, run_dir, tmp_path, capsys):
     assert cli.main(["zoo"]) == 0
     printed = capsys.readouterr().out
     assert (
-        printed.startswith("tiny  ")
+        printed.startswith("In the package:\n  tiny  ")
         and f"{len(NAMES)} classes: {', '.join(NAMES)}" in printed
         and "VOC2007/test: voc07 mAP 0.612" in printed
     )

@@ -18,7 +18,8 @@ from lhrcnn.models.build import build_backbone, build_detector
 from lhrcnn.runs.backbone import load_backbone
 from lhrcnn.runs.checkpoints import CheckpointStore
 from lhrcnn.training import pretrain as pretraining
-from lhrcnn.training.pretrain import Classification, Distillation, _level_of_stride, pretrain
+from lhrcnn.training.pretrain import pretrain
+from lhrcnn.training.pretrain_models import Classification, Distillation, _level_of_stride
 
 OPTIONS = [
     "data.format=folders",
