@@ -77,14 +77,8 @@ def experiment_of(values, default):
 
 
 def _is_derived(values):
-    """Whether the data alone say how to train: --data_dir without a config, or a run begun so."""
-    begun = pathlib.Path(values.run_dir, "config.yaml")
-    return bool(
-        values.data_dir
-        and not values.config
-        and not (values.run_dir and begun.is_file())
-        and commands.is_users_data(values.data_dir)
-    )
+    """Whether the data alone say how to train, or to go on: --data_dir without a config."""
+    return bool(values.data_dir and not values.config and commands.is_users_data(values.data_dir))
 
 
 def _derived(values):
@@ -92,10 +86,11 @@ def _derived(values):
     run_dir = pathlib.Path(
         values.run_dir or pathlib.Path("runs", pathlib.Path(values.data_dir).name)
     )
-    if (run_dir / "config.yaml").is_file():
-        path = run_dir / "config.yaml"
-        print(f"config: {path} (what this run was started with)", flush=True)
-        return commands.load_config(values, path), run_dir
+    seed = {} if values.seed is None else {"train.seed": values.seed}
+    begun = run_dir / "config.yaml"
+    if begun.is_file():
+        print(f"config: {begun} (what this run was started with)", flush=True)
+        return config.changed(commands.load_config(values, begun), seed), run_dir
 
     from lhrcnn.data.datasets import open_dataset
     from lhrcnn.training import derive
@@ -111,9 +106,8 @@ def _derived(values):
     dataset = open_dataset(config.changed(base, own).data, "train", training=True)
     choices = derive.derive(derive.measure(dataset), derive.processor_has_bfloat16())
     derived = config.changed(base, {choice.option: choice.value for choice in choices})
-    seed = {} if values.seed is None else {"train.seed": values.seed}
     print(
-        f"config: derived from the data, and kept in {run_dir / 'config.yaml'}; --config names "
+        f"config: derived from the data, and kept in {begun}; --config names "
         f"another, --set changes an option\n"
         f"start: {values.init_from or zoo.DEFAULT}\n" + "\n".join(derive.describe(choices)),
         flush=True,

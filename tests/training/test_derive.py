@@ -143,3 +143,23 @@ def test_train_with_a_data_folder_alone(folder, tmp_path, monkeypatch, capsys):
     assert cli.main([*words, "--set", "train.epoch=2"]) == 2
     assert cli.main([*words, "--config", "light_head_mobilenet_v2_bccd"]) == 0
     assert "derived" not in capsys.readouterr().out
+
+
+def test_the_same_command_starts_from_the_same_weights_before_there_is_a_checkpoint(
+    folder, tmp_path, monkeypatch
+):
+    """A run stopped before its first checkpoint has a config, and still needs the shipped model."""
+    started = []
+
+    def train(config, run_dir, resume, init_from="", **others):
+        started.append((config, init_from))
+        run_dir.mkdir(exist_ok=True)
+        configs.save(config, run_dir / "config.yaml")
+        return {"steps": 0, "total_steps": 1, "interrupted": True, "best_score": None,
+                "run_dir": run_dir, "best_checkpoint": None, "checkpoint": None}  # fmt: skip
+
+    monkeypatch.setattr("lhrcnn.training.stages.train", train)
+    words = ["train", "--data_dir", str(folder), "--run_dir", str(tmp_path / "run"), "--seed", "5"]
+    assert cli.main(words) == cli.main(words) == 0
+    assert started[0] == started[1] and started[1][1] == "light_head_mobilenet_v2_voc07_144"
+    assert started[1][0].train.seed == 5
