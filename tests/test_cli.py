@@ -115,11 +115,11 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
         ("eval", "--run_dir is missing"),
         (
             "eval --run_dir light_head_mobilenet_v2_voc07_144 --metrics=coco,map",
-            "allowed: coco, voc07, voc, ilsvrc, deteval, icdar_iou",
+            "allowed: coco, voc07, voc, ilsvrc, deteval, wolf_jolion, icdar_iou",
         ),
         (
             "eval --run_dir light_head_mobilenet_v2_voc07_144 --metrics=map --metrics=coco",
-            "allowed: coco, voc07, voc, ilsvrc, deteval, icdar_iou",
+            "allowed: coco, voc07, voc, ilsvrc, deteval, wolf_jolion, icdar_iou",
         ),
         ("eval --detections found.json", "--annotations is missing"),
         ("eval --annotations truth.json", "--detections is missing"),

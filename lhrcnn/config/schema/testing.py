@@ -16,7 +16,10 @@ class EvalConfig:
         "lhrcnn.evaluation.metrics:METRICS",
     )
     text_score: float = option(
-        0.5, "least score of the detections that deteval and icdar_iou count", minimum=0, maximum=1
+        0.5,
+        "least score of the detections that deteval, wolf_jolion and icdar_iou count",
+        minimum=0,
+        maximum=1,
     )
     backend: str = option(
         "hotcoco",

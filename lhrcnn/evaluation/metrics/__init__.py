@@ -76,10 +76,16 @@ METRICS = {
         column="DET",
     ),
     "deteval": Metric(
-        "text, by DetEval (ICDAR 2011 and 2013)",
+        "text, by DetEval as the script of ICDAR 2013 counts: merged words 1",
         "lhrcnn.evaluation.metrics.icdar:deteval_metrics",
         main="hmean",
-        summary="DetEval H-mean {hmean} (recall {recall}, precision {precision})",
+        summary="DetEval (ICDAR 2013) H-mean {hmean} (recall {recall}, precision {precision})",
+    ),
+    "wolf_jolion": Metric(
+        "text, by DetEval with Wolf and Jolion's weights: merged words 0.8",
+        "lhrcnn.evaluation.metrics.icdar:wolf_jolion_metrics",
+        main="hmean",
+        summary="DetEval (Wolf, Jolion) H-mean {hmean} (recall {recall}, precision {precision})",
     ),
     "icdar_iou": Metric(
         "text, one to one from IoU 0.5 (ICDAR 2015)",

@@ -1,9 +1,10 @@
 """Scene-text detection as the ICDAR robust reading competitions score it: recall, precision and
 their harmonic mean.
 
-DetEval (Wolf & Jolion, Object count/area graphs, IJDAR 2006; ICDAR 2011 and 2013) allows for
-words that are split or merged; the IoU protocol of ICDAR 2015 matches one to one. Both judge a
-set of boxes, so that detections need a threshold on their scores.
+DetEval (Wolf & Jolion, Object count/area graphs, IJDAR 2006) allows for words that are split or
+merged; it is counted as the public script of ICDAR 2013 does, which differs from the paper in the
+weight of merged words. The IoU protocol of ICDAR 2015 matches one to one. Both judge a set of
+boxes, so that detections need a threshold on their scores.
 Shape letters: G words of ground truth in an image, D detections. Arrays [G, D] of shares: recall
 is the overlap's part of the word's area, precision its part of the detection's.
 """
@@ -15,8 +16,21 @@ MIN_IOU, MAX_IGNORED = 0.5, 0.5
 
 
 def deteval_metrics(dataset, detections, options):
-    """DetEval's {"hmean", "recall", "precision"}, an entry of `METRICS`; see `_text_metrics`."""
+    """DetEval's {"hmean", "recall", "precision"} as ICDAR 2013's script counts it.
+
+    An entry of `METRICS`; see `_text_metrics`."""
     return _text_metrics(dataset, detections, options.text_score, deteval, AREA_PRECISION)
+
+
+def wolf_jolion_metrics(dataset, detections, options):
+    """DetEval's numbers with Wolf and Jolion's own weight of merged words, 0.8 instead of 1.
+
+    An entry of `METRICS`; see `_text_metrics`."""
+
+    def match(*arrays):
+        return deteval(*arrays, merged_score=SPLIT_SCORE)
+
+    return _text_metrics(dataset, detections, options.text_score, match, AREA_PRECISION)
 
 
 def icdar_iou_metrics(dataset, detections, options):
@@ -42,11 +56,10 @@ def _text_metrics(dataset, detections, score_threshold, match, most_ignored):
         found = np.asarray(detections.boxes, np.float64)[
             mine[np.argsort(-detections.scores[mine], kind="stable")]
         ]
-        words, ignored = (
-            np.asarray(record.boxes, np.float64)[rows] for rows in (~record.ignore, record.ignore)
-        )
-        found = found[~(overlaps(ignored, found)[1] > most_ignored).any(axis=0)]
-        sums += (*match(*overlaps(words, found)), len(words), len(found))
+        recall, precision = overlaps(np.asarray(record.boxes, np.float64), found)
+        words = ~record.ignore
+        judged = ~(precision[record.ignore] > most_ignored).any(axis=0)
+        sums += (*match(recall, precision, words, judged), words.sum(), judged.sum())
     recall, precision = (total / max(count, 1) for total, count in zip(sums[:2], sums[2:]))
     return {
         "hmean": 2 * recall * precision / (recall + precision) if recall + precision else 0.0,
@@ -55,54 +68,52 @@ def _text_metrics(dataset, detections, score_threshold, match, most_ignored):
     }
 
 
-def deteval(recall, precision):
+def deteval(recall, precision, words, found, merged_score=1.0):
     """(recall score, precision score), sums over the words and over the detections of an image, of
     overlaps [G, D].
 
-    A pair is one to one where it alone, among its word's and its detection's pairs, has recall
-    0.8 and precision 0.4: 1 each. A word split into detections that lie in it (precision 0.4
-    each, recall 0.8 together), or words merged in one detection (recall 0.8 each, precision 0.4
-    together) give 0.8 for every box involved; both ask for two overlaps, of which one may do
-    alone, for 1. Boxes that are the same belong together before all others, so that words score
-    1 against themselves even where words lie in words."""
-    free_words, free_found = np.ones(recall.shape[0], bool), np.ones(recall.shape[1], bool)
+    words [G] and found [D]: bool, which count; a pair of others still keeps a third from being the
+    only one. A pair is one to one, for 1 each, where it alone in its row and column has recall 0.8
+    and precision 0.4, and neither box overlaps another that counts. Then a word split into
+    detections that lie in it (precision 0.4 each, recall 0.8 together) gives 0.8 for every box
+    involved; then words merged in one detection (recall 0.8 each, precision 0.4 together) give
+    `merged_score`. Both ask for two overlaps, of which one may do alone, for 1.
+    The script's rule that the centres of a pair be nearer than half the sum of the diagonals holds
+    for any two upright boxes that overlap."""
+    free_words, free_found = words.copy(), found.copy()
+    of_word = (recall[:, found] > 0).sum(1)
+    of_found = (recall[words] > 0).sum(0)
     scores = np.zeros(2)
 
-    def take(words, found):
+    def take(chosen, places, score):
         """Scores some words that match some detections, one of either; they are free no more."""
-        free_words[words], free_found[found] = False, False
-        scores[:] += np.array([len(words), len(found)]) * (
-            1.0 if len(words) == len(found) else SPLIT_SCORE
-        )
+        free_words[chosen], free_found[places] = False, False
+        single = len(chosen) == len(places) == 1
+        scores[:] += np.array([len(chosen), len(places)]) * (1.0 if single else score)
 
-    for word, place in np.argwhere((recall == 1) & (precision == 1)):
-        if free_words[word] and free_found[place]:
-            take([word], [place])
-    close = (
-        (recall >= AREA_RECALL) & (precision >= AREA_PRECISION) & free_words[:, None] & free_found
-    )
-    for word, place in np.argwhere(
-        close & (close.sum(1, keepdims=True) == 1) & (close.sum(0, keepdims=True) == 1)
-    ):
-        take([word], [place])
-    for word in np.flatnonzero(free_words & ((recall > 0).sum(1) > 1)):
+    close = (recall >= AREA_RECALL) & (precision >= AREA_PRECISION)
+    alone = close & (close.sum(1, keepdims=True) == 1) & (close.sum(0, keepdims=True) == 1)
+    alone &= (of_word == 1)[:, None] & (of_found == 1) & words[:, None] & found
+    for word, place in np.argwhere(alone):
+        take([word], [place], 1.0)
+    for word in np.flatnonzero(free_words & (of_word > 1)):
         parts = np.flatnonzero(free_found & (precision[word] >= AREA_PRECISION))
-        if recall[word, parts].sum() >= AREA_RECALL:
-            take([word], parts)
-    for place in np.flatnonzero(free_found & ((recall > 0).sum(0) > 1)):
+        if round(recall[word, parts].sum(), 4) >= AREA_RECALL:
+            take([word], parts, SPLIT_SCORE)
+    for place in np.flatnonzero(free_found & (of_found > 1)):
         parts = np.flatnonzero(free_words & (recall[:, place] >= AREA_RECALL))
-        if precision[parts, place].sum() >= AREA_PRECISION:
-            take(parts, [place])
+        if round(precision[parts, place].sum(), 4) >= AREA_PRECISION:
+            take(parts, [place], merged_score)
     return scores
 
 
-def one_to_one(recall, precision):
+def one_to_one(recall, precision, words, found):
     """As `deteval`: the number of pairs, taken word by word, of an IoU above 0.5 between boxes that
     have no partner yet."""
     with np.errstate(divide="ignore"):
         iou = 1 / (1 / recall + 1 / precision - 1)
-    free, matches = np.ones(recall.shape[1], bool), 0
-    for word in range(recall.shape[0]):
+    free, matches = found.copy(), 0
+    for word in np.flatnonzero(words):
         partners = np.flatnonzero(free & (iou[word] > MIN_IOU))
         free[partners[:1]] = False
         matches += len(partners[:1])
