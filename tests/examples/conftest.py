@@ -12,6 +12,7 @@ from PIL import Image
 from training.tiny_run import OPTIONS, make_coco
 
 from lhrcnn import cli
+from lhrcnn.data.readers import READERS
 from lhrcnn.data.transforms import TRANSFORMS
 from lhrcnn.inference.predictor import Detector
 from lhrcnn.models.backbones import BACKBONES
@@ -19,19 +20,21 @@ from lhrcnn.models.extractors import EXTRACTORS
 from lhrcnn.models.heads import HEADS
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
-DICTS = (BACKBONES, EXTRACTORS, HEADS, TRANSFORMS)
+DICTS = (BACKBONES, EXTRACTORS, HEADS, READERS, TRANSFORMS)
 
 
 @pytest.fixture
 def work_with(tmp_path, monkeypatch):
     """A function (example's file, options) -> the Detector of a run that all commands worked on.
 
+    prepare(folder) may rewrite the COCO folder that they work with.
     Afterwards the dicts are what they were: other tests compare them with the docs."""
     before, modules = [dict(entries) for entries in DICTS], set(sys.modules)
     monkeypatch.chdir(tmp_path)
 
-    def work(example, *overrides):
+    def work(example, *overrides, prepare=lambda folder: None):
         make_coco(tmp_path / "data", num_train=4, num_val=2)
+        prepare(tmp_path / "data")
         config = {"plugins": [str(EXAMPLES / example)]}
         (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
         options = [*OPTIONS, "train.max_steps=2", *overrides]
@@ -40,7 +43,7 @@ def work_with(tmp_path, monkeypatch):
         lhrcnn("eval", "--run_dir=run", "--split=val")
         scores = json.loads((tmp_path / "run" / "eval" / "val.json").read_text())
         assert 0 <= scores["coco"]["AP"] <= 1 and scores["step"] == 2
-        photo = tmp_path / "data" / "val" / "val_0.png"
+        photo = next((tmp_path / "data" / "val").rglob("val_0.png"))
         lhrcnn("predict", "--run_dir=run", "--output=found", "--score_threshold=0", str(photo))
         lhrcnn("export", "--run_dir=run", "--output=exported")
         detector, pixels = Detector.from_run(tmp_path / "run"), np.asarray(Image.open(photo))
