@@ -32,8 +32,8 @@ def main():
     from lhrcnn.data.batches.pipeline import evaluation_batches
     from lhrcnn.evaluation.detect import detect_dataset, on_disk, results_of
     from lhrcnn.evaluation.detections import concatenate
-    from lhrcnn.evaluation.report import summary
     from lhrcnn.evaluation.scoring import score
+    from lhrcnn.evaluation.tables import summary
     from lhrcnn.inference.predictor import load_run
 
     report = measure.Report("Rounds of localisation", arguments)

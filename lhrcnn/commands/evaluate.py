@@ -86,8 +86,8 @@ def _score_files(values, options):
         written = commands.output_of(values, output.parent, inputs=[truth, detections])
         written.check(output.name)
 
-    from lhrcnn.evaluation.report import format_tables, to_json
     from lhrcnn.evaluation.scoring import score_files
+    from lhrcnn.evaluation.tables import format_tables, to_json
 
     metrics = score_files(truth, detections, options)
     print(format_tables(metrics))
@@ -105,8 +105,8 @@ def _evaluate_run(values, more):
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import of_run
     from lhrcnn.evaluation.detect import detect_dataset
-    from lhrcnn.evaluation.report import format_tables
     from lhrcnn.evaluation.scoring import score
+    from lhrcnn.evaluation.tables import format_tables
     from lhrcnn.inference.predictor import load_run
 
     strategy = strategy_for()

@@ -25,7 +25,7 @@ def run(values, arguments):
 
     from lhrcnn.evaluation.localisation import format_table, localisation_recall
     from lhrcnn.evaluation.proposals import LOOK_ONCE
-    from lhrcnn.evaluation.report import to_json
+    from lhrcnn.evaluation.tables import to_json
     from lhrcnn.inference.predictor import load_run
 
     trained = load_run(run_dir, values.checkpoint, [*overrides, *LOOK_ONCE])

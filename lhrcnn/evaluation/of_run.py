@@ -4,7 +4,7 @@ import json
 
 from lhrcnn import config as configs
 from lhrcnn.data.datasets import align_classes, open_dataset
-from lhrcnn.evaluation.report import to_json
+from lhrcnn.evaluation.tables import to_json
 
 
 def dataset_of(trained, split=""):

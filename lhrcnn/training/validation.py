@@ -9,7 +9,7 @@ from lhrcnn.data.images import decode_image
 from lhrcnn.errors import TrainingError
 from lhrcnn.evaluation.detect import evaluate
 from lhrcnn.evaluation.metrics import main_number
-from lhrcnn.evaluation.report import format_tables
+from lhrcnn.evaluation.tables import format_tables
 from lhrcnn.inference.visualize import contact_sheet, draw_detections
 
 SHOWN_SCORE = 0.3  # detections below are left out of the images, where they would hide the others

@@ -9,7 +9,7 @@ import pytest
 from lhrcnn.config import EvalConfig
 from lhrcnn.data.readers.icdar import read_truth
 from lhrcnn.data.schema import Dataset, Record
-from lhrcnn.evaluation import report, scoring
+from lhrcnn.evaluation import scoring, tables
 from lhrcnn.evaluation.detections import Detections, concatenate
 
 
@@ -191,7 +191,7 @@ def test_metrics_by_name_and_in_the_report():
     dataset = Dataset("one", [image([WORD])], ["text"], [1])
     both = scoring.score(dataset, found([WORD]), EvalConfig(metrics=["deteval", "icdar_iou"]))
     assert both["deteval"]["hmean"] == both["icdar_iou"]["hmean"] == 1
-    assert report.format_tables(both) == (
+    assert tables.format_tables(both) == (
         "DetEval (ICDAR 2013) H-mean 1.000 (recall 1.000, precision 1.000)  "
         "ICDAR IoU H-mean 1.000 (recall 1.000, precision 1.000)"
     )

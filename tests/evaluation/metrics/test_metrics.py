@@ -10,7 +10,7 @@ from lhrcnn import config as configs
 from lhrcnn.choices import resolve
 from lhrcnn.data.schema import Dataset
 from lhrcnn.errors import ConfigError
-from lhrcnn.evaluation import detections, report, scoring
+from lhrcnn.evaluation import detections, scoring, tables
 from lhrcnn.evaluation.metrics import METRICS, Metric, main_number
 
 
@@ -50,8 +50,8 @@ def test_a_metric_of_ones_own_is_chosen_scored_and_shown(own_metric):
     scored = scoring.score(Dataset("none", [], ["thing"], [1]), detections.empty(), options)
     assert scored == {"found": {"share": 0.0, "score": 0.25, "per_class": {"thing": 0.0}}}
     assert main_number(scored) == ("found/share", 0.0)
-    assert report.summary(scored) == "found share 0.000"
-    assert "class  found\nthing  0.000" in report.format_tables(scored)
+    assert tables.summary(scored) == "found share 0.000"
+    assert "class  found\nthing  0.000" in tables.format_tables(scored)
 
 
 def test_unknown_metrics_are_refused_by_the_config_with_what_there_is(own_metric):

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from lhrcnn.evaluation import report
+from lhrcnn.evaluation import tables
 from lhrcnn.evaluation.metrics import coco
 
 VOC = {"mAP": 0.5, "mAP70": 0.4, "mAP50_95": 0.3}
@@ -18,7 +18,7 @@ def metrics(num_classes=3):
 
 
 def test_coco_rows_have_cocoapis_wording():
-    lines = report.format_tables(metrics()).splitlines()
+    lines = tables.format_tables(metrics()).splitlines()
     assert (
         lines[0]
         == " Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.100"
@@ -37,7 +37,7 @@ def test_coco_rows_have_cocoapis_wording():
 
 
 def test_classes_are_sorted_by_ap_and_all_there():
-    lines = report.format_tables(metrics()).splitlines()
+    lines = tables.format_tables(metrics()).splitlines()
     start = lines.index("class       AP")
     assert [line.split()[-1] for line in lines[start + 1 : start + 5]] == [
         "0.667",
@@ -48,7 +48,7 @@ def test_classes_are_sorted_by_ap_and_all_there():
 
 
 def test_many_classes_stand_side_by_side():
-    table = report.format_tables(metrics(200))
+    table = tables.format_tables(metrics(200))
     assert all(len(line) <= 100 and line == line.rstrip() for line in table.splitlines())
     assert all(f"class {k} " in table for k in range(200))
     assert len(table.splitlines()) < 60
@@ -60,7 +60,7 @@ def test_voc_columns_join_the_class_table():
         "voc07": {**VOC, "per_class": {"class 0": 0.5, "absent": math.nan}},
         "voc": {**dict.fromkeys(VOC, math.nan), "per_class": {"class 0": 0.25, "absent": math.nan}},
     }
-    table = report.format_tables(both)
+    table = tables.format_tables(both)
     assert "class       AP  VOC07    VOC" in table
     assert "class 0  0.000  0.500  0.250" in table
     assert table.splitlines()[-1].endswith(
@@ -72,9 +72,9 @@ def test_voc_columns_join_the_class_table():
 def test_voc_alone():
     only = {"voc07": {**VOC, "per_class": {"a": 0.5}}}
     assert (
-        report.summary(only) == "VOC 2007 mAP (11 points) 0.500 (IoU 0.7: 0.400, 0.5:0.95: 0.300)"
+        tables.summary(only) == "VOC 2007 mAP (11 points) 0.500 (IoU 0.7: 0.400, 0.5:0.95: 0.300)"
     )
-    assert "a      0.500" in report.format_tables(only)
+    assert "a      0.500" in tables.format_tables(only)
 
 
 def test_json_holds_null_where_there_is_no_number():
@@ -86,7 +86,7 @@ def test_json_holds_null_where_there_is_no_number():
         },
         "list": [math.nan, "é"],
     }
-    assert json.loads(report.to_json(values)) == {
+    assert json.loads(tables.to_json(values)) == {
         "coco": {"AP": 0.5, "APs": None, "per_class": {"x": None, "y": 3}},
         "list": [None, "é"],
     }
