@@ -48,10 +48,10 @@ demo: $(BUILT)  ## the same, then train on the embedded data set, evaluate, expo
 	"$(BIN)/lhrcnn" predict --run_dir $(RUN) --output $(RUN)/images --score_threshold 0.5 datasets/shapes/val/00000*.jpg
 	@echo "Trained model: $(RUN)   SavedModel: $(RUN)/export   images: $(RUN)/images   curves: $(BIN)/tensorboard --logdir $(RUN)"
 
-peers: $(PEERS)/.installed  ## make .venv-peers with PyTorch and torchvision, which the benchmarks compare with (Python 3.8 to 3.11)
+peers: $(PEERS)/.installed  ## make .venv-peers with PyTorch and torchvision, which the benchmarks compare with (Python 3.10 to 3.13)
 
-benchmarks: $(BUILT) $(PEERS)/.installed  ## measure speed against the peers and write docs/speed.md: half an hour on an idle machine
-	"$(BIN)/python" benchmarks/run_all.py
+benchmarks: $(BUILT) $(PEERS)/.installed  ## measure speed against the peers and write docs/speed.md: half an hour on an idle machine. make benchmarks DATA=VOCdevkit times training and its input too
+	"$(BIN)/python" benchmarks/run_all.py $(if $(DATA),--data_dir "$(DATA)")
 
 clean:  ## remove environments and build outputs; runs/ and datasets/ stay
 	rm -rf .venv .venv-3.* $(PEERS) build dist *.egg-info .pytest_cache
@@ -59,7 +59,7 @@ clean:  ## remove environments and build outputs; runs/ and datasets/ stay
 
 $(PEERS)/.installed:
 	@"$(PYTHON)" -m venv --clear "$(PEERS)"
-	@"$(PEERS)/bin/python" -m pip install --quiet --disable-pip-version-check torch==2.1.2 torchvision==0.16.2 "numpy<2"
+	@"$(PEERS)/bin/python" -m pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1 numpy
 	@touch "$@"
 
 $(LOCKED): $(LOCK)

@@ -8,8 +8,9 @@ memory is that of the case.
 inference: ResNet-50 with a feature pyramid at 800 x 1200, batch 1. resnext: ResNeXt-101 64x4d at
 800 x 1344, batch 1, against torchvision's FasterRCNN over the same network, which stands for
 mmdetection's. training: ResNet-50 at 320 x 480, batch 2, two stages and batch norm frozen.
-Weights and images are random; proposals and RoIs are as many as torchvision's. --precision is
-ours alone: `test.precision`, or `train.precision`; torchvision computes in float32.
+Weights and images are random; proposals and RoIs are as many as torchvision's. --precision holds
+for both sides: `test.precision` or `train.precision` here, autocast there. torchvision runs twice,
+as it comes and with its networks compiled by torch.compile.
 """
 
 import measure
@@ -41,14 +42,17 @@ def main():
                 measure.timed(tf.function(detector.detect), batch["image"], batch["image_size"]),
                 "inference",
             )
-    peer = measure.Peer(
-        arguments.peer_python, "faster_rcnn", arguments.threads, backbone, height, width, batch_size
-    )
-    times = measure.by_turns(
-        {"lhrcnn": ours, "torchvision": peer.case(theirs)}, arguments.rounds, 1
-    )
-    memory = {"lhrcnn": measure.peak_megabytes(), "torchvision": peer.case("peak megabytes")()}
-    peer.close()
+    made = [backbone, height, width, batch_size, arguments.precision]
+    peers = {
+        name: measure.Peer(arguments.peer_python, "faster_rcnn", arguments.threads, *made, how)
+        for name, how in (("torchvision", "eager"), ("torchvision, compiled", "compiled"))
+    }
+    cases = {"lhrcnn": ours, **{name: peer.case(theirs) for name, peer in peers.items()}}
+    times = measure.by_turns(cases, arguments.rounds, 2)
+    memory = {"lhrcnn": measure.peak_megabytes()}
+    for name, peer in peers.items():
+        memory[name] = peer.case("peak megabytes")()
+        peer.close()
     report = measure.Report(
         f"Faster R-CNN on CPU: {arguments.case}, {arguments.precision}", arguments
     )
@@ -57,6 +61,8 @@ def main():
         [(who, measure.median(times[who]), memory[who]) for who in times],
     )
     report.check("time, of torchvision's", measure.ratio(times, "lhrcnn", "torchvision"), limit)
+    of_compiled = measure.ratio(times, "lhrcnn", "torchvision, compiled")
+    report.check("time, of torchvision's, compiled", of_compiled, 1)
     report.check("peak memory, of torchvision's", memory["lhrcnn"] / memory["torchvision"], 1.3)
     report.finish()
 

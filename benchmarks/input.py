@@ -1,7 +1,7 @@
 """The training input pipeline by itself, against the bare rate of tf.io.decode_jpeg on the same
 files.
 
-    python benchmarks/input.py --data_dir ../shared/data/voc2007_192/VOCdevkit \\
+    python benchmarks/input.py --data_dir VOCdevkit \\
         [--images 1600] [--rounds 5]
 
 Both run with as many parallel calls as threads. The pipeline decodes, resizes, flips half of the
@@ -43,9 +43,7 @@ def seconds(dataset):
 
 
 def main():
-    arguments = measure.parse(
-        __doc__, rounds=5, data_dir="../shared/data/voc2007_192/VOCdevkit", images=1600
-    )
+    arguments = measure.parse(__doc__, rounds=5, data_dir=measure.REQUIRED, images=1600)
     report = measure.Report("Input pipeline", arguments)
     common = [
         f"data.dir={os.path.abspath(arguments.data_dir)}",

@@ -17,6 +17,7 @@ import numpy as np
 os.environ.setdefault(
     "TF_CPP_MIN_LOG_LEVEL", "3"
 )  # read when TensorFlow is imported: import this module before it
+REQUIRED = "required"  # of `parse`: a flag without a default
 PEER_SCRIPT = pathlib.Path(__file__).with_name("peer.py")
 
 
@@ -41,7 +42,8 @@ def parse(description, rounds, **defaults):
     )
     parser.add_argument("--json", default="", help="file for the figures")
     for name, value in defaults.items():
-        parser.add_argument(f"--{name}", type=type(value), default=value)
+        needed = {"required": True} if value is REQUIRED else {"default": value}
+        parser.add_argument(f"--{name}", type=type(value), **needed)
     arguments = parser.parse_args()
     use_threads(arguments.threads)
     return arguments

@@ -199,9 +199,12 @@ def mobilenet_v2_144():
     return steps(model, images, targets), {}
 
 
-def faster_rcnn(backbone, height, width, batch_size):
+def faster_rcnn(backbone, height, width, batch_size, precision, how):
     """FasterRCNN over a ResNet or ResNeXt with a feature pyramid, 80 classes and background,
-    weights random, settings as they come."""
+    weights random, settings as they come.
+
+    precision: float32, or mixed_bfloat16 by autocast; how: eager, or compiled (its networks, by
+    torch.compile: what lies between them has shapes that depend on the image)."""
     height, width = int(height), int(width)
     features = detection.backbone_utils.resnet_fpn_backbone(
         backbone_name=backbone,
@@ -212,6 +215,11 @@ def faster_rcnn(backbone, height, width, batch_size):
     model = detection.FasterRCNN(
         features, num_classes=81, min_size=min(height, width), max_size=max(height, width)
     )
+    if how == "compiled":
+        model.backbone = torch.compile(model.backbone)
+        model.rpn.head = torch.compile(model.rpn.head)
+        model.roi_heads.box_head = torch.compile(model.roi_heads.box_head)
+        model.roi_heads.box_predictor = torch.compile(model.roi_heads.box_predictor)
     images = [torch.rand(3, height, width) for _ in range(int(batch_size))]
     size = torch.tensor([width, height] * 2)
     corners = [torch.rand(4, 2) / 2 for _ in images]
@@ -223,7 +231,15 @@ def faster_rcnn(backbone, height, width, batch_size):
         for corner in corners
     ]
 
-    return steps(model, images, targets), {}
+    def in_precision(case):
+        def run():
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "mixed_bfloat16"):
+                case()
+
+        return run
+
+    cases = steps(model, images, targets)
+    return {name: in_precision(case) for name, case in cases.items()}, {}
 
 
 FACTORIES = {

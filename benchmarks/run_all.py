@@ -1,9 +1,10 @@
 """Runs the benchmarks one after the other and writes what they print into docs/speed.md, a section
 each.
 
-    python benchmarks/run_all.py [NAME...]
+    python benchmarks/run_all.py [--data_dir VOCdevkit] [NAME...]
 
 With names, e.g. `psroi_align detector`, only those run, and only their sections are replaced.
+`input` and `training` need the images of VOC 2007 in --data_dir, and are left out without it.
 Nothing else should run meanwhile.
 """
 
@@ -16,7 +17,7 @@ import sys
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs" / "speed.md"
-DATA = "../shared/data/voc2007_192/VOCdevkit"
+DATA = object()  # stands for --data_dir
 BENCHMARKS = {  # section: script and arguments
     "psroi_align": ["psroi_align"],
     "roi_ops": ["roi_ops"],
@@ -63,6 +64,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", help="which; all without a name")
+    parser.add_argument("--data_dir", default="", help="VOCdevkit with VOC 2007")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in BENCHMARKS]
     if unknown:
@@ -71,6 +73,10 @@ def main():
     failed = []
     for name in arguments.names or BENCHMARKS:
         script, *options = BENCHMARKS[name]
+        if DATA in options and not arguments.data_dir:
+            print(f"{name}: left out, as there is no --data_dir\n")
+            continue
+        options = [arguments.data_dir if option is DATA else option for option in options]
         process = subprocess.Popen(
             [sys.executable, f"benchmarks/{script}.py", *options],
             cwd=FOLDER.parent,

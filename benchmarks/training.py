@@ -1,7 +1,7 @@
 """What a training spends beside the network: waiting for data, targets and losses, retracing,
 memory.
 
-    python benchmarks/training.py --data_dir ../shared/data/voc2007_192/VOCdevkit \\
+    python benchmarks/training.py --data_dir VOCdevkit \\
         [--steps 60] [--long_steps 2000] [--rounds 10]
 
 1. `lhrcnn train` at 144 x 144, batch 8: the share of time it stood still for data. 2. Its step
@@ -151,11 +151,7 @@ def long_run(report, arguments):
 
 def main():
     arguments = measure.parse(
-        __doc__,
-        rounds=10,
-        data_dir="../shared/data/voc2007_192/VOCdevkit",
-        steps=60,
-        long_steps=2000,
+        __doc__, rounds=10, data_dir=measure.REQUIRED, steps=60, long_steps=2000
     )
     report = measure.Report("Training on CPU", arguments)
     waiting(report, arguments)
