@@ -49,6 +49,7 @@ setuptools.setup(
             f"zoo/{path}"
             for path in ("*.tsv", "*/*.yaml", "*/*.txt", "*/*.json", "*/*/*.json", "*/*/*.npz")
         ]
+        + ["evaluation/report/page.css", "evaluation/report/page.js"]
     },
     python_requires=">=3.9,<3.14",
     install_requires=[

@@ -33,6 +33,7 @@ from lhrcnn.commands import (
     predict,
     pretrain,
     proposals,
+    report,
     train,
     zoo,
 )
@@ -42,6 +43,7 @@ COMMANDS = {
     "train": train.COMMAND,
     "pretrain": pretrain.COMMAND,
     "eval": evaluate.COMMAND,
+    "report": report.COMMAND,
     "localisation": localisation.COMMAND,
     "proposals": proposals.COMMAND,
     "predict": predict.COMMAND,

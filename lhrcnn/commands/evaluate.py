@@ -6,8 +6,10 @@ import re
 from absl import flags
 
 from lhrcnn import commands, config
+from lhrcnn.commands import report
 from lhrcnn.errors import UsageError
 from lhrcnn.evaluation.metrics import METRICS
+from lhrcnn.runs.directory import RunDirectory
 
 
 def define(values):
@@ -37,6 +39,12 @@ def define(values):
         0,
         "score the n shares that --shard i/n left, once all are there",
         lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "report",
+        False,
+        "write RUN_DIR/report/SPLIT.html too, as `lhrcnn report` does",
         flag_values=values,
     )
     _define_flags_of_files(values)
@@ -71,7 +79,7 @@ def run(values, arguments):
 def _score_files(values, options):
     unused = [
         name
-        for name in ("run_dir", "ensemble", "data_dir", "split", "shard", "merge")
+        for name in ("run_dir", "ensemble", "data_dir", "split", "shard", "merge", "report")
         if values[name].value
     ]
     if unused:
@@ -114,7 +122,7 @@ def _evaluate_run(values, more):
         trained = load_run(run_dir, values.checkpoint, overrides, values.ensemble)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     output = pathlib.Path(values.output or run_dir / "eval" / f"{split}.json")
-    beside = output.with_name(f"{output.stem}_detections.json")
+    beside = of_run.beside_metrics(output)
     written = commands.output_of(values, output.parent, of_run=not values.output)
     written.check(output.name, beside.name)
     if shard:
@@ -135,6 +143,18 @@ def _evaluate_run(values, more):
         f"{len(detections)} detections\n"
         f"metrics     {output}\ndetections  {beside}"
     )
+    if values.report:
+        folder = RunDirectory(run_dir).reports
+        report.write(
+            commands.output_of(values, folder, of_run=True),
+            split,
+            trained,
+            dataset,
+            experiment,
+            detections,
+            metrics,
+            about,
+        )
 
 
 def _detect_share(trained, dataset, experiment, strategy, shard, output, written):

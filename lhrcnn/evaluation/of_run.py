@@ -1,9 +1,11 @@
 """Evaluating a trained model: its data set, and the files that are kept of the outcome."""
 
 import json
+import pathlib
 
 from lhrcnn import config as configs
 from lhrcnn.data.datasets import align_classes, open_dataset
+from lhrcnn.evaluation.coco_files import read_results
 from lhrcnn.evaluation.tables import to_json
 
 
@@ -30,11 +32,29 @@ def about(run_dir, trained, dataset, split, ensemble=()):
     }
 
 
+def beside_metrics(path):
+    """Path of the detections that belong to the metrics in `path`."""
+    return path.with_name(f"{path.stem}_detections.json")
+
+
+def kept(path, about, dataset):
+    """The `Detections` that `save` left beside the metrics in `path`; None where there are none, or
+    of another evaluation than `about` says."""
+    path = pathlib.Path(path)
+    if not (path.is_file() and beside_metrics(path).is_file()):
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    of_same = ("ensemble", "step", "data", "split", "images")
+    if any(content.get(key) != about[key] for key in of_same):
+        return None
+    return read_results(beside_metrics(path), dataset)
+
+
 def save(output, path, about, dataset, metrics, detections):
     """Writes metrics and, beside them, detections in COCO's result format; returns both paths.
 
     output: the files.Output of the folder of `path`; about: {key: value} of what was evaluated."""
-    beside = path.with_name(f"{path.stem}_detections.json")
+    beside = beside_metrics(path)
     output.check(path.name, beside.name)
     output.write(path.name, to_json({**about, **metrics}))
     output.write(beside.name, json.dumps(detections.to_coco(dataset)))

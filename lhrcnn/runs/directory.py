@@ -17,7 +17,7 @@ RUN_FILES = (CONFIG, CLASSES)  # what every run has beside its checkpoints
 # tells.
 KNOWN = re.compile(
     r"\..*|config\.yaml|classes\.json|data\.json|metrics\.jsonl|checkpoints(\.partial)?|tensorboard"
-    r"|eval|export(_\w+)?|images|evaluation\.txt|finished\.json|(stage|proposals)(_\d+)?"
+    r"|eval|report|export(_\w+)?|images|evaluation\.txt|finished\.json|(stage|proposals)(_\d+)?"
     r"|.*\.(log|out|err|txt)"  # what a shell may be writing there already
 )
 
@@ -32,6 +32,7 @@ class RunDirectory:
     checkpoints/     weights and what a resumed training needs, see `CheckpointStore`
     metrics.jsonl    what a training logged, and tensorboard/ with the same
     eval/            metrics and detections, a file per split
+    report/          what the model gets wrong, a page per split
     proposals/       what the RPN proposes, a file per split; proposals_K of stage K
     stage_K/         the run directories of alternating training; finished.json in each
     export/          the exported model
@@ -158,6 +159,11 @@ class RunDirectory:
     def evaluation(self, split, kind=""):
         """Path of the JSON file of a split's metrics, or of its `kind` ("localisation")."""
         return self.folder / "eval" / f"{split_name(split)}{kind and '_' + kind}.json"
+
+    @property
+    def reports(self):
+        """Folder of the reports."""
+        return self.folder / "report"
 
     def evaluations(self):
         """{file name: metrics} of the splits that were evaluated, sorted."""

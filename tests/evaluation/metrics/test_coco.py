@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from scenes import IDS, random_dataset, random_detections
 
 from lhrcnn.config import EvalConfig
 from lhrcnn.data.schema import Dataset, Record
@@ -25,71 +26,6 @@ GOLDEN = dict(
         [0.505, 0.697, 0.573, 0.586, 0.519, 0.501, 0.387, 0.594, 0.595, 0.640, 0.566, 0.564],
     )
 )
-
-
-IDS = [  # of the i-th of 25 images; all fall, so that ties rank alike
-    lambda i: 1000 - 7 * i,
-    lambda i: 24 - i,
-    lambda i: -3 - i,
-    lambda i: 12 - i,
-    lambda i: 2**53 + 25 - i,
-    lambda i: 2**63 - 1 - i,
-    lambda i: -(2**63) + 24 - i,
-]
-
-
-def random_dataset(rng, num_images=25, num_classes=5, ids=IDS[0]):
-    """Images of 0-6 boxes, one in five a crowd, none of the last class; float32 as of readers."""
-    records = []
-    for i in range(num_images):
-        n = rng.integers(0, 7)
-        corner, size = rng.uniform(0, 200, [n, 2]), rng.uniform(8, 150, [n, 2])
-        boxes = np.concatenate([corner, corner + size], axis=1).astype(np.float32)
-        records.append(
-            Record(
-                ids(i),
-                f"{i}.jpg",
-                400,
-                400,
-                boxes,
-                rng.integers(0, max(1, num_classes - 1), n).astype(np.int32),
-                rng.uniform(size=n) < 0.2,
-                size.prod(axis=1).astype(np.float32),
-            )
-        )
-    return Dataset(
-        "random",
-        records,
-        [f"class {k}" for k in range(num_classes)],
-        [9 - 3 * k for k in range(num_classes)],
-    )
-
-
-def random_detections(rng, dataset, num_false=60):
-    """Jittered truth, some of it twice, plus boxes anywhere, with tied scores; every third image
-    has none."""
-    columns = []
-    for record in dataset.records[::3] + dataset.records[1::3]:
-        for box, k in zip(record.boxes, record.classes):
-            for _ in range(rng.integers(0, 3)):
-                columns.append(
-                    (record.image_id, box + rng.normal(0, 8, 4), round(rng.uniform(), 1), k)
-                )
-    for _ in range(num_false):
-        corner = rng.uniform(0, 250, 2)
-        box = [*corner, *(corner + rng.uniform(5, 100, 2))]
-        columns.append(
-            (dataset.records[0].image_id, box, rng.uniform(), rng.integers(0, dataset.num_classes))
-        )
-    ids, boxes, scores, classes = zip(*columns)
-    boxes = np.asarray(boxes, np.float32)
-    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])
-    return detections.Detections(
-        np.asarray(ids, np.int64),
-        boxes,
-        np.asarray(scores, np.float32),
-        np.asarray(classes, np.int32),
-    )
 
 
 def assert_same(first, second):

@@ -1,0 +1,100 @@
+"""`lhrcnn report`."""
+
+import pathlib
+
+from absl import flags
+
+from lhrcnn import commands
+from lhrcnn.runs.directory import RunDirectory
+
+RUNS = 10  # of every stage
+
+
+def define(values):
+    """The flags of `lhrcnn report`."""
+    commands.define_run_flags(values)
+    commands.define_data_dir_flag(values)
+    commands.define_split_flag(values, "images to report on", "test_split")
+    commands.define_output_flags(values, "", "HTML file; none: RUN_DIR/report/SPLIT.html")
+    flags.DEFINE_boolean(
+        "speed", True, "time every stage of the detector, for the table", flag_values=values
+    )
+    commands.define_set_flag(values)
+
+
+def run(values, arguments):
+    """Writes what a run gets wrong, from its kept detections or after detecting again."""
+    del arguments
+    run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
+    overrides = commands.overrides_of_run(values)
+
+    from lhrcnn.distribution import strategy_for
+    from lhrcnn.evaluation import of_run
+    from lhrcnn.evaluation.detect import detect_dataset
+    from lhrcnn.evaluation.scoring import score
+    from lhrcnn.inference.predictor import load_run
+
+    strategy = strategy_for()
+    with strategy.scope():
+        trained = load_run(run_dir, values.checkpoint, overrides)
+    dataset, experiment, split = commands.dataset_of_run(trained, values)
+    written, name = output_for(values, run_dir, split)
+    about = of_run.about(run_dir, trained, dataset, values.split or experiment.data.test_split)
+    evaluation = RunDirectory(run_dir).evaluation(split)
+    detections = None if overrides else of_run.kept(evaluation, about, dataset)
+    if detections is None:
+        detections = detect_dataset(trained.model, dataset, experiment, strategy)
+    else:
+        print(f"detections  {of_run.beside_metrics(evaluation)}")
+    scored = score(dataset, detections, experiment.eval)
+    write(written, name, trained, dataset, experiment, detections, scored, about, values.speed)
+
+
+def output_for(values, run_dir, split):
+    """(files.Output, name of the files without suffix) of a report on a split."""
+    from lhrcnn.evaluation.report.write import file_names
+
+    given = pathlib.Path(values.output) if values.output else None
+    path = given or RunDirectory(run_dir).reports / f"{split}.html"
+    written = commands.output_of(values, path.parent, of_run=not given)
+    written.check(*file_names(path.stem))
+    return written, path.stem
+
+
+def write(written, name, trained, dataset, experiment, detections, scored, about, speed=True):
+    """Writes a report, with the run's training curves and the time of each stage; says where."""
+    from lhrcnn.evaluation.report.write import training_of, write_report
+
+    more = {
+        "training": training_of(RunDirectory(about["run_dir"])),
+        "stages": _stages(trained.model, dataset, experiment) if speed else None,
+    }
+    path = write_report(written, name, dataset, detections, scored, about, more)
+    print(f"report      {path}")
+
+
+def _stages(detector, dataset, experiment):
+    """The time of each stage on the first image; None where the detector has other stages."""
+    import os
+
+    import tensorflow as tf
+
+    from lhrcnn.commands.benchmark_stages import profile
+    from lhrcnn.data.batches.pipeline import evaluation_batches
+    from lhrcnn.models.detector import TwoStageDetector
+
+    if type(detector) is not TwoStageDetector or experiment.data.proposals:
+        return None
+    batch = next(iter(evaluation_batches(dataset, experiment.data, 1)))
+    figures = profile(detector, batch["image"], batch["image_size"], RUNS)
+    devices = [device.device_type for device in tf.config.list_logical_devices()]
+    return {
+        **figures,
+        "size": [int(side) for side in batch["image"].shape[1:3]],
+        "runs": RUNS,
+        "device": "GPU" if "GPU" in devices else "CPU",
+        "processors": os.cpu_count(),
+    }
+
+
+COMMAND = commands.Command("what a run gets wrong, as one HTML page with its data", define, run)

@@ -1,0 +1,1 @@
+"""What a model gets wrong, as one HTML file that needs nothing else, and its data."""

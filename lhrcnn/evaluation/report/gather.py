@@ -1,0 +1,149 @@
+"""The numbers of a report, as one dict for JSON.
+
+Shape letters: I images, K classes, D detections by falling score, G objects.
+"""
+
+import numpy as np
+
+from lhrcnn.evaluation.analysis import bootstrap, curves, errors, groups
+from lhrcnn.evaluation.analysis.confusion import confusion_matrix
+from lhrcnn.evaluation.analysis.lrp import lrp_of
+from lhrcnn.evaluation.analysis.matches import match
+
+NUM_POINTS = 101  # of a drawn curve
+NUM_SUSPECTS = 100
+
+
+def gather(dataset, detections, scored, about, rounds=bootstrap.ROUNDS):
+    """({part of the report: its numbers}, `Matches`, `Errors`) of `Detections` on a `Dataset`.
+
+    scored: {metric: its numbers} of `scoring.score`; about: {key: value} of what was evaluated."""
+    matches = match(dataset, detections)
+    mistakes = errors.errors_of(matches)
+    columns = curves.columns_of(matches)
+    points = [curves.curve(part) for part in columns]
+    best = [curves.best_threshold(part) for part in points]
+    draws = bootstrap.resampled(columns, matches.num_images, rounds)
+    lrp, lrp_means = lrp_of(matches)
+    least = [part["score"] if part else np.inf for part in best]
+    counted = ~matches.ignored[0]
+    data = {
+        "about": {
+            **about,
+            "objects": int(matches.counts().sum()),
+            "to be ignored": int(matches.objects.crowd.sum()),
+            "detections": len(detections),
+        },
+        "metrics": scored,
+        "intervals": _intervals(columns, draws),
+        "rounds": rounds,
+        "classes": _class_rows(matches, columns, draws, best, lrp),
+        "lrp": lrp_means,
+        "errors": _error_rows(matches, mistakes),
+        "confusion": {
+            "names": [*matches.names, "background"],
+            "matrix": confusion_matrix(matches, least).tolist(),
+        },
+        "calibration": curves.calibration(
+            matches.found.scores[counted], matches.true[0, counted].astype(float)
+        ),
+        "groups": groups.ap_of_groups(matches, groups.groups_of(dataset, matches)),
+        "curves": [_drawn(columns[k], points[k]) for k in range(len(columns))],
+        "suspects": _suspects(dataset, matches, mistakes, least),
+    }
+    return data, matches, mistakes
+
+
+def _intervals(columns, draws):
+    """{"AP", "AP50", "AP75": [value, low, high]}, means over classes."""
+    aps = np.array([part.ap() for part in columns])
+    known = ~np.isnan(aps[:, 0])
+    if not known.any():
+        return {name: [float("nan")] * 3 for name in ("AP", "AP50", "AP75")}
+    rows = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
+    return {
+        name: [
+            float(aps[known][:, row].mean()),
+            *bootstrap.interval(np.nanmean(draws[:, known][:, :, row], axis=(1, 2))),
+        ]
+        for name, row in rows.items()
+    }
+
+
+def _class_rows(matches, columns, draws, best, lrp):
+    counted, true = ~matches.ignored[0], matches.true[0].astype(float)
+    rows = []
+    for k, name in enumerate(matches.names):
+        mine = counted & (matches.found.classes == k)
+        ap = columns[k].ap()
+        with_interval = {
+            "AP": [float(ap.mean()), *bootstrap.interval(draws[:, k].mean(axis=1))],
+            "AP50": [float(ap[0]), *bootstrap.interval(draws[:, k, 0])],
+        }
+        rows.append(
+            {
+                "name": name,
+                "objects": int(matches.counts()[k]),
+                **with_interval,
+                "best": best[k],
+                "lrp": lrp[k],
+                "ece": curves.calibration(matches.found.scores[mine], true[mine])["ece"],
+            }
+        )
+    return rows
+
+
+def _error_rows(matches, mistakes):
+    numbers, costs = errors.counts(mistakes), errors.costs(matches, mistakes)
+    return {
+        kind: {"meaning": meaning, "count": numbers[kind], "cost": costs[kind]}
+        for kind, meaning in errors.KINDS.items()
+    }
+
+
+def _drawn(columns, points):
+    """Curves of one class at NUM_POINTS places: precision over recall at IoU .5 and .75, and F1
+    over the threshold on the score."""
+    at = np.linspace(0, 1, NUM_POINTS)
+    scores = points["scores"][::-1]  # rising
+    place = np.searchsorted(scores, at, side="left")
+    f1 = np.append(points["f1"][::-1], 0.0)[place]
+    return {
+        "precision50": _precision_at(points, at),
+        "precision75": _precision_at(curves.curve(columns, 5), at),
+        "f1": f1.round(4).tolist(),
+    }
+
+
+def _precision_at(points, recalls):
+    """The best precision from each recall up."""
+    best = np.append(np.maximum.accumulate(points["precision"][::-1])[::-1], 0.0)
+    return best[np.searchsorted(points["recall"], recalls, side="left")].round(4).tolist()
+
+
+def _suspects(dataset, matches, mistakes, least):
+    """Objects that may be missing from the labels, the most confident first, and labels that no
+    detection of any score comes near, the largest first."""
+    found, objects = matches.found, matches.objects
+    confident = found.scores >= np.asarray(least)[found.classes]
+    unlabelled = np.flatnonzero((mistakes.kind == errors.BKG) & confident)[:NUM_SUSPECTS]
+    met = np.zeros(len(objects.classes), bool)
+    met[mistakes.object[mistakes.object >= 0]] = True
+    met[matches.taken[0][matches.taken[0] >= 0]] = True
+    never = np.flatnonzero(mistakes.missed & ~met)
+    never = never[np.argsort(-objects.areas[never], kind="stable")][:NUM_SUSPECTS]
+    names = {record.image_id: record for record in dataset.records}
+
+    def row(columns, place):
+        record = names[int(matches.rows[columns.images[place]])]
+        return {
+            "image": record.shown_id,
+            "path": record.path,
+            "class": matches.names[columns.classes[place]],
+            "box": columns.boxes[place].round(1).tolist(),
+        }
+
+    return {
+        "unlabelled": [{**row(found, d), "score": float(found.scores[d])} for d in unlabelled],
+        "never found": [row(objects, g) for g in never],
+    }

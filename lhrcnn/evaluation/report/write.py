@@ -1,0 +1,74 @@
+"""A report's files: PAGE.html, its data as JSON, and the table of classes as CSV."""
+
+import csv
+import io
+import json
+
+from lhrcnn.evaluation.analysis import bootstrap
+from lhrcnn.evaluation.report.gather import gather
+from lhrcnn.evaluation.report.images import costliest
+from lhrcnn.evaluation.report.page import page
+from lhrcnn.evaluation.tables import to_json
+
+_LOSSES = ("loss", "_class", "_box", "_objectness", "l2")  # ends of their names in the log
+
+
+def write_report(output, name, dataset, detections, scored, about, more=None):
+    """Writes name.html, name.json and name_classes.csv; returns the path of the page.
+
+    output: the files.Output of the folder; scored and about as of `gather`; more: further parts,
+    "stages" and "training". The page needs no network and stays below 20 MB."""
+    data, matches, mistakes = gather(dataset, detections, scored, about, bootstrap.ROUNDS)
+    data.update(more or {}, images=costliest(dataset, matches, mistakes))
+    output.check(*file_names(name))
+    output.write(f"{name}.json", to_json(data))
+    output.write(f"{name}_classes.csv", _csv(data["classes"]))
+    return output.write(f"{name}.html", page(data))
+
+
+def file_names(name):
+    """What `write_report` writes."""
+    return f"{name}.html", f"{name}.json", f"{name}_classes.csv"
+
+
+def _csv(classes):
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    best = ("score", "f1", "precision", "recall")
+    lrp = ("olrp", "localisation", "fp", "fn", "score")
+    interval = [f"{name}{part}" for name in ("AP", "AP50") for part in ("", "_low", "_high")]
+    of_lrp = [name if name == "olrp" else f"olrp_{name}" for name in lrp]
+    writer.writerow(
+        ["class", "objects", *interval, *(f"best_{name}" for name in best), *of_lrp, "ece"]
+    )
+    for row in classes:
+        writer.writerow(
+            [
+                row["name"],
+                row["objects"],
+                *row["AP"],
+                *row["AP50"],
+                *((row["best"] or {}).get(name) for name in best),
+                *(row["lrp"][name] for name in lrp),
+                row["ece"],
+            ]
+        )
+    return stream.getvalue()
+
+
+def training_of(run):
+    """{title: {name: [(epoch, value)]}} of a RunDirectory's log: losses and validations."""
+    if not run.metrics.is_file():
+        return {}
+    losses, scores = {}, {}
+    for line in run.metrics.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:  # a last line that a kill cut off
+            break
+        for name, value in entry.items():
+            if entry["phase"] == "validation" and "/" in name and value is not None:
+                scores.setdefault(name, []).append((entry["epoch"], value))
+            elif entry["phase"] == "train" and name.endswith(_LOSSES):
+                losses.setdefault(name, []).append((entry["epoch"], value))
+    return {"training losses": losses, "validation": scores}
