@@ -41,7 +41,7 @@ def run(values, arguments):
         trained = load_run(run_dir, values.checkpoint, [*overrides, *LOOK_ONCE])
     experiment = commands.with_data_dir(trained.config, values)
     split = values.split or experiment.data.train_split
-    dataset = open_dataset(experiment.data, split)
+    dataset = open_dataset(experiment.data, split, held_out=trained.held_out)
     made = cache_proposals(trained.model, dataset, experiment, output, split, strategy)
     print(
         f"step {trained.meta['step']} of {run_dir}: up to {experiment.model.rpn.post_nms_test} "

@@ -5,6 +5,7 @@ import pathlib
 from absl import flags
 
 from lhrcnn import commands, config
+from lhrcnn.errors import UsageError
 from lhrcnn.evaluation.metrics import main_name
 from lhrcnn.runs import zoo
 
@@ -18,6 +19,13 @@ def define(values):
         "",
         "run directory or pretrained model whose weights a new run starts from; those of classes "
         "of equal name too",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "minutes",
+        None,
+        "how long a training with a derived config may take here; none: what suits the data",
+        lower_bound=0.1,
         flag_values=values,
     )
 
@@ -56,6 +64,11 @@ def run(values, arguments):
         experiment, run_dir = _derived(values)
         init_from = init_from or zoo.DEFAULT
     else:
+        if values.minutes:
+            raise UsageError(
+                "--minutes is for a config derived from the data of --data_dir; with --config, set "
+                "train.epochs or train.max_steps"
+            )
         experiment, run_dir = experiment_of(values, commands.DEFAULT_CONFIG)
 
     from lhrcnn.training import stages
@@ -91,28 +104,41 @@ def _derived(values):
     if begun.is_file():
         print(f"config: {begun} (what this run was started with)", flush=True)
         return config.changed(commands.load_config(values, begun), seed), run_dir
+    return config.changed(_derive(values, begun), seed), run_dir
 
-    from lhrcnn.data.datasets import open_dataset
-    from lhrcnn.training import derive
 
-    splits = {f"data.{split}_split": split for split in ("train", "val", "test")}
-    base = config.load(
-        commands.find_config(derive.BASE),
-        {"data.format": "auto", "model.backbone.weights": "", **splits},
-    )
-    own = values["set"].value
-    config.changed(base, own)  # what is wrong here shows before the data are read
-    base = commands.with_data_dir(base, values)
-    dataset = open_dataset(config.changed(base, own).data, "train", training=True)
-    choices = derive.derive(derive.measure(dataset), derive.processor_has_bfloat16())
-    derived = config.changed(base, {choice.option: choice.value for choice in choices})
+def _derive(values, path):
+    """The Config for the data of --data_dir, to be kept in a file of this path."""
+    from lhrcnn.data.datasets import open_dataset, read_dataset
+    from lhrcnn.training import derive, pace
+
+    source, own = values.init_from or zoo.DEFAULT, values["set"].value
+    start = zoo.find_run(source, zoo.RUN_FILES).config()
+    base = commands.with_data_dir(config.changed(start, derive.OTHER_DATA), values)
+    base = config.changed(base, own)  # what is wrong here shows before the data are read
     print(
-        f"config: derived from the data, and kept in {begun}; --config names "
-        f"another, --set changes an option\n"
-        f"start: {values.init_from or zoo.DEFAULT}\n" + "\n".join(derive.describe(choices)),
-        flush=True,
+        f"config: derived from the data, and kept in {path}; --config names another, --set changes "
+        f"an option\nstart: {source}"
     )
-    return config.changed(config.changed(derived, own), seed), run_dir
+
+    def decided(config_, choices):
+        print("\n".join(derive.describe(choices)), flush=True)
+        changes = {choice.option: choice.value for choice in choices}
+        return config.changed(config.changed(config_, changes), own)
+
+    data = base.data
+    dataset = open_dataset(data, data.train_split, training=True)
+    measures = derive.measure(dataset)
+    choices = derive.derive(measures, base, derive.processor_has_bfloat16())
+    sized = decided(base, choices)
+    speed = pace.measure(sized, dataset)
+    looks = derive.EVALUATIONS * (
+        len(read_dataset(data, data.val_split).records) if data.val_split else 0
+    )
+    steps = speed.steps(60 * values.minutes, looks) if values.minutes else 0
+    derived = decided(sized, derive.length(measures, sized, steps))
+    print(f"time: {speed.describe(derive.num_steps(measures, derived.train), looks)}", flush=True)
+    return derived
 
 
 def format_summary(summary, following, metric):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 
 import numpy as np
 from absl import logging
@@ -21,17 +22,17 @@ _CHECKED_AT_ONCE = 20_000
 _LARGEST_SHARE_PX = 2.0  # what a share of 1 may have become where corners were inclusive
 
 
-def open_dataset(data_config, split, training=False):
+def open_dataset(data_config, split, training=False, held_out=()):
     """The `Dataset` of a split, ready for use, with data.classes in their order.
 
     What is dropped is counted and said; errors raise, or are left out where data.on_error says so.
     `training` leaves out images beyond data.max_aspect and, unless data.keep_empty, those without
     an object that counts, ignores boxes beyond data.max_boxes, and takes the background from images
     that are not labelled in full (R-CNN, arXiv 1311.2524, section 4.2). Proposals come with it
-    where data.proposals is set. Raises DataError."""
+    where data.proposals is set. held_out: see `auto.part_of`. Raises DataError."""
     if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
         shapes.make_shapes(data_config.dir)
-    dataset = read_dataset(data_config, split, training)
+    dataset = read_dataset(data_config, split, training, held_out)
     if len(dataset.records) <= _CHECKED_AT_ONCE:
         _drop_unreadable(dataset)
     errors = [problem for problem in dataset.problems if problem.severity == "error"]
@@ -104,23 +105,26 @@ def _with_surplus_ignored(record, limit, dataset):
     return dataclasses.replace(record, ignore=ignore)
 
 
-def read_dataset(data_config, split, training=False):
+def read_dataset(data_config, split, training=False, held_out=()):
     """The `Dataset` of a split as its reader finds it, each fault in `problems`; writes nothing.
 
-    Raises DataError."""
+    held_out: see `auto.part_of`. Raises DataError."""
     if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
         raise DataError(
             f"{data_config.dir}: the shapes data set is not there; `lhrcnn data make-shapes` draws "
             f"it, or set data.format to what the folder is ({', '.join(READERS)})"
         )
     reader = resolve(READERS[data_config.format])
+    if reader is auto.read:
+        reader = functools.partial(reader, held_out=held_out)
     try:
         dataset = reader(data_config, split, training)
     except NoSplits:
         if split not in ("train", "val", "test"):
             raise
         everything = reader(data_config, ALL, training)
-        dataset = auto.part_of(everything, "train" if split == "train" else "val")
+        part = "train" if split == "train" else "val"
+        dataset = auto.part_of(everything, part, data_config.dir, held_out)
     dataset.records = drop_missing(dataset.records, dataset.problems)
     _refuse_relative(dataset)
     return dataset

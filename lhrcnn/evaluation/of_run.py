@@ -13,10 +13,11 @@ def dataset_of(trained, split=""):
     """(Dataset of a split with the classes of a predictor.LoadedRun, its Config, the split).
 
     Classes are the run's, whether or not the data set has them all; split: "" for its
-    data.test_split. Raises DataError."""
+    data.test_split. Images that were drawn for validation when the run began are so again. Raises
+    DataError."""
     config = configs.changed(trained.config, {"data.classes": []})
     split = split or config.data.test_split
-    dataset = open_dataset(config.data, split)
+    dataset = open_dataset(config.data, split, held_out=trained.held_out)
     return align_classes(dataset, trained.class_names, trained.category_ids), config, split
 
 

@@ -42,6 +42,7 @@ class LoadedRun(typing.NamedTuple):
     category_ids: list[int]
     meta: dict  # of the checkpoint: step, metric, ...
     name: str = ""  # of the run directory
+    held_out: tuple[str, ...] = ()  # images drawn for validation, as data.json has them
 
 
 class Detector:
@@ -227,7 +228,8 @@ def _load_one(run_dir, checkpoint, overrides):
     with arithmetic(config.test.precision):
         model = build_detector(config, len(names))
     state.restore_model(model, arrays)
-    return LoadedRun(model, config, names, category_ids, meta, run.folder.name)
+    held_out = tuple((run.data() or {}).get("held_out", ()))
+    return LoadedRun(model, config, names, category_ids, meta, run.folder.name, held_out)
 
 
 def prepare(image, data_config):

@@ -1,7 +1,7 @@
-"""A config for data that nobody has written one for: chosen from their boxes and their number.
+"""A config for data that nobody has written one for: that of a trained model, whose weights it
+starts from, changed to suit their boxes and their number.
 
-It fine-tunes the model that comes with the package. Every choice is a function of what `measure`
-found, and comes with its reason.
+Every choice is a function of what `measure` found, and comes with its reason.
 """
 
 import math
@@ -10,25 +10,42 @@ import typing
 
 import numpy as np
 
-BASE = "light_head_mobilenet_v2_voc07_144"  # its architecture; the shipped model starts it
-SMALL_PX = 28  # a tenth of the boxes may be smaller than this in the network's input
-SIDES = (256, 640)  # px, limits of the short side
+SIDES = (288, 640)  # px, limits of the short side
 LARGEST_ZOOM = 1.5
-NUM_ANCHORS = 6  # as many as the shipped model has scales, whose RPN is taken over
+LONGEST = 2.5  # sides of longer images are shrunk to this ratio
+SMALLER = 1.2  # times that a tenth of the boxes may be smaller than the smallest anchor
+REACH = 1.4  # times that boxes may be smaller or larger than the anchors
 MIN_ANCHOR_RATIO = 1.25
-STEPS = (250, 6)  # at least so many steps, and at least so many epochs
-MAX_EPOCHS = 60
+TRAIN_PX = 6e8  # of all images seen: 2.5 minutes of two CPU cores with bfloat16
+EPOCHS = (4, 60)
 EVALUATIONS = 3
+BATCH_SIZE = 8
+# What the trained model has for its own data, as it is for these.
+OTHER_DATA = {
+    "data.format": "auto",
+    **{f"data.{split}_split": split for split in ("train", "val", "test")},
+    "data.image_dir": "",
+    "data.classes": [],
+    "data.max_boxes": 0,
+    "data.proposals": "",
+    "data.cache_dir": "",
+    "model.backbone.weights": "",
+    "train.stages": [],
+    "train.part": "all",
+    "train.max_steps": 0,
+    "train.best_metric": "",
+    "eval.metrics": ["coco", "voc"],
+    "eval.backend": "hotcoco",
+}
 
 
 class Measures(typing.NamedTuple):
     """What a choice depends on."""
 
     num_images: int
-    num_boxes: int
     num_classes: int
     short_side: float  # median over the images, px
-    aspect: float  # long over short side, 95th percentile
+    aspects: np.ndarray  # [num_images] long over short side
     sizes: np.ndarray  # [n] square roots of box areas over the short side of their image
     most_boxes: int  # of an image
 
@@ -50,64 +67,97 @@ def measure(dataset):
     sizes = np.concatenate([*(np.sqrt(area) / side for area, side in zip(areas, short)), []])
     return Measures(
         len(dataset.records),
-        len(sizes),
         dataset.num_classes,
         float(np.median(short)),
-        float(np.quantile(long / short, 0.95)),
+        long / short,
         sizes,
         max((len(record.boxes) for record in dataset.records), default=0),
     )
 
 
-def derive(measures, bfloat16):
-    """The `Choice`s for data of these `Measures`; bfloat16: whether the processor has it."""
-    side, why_side = _side(measures)
-    steps_per_epoch = max(1, measures.num_images // 8)
-    epochs = _epochs(measures.num_images)
-    steps = epochs * steps_per_epoch
-    anchors = _anchors(measures.sizes * side)
-    precision = "mixed_bfloat16" if bfloat16 else "float32"
+def derive(measures, start, bfloat16):
+    """The `Choice`s for data of these `Measures`, learnt by the model of the Config `start`;
+    bfloat16: whether the processor has it. How long to train is `length`'s."""
+    own = _own_anchors(start)
+    side, why_side = _side(measures, own)
+    long = math.ceil(side * min(float(np.quantile(measures.aspects, 0.95)), LONGEST))
+    anchors = (
+        [Choice("model.rpn.anchor_scales", *_anchors(measures.sizes * side, own))] if own else []
+    )
     return [
         Choice("data.resize", "keep_ratio", "images keep their shape"),
         Choice("data.short_side", [side], why_side),
-        Choice(
-            "data.long_side",
-            int(math.ceil(side * min(max(measures.aspect, 1.0), 2.5))),
-            f"19 of 20 images are at most {measures.aspect:.2f} times as long as short",
-        ),
+        Choice("data.long_side", long, "19 of 20 images are not longer"),
         Choice("model.backbone.enlarge", 1, "short_side is what the network sees"),
-        Choice(
-            "model.rpn.anchor_scales",
-            anchors,
-            "k-means of the boxes' sizes in px of the network's input",
-        ),
-        Choice(
-            "data.max_boxes",
-            max(100, 2 * measures.most_boxes),
-            f"the fullest image has {measures.most_boxes} boxes",
-        ),
+        *anchors,
         Choice(
             "model.postprocess.max_detections",
             max(100, 2 * measures.most_boxes),
-            "twice the fullest image",
+            f"the fullest image has {measures.most_boxes} boxes",
         ),
-        Choice("train.batch_size", min(8, measures.num_images), "what two CPU cores take"),
+        Choice("train.batch_size", min(BATCH_SIZE, measures.num_images), "what two CPU cores take"),
         Choice(
-            "train.epochs", epochs, f"{steps} steps of 8 images, for {measures.num_images} images"
+            "train.precision",
+            "mixed_bfloat16" if bfloat16 else "float32",
+            f"this processor has {'' if bfloat16 else 'no '}bfloat16 arithmetic",
         ),
-        Choice(
-            "train.eval_every", max(1, math.ceil(epochs / EVALUATIONS)), "three looks at validation"
-        ),
-        Choice("train.warmup_steps", min(200, max(1, steps // 5)), "a fifth of the steps"),
-        Choice("train.log_every", 10 if steps < 2000 else 50, "so that the ETA comes early"),
-        Choice(
-            "train.ema_decay",
-            round(1 - max(0.001, min(0.02, 2.5 / steps)), 4),
-            "the average spans a small part of the training",
-        ),
-        Choice("train.precision", precision, _why_precision(bfloat16)),
-        Choice("eval.metrics", ["coco", "voc"], "AP, and AP at IoU .5 per class"),
     ]
+
+
+def length(measures, config, steps=0):
+    """The `Choice`s of how long a Config trains: so many steps, or what suits the data."""
+    per_epoch = -(-measures.num_images // config.train.batch_size)
+    why = "what fits into the time given"
+    if not steps:
+        wanted = TRAIN_PX / (image_px(measures, config.data) * measures.num_images)
+        epochs = min(EPOCHS[1], max(EPOCHS[0], math.ceil(wanted)))
+        steps = epochs * per_epoch
+        why = f"{steps} steps of {config.train.batch_size} images"
+    epochs = -(-steps // per_epoch)
+    every = max(1, math.ceil(epochs / EVALUATIONS))
+    decay = round(1 - max(0.001, min(0.02, 2.5 / steps)), 4)
+    choices = [
+        Choice("train.epochs", epochs, why),
+        Choice("train.eval_every", every, f"{-(-epochs // every)} looks at the validation images"),
+        Choice("train.warmup_steps", min(200, max(1, steps // 5)), "a fifth of the steps, or 200"),
+        Choice("train.ema_decay", decay, "the average spans a small part of the training"),
+        Choice("train.log_every", 10 if steps < 2000 else 50, "a line in seconds"),
+    ]
+    if steps % per_epoch:
+        choices.insert(1, Choice("train.max_steps", steps, "the last epoch is cut short"))
+    return choices
+
+
+def num_steps(measures, train):
+    """Steps of a training with the TrainConfig `train`."""
+    steps = train.epochs * -(-measures.num_images // train.batch_size)
+    return min(steps, train.max_steps or steps)
+
+
+def image_px(measures, data):
+    """Mean px of the images as the DataConfig `data` resizes them."""
+    side = data.short_side[-1]
+    return side * side * float(np.minimum(measures.aspects, data.long_side / side).mean())
+
+
+def kmeans(sizes, number):
+    """`number` sizes in px, ascending: centres of a k-means of the logarithms of `sizes`."""
+    logs = np.log(np.maximum(sizes, 4.0))
+    centres = np.quantile(logs, (np.arange(number) + 0.5) / number)
+    for _ in range(50):
+        nearest = np.abs(logs[:, None] - centres).argmin(1)
+        centres = np.array(
+            [
+                logs[nearest == k].mean() if (nearest == k).any() else c
+                for k, c in enumerate(centres)
+            ]
+        )
+    centres, ratio = np.sort(centres), math.log(MIN_ANCHOR_RATIO)
+    middle = centres.mean()
+    for k in range(1, number):  # boxes of one size would have equal anchors
+        centres[k] = max(centres[k], centres[k - 1] + ratio)
+    centres += middle - centres.mean()
+    return [int(round(size)) for size in np.exp(centres)]
 
 
 def processor_has_bfloat16(path="/proc/cpuinfo"):
@@ -128,46 +178,29 @@ def describe(choices):
     ]
 
 
-def _side(measures):
-    """(short side in px, why): small boxes are large enough, images hardly enlarged."""
+def _own_anchors(start):
+    """The anchors of a Config in px of its network's input, [] where they are in strides."""
+    rpn = start.model.rpn
+    if rpn.anchor_unit != "px":
+        return []
+    return [round(scale * start.model.backbone.enlarge) for scale in sorted(rpn.anchor_scales)]
+
+
+def _side(measures, own):
+    """(short side in px, why): small boxes are as large as the smallest anchor, about."""
     small = float(np.quantile(measures.sizes, 0.1)) if len(measures.sizes) else 1.0
-    wanted = SMALL_PX / max(small, 1e-3)
+    wanted = (own[0] if own else 32) / SMALLER / max(small, 1e-3)
     most = min(SIDES[1], max(SIDES[0], LARGEST_ZOOM * measures.short_side))
     side = int(round(min(max(wanted, SIDES[0]), most) / 32) * 32)
-    return side, (
-        f"a tenth of the boxes is smaller than {small * side:.0f} px then; images are "
-        f"{measures.short_side:.0f} px"
-    )
+    limit = "the least: " if wanted <= SIDES[0] else "the most here: " if wanted >= most else ""
+    return side, f"{limit}9 of 10 boxes are larger than {small * side:.0f} px then"
 
 
-def _epochs(num_images):
-    steps, least = STEPS
-    return min(MAX_EPOCHS, max(least, math.ceil(steps * 8 / max(1, num_images))))
-
-
-def _anchors(sizes):
-    """NUM_ANCHORS sizes in px, ascending: centres of a k-means of the logarithms of `sizes`."""
-    if not len(sizes):
-        return [16, 32, 64, 128, 192, 256]
-    logs = np.log(np.maximum(sizes, 4.0))
-    centres = np.quantile(logs, (np.arange(NUM_ANCHORS) + 0.5) / NUM_ANCHORS)
-    for _ in range(50):
-        nearest = np.abs(logs[:, None] - centres).argmin(1)
-        centres = np.array(
-            [
-                logs[nearest == k].mean() if (nearest == k).any() else c
-                for k, c in enumerate(centres)
-            ]
-        )
-    centres, ratio = np.sort(centres), math.log(MIN_ANCHOR_RATIO)
-    middle = centres.mean()
-    for k in range(1, NUM_ANCHORS):  # boxes of one size would have equal anchors
-        centres[k] = max(centres[k], centres[k - 1] + ratio)
-    centres += middle - centres.mean()
-    return [int(round(size)) for size in np.exp(centres)]
-
-
-def _why_precision(bfloat16):
-    if bfloat16:
-        return "this processor has bfloat16 arithmetic, twice as fast"
-    return "this processor has no bfloat16 arithmetic"
+def _anchors(sizes, own):
+    """(anchor sizes, why): the trained model's `own` where they reach the boxes of these `sizes`
+    in px, else as many of a k-means."""
+    small, large = np.quantile(sizes, [0.05, 0.95]) if len(sizes) else (own[0], own[-1])
+    found = f"9 of 10 boxes are of {small:.0f} to {large:.0f} px"
+    if own[0] <= REACH * small and large <= REACH * own[-1]:
+        return own, f"those of the trained model: {found}"
+    return kmeans(sizes, len(own)), f"k-means of the boxes' sizes: {found}"

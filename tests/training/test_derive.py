@@ -5,8 +5,9 @@ import pytest
 
 from lhrcnn import cli
 from lhrcnn import config as configs
+from lhrcnn.config.shipped import find_config
 from lhrcnn.data.schema import Dataset, Record
-from lhrcnn.training import derive
+from lhrcnn.training import derive, pace
 
 
 def dataset(boxes_of_images, height=480, width=640, classes=2):
@@ -24,25 +25,35 @@ def square(size, count=1):
     return [[10, 10, 10 + size, 10 + size]] * count
 
 
-def values(measures, bfloat16=False):
-    return {choice.option: choice.value for choice in derive.derive(measures, bfloat16)}
+def start(**changes):
+    """The Config of a trained model with anchors of 24 to 248 px in its network's input."""
+    return configs.load(
+        find_config("light_head_mobilenet_v2_voc07_144"), {**derive.OTHER_DATA, **changes}
+    )
+
+
+def values(measures, bfloat16=False, steps=0, model=None):
+    """{option: value} of all choices."""
+    choices = derive.derive(measures, model or start(), bfloat16)
+    config = configs.changed(start(), {choice.option: choice.value for choice in choices})
+    choices += derive.length(measures, config, steps)
+    return {choice.option: choice.value for choice in choices}
 
 
 def test_what_is_measured():
     made = dataset([square(48), square(96, 3), []])
     made.records[1].ignore[2] = True
     found = derive.measure(made)
-    assert found[:3] == (3, 3, 2) and found.short_side == 480 and found.most_boxes == 3
-    assert found.aspect == pytest.approx(4 / 3) and sorted(found.sizes) == pytest.approx(
-        [0.1, 0.2, 0.2]
-    )
+    assert found[:3] == (3, 2, 480) and found.most_boxes == 3
+    assert found.aspects == pytest.approx([4 / 3] * 3)
+    assert sorted(found.sizes) == pytest.approx([0.1, 0.2, 0.2])
 
 
 @pytest.mark.parametrize(
     "size, height, side",
     [
-        (48, 480, 288),  # 28 px of a tenth of the short side: 280, to the next 32
-        (300, 480, 256),  # large objects need no more than the least
+        (25, 480, 384),  # 24 px over 1.2, of 25 / 480 of the short side
+        (300, 480, 288),  # large objects need no more than the least
         (5, 480, 640),  # small ones get the most
         (5, 200, 288),  # but images are hardly enlarged
     ],
@@ -53,31 +64,51 @@ def test_small_boxes_decide_the_size(size, height, side):
     assert found["data.long_side"] == pytest.approx(side * 4 / 3, abs=2)
 
 
-def test_anchors_follow_the_boxes():
-    sizes = np.repeat([30, 60, 120], 50)
-    found = values(derive.measure(dataset([square(size) for size in sizes])))
-    anchors, scale = found["model.rpn.anchor_scales"], found["data.short_side"][0] / 480
+def test_anchors_are_the_trained_models_where_they_reach_the_boxes():
+    found = values(derive.measure(dataset([square(size) for size in (60, 120, 400)])))
+    assert found["model.rpn.anchor_scales"] == [24, 40, 64, 104, 168, 248]
+    found = values(derive.measure(dataset([square(size) for size in (8, 12, 30)])))
+    assert found["data.short_side"] == [640] and found["model.rpn.anchor_scales"][0] < 16
+
+
+def test_anchors_in_strides_stay():
+    found = values(
+        derive.measure(dataset([square(60)])), model=start(**{"model.rpn.anchor_unit": "stride"})
+    )
+    assert "model.rpn.anchor_scales" not in found
+
+
+def test_kmeans_finds_the_sizes_and_keeps_equal_ones_apart():
+    anchors = derive.kmeans(np.repeat([30.0, 60, 120], 50), 6)
     assert len(anchors) == 6 and anchors == sorted(anchors)
     for size in (30, 60, 120):
-        assert min(abs(np.log(np.array(anchors) / (size * scale)))) < np.log(1.3)
-
-
-def test_boxes_of_one_size_get_different_anchors():
-    anchors = values(derive.measure(dataset([square(100)] * 30)))["model.rpn.anchor_scales"]
+        assert min(abs(np.log(np.array(anchors) / size))) < np.log(1.3)
+    anchors = derive.kmeans(np.full(30, 50.0), 6)
     ratios = np.array(anchors[1:]) / anchors[:-1]
-    assert (ratios > 1.2).all() and anchors[0] < 100 * 256 / 480 < anchors[-1]
+    assert (ratios > 1.2).all() and anchors[0] < 50 < anchors[-1]
 
 
 def test_few_images_are_seen_more_often():
     epochs = [
-        values(derive.measure(dataset([square(80)] * n)))["train.epochs"] for n in (8, 160, 4000)
+        values(derive.measure(dataset([square(80)] * n)))["train.epochs"] for n in (8, 160, 9000)
     ]
-    assert epochs == [60, 13, 6]
+    assert epochs[0] == 60 and 60 > epochs[1] > 20 and epochs[2] == 4
+
+
+def test_a_training_of_so_many_steps():
+    measures = derive.measure(dataset([square(80)] * 100))  # 13 steps an epoch
+    found = values(measures, steps=30)
+    assert found["train.epochs"] == 3 and found["train.max_steps"] == 30
+    assert found["train.warmup_steps"] == 6 and found["train.eval_every"] == 1
+    found = values(measures, steps=130)
+    assert found["train.epochs"] == 10 and "train.max_steps" not in found
+    train = configs.load(None, {"train.epochs": 3, "train.max_steps": 30}).train
+    assert derive.num_steps(measures, train) == 30
 
 
 def test_crowded_images_keep_their_boxes():
     found = values(derive.measure(dataset([square(20, 250)])))
-    assert found["data.max_boxes"] == found["model.postprocess.max_detections"] == 500
+    assert found["model.postprocess.max_detections"] == 500 and "data.max_boxes" not in found
 
 
 @pytest.mark.parametrize(
@@ -97,8 +128,10 @@ def test_the_processor_decides_the_precision(tmp_path, text, has):
 
 
 def test_every_choice_fits_the_base_and_has_a_reason():
-    choices = derive.derive(derive.measure(dataset([square(80)] * 9)), True)
-    config = configs.load(None, {choice.option: choice.value for choice in choices})
+    measures = derive.measure(dataset([square(80)] * 9))
+    choices = derive.derive(measures, start(), True)
+    config = configs.changed(start(), {choice.option: choice.value for choice in choices})
+    choices += derive.length(measures, config)
     assert config.data.resize == "keep_ratio" and all(choice.reason for choice in choices)
     lines = derive.describe(choices)
     assert len(lines) == len(choices) and all("  # " in line for line in lines)
@@ -132,17 +165,23 @@ def test_train_with_a_data_folder_alone(folder, tmp_path, monkeypatch, capsys):
                 "run_dir": run_dir, "best_checkpoint": None, "checkpoint": None}  # fmt: skip
 
     monkeypatch.setattr("lhrcnn.training.stages.train", train)
+    monkeypatch.setattr(pace, "measure", lambda config, dataset: pace.Pace(10, 0.5, 0.1))
     words = ["train", "--data_dir", str(folder), "--run_dir", str(tmp_path / "run")]
     assert cli.main([*words, "--set", "train.epochs=2", "--seed", "5"]) == 0
     out = capsys.readouterr().out
     config = seen["config"]
     assert "derived from the data" in out and "model.rpn.anchor_scales: [" in out
+    assert "time: about 1 min here: 2 steps of 0.50 s" in out
     assert (config.data.format, config.data.train_split) == ("auto", "train")
-    assert config.train.epochs == 2 and config.train.seed == 5 and config.data.short_side == [256]
+    assert config.train.epochs == 2 and config.train.seed == 5 and config.data.short_side == [288]
     assert seen["init_from"] == "light_head_mobilenet_v2_voc07_144"
     assert cli.main([*words, "--set", "train.epoch=2"]) == 2
     assert cli.main([*words, "--config", "light_head_mobilenet_v2_bccd"]) == 0
     assert "derived" not in capsys.readouterr().out
+    assert cli.main([*words, "--minutes", "2"]) == 0
+    fitting = pace.Pace(10, 0.5, 0.1).steps(120, derive.EVALUATIONS * 2)  # two images validate
+    assert seen["config"].train.epochs == fitting  # of one step each
+    assert cli.main([*words, "--config", "light_head_mobilenet_v2_bccd", "--minutes", "2"]) == 2
 
 
 def test_the_same_command_starts_from_the_same_weights_before_there_is_a_checkpoint(
@@ -159,6 +198,7 @@ def test_the_same_command_starts_from_the_same_weights_before_there_is_a_checkpo
                 "run_dir": run_dir, "best_checkpoint": None, "checkpoint": None}  # fmt: skip
 
     monkeypatch.setattr("lhrcnn.training.stages.train", train)
+    monkeypatch.setattr(pace, "measure", lambda config, dataset: pace.Pace(10, 0.5, 0.1))
     words = ["train", "--data_dir", str(folder), "--run_dir", str(tmp_path / "run"), "--seed", "5"]
     assert cli.main(words) == cli.main(words) == 0
     assert started[0] == started[1] and started[1][1] == "light_head_mobilenet_v2_voc07_144"

@@ -43,31 +43,37 @@ class Recognised:
         return self.splits.get(split, split), ""
 
 
-def read(data_config, split, training=False):
+def read(data_config, split, training=False, held_out=()):
     """The `Dataset` of `train`, `val`, `test` or `*` (all), or of a split that the format knows.
 
-    Raises DataError where the format is not to be found out, or may be more than one."""
+    held_out: see `part_of`. Raises DataError where the format is not to be found out, or may be
+    more than one."""
     found = recognise(data_config.dir)
     _say(f"{data_config.dir}: data.format={found.format} ({found.why})")
     base, part = found.place(split)
     reader = resolve(READERS[found.format])
     dataset = reader(dataclasses.replace(data_config, format=found.format), base, training)
-    return part_of(dataset, part) if part else dataset
+    return part_of(dataset, part, data_config.dir, held_out) if part else dataset
 
 
-def part_of(dataset, part):
-    """The `train` or `val` part of a Dataset that has no split to validate on."""
-    _say(
-        f"{dataset.name}: no split to validate on; {VAL_SHARE:.0%} of the "
-        f"{len(dataset.records)} images are drawn for it (seed {SEED})"
-    )
-    parts = divide(dataset)
-    held_out = tuple(
-        os.path.basename(record.path)
-        for record in dataset.records
-        if record.image_id in parts["val"]
-    )
-    return dataclasses.replace(select(dataset, parts[part]), held_out=held_out)
+def part_of(dataset, part, folder, held_out=()):
+    """The `train` or `val` part of a Dataset that has no split to validate on.
+
+    held_out: names, in the data folder, of the images that were drawn for validation once; they are
+    taken again, if any is there."""
+    names = {record.image_id: os.path.relpath(record.path, folder) for record in dataset.records}
+    val = {image_id for image_id, name in names.items() if name in set(held_out)}
+    if val:
+        _say(f"{dataset.name}: {len(val)} images validate, as when the run was started")
+    else:
+        _say(
+            f"{dataset.name}: no split to validate on; {VAL_SHARE:.0%} of the {len(names)} images "
+            f"are drawn for it (seed {SEED})"
+        )
+        val = divide(dataset)["val"]
+    chosen = val if part == "val" else set(names) - val
+    drawn = tuple(name for image_id, name in names.items() if image_id in val)
+    return dataclasses.replace(select(dataset, chosen), held_out=drawn)
 
 
 @functools.cache

@@ -1,10 +1,13 @@
 """data.format=auto: every format is known by its own files, and nothing else is taken for it."""
 
+import pathlib
+
 import numpy as np
 import pytest
 from data.reading import images, read, seen, write
-from data.samples import coco_content
+from data.samples import coco_content, options
 
+from lhrcnn.data.datasets import open_dataset
 from lhrcnn.data.readers import READERS, auto, signs
 from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.errors import DataError
@@ -137,6 +140,24 @@ def test_without_a_split_a_fifth_is_drawn_for_val_once_and_for_all(tmp_path):
     assert seen(read("auto", tmp_path, "test")) == val
     assert sorted(data_of(read("auto", tmp_path, "train"))["held_out"]) == sorted(val)
     assert len(seen(read("auto", tmp_path))) == 20
+
+
+def test_what_a_run_held_out_stays_held_out_when_images_come_and_go(tmp_path):
+    def listed(names):
+        images(tmp_path, *names)
+        rows = "".join(f"{name},10,20,40,60,thing\n" for name in names)
+        write(tmp_path, {"boxes.csv": rows})
+        return options(tmp_path, "format=auto")
+
+    data = listed([f"{number}.jpg" for number in range(20)])
+    held_out = open_dataset(data, "train", training=True).held_out
+    data = listed([f"{number}.jpg" for number in range(50)])
+    assert set(open_dataset(data, "val").held_out) != set(held_out)
+    val, train = (open_dataset(data, split, held_out=held_out) for split in ("test", "train"))
+    assert sorted(pathlib.Path(record.path).name for record in val.records) == sorted(held_out)
+    assert len(train.records) == 46 and set(train.held_out) == set(held_out)
+    other = open_dataset(data, "val", held_out=["elsewhere.jpg"])
+    assert len(other.records) == 10  # of another data set: drawn anew
 
 
 def _dataset(names, classes_of):
