@@ -33,6 +33,7 @@ OTHER_DATA = {
     "train.stages": [],
     "train.part": "all",
     "train.max_steps": 0,
+    "train.final_learning_rate": 0.0,
     "train.best_metric": "",
     "eval.metrics": ["coco", "voc"],
     "eval.backend": "hotcoco",
@@ -119,6 +120,7 @@ def length(measures, config, steps=0):
     choices = [
         Choice("train.epochs", epochs, why),
         Choice("train.eval_every", every, f"{-(-epochs // every)} looks at the validation images"),
+        Choice("train.schedule", "cosine", "the learning rate falls to 0 within these steps"),
         Choice("train.warmup_steps", min(200, max(1, steps // 5)), "a fifth of the steps, or 200"),
         Choice("train.ema_decay", decay, "the average spans a small part of the training"),
         Choice("train.log_every", 10 if steps < 2000 else 50, "a line in seconds"),

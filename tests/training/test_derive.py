@@ -78,6 +78,11 @@ def test_anchors_in_strides_stay():
     assert "model.rpn.anchor_scales" not in found
 
 
+def test_the_rate_falls_to_zero_whatever_the_trained_model_did():
+    model = start(**{"train.schedule": "step", "train.decay_epochs": [8, 11]})
+    assert values(derive.measure(dataset([square(60)])), model=model)["train.schedule"] == "cosine"
+
+
 def test_kmeans_finds_the_sizes_and_keeps_equal_ones_apart():
     anchors = derive.kmeans(np.repeat([30.0, 60, 120], 50), 6)
     assert len(anchors) == 6 and anchors == sorted(anchors)
