@@ -1,5 +1,6 @@
 """`lhrcnn train`."""
 
+import os
 import pathlib
 
 from absl import flags
@@ -26,6 +27,14 @@ def define(values):
         None,
         "how long a training with a derived config may take here; none: what suits the data",
         lower_bound=0.1,
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "workers",
+        "env",
+        ["env", "slurm"],
+        "who names the workers of a training on several machines: the variable TF_CONFIG, where "
+        "it is set, or Slurm, whose srun started this",
         flag_values=values,
     )
 
@@ -59,6 +68,19 @@ def define_training_flags(values, default):
 def run(values, arguments):
     """Trains, and prints what came out and where it is."""
     del arguments
+    if values.workers == "slurm" or os.environ.get("TF_CONFIG"):
+        from lhrcnn import workers
+
+        if values.workers == "slurm":
+            os.environ["TF_CONFIG"] = workers.from_slurm()
+        # First of all: TensorFlow must not have computed anything before.
+        with workers.Workers(workers.strategy_of_workers()).one_voice():
+            _train(values)
+    else:
+        _train(values)
+
+
+def _train(values):
     init_from = values.init_from
     if _is_derived(values):
         experiment, run_dir = _derived(values)

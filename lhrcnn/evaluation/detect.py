@@ -11,8 +11,9 @@ from lhrcnn.data import faults
 from lhrcnn.data.batches import pipeline
 from lhrcnn.distribution import evenly_shared
 from lhrcnn.errors import DataError
-from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
+from lhrcnn.evaluation.detections import Detections, as_rows, concatenate, from_rows, in_order_of
 from lhrcnn.evaluation.scoring import score
+from lhrcnn.workers import Workers
 
 _USED = ("image", "image_size", "proposals", "scale", "row")
 # detector -> {(what is found, strategy, batch signature): its tf.function}
@@ -42,23 +43,34 @@ def detect_dataset(detector, dataset, config, strategy=None, progress=True):
     TwoStageDetector's `detect`; strategy: a tf.distribute strategy whose replicas share each batch
     of config.eval.batch_size images (rounded up to a multiple of them). Results do not depend on
     batch size or strategy. Raises DataError naming each image that cannot be read."""
+    strategy = strategy or tf.distribute.get_strategy()
     parts = [
         on_disk(results, dataset.records)
         for results in results_of(detector, _detect, dataset, config, strategy, progress)
     ]
-    return in_order_of(dataset, concatenate(parts))
+    found, workers = concatenate(parts), Workers(strategy)
+    if workers.number > 1:
+        found = from_rows(workers.gather(as_rows(found)))
+    return in_order_of(dataset, found)
 
 
 def results_of(detector, find, dataset, config, strategy=None, progress=True):
-    """Yields what find(detector, batch) is, a dict of arrays, for batch after batch of a `Dataset`.
+    """Yields what find(detector, batch) is, a dict of arrays, for batch after batch of a `Dataset`;
+    of several workers each has its share.
 
     The batch's "scale" and "row" come with it. For the other arguments and errors see
     `detect_dataset`."""
     strategy = strategy or tf.distribute.get_strategy()
-    batch_size = evenly_shared(config.eval.batch_size, strategy)
-    batches = pipeline.evaluation_batches(dataset, config.data, batch_size)
-    batches = batches.map(lambda batch: {name: batch[name] for name in _USED if name in batch})
-    batches = strategy.experimental_distribute_dataset(batches)
+    workers, batch_size = Workers(strategy), evenly_shared(config.eval.batch_size, strategy)
+
+    def own(*share):
+        size = batch_size // workers.number
+        batches = pipeline.evaluation_batches(dataset, config.data, size, *share)
+        return batches.map(lambda batch: {name: batch[name] for name in _USED if name in batch})
+
+    batches = workers.shared(own)
+    if workers.number == 1:
+        batches = strategy.experimental_distribute_dataset(batches)
     function = _function(detector, find, strategy, batches.element_spec)
     report, seen, iterator = _Progress(len(dataset.records), progress), set(), iter(batches)
     while True:

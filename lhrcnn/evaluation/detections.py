@@ -68,6 +68,27 @@ def concatenate(parts):
     return Detections(*(np.concatenate(column) for column in columns))
 
 
+def as_rows(detections):
+    """float64 [D, 7] of `Detections`: image id, box, score, class; all of them exact."""
+    columns = (
+        detections.image_ids[:, None],
+        detections.boxes,
+        detections.scores[:, None],
+        detections.classes[:, None],
+    )
+    return np.concatenate([column.astype(np.float64) for column in columns], axis=1)
+
+
+def from_rows(rows):
+    """The `Detections` that `as_rows` made float64 [D, 7] of."""
+    return Detections(
+        rows[:, 0].astype(np.int64),
+        rows[:, 1:5].astype(np.float32),
+        rows[:, 5].astype(np.float32),
+        rows[:, 6].astype(np.int32),
+    )
+
+
 def in_order_of(dataset, detections):
     """The `Detections` image by image as in a `Dataset`, so that equal scores rank alike however
     they were made."""

@@ -129,20 +129,26 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
 
 
 class StopOnSignal(keras.callbacks.Callback):
-    """SIGTERM, or SIGINT (Ctrl-C), ends `fit` after the running step; a second SIGINT interrupts
-    at once.
+    """SIGTERM, or SIGINT (Ctrl-C), ends `fit` after the running step, on all workers; a second
+    SIGINT interrupts at once.
 
     A context manager: outside it, and in threads other than the main one, signals do what they
     did before."""
 
-    def __init__(self):
+    def __init__(self, workers):
         super().__init__()
+        self.workers = workers
         self.requested, self.nothing_unsaved = False, False
         self._former = {}
 
+    def agreed(self):
+        """Whether any worker was asked to stop; all of them call this at the same point."""
+        self.requested = self.workers.any(self.requested)
+        return self.requested
+
     def on_train_batch_end(self, batch, logs=None):
-        if self.requested:
-            self.model.stop_training = True
+        # The last of the callbacks: another one may have asked to stop, on one worker alone.
+        self.model.stop_training = self.workers.any(self.requested, self.model.stop_training)
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
@@ -165,7 +171,7 @@ class StopOnSignal(keras.callbacks.Callback):
             1,
             f"\n{signal.Signals(number).name} received: finishing the step, then saving\n".encode(),
         )
-        if self.nothing_unsaved:
+        if self.nothing_unsaved and self.workers.number == 1:
             raise Interrupted
 
 

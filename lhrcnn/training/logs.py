@@ -86,6 +86,22 @@ class RunLog:
                 return
 
 
+class NoLog:
+    """The log of a worker that does not speak for the others."""
+
+    def scalars(self, phase, step, epoch, values):
+        """Writes nothing, as all of them."""
+
+    def line(self, phase, step, epoch, values):
+        """As above."""
+
+    def images(self, step, images):
+        """As above."""
+
+    def close(self):
+        """As above."""
+
+
 class DataClock:
     """How long the training loop stood still because its next batch was not ready.
 

@@ -24,9 +24,10 @@ from lhrcnn.training.callbacks import (
 )
 from lhrcnn.training.ema import WeightAverage
 from lhrcnn.training.failures import explained
-from lhrcnn.training.logs import DataClock, RunLog, environment
+from lhrcnn.training.logs import DataClock, NoLog, RunLog, environment
 from lhrcnn.training.optimizers import build_optimizer, coupled_weight_decay
 from lhrcnn.training.schedules import WarmupSchedule
+from lhrcnn.workers import LOST, Workers
 
 FIT_STEPS = 1000  # short epochs share a call of `fit`: each costs seconds
 
@@ -36,8 +37,9 @@ class TrainingLoop:
 
     A subclass says what is trained: `open_datasets(config)` returns (training, validation or
     None), `_plan()` the BatchPlan of the training images, `_model(config)` the Trainable with the
-    weights it starts from, not yet compiled, `_batches(start, stop)` the tf.data.Dataset of steps,
-    `_outcome()` the validation.Outcome of the weights that the model has now."""
+    weights it starts from, not yet compiled, `_batches(start, stop, worker, workers)` the
+    tf.data.Dataset of a worker's share of the steps, `_outcome()` the validation.Outcome of the
+    weights that the model has now."""
 
     def __init__(self, config, run, strategy, training, held_out, init_from, arrays, start):
         """`arrays` of a checkpoint after `start` steps; None: from the start."""
@@ -49,7 +51,9 @@ class TrainingLoop:
         self.total_steps = config.train.epochs * self.steps_per_epoch
         if config.train.max_steps:
             self.total_steps = min(self.total_steps, config.train.max_steps)
-        self.clock, self.stop, self.average, self.traces = DataClock(), StopOnSignal(), None, 0
+        self.workers = Workers(strategy)
+        self.stop = StopOnSignal(self.workers)
+        self.clock, self.average, self.traces = DataClock(), None, 0
         self.users = None
 
     @property
@@ -64,21 +68,24 @@ class TrainingLoop:
         if step >= self.total_steps and not self._validation_is_due(step):
             print(f"this run is complete: step {step} of {self.total_steps}", flush=True)
             return self._summary(step)
-        self.log = RunLog(self.run, step, keep_validation=self.store.metric(step) is not None)
+        keep_validation = self.store.metric(step) is not None
+        self.log = RunLog(self.run, step, keep_validation) if self.workers.chief else NoLog()
         self._announce(step)
         self._build()
         self.users = users
         users.begin(self.model, self.total_steps)
         self.callbacks, self.saved_step = self._callbacks(), step
         with self.stop, users:
-            while not self.stop.requested:
+            while not self.stop.agreed():
                 scores = self._validate() if self._validation_is_due(self.step) else {}
                 if self.step % self.steps_per_epoch == 0 or self.step >= self.total_steps:
                     users.epoch_ended(-(-self.step // self.steps_per_epoch), scores)
-                if self.step >= self.total_steps or self.stop.requested or users.stopped:
+                stops = self.workers.any(self.stop.requested, users.stopped)
+                if self.step >= self.total_steps or stops:
                     break
                 self._fit_to(self._next_stop())
                 self.save()
+            self.stop.agreed()  # none leaves while another one still needs it
         self.log.close()
         return self._summary(self.step)
 
@@ -99,7 +106,8 @@ class TrainingLoop:
             "tensorflow": tf.__version__,
             "proposals": proposals.fingerprint if proposals else None,
         }
-        self.store.save(arrays, meta)
+        if self.workers.chief:  # reading the arrays is the work of all
+            self.store.save(arrays, meta)
         self.saved_step = step
 
     def _begin(self, model):
@@ -205,7 +213,9 @@ class TrainingLoop:
     def _fit_to(self, stop_step):
         """Trains the steps that are missing to `stop_step`."""
         start, epoch = self.step, self.step // self.steps_per_epoch
-        batches = self.clock.watch(self._batches(start, stop_step))
+        batches = self.workers.shared(
+            lambda *share: self.clock.watch(self._batches(start, stop_step, *share))
+        )
         try:
             self.model.fit(
                 batches,
@@ -216,6 +226,8 @@ class TrainingLoop:
                 callbacks=self.callbacks,
             )
         except tf.errors.OpError as error:
+            if self.workers.number > 1 and isinstance(error, LOST):
+                raise
             raise explained(error, self.step, self.plan, self.training.records) from error
         traces = self.model.train_function.experimental_get_tracing_count()
         if traces != self.traces:
@@ -230,7 +242,7 @@ class TrainingLoop:
         every = self.config.train.eval_every
         epoch_end = every and step % (every * self.steps_per_epoch) == 0
         due = self.held_out and step and (epoch_end or step >= self.total_steps)
-        return bool(due and self.store.metric(step) is None)
+        return self.workers.any(self.workers.chief and due and self.store.metric(step) is None)
 
     def _validate(self):
         """Scores the weights, of which the log and the checkpoint of this step then tell.
@@ -249,7 +261,8 @@ class TrainingLoop:
         self.log.scalars("validation", step, step / self.steps_per_epoch, outcome.numbers)
         self.log.images(step, outcome.images)
         score = outcome.numbers[outcome.main]
-        self.store.record_metric(step, score, outcome.main)
+        if self.workers.chief:
+            self.store.record_metric(step, score, outcome.main)
         best_step, best = self.store.best() or (step, score)
         known = {name: value for name, value in outcome.numbers.items() if np.isfinite(value)}
         shown = "  ".join(f"{name} {value:.3f}" for name, value in known.items())

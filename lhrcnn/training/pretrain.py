@@ -8,11 +8,12 @@ from lhrcnn.data.batches.crops import held_out_crops, plan_of, training_crops
 from lhrcnn.data.datasets import align_classes, open_dataset
 from lhrcnn.data.faults import find_unreadable
 from lhrcnn.distribution import evenly_shared
-from lhrcnn.errors import ConfigError, DataError, TrainingError
+from lhrcnn.errors import ConfigError, DataError, TrainingError, UsageError
 from lhrcnn.training import trainer
 from lhrcnn.training.loop import TrainingLoop
 from lhrcnn.training.pretrain_models import build_pretraining
 from lhrcnn.training.validation import Outcome
+from lhrcnn.workers import Workers, strategy_of_workers
 
 
 def pretrain(config, run_dir, resume="auto", strategy=None):
@@ -23,6 +24,9 @@ def pretrain(config, run_dir, resume="auto", strategy=None):
     teacher's variance explained."""
     if config.train.stages:
         raise ConfigError("'train.stages': a backbone is pretrained at once; set train.stages=[]")
+    strategy = strategy or strategy_of_workers()
+    if Workers(strategy).number > 1:
+        raise UsageError("TF_CONFIG: pretraining is the work of one worker; unset TF_CONFIG")
     return trainer.train(config, run_dir, resume, strategy, training_class=BackboneTraining)
 
 
@@ -61,7 +65,7 @@ class BackboneTraining(TrainingLoop):
     def _model(self, config):
         return build_pretraining(config, self.training.num_classes)
 
-    def _batches(self, start, stop):
+    def _batches(self, start, stop, *share):
         return training_crops(self.plan, self.config, start, stop)
 
     def _outcome(self):

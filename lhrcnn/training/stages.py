@@ -14,7 +14,7 @@ import numpy as np
 from lhrcnn import config as configs
 from lhrcnn.data.datasets import open_dataset
 from lhrcnn.distribution import strategy_for
-from lhrcnn.errors import LhrcnnError
+from lhrcnn.errors import LhrcnnError, UsageError
 from lhrcnn.evaluation import proposals
 from lhrcnn.files import Output, check_writable
 from lhrcnn.inference.predictor import load_run
@@ -22,6 +22,7 @@ from lhrcnn.runs import resume as resuming
 from lhrcnn.runs.directory import RunDirectory
 from lhrcnn.runs.fine_tune import read_run
 from lhrcnn.training import trainer
+from lhrcnn.workers import Workers, strategy_of_workers
 
 UNSHARED = """The second stage of this run (stage_{last}) does not share the features of the RPN
 that it was trained with (stage_{rpn}): it takes the proposals of {folder},
@@ -42,6 +43,8 @@ def train(config, run_dir, resume="auto", init_from="", callbacks=()):
     trainer.train does, naming the stage."""
     if not config.train.stages:
         return trainer.train(config, run_dir, resume, init_from=init_from, callbacks=callbacks)
+    if Workers(strategy_of_workers()).number > 1:
+        raise UsageError("TF_CONFIG: train.stages are the work of one worker; unset TF_CONFIG")
     run = RunDirectory(run_dir)
     run.check_start()
     check_writable(run, run.option)

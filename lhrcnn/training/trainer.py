@@ -1,12 +1,13 @@
 """Training a detector from a config to a run directory, which the same call goes on with."""
 
+import contextlib
 import dataclasses
 
+from lhrcnn import config as configs
 from lhrcnn.data.batches.pipeline import training_batches
 from lhrcnn.data.batches.plan import BatchPlan
 from lhrcnn.data.datasets import align_classes, open_dataset
-from lhrcnn.distribution import strategy_for
-from lhrcnn.errors import ConfigError
+from lhrcnn.errors import ConfigError, TrainingError
 from lhrcnn.files import check_writable, held
 from lhrcnn.models.build import build_detector
 from lhrcnn.models.heads import box_targets
@@ -17,6 +18,7 @@ from lhrcnn.runs.directory import RunDirectory, data_of
 from lhrcnn.training import validation
 from lhrcnn.training.callbacks import UserCallbacks
 from lhrcnn.training.loop import TrainingLoop
+from lhrcnn.workers import LOST, Workers, strategy_of_workers
 
 
 def train(
@@ -26,8 +28,8 @@ def train(
     each of train.stages.
 
     resume: "auto" goes on from the newest checkpoint where there is one, "must" demands one,
-    "never" refuses a run_dir that has some. strategy: a tf.distribute strategy; None:
-    MirroredStrategy over all GPUs, or over one CPU. init_from: run directory whose weights a new
+    "never" refuses a run_dir that has some. strategy: a tf.distribute strategy; None: that of
+    `strategy_of_workers`. init_from: run directory whose weights a new
     run starts from; a run that goes on has its own. training_class: a TrainingLoop that
     trains something else. callbacks: Keras callbacks, see `UserCallbacks`.
 
@@ -40,13 +42,20 @@ def train(
     CheckpointError."""
     users = UserCallbacks(callbacks)
     run = RunDirectory(run_dir, keep_checkpoints=config.train.keep_checkpoints)
-    run.check_start()
-    check_writable(run, run.option)
-    with held(run, run.option):
-        training = _prepared(
-            config, run, resume, strategy, init_from, training_class or DetectorTraining
-        )
-        return training.train(users)
+    strategy = strategy or strategy_of_workers()
+    workers = Workers(strategy)
+    with workers.one_voice(), contextlib.ExitStack() as stack:
+        if workers.chief:
+            run.check_start()
+            check_writable(run, run.option)
+            stack.enter_context(held(run, run.option))
+        try:
+            training = _prepared(
+                config, run, resume, strategy, init_from, training_class or DetectorTraining
+            )
+            return training.train(users)
+        except LOST as error:
+            raise TrainingError(workers.lost(error)) from error
 
 
 def _prepared(config, run, resume, strategy, init_from, training_class):
@@ -54,7 +63,6 @@ def _prepared(config, run, resume, strategy, init_from, training_class):
     resumed = resuming.going_on(run, resume)
     if resumed:
         resuming.check_same_experiment(config, run)
-    strategy = strategy or strategy_for()
     parts = strategy.num_replicas_in_sync * config.train.accumulate_steps
     if config.train.batch_size % parts:
         raise ConfigError(
@@ -66,8 +74,14 @@ def _prepared(config, run, resume, strategy, init_from, training_class):
     arrays, meta = run.checkpoints.load("last") if resumed else (None, {"step": 0})
     if resumed:
         resuming.check_same_data(training, meta, run)
-    run.start(config, training.class_names, training.category_ids)
-    run.write_data(data_of(training))
+    workers = Workers(strategy)
+    workers.check_same(
+        **{"a config": configs.dump(config), "data": training.digest()},
+        **{"a checkpoint": str(meta["step"])},
+    )
+    if workers.chief:
+        run.start(config, training.class_names, training.category_ids)
+        run.write_data(data_of(training))
     return training_class(
         config, run, strategy, training, held_out, init_from, arrays, meta["step"]
     )
@@ -125,9 +139,10 @@ class DetectorTraining(TrainingLoop):
             if self.init_from and fine_tune.trained_a_head(self.init_from):
                 fine_tune.rescale_outputs(detector, before)
 
-    def _batches(self, start, stop):
-        """tf.data.Dataset of the batches of the steps from start up to stop."""
-        return training_batches(self.plan, self.config.data, start, stop)
+    def _batches(self, start, stop, *share):
+        """tf.data.Dataset of the batches of the steps from start up to stop; share: (which worker,
+        of how many) it is for."""
+        return training_batches(self.plan, self.config.data, start, stop, *share)
 
     def _outcome(self):
         """The validation.Outcome of the weights that the model has now."""

@@ -2,19 +2,16 @@
 
 import json
 import os
-import pathlib
 import re
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training.tiny_run import lines, make_coco, tiny_config
+from training.tiny_run import Child, lines, make_coco, tiny_config
 
 from lhrcnn import config as configs
 from lhrcnn.data import datasets
@@ -24,7 +21,6 @@ from lhrcnn.keras import keras
 from lhrcnn.runs.checkpoints import CheckpointStore
 from lhrcnn.training.trainer import DetectorTraining, train
 
-TESTS = pathlib.Path(__file__).parents[1]
 LOSSES = ["loss", "rpn_objectness", "rpn_box", "head_class", "head_box", "l2"]
 
 
@@ -252,54 +248,18 @@ def test_damaged_newest_checkpoint_falls_back(whole, data, tmp_path, caplog):
     assert [line["step"] for line in lines(run_dir, "start")] == [0, 9]
 
 
-class Child:
-    """A training in a process of its own."""
-
-    def __init__(self, run_dir, data, *overrides):
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
-            "TF_CPP_MIN_LOG_LEVEL": "2",
-        }
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "training.tiny_run",
-                str(run_dir),
-                str(data),
-                "data.val_split=",
-                *overrides,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment,
-        )
-        self.output = ""
-
-    def signal_at(self, step, number):
-        """Sends the signal when the child has reported the step, and waits for its end."""
-        while not re.search(rf"step {step}/", self.output):
-            line = self.process.stdout.readline()
-            assert line, self.output
-            self.output += line
-        self.process.send_signal(number)
-        return self.wait()
-
-    def wait(self):
-        self.output += self.process.communicate()[0]
-        return self.process.returncode
-
-
 def test_killed_and_stopped_run_has_the_same_bits(data, tmp_path):
     """An uninterrupted run against one that is killed, resumed, and asked to stop."""
     undisturbed = Child(
-        tmp_path / "whole", data, "train.checkpoint_every=1", "train.keep_checkpoints=10"
+        tmp_path / "whole",
+        data,
+        "data.val_split=",
+        "train.checkpoint_every=1",
+        "train.keep_checkpoints=10",
     )
-    killed = Child(tmp_path / "parts", data)
+    killed = Child(tmp_path / "parts", data, "data.val_split=")
     assert killed.signal_at(4, signal.SIGKILL) == -signal.SIGKILL
-    stopped = Child(tmp_path / "parts", data)
+    stopped = Child(tmp_path / "parts", data, "data.val_split=")
     assert stopped.signal_at(7, signal.SIGTERM) == 0, stopped.output
     assert (
         re.search(r"going on after step [34]\n", stopped.output)

@@ -4,12 +4,16 @@ As a program: `python -m training.tiny_run RUN_DIR DATA_DIR [key=value ...]` fro
 trains like the command line does."""
 
 import json
+import os
 import pathlib
+import re
+import subprocess
 import sys
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+TESTS = pathlib.Path(__file__).resolve().parents[1]
 SIZES = [(64, 64), (64, 64), (48, 80)]  # width, height
 
 
@@ -101,6 +105,39 @@ def tiny_config(data_dir, *overrides):
     from lhrcnn import config
 
     return config.load(overrides=[*OPTIONS, f"data.dir={data_dir}", *overrides])
+
+
+class Child:
+    """A training in a process of its own, with environment variables of its own."""
+
+    def __init__(self, run_dir, data, *overrides, **variables):
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            **variables,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "training.tiny_run", str(run_dir), str(data), *overrides],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+        )
+        self.output = ""
+
+    def signal_at(self, step, number):
+        """Sends the signal when the child has reported the step, and waits for its end."""
+        while not re.search(rf"step {step}/", self.output):
+            line = self.process.stdout.readline()
+            assert line, self.output
+            self.output += line
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self):
+        self.output += self.process.communicate()[0]
+        return self.process.returncode
 
 
 if __name__ == "__main__":

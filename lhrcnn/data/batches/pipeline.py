@@ -27,19 +27,24 @@ from lhrcnn.errors import DataError
 _LARGEST_CHUNK = 8
 
 
-def training_batches(plan, data_config, start_step, stop_step):
-    """tf.data.Dataset of the augmented batches of the steps from start up to stop.
+def training_batches(plan, data_config, start_step, stop_step, worker=0, workers=1):
+    """tf.data.Dataset of the augmented batches of the steps from start up to stop, or of the rows
+    of these that are one worker's of several.
 
-    Any start gives the same stream from there on."""
+    Any start gives the same stream from there on. Transforms mix the images of a batch, so that
+    with them each worker reads all rows."""
     steps = [plan.batch(step) for step in range(start_step, stop_step)]
-    size = plan.batch_size
-    index = np.concatenate([step.indices for step in steps])
+    share = plan.batch_size // workers
+    own = slice(worker * share, (worker + 1) * share)
+    read = slice(None) if data_config.transforms else own
+    size = plan.batch_size if data_config.transforms else share
+    index = np.concatenate([step.indices[read] for step in steps])
     short_sides = np.repeat([step.short_side for step in steps], size)
     canvas = np.array([step.canvas for step in steps], np.int32)
     each = {
         **_images(plan.dataset, data_config, index, short_sides, data_config.short_side),
         "canvas": np.repeat(canvas, size, axis=0),
-        "numbers": np.concatenate([step.numbers for step in steps]),
+        "numbers": np.concatenate([step.numbers[read] for step in steps]),
         "seed": np.repeat([step.seed for step in steps], size, axis=0),
     }
     transforms = [resolve(TRANSFORMS[name])(data_config) for name in data_config.transforms]
@@ -52,13 +57,14 @@ def training_batches(plan, data_config, start_step, stop_step):
         for number, transform in enumerate(transforms):
             seed = tf.random.experimental.stateless_fold_in(rows["seed"][0], number)
             batch = transform(batch, seed)
-        return batch
+        return {name: value[own] for name, value in batch.items()} if size != share else batch
 
     return read_ahead(_batched(each, changed, finished, plan.dataset, data_config, size))
 
 
-def evaluation_batches(dataset, data_config, batch_size):
-    """tf.data.Dataset of full batches with every record once, grouped by canvas.
+def evaluation_batches(dataset, data_config, batch_size, worker=0, workers=1):
+    """tf.data.Dataset of full batches with every record once, grouped by canvas; or of those that
+    are one worker's of several, as many for each.
 
     Filling images have row -1 and no boxes."""
     groups, side = aspect_groups(dataset, data_config), evaluation_short_side(data_config)
@@ -66,14 +72,19 @@ def evaluation_batches(dataset, data_config, batch_size):
     for group, canvas in enumerate(canvases(side, data_config)):
         members = np.flatnonzero(groups == group)
         fillers = np.full(-len(members) % batch_size, -1)
-        chunks.extend(np.concatenate([members, fillers]).reshape(-1, batch_size))
-        sizes.extend([canvas] * (len(members) + len(fillers)))
+        own = np.concatenate([members, fillers]).reshape(-1, batch_size)
+        chunks.extend(own)
+        sizes.extend([canvas] * len(own))
     index = np.array(chunks, np.int64).reshape(-1, batch_size)
-    real = (index >= 0).reshape(-1)
-    index = np.where(index < 0, index[:, :1], index).reshape(-1)
+    real, index = index >= 0, np.where(index < 0, index[:, :1], index)
+    turns = np.arange(-(-len(index) // workers)) * workers + worker
+    there = turns < len(index)
+    turns = np.where(there, turns, 0)
+    real = (real[turns] & there[:, None]).reshape(-1)
+    index = index[turns].reshape(-1)
     each = {
         **_images(dataset, data_config, index, np.full(len(index), side), [side]),
-        "canvas": np.array(sizes, np.int32),
+        "canvas": np.repeat(np.array(sizes, np.int32).reshape(-1, 2)[turns], batch_size, axis=0),
         "real": real,
     }
 

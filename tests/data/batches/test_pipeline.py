@@ -355,3 +355,31 @@ def test_real_images(shared):
             (boxes[..., 2:] > boxes[..., :2]).all(-1) == valid
         )
     assert len(canvases) <= 12
+
+
+@pytest.mark.parametrize("transforms", ["[]", "[ExactMosaic]"])
+def test_shares_of_workers_are_the_rows_of_a_batch(folder, transforms):
+    data, dataset = opened(folder, f"transforms={transforms}")
+    plan = BatchPlan(dataset, data, 4, seed=1)
+    whole = stream(plan, data, 1, 4)
+    shares = [
+        [
+            {name: value.numpy() for name, value in batch.items()}
+            for batch in training_batches(plan, data, 1, 4, worker, 2)
+        ]
+        for worker in range(2)
+    ]
+    for batch, *parts in zip(whole, *shares):
+        for name, value in batch.items():
+            joined = np.concatenate([part[name] for part in parts])
+            np.testing.assert_array_equal(joined, value, err_msg=name)
+
+
+def test_workers_evaluate_every_image_once_in_as_many_batches(folder):
+    data, dataset = opened(folder)
+    shares = [list(evaluation_batches(dataset, data, 4, worker, 3)) for worker in range(3)]
+    assert len(set(map(len, shares))) == 1
+    rows = np.concatenate([batch["row"] for share in shares for batch in share])
+    assert sorted(rows[rows >= 0]) == list(range(len(dataset.records)))
+    fillers = [batch["classes"][batch["row"] < 0] for share in shares for batch in share]
+    assert all((classes == -1).numpy().all() for classes in fillers)

@@ -1,0 +1,130 @@
+"""Several workers do what one with as many devices does, whatever happens to them."""
+
+import json
+import re
+import signal
+import socket
+
+import numpy as np
+import pytest
+from training.tiny_run import Child, lines, make_coco, tiny_config
+
+from lhrcnn import workers
+from lhrcnn.errors import TrainingError, UsageError
+from lhrcnn.runs.checkpoints import CheckpointStore
+from lhrcnn.training.trainer import train
+
+PLAIN = ("train.checkpoint_every=2", "train.keep_checkpoints=20")
+CASES = {  # what depends on other workers' images: statistics, choices, parts of a batch, mixtures
+    "statistics": ("model.backbone.batch_norm=train", "model.head.sampler=ohem"),
+    "parts": (
+        "train.precision=mixed_bfloat16",
+        "train.batch_size=4",
+        "train.accumulate_steps=2",
+        "data.transforms=[ExactMosaic]",
+        "data.short_side=[48, 64]",
+    ),
+}
+
+
+def tf_config(addresses, index, kind="worker"):
+    cluster = {"worker": addresses}
+    return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
+
+
+def start(run_dir, data, *overrides):
+    """Two workers, as Children."""
+    with socket.socket() as first, socket.socket() as second:
+        ports = []
+        for one in (first, second):
+            one.bind(("localhost", 0))
+            ports.append(f"localhost:{one.getsockname()[1]}")
+    return [
+        Child(run_dir, data, *overrides, TF_CONFIG=tf_config(ports, index)) for index in range(2)
+    ]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_stopped_workers_end_with_the_bits_of_two_devices(case, tmp_path, two_cpus):
+    data = make_coco(tmp_path / "data")
+    options = [*PLAIN, *CASES[case], "train.epochs=4"]
+    train(tiny_config(data, *options), tmp_path / "devices", strategy=two_cpus)
+    chief, other = start(tmp_path / "workers", data, *options)
+    if case == "statistics":
+        chief.signal_at(4, signal.SIGTERM)  # it agrees with the other on where to stop
+        assert other.wait() == 0 and chief.process.returncode == 0, chief.output
+        ends = [json.loads(one.output.split("summary ")[1]) for one in (chief, other)]
+        assert ends[0]["interrupted"] and ends[0]["steps"] == ends[1]["steps"] < 12
+    else:
+        while "step 3/" not in chief.output:
+            chief.output += chief.process.stdout.readline()
+        other.process.kill()
+        assert chief.wait() == 1, chief.output
+        assert re.search("worker 0 of 2: worker 1 has stopped or cannot be reached", chief.output)
+        assert other.wait() == -signal.SIGKILL
+    chief, other = start(tmp_path / "workers", data, *options)
+    assert chief.wait() == other.wait() == 0, chief.output + other.output
+    assert "going on after step" in chief.output and "epoch" not in other.output
+    found, wanted = (CheckpointStore(tmp_path / name).load()[0] for name in ("workers", "devices"))
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        # Each device has its own moving statistics, and a resume puts their mean on all of them.
+        near = 1e-6 if "/moving_" in name else 0
+        np.testing.assert_allclose(found[name], array, rtol=near, atol=near, err_msg=name)
+    if case == "parts":  # the other's scores follow its moving statistics
+        tables = [lines(tmp_path / name, "validation") for name in ("workers", "devices")]
+        tables = [[{**line, "time": ""} for line in table] for table in tables]
+        assert tables[0] == tables[1] and len(tables[0]) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "TF_CONFIG: not readable as JSON"),
+        (tf_config(["a:1", "b:1"], 2), "is none of the 2 workers"),
+        (tf_config(["a:1", "b:1"], 0, "ps"), "found jobs worker and task .*allowed are the jobs"),
+        ('{"cluster": {"ps": ["a:1"], "worker": ["b:1"]}, "task": {"type": "worker"}}', "jobs ps"),
+    ],
+)
+def test_a_tf_config_that_cannot_be_meant(text, message, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    workers.strategy_of_workers.cache_clear()
+    with pytest.raises(UsageError, match=message):
+        workers.strategy_of_workers()
+
+
+def test_one_worker_in_tf_config_is_a_training_as_usual(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", tf_config(["a:1"], 0))
+    workers.strategy_of_workers.cache_clear()
+    alone = workers.Workers(workers.strategy_of_workers())
+    assert (alone.number, alone.index, alone.chief) == (1, 0, True)
+    assert alone.any(False, True) and not alone.any(False)
+
+
+def test_slurm_names_a_worker_per_task():
+    environment = {
+        "SLURM_STEP_NODELIST": "n[07-08],gpu3",
+        "SLURM_STEP_TASKS_PER_NODE": "2(x2),1",
+        "SLURM_PROCID": "3",
+    }
+    assert json.loads(workers.from_slurm(environment)) == {
+        "cluster": {"worker": ["n07:12345", "n07:12346", "n08:12345", "n08:12346", "gpu3:12345"]},
+        "task": {"type": "worker", "index": 3},
+    }
+    with pytest.raises(UsageError, match="SLURM_PROCID not set; start it by `srun"):
+        workers.from_slurm(dict.fromkeys(list(environment)[:2], "1"))
+
+
+class Three(workers.Workers):
+    """Three workers in one process, of which the last has something else."""
+
+    def __init__(self):
+        self.number, self.index = 3, 0
+
+    def gather(self, rows):
+        return np.concatenate([rows, rows, rows + [[0, 1]]])
+
+
+def test_workers_that_differ_are_named():
+    with pytest.raises(TrainingError, match="^worker 2 of 3 has data that differs from worker 0's"):
+        Three().check_same(config="a", data="b")
