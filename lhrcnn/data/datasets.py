@@ -2,16 +2,13 @@
 
 import dataclasses
 import difflib
-import functools
 
 import numpy as np
 from absl import logging
 
-from lhrcnn.choices import resolve
 from lhrcnn.data.faults import image_faults
 from lhrcnn.data.proposals import open_proposals
 from lhrcnn.data.readers import READERS, auto
-from lhrcnn.data.readers.gathering import ALL, NoSplits
 from lhrcnn.data.readers.records import drop_missing, without_background
 from lhrcnn.data.schema import Problem
 from lhrcnn.data.tools import shapes
@@ -29,7 +26,7 @@ def open_dataset(data_config, split, training=False, held_out=()):
     `training` leaves out images beyond data.max_aspect and, unless data.keep_empty, those without
     an object that counts, ignores boxes beyond data.max_boxes, and takes the background from images
     that are not labelled in full (R-CNN, arXiv 1311.2524, section 4.2). Proposals come with it
-    where data.proposals is set. held_out: see `auto.part_of`. Raises DataError."""
+    where data.proposals is set. held_out: see `auto.read_part`. Raises DataError."""
     if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
         shapes.make_shapes(data_config.dir)
     dataset = read_dataset(data_config, split, training, held_out)
@@ -106,25 +103,16 @@ def _with_surplus_ignored(record, limit, dataset):
 
 
 def read_dataset(data_config, split, training=False, held_out=()):
-    """The `Dataset` of a split as its reader finds it, each fault in `problems`; writes nothing.
+    """The `Dataset` of a split as its reader finds it, each fault in `problems`; writes nothing
+    but the user's cache folder.
 
-    held_out: see `auto.part_of`. Raises DataError."""
+    held_out: see `auto.read_part`. Raises DataError."""
     if data_config.format == "shapes" and not shapes.is_complete(data_config.dir):
         raise DataError(
             f"{data_config.dir}: the shapes data set is not there; `lhrcnn data make-shapes` draws "
             f"it, or set data.format to what the folder is ({', '.join(READERS)})"
         )
-    reader = resolve(READERS[data_config.format])
-    if reader is auto.read:
-        reader = functools.partial(reader, held_out=held_out)
-    try:
-        dataset = reader(data_config, split, training)
-    except NoSplits:
-        if split not in ("train", "val", "test"):
-            raise
-        everything = reader(data_config, ALL, training)
-        part = "train" if split == "train" else "val"
-        dataset = auto.part_of(everything, part, data_config.dir, held_out)
+    dataset = auto.read_part(data_config, split, "", training, held_out)
     dataset.records = drop_missing(dataset.records, dataset.problems)
     _refuse_relative(dataset)
     return dataset

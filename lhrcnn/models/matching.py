@@ -12,6 +12,7 @@ from lhrcnn import boxes as box_ops
 
 FOREGROUND, BACKGROUND, NEITHER = 1, 0, -1
 IGNORED_COVERAGE = 0.5  # a candidate this far inside an ignored region is not background
+_AT_ONCE = 16  # ground-truth boxes that all candidates are compared with at a time
 
 Match = collections.namedtuple("Match", "labels matched_box iou")
 
@@ -36,26 +37,48 @@ def match(
     background_iou_low <= IoU < background_iou and not inside an ignored region. Foreground wins.
     Without any ground truth every candidate is background; an empty or non-finite candidate is
     neither. (Faster R-CNN, arXiv 1506.01497, section 3.1.2.)"""
-    real = ((classes >= 0) & ~ignore & (box_ops.area(boxes) > 0))[:, None, :]
-    iou = tf.where(real, box_ops.iou(candidates, boxes), -1.0)  # [B, N, M]
-    matched_box = tf.argmax(iou, -1, output_type=tf.int32)
-    best = tf.maximum(tf.reduce_max(iou, -1), 0.0)
-    foreground = best >= foreground_iou
-    if best_iou is not None:
-        best_of_truth = tf.reduce_max(iou, 1, keepdims=True)
-        is_best = (iou == best_of_truth) & (iou > 0) & (iou >= best_iou)
-        forced = tf.reduce_any(is_best, -1) & ~foreground
-        forced_box = tf.argmax(tf.where(is_best, iou, -1.0), -1, output_type=tf.int32)
-        matched_box = tf.where(forced, forced_box, matched_box)
-        foreground |= forced
-    ignored = (ignore & (classes >= 0))[:, None, :]
-    in_ignored = tf.reduce_any(
-        (box_ops.coverage(candidates, boxes) >= IGNORED_COVERAGE) & ignored, -1
+    labelled, areas = classes >= 0, box_ops.area(boxes)
+
+    def compared(start, best, matched, forced_iou, forced, in_ignored):
+        """The state after the ground truth from `start` on, as much as fits into memory."""
+        part = slice(start, start + _AT_ONCE)
+        own, ignored = boxes[:, part], (ignore & labelled)[:, None, part]
+        real = (labelled & ~ignore & (areas > 0))[:, None, part]
+        iou = tf.where(real, box_ops.iou(candidates, own), -1.0)  # [B, N, _AT_ONCE]
+        best, matched = _better(iou, start, best, matched)
+        if best_iou is not None:
+            best_of_truth = tf.reduce_max(iou, 1, keepdims=True)
+            is_best = (iou == best_of_truth) & (iou > 0) & (iou >= best_iou)
+            forced_iou, forced = _better(tf.where(is_best, iou, -1.0), start, forced_iou, forced)
+        inside = box_ops.coverage(candidates, own) >= IGNORED_COVERAGE
+        in_ignored |= tf.reduce_any(inside & ignored, -1)
+        return start + _AT_ONCE, best, matched, forced_iou, forced, in_ignored
+
+    last = tf.reduce_max(tf.where(labelled, tf.range(tf.shape(boxes)[1]), -1))
+    shape = [tf.shape(boxes)[0], tf.shape(candidates)[-2]]
+    none, first, no = tf.fill(shape, -1.0), tf.zeros(shape, tf.int32), tf.zeros(shape, tf.bool)
+    _, best, matched_box, forced_iou, forced_box, in_ignored = tf.while_loop(
+        lambda start, *_: start <= last,  # what pads costs nothing
+        compared,
+        [0, none, first, none, first, no],
+        parallel_iterations=1,  # else parts are compared, and held, at the same time
     )
+    best = tf.maximum(best, 0.0)
+    forced = (forced_iou > 0) & (best < foreground_iou)
+    matched_box = tf.where(forced, forced_box, matched_box)
+    foreground = (best >= foreground_iou) | forced
     background = (best < background_iou) & (best >= background_iou_low) & ~in_ignored
     labels = tf.where(foreground, FOREGROUND, tf.where(background, BACKGROUND, NEITHER))
     usable = tf.math.is_finite(box_ops.area(candidates)) & (box_ops.area(candidates) > 0)
     return Match(tf.where(usable, labels, NEITHER), matched_box, best)
+
+
+def _better(iou, start, best, matched):
+    """(best [B, N], matched [B, N]), where iou [B, N, m] with the ground truth from `start` on is
+    higher; the first of equals stays."""
+    highest = tf.reduce_max(iou, -1)
+    index = start + tf.argmax(iou, -1, output_type=tf.int32)
+    return tf.maximum(highest, best), tf.where(highest > best, index, matched)
 
 
 def sample(labels, size, positive_fraction, order):

@@ -13,8 +13,8 @@ import re
 from absl import logging
 
 from lhrcnn.choices import resolve
-from lhrcnn.data.readers import READERS, signs
-from lhrcnn.data.readers.gathering import ALL
+from lhrcnn.data.readers import READERS, kept, signs
+from lhrcnn.data.readers.gathering import ALL, NoSplits
 from lhrcnn.errors import DataError
 
 VAL_SHARE, SEED = 0.2, 0
@@ -46,21 +46,35 @@ class Recognised:
 def read(data_config, split, training=False, held_out=()):
     """The `Dataset` of `train`, `val`, `test` or `*` (all), or of a split that the format knows.
 
-    held_out: see `part_of`. Raises DataError where the format is not to be found out, or may be
+    held_out: see `read_part`. Raises DataError where the format is not to be found out, or may be
     more than one."""
     found = recognise(data_config.dir)
     _say(f"{data_config.dir}: data.format={found.format} ({found.why})")
-    base, part = found.place(split)
-    reader = resolve(READERS[found.format])
-    dataset = reader(dataclasses.replace(data_config, format=found.format), base, training)
-    return part_of(dataset, part, data_config.dir, held_out) if part else dataset
+    settled = dataclasses.replace(data_config, format=found.format)
+    return read_part(settled, *found.place(split), training, held_out)
 
 
-def part_of(dataset, part, folder, held_out=()):
-    """The `train` or `val` part of a Dataset that has no split to validate on.
+def read_part(data_config, split, part="", training=False, held_out=()):
+    """The `Dataset` of a split of data.format, or of the `train` or `val` part of its images.
 
-    held_out: names, in the data folder, of the images that were drawn for validation once; they are
-    taken again, if any is there."""
+    They are divided too where there are no splits at all, and one is asked for. held_out: names, in
+    the data folder, of the images that were drawn for validation once; they are taken again, if any
+    is there. Raises DataError."""
+    reader = resolve(READERS[data_config.format])
+    if reader is read:
+        return read(data_config, split, training, held_out)
+    try:
+        dataset = kept.read(reader, data_config, split, training)
+    except NoSplits:
+        if split not in ("train", "val", "test"):
+            raise
+        dataset = kept.read(reader, data_config, ALL, training)
+        part = "train" if split == "train" else "val"
+    return _part_of(dataset, part, data_config.dir, held_out) if part else dataset
+
+
+def _part_of(dataset, part, folder, held_out):
+    """The `train` or `val` part of a Dataset that has no split to validate on."""
     names = {record.image_id: os.path.relpath(record.path, folder) for record in dataset.records}
     val = {image_id for image_id, name in names.items() if name in set(held_out)}
     if val:

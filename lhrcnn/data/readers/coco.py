@@ -30,15 +30,15 @@ def read(data_config, split, training=False):
     if training and data_config.val_split not in ("", split):
         _refuse_one_file_for_two(folder, file, split, data_config.val_split)
     content, parts = coco_file.load(file)
-    images = _images(content["images"], file, problems)
+    images = _images(content.pop("images"), file, problems)
     names = [entry["file_name"] for entry in images.values()]
     image_folder = find_image_folder(folder, split, file, data_config.image_dir, names)
     sized = [_sized(entry, image_folder, file, problems) for entry in images.values()]
+    ids, images = own_image_ids([entry["id"] for entry in images.values()]), list(images)
     categories = Categories(content["categories"], file, problems)
     use_difficult = training and data_config.use_difficult
-    objects = read_objects(parts, list(images), categories, use_difficult, file, problems)
+    objects = read_objects(parts, images, categories, use_difficult, file, problems)
     categories.leave_out_root(objects, problems)
-    ids = own_image_ids([entry["id"] for entry in images.values()])
     records = make_records(ids, sized, objects, categories.names, problems)
     return Dataset(f"{file}", records, categories.names, categories.ids, problems)
 

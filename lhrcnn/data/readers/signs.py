@@ -34,13 +34,13 @@ class Listing:
         if not self.folder.is_dir():
             hint = "; give the folder, not a file" if self.folder.is_file() else ""
             raise DataError(f"{folder}: no such data folder{hint}; set data.dir or --data_dir")
-        self.paths = [pathlib.Path(path) for path in lookup.walk(folder)]
+        self.paths = lookup.walk(folder)
 
     @functools.cache  # noqa: B019, a listing lives as long as one look at a folder
     def some(self, *suffixes):
         """Up to 20 of the files with one of these suffixes, from all over the folder."""
-        files = [path for path in self.paths if path.suffix.lower() in suffixes]
-        return files[:: max(1, -(-len(files) // _LOOKED_AT))]
+        files = [path for path in self.paths if path.lower().endswith(suffixes)]
+        return [pathlib.Path(path) for path in files[:: max(1, -(-len(files) // _LOOKED_AT))]]
 
     def first(self, test, *suffixes):
         """The first of some files that passes a test, as a path below the folder; empty: none."""
@@ -49,13 +49,18 @@ class Listing:
                 return str(file.relative_to(self.folder))
         return ""
 
+    @functools.cache  # noqa: B019
     def folders(self):
         """Paths below the folder of all folders with files."""
-        return {os.path.relpath(path.parent, self.folder) for path in self.paths}
+        return {
+            os.path.relpath(path, self.folder) for path in set(map(os.path.dirname, self.paths))
+        }
 
     def counts(self):
         """[(suffix, number of files)], the most first."""
-        return collections.Counter(path.suffix.lower() for path in self.paths).most_common(5)
+        return collections.Counter(
+            os.path.splitext(path)[1].lower() for path in self.paths
+        ).most_common(5)
 
 
 def _first(meaning, test, *suffixes):
@@ -170,7 +175,7 @@ def _named(words):
 
 
 def _yolo_splits(listing):
-    keys = yolo_layout.describe(listing.folder, [str(path) for path in listing.paths]).splits
+    keys = yolo_layout.describe(listing.folder, listing.paths).splits
     return ({key: key for key in keys}, ALL) if "" not in keys else _by_place(listing)
 
 
@@ -207,7 +212,7 @@ def _voc_splits(listing):
 
     `test` never validates: what picks the best weights would then have seen it."""
     years = {}
-    for path in listing.paths:
+    for path in map(pathlib.Path, filter(lambda path: "ImageSets" in path, listing.paths)):
         if path.parent.parts[-2:] == ("ImageSets", "Main") or path.parent.name == "ImageSets":
             year = path.parent.parent if path.parent.name == "Main" else path.parent
             years.setdefault(year.parent.name, set()).add(path.stem)
