@@ -51,6 +51,7 @@ COMMANDS = {
     "benchmark": benchmark.COMMAND,
     "convert": convert.COMMAND,
     "data check": data.CHECK,
+    "data stats": data.STATS,
     "data browse": data.BROWSE,
     "data convert": make_data.CONVERT,
     "data make-shapes": make_data.MAKE_SHAPES,

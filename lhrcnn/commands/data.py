@@ -1,4 +1,4 @@
-"""`lhrcnn data check` and `browse`."""
+"""`lhrcnn data check`, `stats` and `browse`."""
 
 import collections
 import json
@@ -9,6 +9,7 @@ from lhrcnn import commands
 from lhrcnn.errors import UsageError
 
 IMAGES_A_SHEET, COLUMNS = 24, 6
+PAGE = "stats.png"
 
 
 def define_check(values):
@@ -25,8 +26,7 @@ def check(values, arguments):
     """Lists the problems of the splits by kind; status 1 if one of them is an error."""
     del arguments
     data = commands.load_config(values).data
-    named = values.split or [data.train_split, data.val_split, data.test_split]
-    splits = list(dict.fromkeys(filter(None, named)))
+    splits = _splits(values, data)
 
     from lhrcnn.data.datasets import summary
     from lhrcnn.data.tools.check import find_problems
@@ -45,6 +45,45 @@ def check(values, arguments):
     )
     print(f"{data.dir}: {total} in {', '.join(splits)}")
     return 1 if counts["error"] else 0
+
+
+def _splits(values, data):
+    named = values.split or [data.train_split, data.val_split, data.test_split]
+    return list(dict.fromkeys(filter(None, named)))
+
+
+def define_stats(values):
+    """The flags of `lhrcnn data stats`."""
+    commands.define_config_flags(values)
+    commands.define_split_flag(
+        values, "images to describe", "train_split, val_split and test_split", repeated=True
+    )
+    commands.define_output_flags(values, "stats", "folder for the PNG page")
+    flags.DEFINE_boolean("json", False, "print one JSON object instead", flag_values=values)
+
+
+def stats(values, arguments):
+    """Prints numbers of the splits, and draws them on a PNG page."""
+    del arguments
+    data, output = commands.load_config(values).data, commands.output_of(values, values.output)
+    output.check(PAGE)
+    splits = _splits(values, data)
+
+    from lhrcnn.data.datasets import read_dataset, restrict_classes
+    from lhrcnn.data.tools.stats import lines, statistics
+    from lhrcnn.data.tools.stats_page import draw
+
+    datasets = {
+        split: restrict_classes(read_dataset(data, split), data.classes) for split in splits
+    }
+    found = {"data": data.dir, **statistics(datasets)}
+    with output.writing(PAGE) as file:
+        draw(datasets, data.dir, file)
+    if values.json:
+        print(json.dumps({**found, "page": str(output.folder / PAGE)}))
+        return
+    print("\n".join(lines(found)))
+    print(output.folder / PAGE)
 
 
 def define_browse(values):
@@ -156,5 +195,10 @@ def _drawn(image, boxes, classes, ignore, dataset):
 
 CHECK = commands.Command(
     "list every problem of a data set; exit status 1 if there is one", define_check, check
+)
+STATS = commands.Command(
+    "numbers of images, objects, sizes, classes, overlaps and duplicates, and a page of plots",
+    define_stats,
+    stats,
 )
 BROWSE = commands.Command("draw images and their boxes on PNG sheets", define_browse, browse)

@@ -1,14 +1,13 @@
 """Finding everything that is wrong with a data set before it is used."""
 
 import collections
-import hashlib
-import os
 
 import numpy as np
 
 from lhrcnn.data.datasets import read_dataset, restrict_classes
 from lhrcnn.data.faults import image_faults
 from lhrcnn.data.schema import Problem
+from lhrcnn.data.tools.content import same_images
 from lhrcnn.errors import DataError
 
 _FEW = 5  # boxes or images from which on a pattern is one
@@ -20,7 +19,7 @@ def find_problems(data_config, splits, deep=False):
     Beside what readers report (missing files, wrong boxes, unknown or repeated ids): images whose
     header is not readable or has another size than annotated (`deep` decodes them all), objects
     that stand twice, splits without images or objects, class lists that differ, names that differ
-    in case or blanks alone, classes without objects or with one box only, images in two splits,
+    in case or blanks alone, classes without objects or with one box only, images that stand twice,
     boxes that end one pixel early."""
     problems, datasets = [], {}
     for split in dict.fromkeys(splits):
@@ -36,7 +35,7 @@ def find_problems(data_config, splits, deep=False):
         problems.extend(_repeated_objects(dataset))
         problems.extend(_of_objects(dataset))
     problems.extend(_of_classes(datasets))
-    problems.extend(_in_two_splits(datasets))
+    problems.extend(_same_images(datasets))
     return problems
 
 
@@ -118,30 +117,14 @@ def _of_classes(datasets):
             yield Problem.note("class without objects", text)
 
 
-def _in_two_splits(datasets):
-    """A warning for each image that two splits show, by the content of its file."""
-    sizes = collections.defaultdict(dict)  # bytes -> {path: split}
-    for split, dataset in datasets.items():
-        for record in dataset.records:
-            try:
-                path, size = os.path.realpath(record.path), os.path.getsize(record.path)
-            except OSError:
-                continue  # said before
-            earlier = sizes[size].setdefault(path, split)
-            if earlier != split:
-                text = f"{record.path}: in split '{earlier}' and in split '{split}'"
+def _same_images(datasets):
+    """A problem for each image that stands twice, by the content of its file."""
+    for (split, path), *others in same_images(datasets):
+        for other_split, other in others:
+            where = "" if other == path else f" as {path}"
+            if other_split == split:
+                text = f"{other}: in split '{split}' twice{where}"
+                yield Problem.note("image twice in a split", text)
+            else:
+                text = f"{other}: in split '{other_split}', and in split '{split}'{where}"
                 yield Problem.warning("image in two splits", text)
-    for paths in sizes.values():
-        if len(set(paths.values())) > 1:
-            yield from _of_one_content(paths)
-
-
-def _of_one_content(paths):
-    first = {}
-    for path, split in paths.items():
-        with open(path, "rb") as file:
-            digest = hashlib.sha256(file.read()).hexdigest()
-        other = first.setdefault(digest, path)
-        if paths[other] != split:
-            text = f"{path} of split '{split}' is {other} of split '{paths[other]}'"
-            yield Problem.warning("image in two splits", text)

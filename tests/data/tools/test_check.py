@@ -4,7 +4,9 @@ import shutil
 
 import pytest
 from data.samples import coco_content, options, write_coco, write_sized
+from PIL import Image
 
+from lhrcnn.data import headers
 from lhrcnn.data.tools.check import find_problems
 
 
@@ -67,7 +69,8 @@ def test_images_in_two_splits_are_found_by_path_and_by_content(tmp_path):
     shutil.copy(tmp_path / "train" / "1.png", tmp_path / "val" / "2.png")
     (problem,) = [p for p in check(tmp_path, "train", "val") if p.severity == "warning"]
     assert problem.kind == "image in two splits"
-    assert "val/2.png of split 'val'" in problem.text and "train/1.png of split" in problem.text
+    assert "val/2.png: in split 'val', and in split 'train' as" in problem.text
+    assert problem.text.endswith("train/1.png")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +89,10 @@ def test_images_in_two_splits_are_found_by_path_and_by_content(tmp_path):
             lambda c: c.update(annotations=[early(k) for k in range(5)]),
             ("note", "one-pixel offset"),
         ),
+        (lambda c: c["annotations"][0].update(area=-3), ("note", "area that cannot be meant")),
+        (lambda c: c["annotations"][0].update(area=0.1), ("note", "area that cannot be meant")),
+        (lambda c: c.update(categories=below_root(c["categories"])), ("note", "root category")),
+        (lambda c: None, ("note", "class without objects")),
     ],
 )
 def test_patterns_of_mistakes(tmp_path, change, kind):
@@ -97,6 +104,36 @@ def test_patterns_of_mistakes(tmp_path, change, kind):
 
 def same(k):
     return {"id": k, "image_id": (7, 3)[k % 2], "category_id": 2, "bbox": [1, 2, 3, 4]}
+
+
+def below_root(categories):
+    below = [{**category, "supercategory": "animals"} for category in categories]
+    return [{"id": 0, "name": "animals", "supercategory": "none"}, *below]
+
+
+def test_boxes_that_are_shares_of_the_image(tmp_path):
+    content = coco_content()
+    for annotation in content["annotations"]:
+        annotation["bbox"] = [0.1, 0.2, 0.5, 0.5]
+    (problem,) = check(write_coco(tmp_path, content), "train")
+    assert problem.severity == "error" and "they are shares of height and width" in problem.text
+
+
+def test_an_image_that_exif_turns_annotated_as_stored(tmp_path):
+    path = write_coco(tmp_path, coco_content()) / "train" / "a.jpg"
+    exif = Image.Exif()
+    exif[headers.ORIENTATION_TAG] = 6
+    Image.open(path).copy().save(path, exif=exif)
+    (problem,) = [p for p in check(tmp_path, "train") if p.severity == "error"]
+    assert problem.kind == "image of another size than annotated"
+    assert "EXIF turns it, and it is annotated as stored" in problem.text
+
+
+def test_an_image_twice_in_a_split(tmp_path):
+    write_sized(tmp_path, [(20, 30), (20, 30)])
+    shutil.copy(tmp_path / "train" / "1.png", tmp_path / "train" / "2.png")
+    (problem,) = check(tmp_path, "train")
+    assert (problem.severity, problem.kind) == ("note", "image twice in a split")
 
 
 def early(k):

@@ -1,0 +1,89 @@
+"""A page of histograms of a data set."""
+
+import numpy as np
+
+from lhrcnn.data.tools.stats import LARGE, SMALL, columns
+
+_CLASSES = 25  # bars: the most frequent
+_BINS = 40
+
+
+def draw(datasets, title, file):
+    """Writes {split: Dataset} as a PNG page to a binary file: six plots, a colour for each
+    split."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(15, 9), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    plots = figure.subplots(2, 3).flat
+    found = {split: columns(dataset) for split, dataset in datasets.items()}
+    sizes = {
+        split: np.array([(r.width, r.height) for r in dataset.records]).reshape(-1, 2)
+        for split, dataset in datasets.items()
+    }
+    most = max((own["counts"].max(initial=0) for own in found.values()), default=0)
+    bins = np.arange(most + 2) - 0.5 if most < _BINS else _BINS
+    _histogram(
+        next(plots), "objects per image", {s: own["counts"] for s, own in found.items()}, bins
+    )
+    plot = next(plots)
+    plot.set_title("sizes of images, px")
+    for split, points in sizes.items():
+        plot.scatter(*points.T, s=12, alpha=0.5, label=split)
+    plot.set(xlabel="width", ylabel="height", xlim=(0, None), ylim=(0, None))
+    plot.legend()
+    sides = {s: np.sqrt(own["heights"] * own["widths"]) for s, own in found.items()}
+    plot = next(plots)
+    title = "sides of boxes (root of the area), px; dotted: COCO's small, large"
+    _histogram(plot, title, sides, _log_bins(sides))
+    plot.set_xscale("log")
+    for area in (SMALL, LARGE):
+        plot.axvline(area**0.5, color="black", linestyle=":")
+    shares = {split: own["shares"] for split, own in found.items()}
+    _histogram(
+        next(plots), "sides of boxes, share of the image's", shares, np.linspace(0, 1, _BINS)
+    )
+    ratios = {s: own["heights"] / np.maximum(own["widths"], 1e-9) for s, own in found.items()}
+    plot = next(plots)
+    _histogram(plot, "height / width of boxes", ratios, _log_bins(ratios))
+    plot.set_xscale("log", base=2)
+    _classes(next(plots), datasets, found)
+    figure.savefig(file, format="png", dpi=100)
+
+
+def _histogram(plot, title, values, bins):
+    """Shares of images or objects, so that splits of any size can be compared."""
+    values = {split: own for split, own in values.items() if len(own)}
+    plot.set_title(title)
+    plot.set_ylabel("share of the split")
+    if not values:
+        return
+    weights = [np.full(len(own), 1 / len(own)) for own in values.values()]
+    names = [f"{split} ({len(own):,})" for split, own in values.items()]
+    plot.hist(list(values.values()), bins, weights=weights, label=names)
+    plot.legend()
+
+
+def _log_bins(values):
+    together = np.concatenate([np.zeros(0), *values.values()])
+    together = together[together > 0]
+    low, high = (together.min(), together.max()) if len(together) else (1, 2)
+    return np.geomspace(low * 0.99, high * 1.01, _BINS)
+
+
+def _classes(plot, datasets, found):
+    names = next(iter(datasets.values())).class_names if datasets else []
+    counts = {s: np.bincount(own["classes"], minlength=len(names)) for s, own in found.items()}
+    order = np.argsort(-sum(counts.values()), kind="stable")[:_CLASSES] if names else []
+    plot.set_title(
+        "objects of each class" + (f", {_CLASSES} of {len(names)}" if len(names) > _CLASSES else "")
+    )
+    left = np.zeros(len(order))
+    for split, own in counts.items():
+        plot.barh(range(len(order)), own[order], left=left, label=split)
+        left += own[order]
+    plot.set_yticks(range(len(order)), [names[k] for k in order])
+    plot.invert_yaxis()
+    plot.legend()
