@@ -3,9 +3,6 @@
 Boxes keep the file's precision, float64, so that what is counted is what the file says.
 """
 
-import contextlib
-import dataclasses
-import json
 import math
 import numbers
 import pathlib
@@ -13,10 +10,12 @@ import pathlib
 import numpy as np
 from absl import logging
 
-from lhrcnn.data.readers.coco_objects import plain_id
-from lhrcnn.data.readers.parsing import is_true
+from lhrcnn.data.datasets import summary
+from lhrcnn.data.readers import coco_file
+from lhrcnn.data.readers.coco_objects import plain_id, read_objects
+from lhrcnn.data.readers.lookup import read_json
 from lhrcnn.data.readers.records import own_image_ids
-from lhrcnn.data.schema import Dataset, Record
+from lhrcnn.data.schema import Dataset, Problem, Record
 from lhrcnn.errors import DataError
 from lhrcnn.evaluation.detections import Detections
 
@@ -24,33 +23,27 @@ from lhrcnn.evaluation.detections import Detections
 def read_annotations(path):
     """The `Dataset` of an annotation file, its classes in the file's order.
 
-    Crowds are to be ignored; a missing `area` is the box's, a missing `iscrowd` 0. Raises
-    FileNotFoundError, or DataError naming file, entry and what is allowed."""
-    content = _read_json(path)
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise DataError(
-                f"{path}: no list '{key}' at the top; expected COCO annotations with images, "
-                "annotations and categories"
-            )
+    Ids, flags, areas and boxes are read as the COCO reader reads them, but boxes are not clipped;
+    empty ones are dropped. Raises FileNotFoundError, or DataError naming file, annotation and what
+    is allowed."""
+    if not pathlib.Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    content, parts = coco_file.load(pathlib.Path(path))
     image_ids = _ids(content["images"], f"{path}: images")
-    category_ids = _ids(content["categories"], f"{path}: categories")
-    objects, seen = {image_id: [] for image_id in image_ids}, set()
-    for index, annotation in enumerate(content["annotations"]):
-        _check_entry(annotation, f"{path}: annotations[{index}]", image_ids, category_ids)
-        if annotation.get("id") is not None and annotation["id"] in seen:
-            text = "%s: annotations[%d]: id %r stands twice; the second is left out"
-            logging.warning(text, path, index, annotation["id"])
-            continue
-        seen.add(annotation.get("id"))
-        objects[plain_id(annotation["image_id"])].append(annotation)
-    class_of = {category_id: k for k, category_id in enumerate(category_ids)}
-    ids = own_image_ids([image["id"] for image in content["images"]])
-    records = [
-        dataclasses.replace(_record(image, found, class_of), image_id=own, source_id=source)
-        for image, found, (own, source) in zip(content["images"], objects.values(), ids)
-    ]
-    names = [category["name"] for category in content["categories"]]
+    categories = _without_copies(content["categories"])
+    category_ids = _ids(categories, f"{path}: categories")
+    class_of, problems = {key: k for k, key in enumerate(category_ids)}, []
+    objects = read_objects(parts, list(image_ids), class_of, False, path, problems)
+    _check_boxes(objects, path, problems)
+    errors = [p for p in problems if p.severity == "error" and p.kind != "repeated annotation id"]
+    if errors:
+        raise DataError(f"{errors[0]}; {len(errors)} annotations cannot be meant")
+    if not len(objects["rows"]):
+        raise DataError(f"{path}: no annotations, so there is nothing to score against")
+    for line in summary(problems):
+        logging.warning("%s", line)
+    names = [category["name"] for category in categories]
+    records = _records(content["images"], objects)
     return Dataset(pathlib.Path(path).stem, records, names, list(category_ids))
 
 
@@ -58,7 +51,9 @@ def read_results(path, dataset):
     """The `Detections` of a result file on the images and categories of a `Dataset`.
 
     Raises FileNotFoundError, or DataError naming file, entry, what was found and what to do."""
-    results = _read_json(path)
+    if not pathlib.Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    results = read_json(path)
     if not isinstance(results, list):
         hint = (
             "; this looks like annotations, give them as --annotations"
@@ -86,44 +81,55 @@ def read_results(path, dataset):
     )
 
 
-def _record(image, objects, class_of):
-    boxes = [entry["bbox"] for entry in objects]
-    areas = [_area(entry) for entry in objects]
-    return Record(
-        image["id"],
-        str(image.get("file_name", "")),
-        int(image.get("height") or 0),
-        int(image.get("width") or 0),
-        boxes=_corners(boxes),
-        classes=np.asarray([class_of[plain_id(e["category_id"])] for e in objects], np.int32),
-        ignore=np.asarray([is_true(entry.get("iscrowd")) for entry in objects], bool),
-        areas=np.asarray(areas, np.float64),
-    )
+def _without_copies(entries):
+    """Entries without those that an earlier one is equal to."""
+    return [entry for i, entry in enumerate(entries) if entry not in entries[:i]]
 
 
-def _area(entry):
-    """The area of an annotation, px^2; its box's where it has none that can be meant."""
-    _, _, width, height = entry["bbox"]
-    with contextlib.suppress(TypeError, ValueError):
-        area = float(entry.get("area"))
-        if 0 <= area < math.inf:
-            return area
-    return width * height
+def _check_boxes(objects, path, problems):
+    """Drops empty boxes of the columns; a warning for them, an error where one cannot be meant."""
+    boxes = objects["boxes"]
+    sides = boxes[:, 2:] - boxes[:, :2]
+    wrong = ~np.isfinite(boxes).all(1) | (sides < 0).any(1)
+    empty = ~wrong & (sides == 0).any(1)
+    for row in boxes[wrong][:1]:
+        text = f"{path}: a box (ymin, xmin, ymax, xmax) is ({', '.join(map(str, row))}); expected "
+        problems.append(Problem.error("wrong box", text + "finite numbers, sides not negative"))
+    if empty.any():
+        text = f"{path}: {empty.sum()} boxes have no height or no width; dropped"
+        problems.append(Problem.warning("empty box", text))
+    for name, values in objects.items():
+        objects[name] = values[~empty]
+
+
+def _records(images, objects):
+    """A `Record` of each image entry, with its objects among the columns."""
+    boxes, areas = objects["boxes"], objects["areas"]
+    own = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    areas = np.where(np.isfinite(areas) & (areas >= 0), areas, own)
+    order = np.argsort(objects["rows"], kind="stable")
+    ends = np.cumsum(np.bincount(objects["rows"], minlength=len(images)))
+    columns = boxes, objects["classes"], objects["ignore"], areas
+    parts = zip(*(np.split(column[order], ends[:-1]) for column in columns))
+    return [
+        Record(
+            own_id,
+            str(image.get("file_name", "")),
+            int(image.get("height") or 0),
+            int(image.get("width") or 0),
+            *part,
+            source_id=source_id,
+        )
+        for image, part, (own_id, source_id) in zip(
+            images, parts, own_image_ids([image["id"] for image in images])
+        )
+    ]
 
 
 def _corners(boxes):
     """float64 [n, 4] (ymin, xmin, ymax, xmax) of boxes (x, y, width, height)."""
     x, y, width, height = np.asarray(boxes, np.float64).reshape(-1, 4).T
     return np.stack([y, x, y + height, x + width], axis=1)
-
-
-def _read_json(path):
-    try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not readable as JSON: {error}") from None
 
 
 def _ids(entries, where):

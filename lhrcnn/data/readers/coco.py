@@ -37,7 +37,7 @@ def read(data_config, split, training=False):
     ids, images = own_image_ids([entry["id"] for entry in images.values()]), list(images)
     categories = Categories(content["categories"], file, problems)
     use_difficult = training and data_config.use_difficult
-    objects = read_objects(parts, images, categories, use_difficult, file, problems)
+    objects = read_objects(parts, images, categories.class_of, use_difficult, file, problems)
     categories.leave_out_root(objects, problems)
     records = make_records(ids, sized, objects, categories.names, problems)
     return Dataset(f"{file}", records, categories.names, categories.ids, problems)

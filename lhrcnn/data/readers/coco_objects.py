@@ -64,12 +64,12 @@ class Categories:
                 return
 
 
-def read_objects(parts, image_ids, categories, use_difficult, file, problems):
+def read_objects(parts, image_ids, class_of, use_difficult, file, problems):
     """Columns of the objects in lists of annotations, in their order, for `records.make_records`.
 
-    {"rows" [n] of their images, "boxes" [n, 4] px, "classes" [n], "ignore" [n], "areas" [n], NaN
-    where there is none}."""
-    reader = _Reader({key: row for row, key in enumerate(image_ids)}, categories, use_difficult)
+    class_of: {category id: class}. {"rows" [n] of their images, "boxes" [n, 4] px, "classes" [n],
+    "ignore" [n], "areas" [n], NaN where there is none}."""
+    reader = _Reader({key: row for row, key in enumerate(image_ids)}, class_of, use_difficult)
     columns = [reader.columns(part) for part in parts if part] or [reader.columns([])]
     rows, boxes, classes, ignore, areas, ids = (np.concatenate(each) for each in zip(*columns))
     problems.extend(Problem(s, kind, f"{file}: {text}") for s, kind, text in reader.problems)
@@ -114,9 +114,8 @@ def _first_of_each(ids, image_ids, file, problems):
 class _Reader:
     """Turns annotations into columns: fast where all are as COCO's own, else one by one."""
 
-    def __init__(self, row_of, categories, use_difficult):
-        self.row_of, self.class_of = row_of, categories.class_of
-        self.use_difficult = use_difficult
+    def __init__(self, row_of, class_of, use_difficult):
+        self.row_of, self.class_of, self.use_difficult = row_of, class_of, use_difficult
         self.problems, self.notes = [], {}
 
     def say(self, kind, annotation_id, count, done):

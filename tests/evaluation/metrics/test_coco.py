@@ -294,6 +294,45 @@ OTHERS_FILES = {
         changed(TRUTH, annotations=[changed(TRUTH["annotations"][0], iscrowd="0")]),
         RESULT,
     ),
+    "repeated category": (changed(TRUTH, categories=2 * TRUTH["categories"]), RESULT),
+    "a box without height": (
+        changed(
+            TRUTH,
+            annotations=[
+                *TRUTH["annotations"],
+                changed(TRUTH["annotations"][0], id=1, bbox=[5, 5, 9, 0]),
+            ],
+        ),
+        RESULT,
+    ),
+    "objects to be ignored": (
+        changed(
+            TRUTH,
+            annotations=[
+                *TRUTH["annotations"],
+                changed(TRUTH["annotations"][0], id=1, bbox=[50, 5, 9, 9], ignore=1),
+                changed(
+                    TRUTH["annotations"][0],
+                    id=2,
+                    bbox=[70, 5, 9, 9],
+                    attributes={"difficult": True},
+                ),
+            ],
+        ),
+        RESULT,
+    ),
+    "a polygon without its box": (
+        changed(
+            TRUTH,
+            annotations=[
+                {
+                    **{k: v for k, v in TRUTH["annotations"][0].items() if k != "bbox"},
+                    "segmentation": [[1, 2, 31, 2, 31, 42]],
+                }
+            ],
+        ),
+        RESULT,
+    ),
     "null and negative": (
         changed(
             TRUTH,
@@ -349,7 +388,13 @@ def test_wrong_results_are_named(tmp_path, results, message):
 @pytest.mark.parametrize(
     "truth, message",
     [
-        ([], "truth.json: no list 'images'"),
+        ([], "truth.json: not a COCO detection file"),
+        (changed(TRUTH, images={}), "truth.json: not a COCO.*no list under 'images'"),
+        (changed(TRUTH, annotations=[]), "truth.json: no annotations"),
+        (
+            changed(TRUTH, annotations=[changed(TRUTH["annotations"][0], bbox=[1, 2, -3, 4])]),
+            "truth.json: a box .* expected finite numbers, sides not negative",
+        ),
         (changed(TRUTH, images=[]), "images: the list is empty"),
         (
             changed(TRUTH, images=[{"id": 3}, {"id": 3}]),
@@ -358,7 +403,7 @@ def test_wrong_results_are_named(tmp_path, results, message):
         (changed(TRUTH, categories=[{"id": 8}]), r"categories\[0\]: 'name' is None"),
         (
             changed(TRUTH, annotations=[{"image_id": 1, "category_id": 8, "bbox": [0, 0, 1, 1]}]),
-            r"annotations\[0\]: 'image_id' is 1",
+            r"truth.json: annotation id None \(image id 1\): no such image id",
         ),
         ("x", "not readable as JSON"),
     ],
@@ -366,6 +411,14 @@ def test_wrong_results_are_named(tmp_path, results, message):
 def test_wrong_annotations_are_named(tmp_path, truth, message):
     with pytest.raises(DataError, match=message):
         scoring.score_files(*files(tmp_path, truth, [RESULT]))
+
+
+def test_a_mark_of_utf8_and_areas_that_cannot_be_meant(tmp_path):
+    tiny = changed(TRUTH, annotations=[changed(TRUTH["annotations"][0], area=0.01)])
+    truth_file, results_file = files(tmp_path, tiny, "\ufeff" + json.dumps([RESULT]))
+    truth_file.write_text("\ufeff" + truth_file.read_text())
+    metrics = scoring.score_files(truth_file, results_file, EvalConfig())["coco"]
+    assert metrics["APm"] == pytest.approx(1) and math.isnan(metrics["APs"])
 
 
 def test_missing_file_is_named(tmp_path):
