@@ -219,7 +219,7 @@ class _Reader:
         if not any(parsing.is_ignored({key: value}) for key, value in marks):
             return False
         done = "marked as to be ignored; neither learnt nor counted"
-        self.say("ignored object", annotation.get("id"), 1, done)
+        self.say("ignored objects", annotation.get("id"), 1, done)
         return True
 
     def _area(self, annotation):

@@ -94,15 +94,8 @@ def _parse(file, problems):
 def _box(shape, where, problems):
     """The `LabelledBox` of a shape element; None, with a problem, where it has none."""
     label = (shape.get("label") or "").strip()
-    try:
-        box = _BOXES[shape.tag](shape) if shape.tag in _BOXES else None
-    except (KeyError, TypeError, ValueError) as error:
-        text = f"{where}: {shape.tag} of '{label}': {error}; left out"
-        problems.append(Problem.error("bad object", text))
-        return None
+    box = parsing.shape_box(shape, shape.tag, _BOXES, label, where, problems)
     if box is None:
-        text = f"{where}: a {shape.tag} of '{label}' has no box; left out"
-        problems.append(Problem.warning("shape without an area", text))
         return None
     if float(shape.get("rotation") or 0) % 180:
         turn = f"{shape.tag} of '{label}' turned by {shape.get('rotation')} degrees"

@@ -4,6 +4,7 @@ import math
 import re
 
 from lhrcnn.data.readers.records import LabelledBox
+from lhrcnn.data.schema import Problem
 
 # Attributes of objects that are to be neither learnt nor counted.
 IGNORED = ("ignore", "ignored", "difficult", "iscrowd", "is_crowd", "crowd")
@@ -73,3 +74,18 @@ def turned_ellipse(center, radius_y, radius_x, degrees):
 def named(name, box, ignore=False):
     """A `LabelledBox` of a class name as a file has it, without blanks around it."""
     return LabelledBox(str(name).strip(), box, ignore)
+
+
+def shape_box(shape, kind, boxes, name, where, problems):
+    """The box of a shape of this kind, by {kind: function of a shape}; None, with a problem that
+    `where` leads, where it has none."""
+    try:
+        box = boxes[kind](shape) if kind in boxes else None
+    except (KeyError, TypeError, ValueError) as error:
+        text = f"{where}: {kind} of '{name}': {error!r}; left out"
+        problems.append(Problem.error("bad object", text))
+        return None
+    if box is None:
+        text = f"{where}: a {kind} of '{name}' has no box; left out"
+        problems.append(Problem.warning("shape without an area", text))
+    return box

@@ -55,6 +55,10 @@ def make_dataset(name, images, problems, class_names=None, category_ids=None):
             problems.append(Problem.error("unknown class", text))
         record = make_record(image_id, image.path, image.size, objects, where, problems)
         records.append(dataclasses.replace(record, source_id=source_id))
+    ignored = sum(int(record.ignore.sum()) for record in records)
+    if ignored:
+        text = f"{name}: {ignored} objects are marked as to be ignored; neither learnt nor counted"
+        problems.append(Problem.note("ignored objects", text))
     category_ids = category_ids or list(range(1, len(class_names) + 1))
     return Dataset(name, records, list(class_names), list(category_ids), problems)
 

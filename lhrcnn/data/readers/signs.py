@@ -20,6 +20,7 @@ from lhrcnn.data.readers import (
     yolo_layout,
 )
 from lhrcnn.data.readers.gathering import ALIASES, ALL
+from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.errors import DataError
 
 _LOOKED_AT = 20  # files of one suffix
@@ -174,6 +175,15 @@ def _named(words):
     return {name: name for name, aliases in ALIASES.items() if words & set(aliases)}
 
 
+def _icdar_splits(listing):
+    """A split is a folder; without one to train on, the data folder, or that which has images."""
+    found = _by_place(listing)[0]
+    folders = {
+        os.path.dirname(path) for path in listing.paths if path.lower().endswith(IMAGE_SUFFIXES)
+    }
+    return found, os.path.relpath(min(folders, default=listing.folder), listing.folder)
+
+
 def _yolo_splits(listing):
     keys = yolo_layout.describe(listing.folder, listing.paths).splits
     return ({key: key for key in keys}, ALL) if "" not in keys else _by_place(listing)
@@ -233,6 +243,7 @@ def _voc_splits(listing):
 
 
 _SPLITS = {
+    "icdar": _icdar_splits,
     "yolo": _yolo_splits,
     "cvat": _cvat_splits,
     "coco": _coco_splits,

@@ -107,15 +107,8 @@ def _box(shape, attributes, key, where, problems):
     """The `LabelledBox` of a region; None, with a problem, where it has none."""
     name = _class_name(attributes.get(key)) if key else _CLASSLESS
     kind = shape.get("name")
-    try:
-        box = _BOXES[kind](shape) if kind in _BOXES else None
-    except (KeyError, TypeError, ValueError) as error:
-        text = f"{where}: {kind} of '{name}': {error!r}; left out"
-        problems.append(Problem.error("bad object", text))
-        return None
+    box = parsing.shape_box(shape, kind, _BOXES, name, where, problems)
     if box is None:
-        text = f"{where}: a {kind} of '{name}' has no box; left out"
-        problems.append(Problem.warning("shape without an area", text))
         return None
     if not name:
         text = f"{where}: a {kind} without a value of the attribute '{key}'; left out"

@@ -189,3 +189,12 @@ def test_copies_by_roboflow_stay_together():
     val = {names[i].split("_")[0] for i in auto.divide(dataset)["val"]}
     train = {names[i].split("_")[0] for i in auto.divide(dataset)["train"]}
     assert len(val) == 2 and len(train) == 8
+
+
+@pytest.mark.parametrize("place", ["", "train/", "photos/"])
+def test_a_folder_of_scene_text_without_splits_is_divided(tmp_path, place):
+    names = [f"img_{number}.jpg" for number in range(5)]
+    images(tmp_path, *(place + name for name in names))
+    write(tmp_path, {f"{place}gt_{name[:-4]}.txt": "1,1,9,1,9,9,1,9,word\n" for name in names})
+    parts = [set(seen(read("auto", tmp_path, split))) for split in ("train", "val")]
+    assert [len(part) for part in parts] == [4, 1] and set.union(*parts) == set(names)

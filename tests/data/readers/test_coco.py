@@ -331,7 +331,7 @@ def test_flags_as_tools_write_them(tmp_path, mark, ignored):
     assert dataset.records[0].ignore.tolist() == [ignored, True]
     assert all(problem.severity == "note" for problem in dataset.problems)
     noted = ignored and "iscrowd" not in mark
-    assert [problem.kind for problem in dataset.problems] == ["ignored object"] * noted
+    assert [problem.kind for problem in dataset.problems] == ["ignored objects"] * noted
 
 
 def test_difficult_objects_are_learnt_where_the_config_says_so(tmp_path):

@@ -37,4 +37,9 @@ def test_full_bodies_masks_and_ignored_people(tmp_path):
         ],
         "b.jpg": [],
     }
-    assert sorted(kinds(dataset)) == ["bad line", "bad object", "box beyond the border"]
+    assert sorted(kinds(dataset)) == [
+        "bad line",
+        "bad object",
+        "box beyond the border",
+        "ignored objects",
+    ]

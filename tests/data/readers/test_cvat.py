@@ -48,7 +48,12 @@ def test_shapes_sizes_ids_and_attributes(tmp_path):
         ("ant", 20, 10, 60, 40),
         ("ant!", 20, 10, 60, 40),
     ]
-    assert kinds(dataset) == ["turned box", "turned box", "shape without an area"]
+    assert kinds(dataset) == [
+        "turned box",
+        "turned box",
+        "shape without an area",
+        "ignored objects",
+    ]
 
 
 def test_subsets_are_splits(tmp_path):

@@ -110,7 +110,10 @@ def test_a_data_set_of_labelled_images():
     first, second = dataset.records
     assert (first.image_id, first.source_id, second.image_id) == (7, None, 3)
     assert first.classes.tolist() == [1] and second.ignore.tolist() == [True]
-    assert second.areas.tolist() == [5] and problems == []
+    assert second.areas.tolist() == [5]
+    assert [problem.text for problem in problems] == [
+        "name: 1 objects are marked as to be ignored; neither learnt nor counted"
+    ]
 
 
 def test_a_class_that_a_format_does_not_list_is_an_error():

@@ -39,7 +39,7 @@ def test_a_project_with_every_shape(tmp_path):
         ],
         "b.jpg": [],
     }
-    assert kinds(dataset) == ["shape without an area", "object without a class"]
+    assert kinds(dataset) == ["shape without an area", "object without a class", "ignored objects"]
 
 
 def test_an_export_of_1x_has_regions_in_a_dict(tmp_path):

@@ -19,7 +19,10 @@ def test_original_lists(tmp_path):
     assert dataset.class_names == ["face"]
     face = ("face", 20, 10, 60, 40)
     assert seen(dataset) == {"a.jpg": [face, ("face!", 2, 1, 8, 6)], "b.jpg": [], "c.jpg": [face]}
-    assert kinds(dataset) == ["number of faces"] and "1 faces where 2" in dataset.problems[0].text
+    assert (
+        kinds(dataset) == ["number of faces", "ignored objects"]
+        and "1 faces where 2" in dataset.problems[0].text
+    )
 
 
 def test_datumaros_lists(tmp_path):

@@ -135,4 +135,4 @@ def test_labels_of_dota_in_px_as_roboflow_writes_them(tmp_path):
     write(tmp_path, {"train/labelTxt/a.txt": label, "data.yaml": names})
     dataset = read("yolo", tmp_path, "train")
     assert seen(dataset) == {"a.jpg": [SEEN[0], ("ant!", 2, 1, 4, 3)]}
-    assert kinds(dataset) == ["turned box"] * 2
+    assert kinds(dataset) == ["turned box"] * 2 + ["ignored objects"]

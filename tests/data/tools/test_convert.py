@@ -33,7 +33,11 @@ def test_what_is_written_is_read_with_the_same_boxes(source, tmp_path, format_):
     if format_ == "yolo":
         expected["a.jpg"] = expected["a.jpg"][:1]
         assert any("1 ignored objects" in line for line in lost)
-    assert seen(back) == expected and back.class_names == ["ant", "bee"] and kinds(back) == []
+    assert (
+        seen(back) == expected
+        and back.class_names == ["ant", "bee"]
+        and (set(kinds(back)) <= {"ignored objects"})
+    )
     for record in back.records:
         original = (source / record.path.rpartition("/")[2]).read_bytes()
         with open(record.path, "rb") as file:
