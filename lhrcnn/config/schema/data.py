@@ -89,7 +89,7 @@ class DataConfig:
     voc_corners: str = option(
         "auto",
         "corners in VOC's XML files: 1-based inclusive, 0-based half-open; auto: a corner 0 "
-        "decides",
+        "or CVAT's <attributes> decide",
         ["auto", "one_based", "zero_based"],
     )
     max_aspect: float = option(

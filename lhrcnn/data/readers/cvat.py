@@ -43,13 +43,15 @@ def subsets(file):
 
 
 def _labels(file):
-    """Names of the labels in a file's head, in their order; those of skeletons' points are none."""
+    """Names of the labels in a file's head, in their order; not those of skeletons' points and of
+    whole images."""
     names = []
     for _, element in _elements(file):
         if element.tag == "image":
             break
         if element.tag == "label" and element.find("parent") is None:
-            names.append((element.findtext("name") or "").strip())
+            if element.findtext("type") != "tag":
+                names.append((element.findtext("name") or "").strip())
         elif element.tag == "track":
             raise DataError(
                 f"{file}: CVAT's format for videos, whose boxes name frames, not images; export "

@@ -107,6 +107,10 @@ def _box(shape, attributes, key, where, problems):
     """The `LabelledBox` of a region; None, with a problem, where it has none."""
     name = _class_name(attributes.get(key)) if key else _CLASSLESS
     kind = shape.get("name")
+    if kind == "polyline" and len(shape.get("all_points_x") or ()) > 2:
+        kind = "polygon"  # outlines are often drawn as such
+        text = f"{where}: a polyline of '{name}'; its enclosing box is taken"
+        problems.append(Problem.note("polyline", text))
     box = parsing.shape_box(shape, kind, _BOXES, name, where, problems)
     if box is None:
         return None

@@ -3,8 +3,9 @@
 Format: the VOC2012 development kit, section 'Ground truth annotation'. Corners there are 1-based
 and inclusive, so a box in half-open px is (ymin - 1, xmin - 1, ymax, xmax); decimals are kept. Some
 tools write 0-based half-open corners (docs/formats.md): data.voc_corners, which takes a corner 0
-for a sign of them. An object whose corners coincide would be one pixel by VOC's rule; as it is a
-slip of the annotator's hand wherever it occurs, it counts as empty.
+and CVAT's and datumaro's `<attributes>` for signs of them. An object whose corners coincide would
+be one pixel by VOC's rule; as it is a slip of the annotator's hand wherever it occurs, it counts as
+empty.
 """
 
 import pathlib
@@ -41,7 +42,10 @@ def read(data_config, split, training=False):
     if corners == "auto":
         corners = "zero_based" if has_zero else "one_based"
         if has_zero:
-            text = f"{devkit}: a corner is 0, so corners are taken as 0-based (data.voc_corners)"
+            text = (
+                f"{devkit}: a corner is 0, or objects have CVAT's <attributes>, so corners are "
+                "taken as 0-based (data.voc_corners)"
+            )
             problems.append(Problem.note("0-based corners", text))
     entries = _entries(devkit, years, split, problems)
     records = []
@@ -60,7 +64,7 @@ def read(data_config, split, training=False):
 
 
 def _survey(years):
-    """(sorted class names, whether a corner is 0) of all annotation files of these folders.
+    """(sorted class names, whether corners are 0-based) of all annotation files of these folders.
 
     Unreadable files are passed over here: they are reported by their own split."""
     names, has_zero = set(), False
@@ -73,6 +77,7 @@ def _survey(years):
             names.update(_text(element, "name") for element in objects)
             corners = (_text(e, f"bndbox/{key}") for e in objects for key in ("xmin", "ymin"))
             has_zero = has_zero or any(re.fullmatch(r"0+(\.0*)?", text) for text in corners)
+            has_zero = has_zero or any(e.find("attributes") is not None for e in objects)
     return sorted(names - {""}), has_zero
 
 

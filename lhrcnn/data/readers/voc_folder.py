@@ -1,7 +1,8 @@
 """Reader of VOC's XML files in any folders, without ImageSets/, as labelImg leaves them.
 
 Corners are 1-based and inclusive as VOC's are, or 0-based and half-open as many tools write them; a
-corner 0 in any file says which (docs/formats.md has who writes what).
+corner 0 in any file, or CVAT's and datumaro's `<attributes>` of an object, says which
+(docs/formats.md has who writes what).
 """
 
 import math
@@ -13,7 +14,7 @@ from lhrcnn.data.readers.gathering import Found
 from lhrcnn.data.readers.parsing import named, numbers, turned
 from lhrcnn.data.schema import Problem
 
-_ZERO_CORNER = re.compile(r"<[xy]min>\s*0+(\.0*)?\s*</")
+_ZERO_BASED = re.compile(r"<[xy]min>\s*0+(\.0*)?\s*</|<attributes>")
 
 
 def read(data_config, split, training=False):
@@ -25,7 +26,7 @@ def read(data_config, split, training=False):
     corners = data_config.voc_corners
     files = sources(gathering.data_folder(data_config))
     if corners == "auto":
-        zero = any(_ZERO_CORNER.search(lookup.read_text(file)) for file in files)
+        zero = any(_ZERO_BASED.search(lookup.read_text(file)) for file in files)
         corners = "zero_based" if zero else "one_based"
     first = 0 if corners == "zero_based" else 1
 

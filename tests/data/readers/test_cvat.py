@@ -11,6 +11,7 @@ HEAD = """<?xml version="1.0" encoding="utf-8"?>
 <annotations><version>1.1</version><meta><task><labels>
 <label><name>zebra</name></label><label><name>ant</name></label>
 <label><name>eye</name><type>points</type><parent>ant</parent></label>
+<label><name>night</name><type>tag</type></label>
 </labels></task></meta>"""
 
 

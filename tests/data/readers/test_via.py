@@ -50,6 +50,17 @@ def test_an_export_of_1x_has_regions_in_a_dict(tmp_path):
     assert seen(read("via", tmp_path, "train")) == {"a.jpg": [("red", 20, 10, 60, 40)]}
 
 
+def test_an_outline_drawn_as_a_polyline_has_a_box(tmp_path):
+    images(tmp_path, "a.jpg")
+    outline = {"name": "polyline", "all_points_x": [10, 40, 20], "all_points_y": [20, 30, 60]}
+    line = {"name": "polyline", "all_points_x": [10, 40], "all_points_y": [20, 30]}
+    regions = entry("a.jpg", (outline, {"class": "ant"}), (line, {"class": "ant"}))
+    write(tmp_path, {"via.json": {"a.jpg252": regions}})
+    dataset = read("via", tmp_path)
+    assert seen(dataset) == {"a.jpg": [("ant", 20, 10, 60, 40)]}
+    assert kinds(dataset) == ["polyline", "shape without an area"]
+
+
 def test_no_attribute_is_one_class_and_several_are_refused(tmp_path):
     images(tmp_path, "a.jpg")
     write(tmp_path, {"via.json": {"a.jpg252": entry("a.jpg", (RECT, {}))}})

@@ -40,11 +40,19 @@ def test_a_corner_zero_says_zero_based_and_half_open(tmp_path):
     }
 
 
+def test_attributes_as_cvat_writes_them_say_zero_based(tmp_path):
+    images(tmp_path, "a.jpg")
+    rotation = "<attribute><name>rotation</name><value>0.0</value></attribute>"
+    own = thing(10.25, 20.5, 40, 60, more=f"<attributes>{rotation}</attributes>")
+    write(tmp_path, {"a.xml": xml(own)})
+    assert seen(read("voc_folder", tmp_path)) == {"a.jpg": [("ant", 20.5, 10.25, 60, 40)]}
+
+
 def test_turned_boxes(tmp_path):
     images(tmp_path, "a.jpg")
     robndbox = "<cx>50</cx><cy>40</cy><w>20</w><h>20</h><angle>0.785398163</angle>"
     rotation = "<attribute><name>rotation</name><value>90.0</value></attribute>"
-    turned = thing(41, 38, 60, 42, more=f"<attributes>{rotation}</attributes>")
+    turned = thing(40, 37, 60, 42, more=f"<attributes>{rotation}</attributes>")
     text = xml(f"<object><name>ant</name><robndbox>{robndbox}</robndbox></object>", turned)
     write(tmp_path, {"a.xml": text})
     dataset = read("voc_folder", tmp_path)
