@@ -8,6 +8,7 @@ from absl import flags
 
 from lhrcnn import commands
 from lhrcnn.commands import hints
+from lhrcnn.data.readers.lookup import is_hidden
 from lhrcnn.errors import LhrcnnError, UsageError
 from lhrcnn.runs import zoo
 
@@ -125,7 +126,9 @@ def find_images(arguments):
             paths.append(argument)
             continue
         inside = sorted(
-            path for path in argument.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES
+            path
+            for path in argument.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path.name)
         )
         if not inside:
             failures.append(

@@ -98,3 +98,11 @@ def test_a_file_of_a_strange_name_is_a_file(tmp_path):
     odd = tmp_path / "a[1].jpg"
     odd.write_bytes(b"x")
     assert find_images([str(odd)]) == ([odd], [])
+
+
+def test_hidden_images_of_a_folder_are_passed_over(tmp_path):
+    from lhrcnn.commands.predict import find_images
+
+    for name in ("a.jpg", "._a.jpg", ".b.png"):
+        (tmp_path / name).write_bytes(b"")
+    assert find_images([str(tmp_path)]) == ([tmp_path / "a.jpg"], [])

@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from lhrcnn.data.readers.lookup import is_hidden, walk
 from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.errors import DataError
@@ -67,21 +68,14 @@ def _records(folder, names):
 
 def _subfolders(folder):
     return sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.is_dir() and not entry.name.startswith(".")
+        entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name)
     )
 
 
 def _images(folder):
     """Sorted paths of all images in a folder and those below it."""
-    return sorted(
-        os.path.join(path, name)
-        for path, _, names in os.walk(folder)
-        for name in names
-        if _is_image(name)
-    )
+    return [path for path in walk(folder) if _is_image(os.path.basename(path))]
 
 
 def _is_image(name):
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)

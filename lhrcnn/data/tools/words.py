@@ -10,6 +10,7 @@ from matplotlib import font_manager, ft2font
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from lhrcnn.data.readers.icdar import write_truth
+from lhrcnn.data.readers.lookup import walk
 from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.errors import DataError
 
@@ -36,7 +37,7 @@ def make_text(folder, images, seed=0, num_train=7000, num_val=500):
     or cannot be written."""
     folder = pathlib.Path(folder)
     backgrounds = sorted(
-        path for path in pathlib.Path(images).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES
+        path for path in map(pathlib.Path, walk(images)) if path.suffix.lower() in IMAGE_SUFFIXES
     )
     if len(backgrounds) < 2:
         raise DataError(

@@ -29,6 +29,9 @@ def test_folders_are_classes_in_sorted_order(tmp_path):
         "train/n01/images/a.png",
         "train/n01/c.jpg",
         "train/.cache/d.jpg",
+        "train/__MACOSX/n01/._c.jpg",
+        "train/n01/@eaDir/c.jpg",
+        "train/n01/._c.jpg",
         "val/n01/e.jpg",
     )
     (tmp_path / "train" / "n01" / "notes.txt").write_text("")
