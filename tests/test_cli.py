@@ -371,6 +371,11 @@ def test_data_commands(call, tmp_path, monkeypatch):
     )
     assert status == 0 and (tmp_path / "seen" / "sheet_001.png").stat().st_size > 10000
     assert call("data browse --data_dir shapes --first 5")[0] == 2
+    status, out, _ = call("data stats --data_dir shapes --output pages")
+    assert status == 0 and "objects per image" in out and out.endswith("pages/stats.png\n")
+    assert (tmp_path / "pages" / "stats.png").stat().st_size > 10000
+    status, out, _ = call("data stats --data_dir shapes --output pages --json")
+    assert status == 0 and json.loads(out)["splits"]["train"]["images"] == 5
 
     (tmp_path / "shapes/train/000001.jpg").unlink()
     (tmp_path / "shapes/train/000002.jpg").write_bytes(b"no image")
