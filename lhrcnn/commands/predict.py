@@ -8,7 +8,6 @@ from absl import flags
 
 from lhrcnn import commands
 from lhrcnn.commands import hints
-from lhrcnn.data.readers.lookup import is_hidden
 from lhrcnn.errors import LhrcnnError, UsageError
 from lhrcnn.runs import zoo
 
@@ -116,6 +115,8 @@ def _detect(detector, paths, output, score_threshold):
 def find_images(arguments):
     """(paths of images in the order of the arguments, folders being listed; messages about folders
     without any). Raises UsageError for what cannot be a file."""
+    from lhrcnn.data.readers.lookup import is_hidden
+
     paths, failures = [], []
     for word in arguments:
         argument = pathlib.Path(word)
