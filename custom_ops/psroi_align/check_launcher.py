@@ -332,7 +332,7 @@ def check_emulated(arguments):
     os.environ["LHRCNN_EMULATION_SEED"] = str(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         library = emulate.build(arguments.source, folder, arguments.sanitize, arguments.max_blocks)
-        few = arguments.sanitize != "none"
+        few = arguments.few or arguments.sanitize != "none"
         return check_device(library, EmulatedDevice(), arguments.seed, few)
 
 
@@ -341,6 +341,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--compile_only", action="store_true", help="do not run on a GPU")
+    parser.add_argument("--few", action="store_true", help="fewer cases, for slow sanitizers")
     parser.add_argument("--emulate", action="store_true", help="run on the CPU")
     parser.add_argument("--sanitize", choices=emulate.SANITIZERS, default="none")
     parser.add_argument("--max_blocks", type=int, help="most blocks of an emulated launch")
@@ -356,7 +357,7 @@ def main():
         if arguments.compile_only:
             return 0
         device = find_device()
-        return 2 if device is None else check_device(library, device)
+        return 2 if device is None else check_device(library, device, few=arguments.few)
 
 
 if __name__ == "__main__":

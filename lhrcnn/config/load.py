@@ -15,7 +15,7 @@ import typing
 import yaml
 from absl import logging
 
-from lhrcnn.config.plugins import import_plugins, is_of_run, located
+from lhrcnn.config.plugins import import_plugins, is_of_run, located, refuse_unknown, remember
 from lhrcnn.config.rules import broken_rules
 from lhrcnn.config.schema import Config, allowed
 from lhrcnn.errors import ConfigError
@@ -28,19 +28,27 @@ RENAMED = {
     "train.num_pictures": "train.num_images",
 }
 
+# What PyYAML raises; a date of no calendar is a ValueError, as are bytes of another encoding.
+UNREADABLE = (yaml.YAMLError, ValueError, RecursionError, TypeError)
+
 
 def load(path=None, overrides=()):
     """The validated `Config` of a YAML file (default options without one) and of changes to it.
 
     overrides: `section.key=value` texts, or a dict {"section.key": value}. Modules in `plugins` are
-    imported first. Raises ConfigError naming file and key for an unknown key, a wrong type or a
-    value that is not allowed."""
+    imported first; those of a run directory only if `overrides` name them, or the user did before.
+    Raises ConfigError naming file and key for an unknown key, a wrong type or a value that is not
+    allowed."""
     config = Config()
     if path:
         for values, source in _inheritance(pathlib.Path(path)):
             config = _updated(config, values, source)
             if "plugins" in values:
                 config = dataclasses.replace(config, plugins=located(config.plugins, source))
+        if not is_of_run(path):
+            remember(config.plugins)
+        elif all(dotted != "plugins" for dotted, _, _ in _changes(overrides)):
+            refuse_unknown(config.plugins, path)
     return changed(config, overrides)
 
 
@@ -52,6 +60,7 @@ def changed(config, changes):
         config = _updated(config, _nested(dotted, value), source)
         if dotted == "plugins":
             config = dataclasses.replace(config, plugins=located(config.plugins))
+            remember(config.plugins)
     _validate(config)
     return config
 
@@ -99,12 +108,16 @@ def _inheritance(path, seen=()):
             f"{path}: no such config file; in {path.parent} there are: "
             f"{', '.join(nearby) or 'none'}"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: not readable: {error.strerror or error}") from None
+    except UNREADABLE as error:
         raise ConfigError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(values, dict):
         found = type(values).__name__
         raise ConfigError(f"{path}: expected `section:` keys at the top, found a {found}")
     base = values.pop("base", None)
+    if not isinstance(base, (str, type(None))):
+        raise ConfigError(f"{path}: 'base': expected the name of a config file, found {base!r}")
     ancestors = _inheritance(path.parent / base, seen + (path,)) if base else []
     return [*ancestors, (values, str(path))]
 
@@ -120,7 +133,7 @@ def _changes(overrides):
             raise ConfigError(f"--set {override}: expected section.key=value")
         try:
             value = yaml.safe_load(text) if text else ""
-        except yaml.YAMLError as error:
+        except UNREADABLE as error:
             raise ConfigError(
                 f"--set {override}: the value is not readable as YAML: {error}"
             ) from None

@@ -2,10 +2,12 @@
 
 A plugin is a dotted module, looked for in the working directory and in Python's path, or a `.py`
 file, looked for beside the config file that names it and in the working directory. The config of a
-run records files with their folders. A run directory brings no code of its own: plugins inside it
-are refused, since loading a model that came from elsewhere must not run what came with it.
+run records files with their folders. A run directory may come from anybody, and loading a model
+must not run code that its user does not know: the plugins of a run are imported where the user has
+named them, in a config file of theirs, by `--set` or in Python, now or once before.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -14,6 +16,9 @@ import re
 import sys
 
 from lhrcnn.errors import ConfigError
+from lhrcnn.files import cache_dir
+
+NAMED = "plugins.txt"  # in the cache: paths that the user has named
 
 
 def is_of_run(file):
@@ -23,21 +28,32 @@ def is_of_run(file):
 
 
 def located(names, file=None):
-    """`plugins`, as the config `file` has them, with the whole path of each `.py` file found.
-
-    Raises ConfigError for one inside the run directory that `file` is the config of."""
+    """`plugins`, as the config `file` has them, with the whole path of each `.py` file found."""
     folder = pathlib.Path(file).resolve().parent if file else pathlib.Path.cwd()
-    found = [_located(name, folder) if name.endswith(".py") else name for name in names]
-    if file and is_of_run(file):
-        for name, path in zip(names, found):
-            stem = path if name.endswith(".py") else name.replace(".", "/")
-            if folder in pathlib.Path(stem).resolve().parents:
-                raise ConfigError(
-                    f"{file}: 'plugins': {name} lies in this run directory, and a model brings no "
-                    "code of its own; if you trust it, move it elsewhere and name it there: "
-                    "--set plugins=[FOLDER/FILE.py]"
-                )
-    return found
+    return [_located(name, folder) if name.endswith(".py") else name for name in names]
+
+
+def remember(names):
+    """Notes that the user has named these plugins, `located` ones."""
+    new = set(map(_code_of, names)) - _named()
+    if new:
+        with contextlib.suppress(OSError):  # then they are to be named again
+            cache_dir().mkdir(parents=True, exist_ok=True)
+            with open(cache_dir() / NAMED, "a", encoding="utf-8") as file:
+                file.writelines(f"{path}\n" for path in sorted(new))
+
+
+def refuse_unknown(names, file):
+    """Raises ConfigError for `located` plugins of a run's config `file` that the user has never
+    named."""
+    named = _named()
+    unknown = [name for name in names if _code_of(name) not in named]
+    if unknown:
+        raise ConfigError(
+            f"{file}: 'plugins': this run names code that you have never named here: "
+            f"{', '.join(unknown)}. Read it; if you trust it, or have moved it, name it yourself, "
+            f"once: --set plugins=[{','.join(names)}]; --set plugins=[] goes without"
+        )
 
 
 def import_plugins(names):
@@ -54,6 +70,26 @@ def _located(name, folder):
     for path in (folder / name, pathlib.Path(name), pathlib.Path(pathlib.Path(name).name)):
         if path.is_file():
             return str(path.resolve())
+    return name
+
+
+def _named():
+    """The paths that the user has named so far."""
+    try:
+        return set((cache_dir() / NAMED).read_text(encoding="utf-8").splitlines())
+    except (OSError, ValueError):
+        return set()
+
+
+def _code_of(name):
+    """The path of a plugin's code, found without importing the packages that it is in."""
+    if name.endswith(".py"):
+        return str(pathlib.Path(name).resolve())
+    stem = name.replace(".", "/")
+    for folder in (*sys.path, os.getcwd()):
+        for path in (pathlib.Path(folder, stem, "__init__.py"), pathlib.Path(folder, f"{stem}.py")):
+            if path.is_file():
+                return str(path.resolve())
     return name
 
 

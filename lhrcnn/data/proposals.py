@@ -104,7 +104,7 @@ def _read_header(path, again):
             for row, (image_id, height, width) in enumerate(rows)
         }
         _ = header["split"], header["fingerprint"], header["bytes"], header["number"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"{path}: not readable as the description of proposals: {error!r}; {again} anew"
         ) from None

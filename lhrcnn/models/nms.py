@@ -3,7 +3,8 @@
 Shape letters: B images, N boxes, K classes, C candidates. Boxes are (ymin, xmin, ymax, xmax) px.
 On CPU `combined_non_max_suppression` is several times quicker for the thousands of boxes of one
 class that the first stage has; the final stage, and GPUs, take `non_max_suppression` after a top-k,
-classes kept apart by shifting each class's boxes to a place of its own.
+classes kept apart by shifting each class's boxes to a place of its own. Equal scores keep the order
+of their index everywhere.
 """
 
 import collections
@@ -29,22 +30,28 @@ def class_agnostic_nms(boxes, scores, iou_threshold, max_outputs):
     """Boxes [B, max_outputs, 4], scores [B, max_outputs] and valid [B, max_outputs] that survive
     NMS, best first.
 
-    boxes [B, N, 4]; scores [B, N] in (0, 1], 0 or NaN marks a box to drop. Unused places are 0."""
+    boxes [B, N, 4], best first; scores [B, N] in (0, 1], 0 or NaN marks a box to drop. Unused
+    places are 0."""
     scores = tf.where(tf.math.is_finite(scores), scores, 0.0)
     if on_gpu() or is_portable():
         boxes, scores, _ = _nms_each_image(
             boxes, boxes, scores, tf.zeros_like(scores, tf.int32), iou_threshold, max_outputs
         )
     else:
-        boxes, scores, _, _ = tf.image.combined_non_max_suppression(
+        # It orders equal scores at random: it is given places instead, counted from the last.
+        number = tf.shape(scores)[1]
+        places = tf.where(scores > 0, tf.cast(tf.range(number, 0, -1), tf.float32), 0.0)
+        boxes, places, _, _ = tf.image.combined_non_max_suppression(
             boxes[:, :, None, :],
-            scores[:, :, None],
+            places[:, :, None],
             max_outputs,
             max_outputs,
             iou_threshold,
             score_threshold=0.0,
             clip_boxes=False,
         )
+        index = number - tf.cast(places, tf.int32)  # N, outside, where nothing is left
+        scores = tf.gather(tf.pad(scores, [[0, 0], [0, 1]]), index, batch_dims=1)
     return boxes, scores, scores > 0
 
 

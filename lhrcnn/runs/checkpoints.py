@@ -11,8 +11,6 @@ import os
 import pathlib
 import re
 import shutil
-import zipfile
-import zlib
 
 import ml_dtypes
 import numpy as np
@@ -21,10 +19,10 @@ from absl import logging
 from lhrcnn.errors import CheckpointError
 from lhrcnn.files import replacing, sha256_of
 from lhrcnn.models.names import present
+from lhrcnn.weights.npz import UNREADABLE, read_npz
 
 FILE_NAME = re.compile(r"step_(\d{8,})\.npz")
 FORMAT = 2  # 1, not noted: variables have the names on the left of models.names.OLDER
-UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 class CheckpointStore:
@@ -149,17 +147,12 @@ class CheckpointStore:
         path = self.folder / "index.json"
         try:
             index = json.loads(path.read_text(encoding="utf-8"))
-            if (
-                all(
-                    {"file", "step", "sha256", "metric"} <= entry.keys() for entry in index["files"]
-                )
-                and "best" in index
-            ):
+            if all(map(_is_entry, index["files"])) and "best" in index:
                 return index
-            logging.warning("%s: keys are missing; listing the folder instead", path)
+            logging.warning("%s: not as it was written; listing the folder instead", path)
         except (FileNotFoundError, NotADirectoryError):
             pass
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             logging.warning("%s: not readable (%s); listing the folder instead", path, error)
         found = sorted(
             (int(match[1]), match[0])
@@ -207,6 +200,18 @@ class CheckpointStore:
         )
 
 
+def _is_entry(entry):
+    """Whether an entry of an index is as `save` and `record_metric` write it."""
+    return (
+        isinstance(entry, dict)
+        and {"file", "step", "sha256", "metric"} <= entry.keys()
+        and FILE_NAME.fullmatch(str(entry["file"])) is not None
+        and isinstance(entry["step"], int)
+        and isinstance(entry["sha256"], (str, type(None)))
+        and isinstance(entry["metric"], (int, float, type(None)))
+    )
+
+
 def read(path, sha256=None):
     """(arrays, meta) of a checkpoint file; `sha256`, where given, must be that of the file. Raises
     CheckpointError."""
@@ -218,8 +223,7 @@ def read(path, sha256=None):
             raise CheckpointError(
                 f"{path}: damaged, its sha256 is not the one noted when it was written"
             )
-        with np.load(path, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
+        content = read_npz(path)
         meta = json.loads(str(content.pop("meta")))
         arrays = {
             name: _decoded(value, meta["dtypes"].get(name)) for name, value in content.items()

@@ -114,7 +114,7 @@ class RunDirectory:
             content = json.loads(path.read_text(encoding="utf-8"))
             names = list(map(str, content["names"]))
             category_ids = list(map(int, content["category_ids"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise CheckpointError(
                 f'{path}: not readable as {{"names": [...], "category_ids": [...]}}: {error!r}'
             ) from None
@@ -132,7 +132,7 @@ class RunDirectory:
             return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             logging.warning("%s: not readable (%s); the data is not compared", path, error)
             return None
 

@@ -8,6 +8,7 @@ import pathlib
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from lhrcnn.errors import DownloadError
@@ -15,25 +16,30 @@ from lhrcnn.files import held
 
 BLOCK = 1 << 20
 TIMEOUT_S = 30
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def download(url, path, sha256, progress=True):
-    """Makes the file `path` of what is at `url`; returns the path.
+    """Makes the file `path` of what is at `url`, by https unless it is this machine; returns the
+    path.
 
     sha256: the first digits of the file's, eight at least. What a broken-off call got stays as
     PATH.part, and the next goes on from there. progress: whether to tell about it on stderr.
-    Raises DownloadError that names the URL where it cannot be had, is cut off, or has another
-    sha256; `path` is then as it was."""
+    Raises DownloadError that names the URL where it cannot be had, is cut off, has another sha256
+    or is not https; `path` is then as it was."""
     path = pathlib.Path(path)
     if path.is_file():
         return path
     if len(sha256) < 8:
         raise ValueError(f"{url}: {len(sha256)} digits of a sha256 are too few to check it by")
+    _check_address(url)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     with held(path.parent, "LHRCNN_CACHE"):
         try:
             _fetch(url, part, progress)
+        except DownloadError:
+            raise
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
             raise DownloadError(
@@ -63,12 +69,30 @@ def check(path, sha256, source):
         )
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """An answer that sends elsewhere is followed by https alone."""
+
+    def redirect_request(self, *arguments):  # the last is the new URL
+        _check_address(arguments[-1])
+        return super().redirect_request(*arguments)
+
+
+def _check_address(url):
+    """Raises DownloadError for what anybody on the way could change."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        raise DownloadError(
+            f"{url}: not downloaded: it is not https, so that anybody on the way could change it; "
+            "give an https address, or get the file yourself, for `lhrcnn zoo get --from FILE`"
+        )
+
+
 def _fetch(url, part, progress):
     """Appends to the file `part` what is missing of it."""
     start = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "lhrcnn", **({"Range": f"bytes={start}-"} if start else {})}
     try:
-        answer = urllib.request.urlopen(
+        answer = urllib.request.build_opener(_Redirects).open(
             urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S
         )
     except urllib.error.HTTPError as error:

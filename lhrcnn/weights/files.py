@@ -4,14 +4,12 @@ array}.
 
 import json
 import pathlib
-import pickle
-import struct
-import zipfile
 
 import numpy as np
 
 from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import torch_files
+from lhrcnn.weights.npz import UNREADABLE, read_npz, refuse_unpacking
 
 ALLOWED = (
     ".npz, .pth, .pt, .pkl, .safetensors, .h5 or the prefix of a TensorFlow checkpoint (model.ckpt "
@@ -19,21 +17,6 @@ ALLOWED = (
 )
 # Where checkpoints have their state dict, averaged weights before others.
 STATE_DICTS = ("model_ema", "state_dict_ema", "ema_state_dict", "state_dict", "model")
-UNREADABLE = (
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    struct.error,
-    MemoryError,
-    RecursionError,
-    NotImplementedError,
-)
 SAFETENSORS_TYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -82,9 +65,8 @@ def read_checkpoint(path):
 
 def _npz(path):
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError) as error:
+        return read_npz(path)
+    except UNREADABLE as error:
         raise CheckpointError(f"{path}: not readable as .npz: {error}") from None
 
 
@@ -130,20 +112,23 @@ def _class_names(meta):
 def _safetensors(path):
     """https://github.com/huggingface/safetensors: the header's length, a JSON header, then the
     bytes of all tensors."""
-    data = path.read_bytes()
+    data = memoryview(path.read_bytes())
     try:
         end = 8 + int.from_bytes(data[:8], "little")
-        header = json.loads(data[8:end])
+        header = json.loads(bytes(data[8:end]))
         header.pop("__metadata__", None)
         arrays = {}
         for name, tensor in header.items():
-            content = data[end + tensor["data_offsets"][0] : end + tensor["data_offsets"][1]]
+            first, last = tensor["data_offsets"]
+            if not 0 <= first <= last <= len(data) - end:
+                raise ValueError(f"'{name}' is bytes {first} to {last} of {len(data) - end}")
+            content = data[end + first : end + last]
             if tensor["dtype"] == "BF16":
                 flat = (np.frombuffer(content, "<u2").astype("<u4") << 16).view("<f4")
             else:
                 flat = np.frombuffer(content, SAFETENSORS_TYPES[tensor["dtype"]])
             arrays[name] = flat.reshape(tensor["shape"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise CheckpointError(f"{path}: not readable as .safetensors: {error!r}") from None
     return arrays
 
@@ -152,18 +137,21 @@ def _hdf5(path):
     """Weights saved by Keras: `layer/.../layer/kernel:0` as `layer/kernel`."""
     import h5py
 
-    arrays = {}
+    found = {}
 
     def visit(name, item):
         if isinstance(item, h5py.Dataset) and not name.startswith("optimizer_weights"):
-            arrays["/".join(name.split(":")[0].split("/")[-2:])] = item[()]
+            if item.external or item.is_virtual:
+                raise ValueError(f"{name} has its numbers in another file")
+            found["/".join(name.split(":")[0].split("/")[-2:])] = item
 
     try:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
-    except OSError as error:
+            refuse_unpacking(path.stat().st_size, sum(item.nbytes for item in found.values()))
+            return {name: item[()] for name, item in found.items()}
+    except UNREADABLE as error:
         raise CheckpointError(f"{path}: not readable as .h5: {error}") from None
-    return arrays
 
 
 def _tensorflow(path):
@@ -172,5 +160,5 @@ def _tensorflow(path):
     try:
         reader = tf.train.load_checkpoint(str(path))
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (tf.errors.OpError, ValueError) as error:
+    except (tf.errors.OpError, *UNREADABLE) as error:
         raise CheckpointError(f"{path}: not readable as a TensorFlow checkpoint: {error}") from None

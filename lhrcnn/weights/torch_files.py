@@ -5,6 +5,7 @@ ends the reading; what is allowed builds tensors and containers, from lhrcnn's o
 """
 
 import collections
+import io
 import pickle
 import struct
 import zipfile
@@ -169,11 +170,32 @@ ALLOWED = {
 }
 
 
+class Bounded:
+    """A file without the room that Python makes for whatever number of bytes is asked for."""
+
+    def __init__(self, file):
+        self.file, self.readline = file, file.readline
+
+    def read(self, size):
+        """The next bytes. Raises EOFError where many are asked for and there are fewer."""
+        if size > io.DEFAULT_BUFFER_SIZE:
+            place = self.file.tell()
+            if size > self.file.seek(0, io.SEEK_END) - place:
+                raise EOFError(f"fewer than {size} bytes")
+            self.file.seek(place)
+        return self.file.read(size)
+
+
 class Unpickler(pickle._Unpickler):
     """The unpickler in Python, whose memo is a dict; the one in C makes room for any number."""
 
+    # Without byte arrays, which no weights have, and which get their room before they are read.
+    dispatch = {
+        key: load for key, load in pickle._Unpickler.dispatch.items() if key != pickle.BYTEARRAY8[0]
+    }
+
     def __init__(self, file):
-        super().__init__(file, encoding="latin1")
+        super().__init__(Bounded(file), encoding="latin1")
         self.storages = {}
 
     def find_class(self, module, name):
@@ -222,9 +244,8 @@ def _read_zip(path):
         order = "<"
         if f"{folder}byteorder" in file.namelist():
             order = ">" if file.read(f"{folder}byteorder") == b"big" else "<"
-        with file.open(names[0]) as content:
-            unpickler = Unpickler(content)
-            result = unpickler.load()
+        unpickler = Unpickler(io.BytesIO(file.read(names[0])))
+        result = unpickler.load()
         for key, storage in unpickler.storages.items():
             storage.fill(_stored(path, file.getinfo(f"{folder}data/{key}")), order)
     return _finished(result, order)

@@ -11,7 +11,9 @@ from lhrcnn.errors import ConfigError, LhrcnnError
 
 @pytest.fixture(autouse=True)
 def apart(tmp_path, monkeypatch):
-    """The working directory is an empty folder, and Python's path afterwards what it was."""
+    """The working directory is an empty folder, Python's path is afterwards what it was, and no
+    plugin has been named before."""
+    monkeypatch.setenv("LHRCNN_CACHE", str(tmp_path / "cache"))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -46,34 +48,63 @@ def test_a_module_is_found_in_the_working_directory(tmp_path):
     assert loaded.plugins == ["mine_of_tests.parts"] and "mine_of_tests.parts" in sys.modules
 
 
-def test_a_saved_config_finds_its_plugins_from_another_folder(tmp_path, monkeypatch):
+@pytest.fixture
+def run(tmp_path):
+    """A function (its config's text) -> the config file of a run directory."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "classes.json").write_text("{}")
+
+    def made(text):
+        (folder / "config.yaml").write_text(text)
+        return folder / "config.yaml"
+
+    return made
+
+
+def test_a_run_finds_its_plugins_from_another_folder(tmp_path, monkeypatch, run):
     counted(tmp_path / "here" / "moved.py")
     loaded = config.load(None, ["plugins=[moved.py]"])
-    (tmp_path / "run").mkdir()
-    config.save(loaded, tmp_path / "run" / "config.yaml")
+    file = run(config.dump(loaded))
     monkeypatch.chdir(tmp_path)
-    assert config.load(tmp_path / "run" / "config.yaml") == loaded
+    assert config.load(file) == loaded
     # On another machine, or with its folder gone, the working directory is looked into.
     (tmp_path / "here" / "moved.py").rename(tmp_path / "moved.py")
-    found = config.load(tmp_path / "run" / "config.yaml")
-    assert found.plugins == [str(tmp_path / "moved.py")]
+    with pytest.raises(ConfigError, match=f"never named here: {tmp_path}/moved.py"):
+        config.load(file)
+    found = config.load(file, [f"plugins=[{tmp_path}/moved.py]"])
+    assert found.plugins == [str(tmp_path / "moved.py")] == config.load(file).plugins
     (tmp_path / "moved.py").rename(tmp_path / "other.py")
     with pytest.raises(ConfigError, match="here/moved.py: no such file"):
-        config.load(tmp_path / "run" / "config.yaml")
-    found = config.load(tmp_path / "run" / "config.yaml", ["plugins=[other.py]"])
+        config.load(file)
+    found = config.load(file, ["plugins=[other.py]"])
     assert found.plugins == [str(tmp_path / "other.py")]
 
 
-@pytest.mark.parametrize("name", ["evil.py", "here.run.evil", "here/run/evil.py"])
-def test_a_run_directory_brings_no_code(tmp_path, monkeypatch, name):
-    run = tmp_path / "here" / "run"
-    counted(run / "evil.py")
-    (run / "classes.json").write_text("{}")
-    (run / "config.yaml").write_text(f"plugins: [{name}]")
+@pytest.mark.parametrize("name", ["evil.py", "run.evil", "run/evil.py", "{}/run/evil.py"])
+def test_a_run_directory_brings_no_code(tmp_path, monkeypatch, name, run):
+    counted(tmp_path / "run" / "evil.py")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="lies in this run directory"):
-        config.load(run / "config.yaml")
-    assert not (run / "evil.py.counted").exists()
+    text = f"plugins: [{name.format(tmp_path)}]"
+    (tmp_path / "run" / "part.yaml").write_text(text)
+    for content in (text, "base: part.yaml", "base: part.yaml\nmodel: {head: {kind: mine}}"):
+        with pytest.raises(ConfigError, match="never named here: .*evil.*--set plugins="):
+            config.load(run(content), ["train.max_steps=1"])
+    assert config.load(run(text), ["plugins=[]"]).plugins == []
+    assert not (tmp_path / "run" / "evil.py.counted").exists()
+    config.load(run(text), ["plugins=[run/evil.py]"])
+    assert (tmp_path / "run" / "evil.py.counted").exists()
+
+
+def test_a_module_of_the_same_name_elsewhere_is_another_one(tmp_path, monkeypatch, run):
+    counted(tmp_path / "here" / "alike" / "parts.py")
+    config.load(None, {"plugins": ["alike.parts"]})
+    (tmp_path / "there").mkdir()
+    counted(tmp_path / "there" / "alike" / "parts.py")
+    monkeypatch.chdir(tmp_path / "there")
+    sys.path.remove(str(tmp_path / "here"))
+    with pytest.raises(ConfigError, match="never named here: alike.parts"):
+        config.load(run("plugins: [alike.parts]"))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def device_path(request, monkeypatch):
 
 def test_proposals_equal_the_reference(rng, device_path):
     boxes = random_boxes(rng, 2, 80)
-    scores = rng.uniform(0.01, 1, (2, 80)).astype(np.float32)
+    scores = -np.sort(-rng.uniform(0.01, 1, (2, 80)).astype(np.float32))
     kept_boxes, kept_scores, valid = nms.class_agnostic_nms(boxes, scores, 0.4, 30)
     for i in range(2):
         kept = reference.nms(boxes[i], scores[i], 0.4, 30)
@@ -38,6 +38,28 @@ def test_proposals_drop_zero_and_nan_scores(device_path):
     kept, _, valid = nms.class_agnostic_nms(boxes, tf.constant([[0.0, float("nan"), 0.5]]), 0.7, 5)
     assert valid.numpy().tolist() == [[True, False, False, False, False]]
     np.testing.assert_array_equal(kept[0, 0], [40, 40, 50, 50])
+
+
+def test_proposals_of_equal_scores_keep_their_order(rng, device_path):
+    boxes = random_boxes(rng, 2, 300)
+    for levels in (1, 4):  # of scores
+        scores = -np.sort(-rng.integers(1, levels + 1, (2, 300)).astype(np.float32) / levels)
+        scores[:, ::7] = 0
+        kept_boxes, kept_scores, _ = nms.class_agnostic_nms(boxes, scores, 0.3, 20)
+        for i in range(2):
+            kept = reference.nms(boxes[i], scores[i], 0.3, 20)
+            np.testing.assert_array_equal(kept_boxes[i], boxes[i][kept])
+            np.testing.assert_array_equal(kept_scores[i], scores[i][kept])
+
+
+@pytest.mark.parametrize("soft_sigma", [0.0, 0.5])
+def test_detections_of_equal_scores_keep_their_order(soft_sigma):
+    places = np.arange(60, dtype=np.float32)[:, None] * 10  # apart from each other
+    boxes = np.concatenate([places, places, places + 5, places + 5], -1)[None, :, None]
+    scores = np.full((1, 60, 2), 0.5, np.float32)
+    kept, _, classes, _ = detect(boxes, scores, 0.5, 0.1, 40, 31, soft_sigma)
+    assert kept[0, :, 0].numpy().tolist() == [place // 2 * 10 for place in range(31)]
+    assert classes[0].numpy().tolist() == [place % 2 for place in range(31)]
 
 
 @pytest.mark.parametrize("shared", [False, True])

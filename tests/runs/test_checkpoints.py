@@ -219,7 +219,7 @@ def test_loads_a_file_by_path_and_names_what_is_wrong_with_it(tmp_path):
         tmp_path / "pickle.npz", meta=np.array(json.dumps({"dtypes": {}})), a=np.array([{}], object)
     )
     with pytest.raises(
-        CheckpointError, match="pickle.npz: not a readable checkpoint.*allow_pickle"
+        CheckpointError, match="pickle.npz: not a readable checkpoint.*holds objects"
     ):
         store.load(tmp_path / "pickle.npz")
     with pytest.raises(

@@ -24,6 +24,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server.asked.append(self.headers.get("Range"))
         if server.ranges and "Range" in self.headers:
             start = int(self.headers["Range"].partition("=")[2].rstrip("-"))
+        if server.status == 302:
+            self.send_response(302)
+            self.send_header("Location", server.elsewhere)
+            return self.end_headers()
         if server.status != 200:
             return self.send_error(server.status)
         if start >= len(server.content):
@@ -106,6 +110,16 @@ def test_a_server_that_refuses_is_named(server, tmp_path, status):
 def test_no_server_is_named(tmp_path):
     with pytest.raises(DownloadError, match="127.0.0.1:9/a.pth: cannot be downloaded"):
         download("http://127.0.0.1:9/a.pth", tmp_path / "a.pth", SHA256[:8], False)
+
+
+@pytest.mark.parametrize("url", ["http://192.0.2.1/a.pth", "file:///a.pth", "ftp://192.0.2.1/a"])
+def test_only_https_is_asked_and_followed(server, tmp_path, url):
+    with pytest.raises(DownloadError, match=f"{url}: not downloaded: it is not https"):
+        download(url, tmp_path / "a.pth", SHA256[:8], False)
+    server.status, server.elsewhere = 302, url
+    with pytest.raises(DownloadError, match=f"{url}.* not (downloaded|allowed)"):
+        download(server.url, tmp_path / "a.pth", SHA256[:8], False)
+    assert not (tmp_path / "a.pth").exists()
 
 
 def test_a_full_disk_is_told_and_leaves_no_file(server, tmp_path, monkeypatch):

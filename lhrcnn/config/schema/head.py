@@ -154,7 +154,12 @@ class PostprocessConfig:
 
     score_threshold: float = option(0.001, "detections below are dropped", minimum=0, maximum=1)
     min_size_px: float = option(0.0, "detections with a smaller side are dropped", minimum=0)
-    nms_iou: float = option(0.5, "NMS threshold within a class", minimum=0, maximum=1)
+    nms_iou: float = option(
+        0.5,
+        "NMS threshold within a class; unused with soft_nms_sigma, where every overlap counts",
+        minimum=0,
+        maximum=1,
+    )
     soft_nms_sigma: float = option(
         0.0,
         "Gaussian soft-NMS: overlapping boxes lose score instead of being dropped; 0: hard NMS",

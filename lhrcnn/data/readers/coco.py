@@ -18,6 +18,8 @@ from lhrcnn.data.readers.records import make_records, own_image_ids
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
+MOST_PX = 2**31 - 1  # of a side
+
 
 def read(data_config, split, training=False):
     """The `Dataset` of a split (a name, or a .json file relative to the data folder).
@@ -146,14 +148,18 @@ def _sized(entry, image_folder, file, problems):
     path = f"{image_folder}/{entry['file_name']}"
     where = f"{file}: image id {entry['id']} ({entry['file_name']})"
     height, width = entry.get("height"), entry.get("width")
-    if type(height) is int and type(width) is int and height > 0 and width > 0:
+    if (
+        type(height) is int
+        and type(width) is int
+        and 0 < min(height, width) <= max(height, width) <= MOST_PX
+    ):
         return path, (height, width), where
     try:
         if height is None or width is None:
             return path, image_size(path), where
         height, width = parsing.numbers([height, width])
-        if height < 1 or width < 1:
-            raise ValueError("below 1 px")
+        if not 1 <= min(height, width) <= max(height, width) <= MOST_PX:
+            raise ValueError(f"not from 1 to {MOST_PX} px")
         return path, (int(height), int(width)), where
     except DataError as error:
         kind = "unreadable image" if os.path.exists(path) else "missing image"

@@ -33,7 +33,7 @@ def load(file):
 def _parsed(file):
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: not readable as JSON: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("annotations", []), list):
         raise DataError(f"{file}: not a COCO detection file: no lists under keys at the top")
@@ -67,7 +67,7 @@ def _load_in_parts(file):
     end = max(match.end(), data.rfind(b"]", match.end(), following))
     try:
         content = json.loads(data[: match.end()] + data[end:])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, None
     if not isinstance(content, dict) or content.pop("annotations", None) != []:
         return None, None
@@ -82,7 +82,10 @@ def _parts(file, data, start, end):
         text = b"[" + data[start:stop] + b"]"
         try:
             part = _without_polygons(text) or json.loads(text)
-        except ValueError:  # cut inside an annotation that holds objects of its own
+        except (
+            ValueError,
+            RecursionError,
+        ):  # cut inside an annotation that holds objects of its own
             part, match = _remaining(file, data[start:end]), None
         yield part
         if hasattr(data, "madvise"):
@@ -95,12 +98,12 @@ def _without_polygons(text):
     try:
         part = json.loads(_POLYGONS.sub(b"", text))
         return part if all(map(_BOXED, part)) else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def _remaining(file, text):
     try:
         return json.loads(b"[" + text + b"]")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: not readable as JSON: 'annotations': {error}") from None

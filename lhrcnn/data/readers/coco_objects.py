@@ -97,7 +97,7 @@ def _first_of_each(ids, image_ids, file, problems):
     try:
         if len(np.unique(ids.astype(np.int64))) == len(ids):
             return keep
-    except (TypeError, ValueError, OverflowError):
+    except parsing.MALFORMED:
         pass  # without ids, or with text
     seen = set()
     for i, annotation_id in enumerate(ids.tolist()):
@@ -127,7 +127,7 @@ class _Reader:
         """(rows, boxes, classes, ignore, areas, ids) of a list of annotations, arrays."""
         try:
             return self._usual(annotations)
-        except (KeyError, TypeError, ValueError, OverflowError):
+        except parsing.MALFORMED:
             found = [self._object(annotation) for annotation in annotations]
         rows, boxes, classes, ignore, areas, ids = (
             zip(*filter(None, found)) if any(found) else [()] * 6
@@ -189,10 +189,10 @@ class _Reader:
         annotation_id = annotation.get("id")
         try:
             x, y, width, height = map(float, annotation["bbox"])
-        except (KeyError, TypeError, ValueError):
+        except parsing.MALFORMED:
             try:
                 box = segmentation_box(annotation.get("segmentation"))
-            except (KeyError, TypeError, ValueError, IndexError):
+            except parsing.MALFORMED:
                 return None
             if box:
                 self.say(

@@ -2,7 +2,7 @@
 
 from lhrcnn.data.readers import gathering, lookup
 from lhrcnn.data.readers.gathering import Found
-from lhrcnn.data.readers.parsing import named, numbers
+from lhrcnn.data.readers.parsing import MALFORMED, named, numbers
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
@@ -38,7 +38,7 @@ def _parse(file, problems):
             name = str(entry.get("image") or entry["imagefilename"])
             objects = entry.get("annotations") or entry.get("annotation") or []
             boxes = [_box(item, f"{where} ({name})", problems) for item in objects]
-        except (AttributeError, KeyError, TypeError) as error:
+        except MALFORMED as error:
             problems.append(Problem.error("bad image entry", f"{where}: {error!r}; left out"))
             continue
         yield Found((name,), file, f"{where} ({name})", boxes=[box for box in boxes if box])
@@ -49,7 +49,7 @@ def _box(item, where, problems):
         values = item["coordinates"]
         x, y, width, height = numbers([values[key] for key in ("x", "y", "width", "height")])
         name = item["label"]
-    except (KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         text = f"{where}: an object without a label or coordinates: {error!r}; left out"
         problems.append(Problem.error("bad object", text))
         return None

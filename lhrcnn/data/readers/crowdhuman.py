@@ -8,7 +8,7 @@ import json
 
 from lhrcnn.data.readers import gathering, lookup, parsing
 from lhrcnn.data.readers.gathering import Found
-from lhrcnn.data.readers.parsing import named, numbers
+from lhrcnn.data.readers.parsing import MALFORMED, named, numbers
 from lhrcnn.data.schema import Problem
 
 CLASS_NAME = "person"
@@ -37,7 +37,7 @@ def _parse(file, problems):
             entry = json.loads(line)
             name = str(entry["ID"])
             objects = list(entry.get("gtboxes") or [])
-        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except MALFORMED as error:
             problems.append(Problem.error("bad line", f"{where}: {error!r}; left out"))
             continue
         where = f"{where} ({name})"
@@ -50,7 +50,7 @@ def _box(item, where, problems):
         tag = item["tag"]
         x, y, width, height = numbers(item["fbox"])
         ignore = tag == "mask" or parsing.is_ignored(item.get("extra") or {})
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         text = f"{where}: an object without a tag or a full body's box: {error!r}; left out"
         problems.append(Problem.error("bad object", text))
         return None

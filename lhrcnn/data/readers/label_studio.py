@@ -10,7 +10,7 @@ import re
 
 from lhrcnn.data.readers import gathering, lookup
 from lhrcnn.data.readers.gathering import Found
-from lhrcnn.data.readers.parsing import corners, named, numbers, turned_ellipse
+from lhrcnn.data.readers.parsing import MALFORMED, corners, named, numbers, turned_ellipse
 from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.data.schema import Problem
 
@@ -49,7 +49,7 @@ def _parse(file, problems):
             url, results = _task(task, where, problems)
             sizes = {_size(result) for result in results if result.get("original_width")}
             objects = _objects(results, where, problems)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             text = f"{where}: not a task of Label Studio's: {error!r}; left out"
             problems.append(Problem.error("bad task", text))
             continue

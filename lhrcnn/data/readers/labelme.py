@@ -7,7 +7,7 @@ import math
 
 from lhrcnn.data.readers import gathering, lookup, parsing
 from lhrcnn.data.readers.gathering import Found
-from lhrcnn.data.readers.parsing import corners, named
+from lhrcnn.data.readers.parsing import MALFORMED, corners, named
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
@@ -42,7 +42,7 @@ def _parse(file, problems):
         shapes = content.get("shapes") or []
         names = (content.get("imagePath") or "", file.with_suffix("").name)
         size = _size(content)
-    except (DataError, AttributeError, TypeError, ValueError) as error:
+    except (DataError, *MALFORMED) as error:
         text = f"{file}: not a labelme file: {error}; left out"
         problems.append(Problem.error("unreadable annotation file", text))
         return
@@ -87,7 +87,7 @@ def _box(shape, where, problems):
             text = f"{where}: turned rectangle of '{name}'; its enclosing box is taken"
             problems.append(Problem.note("turned box", text))
         return named(name, (ymin, xmin, ymax, xmax), ignore)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         text = f"{where}: not a shape of labelme's: {error!r}; left out"
         problems.append(Problem.error("bad object", text))
         return None

@@ -127,7 +127,7 @@ def read_json(file):
     """The content of a JSON file. Raises DataError where it is none."""
     try:
         return json.loads(read_text(file))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: not readable as JSON: {error}") from None
 
 

@@ -8,6 +8,16 @@ from lhrcnn.data.schema import Problem
 
 # Attributes of objects that are to be neither learnt nor counted.
 IGNORED = ("ignore", "ignored", "difficult", "iscrowd", "is_crowd", "crowd")
+# What content of another shape than expected raises, or a number beyond those of its type.
+MALFORMED = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _TRUE = {"true", "yes", "y", "t", "on"}
 
 
@@ -17,7 +27,7 @@ def numbers(values):
         try:
             if math.isfinite(float(value)):
                 continue
-        except (TypeError, ValueError):
+        except MALFORMED:
             pass
         raise ValueError(f"{value!r} is no number")
     return [float(value) for value in values]
@@ -81,7 +91,7 @@ def shape_box(shape, kind, boxes, name, where, problems):
     `where` leads, where it has none."""
     try:
         box = boxes[kind](shape) if kind in boxes else None
-    except (KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         text = f"{where}: {kind} of '{name}': {error!r}; left out"
         problems.append(Problem.error("bad object", text))
         return None

@@ -9,7 +9,7 @@ import math
 
 from lhrcnn.data.readers import gathering, lookup, parsing
 from lhrcnn.data.readers.gathering import Found
-from lhrcnn.data.readers.parsing import corners, named, numbers, turned_ellipse
+from lhrcnn.data.readers.parsing import MALFORMED, corners, named, numbers, turned_ellipse
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
@@ -64,7 +64,7 @@ def _from_json(file):
                 (region["shape_attributes"], region.get("region_attributes") or {})
                 for region in regions
             )
-    except (AttributeError, KeyError, TypeError) as error:
+    except MALFORMED as error:
         raise DataError(f"{file}: not a file of VIA 2: {error!r}") from None
     return images
 
@@ -80,7 +80,7 @@ def _from_csv(file):
             shape = json.loads(row["region_shape_attributes"] or "{}")
             if shape:
                 regions.append((shape, json.loads(row["region_attributes"] or "{}")))
-        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except MALFORMED as error:
             raise DataError(
                 f"{file}: line {number}: not a line of VIA 2's CSV: {error!r}"
             ) from None
