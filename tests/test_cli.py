@@ -490,6 +490,29 @@ def test_evaluation_of_a_run(call, experiment, monkeypatch):
 
 
 @pytest.mark.slow
+def test_report_and_comparison_of_runs(call, experiment, monkeypatch):
+    monkeypatch.chdir(experiment)
+    monkeypatch.setattr("lhrcnn.evaluation.analysis.bootstrap.ROUNDS", 20)
+    monkeypatch.setattr("lhrcnn.commands.report.RUNS", 1)
+    status, out, _ = call("eval --run_dir run --split val --report")
+    assert status == 0 and "report      run/report/val.html" in out
+    data = json.loads(pathlib.Path("run/report/val.json").read_text())
+    assert data["stages"]["total"]["ms"] > 0 and data["training"]["training losses"]["loss"]
+    status, out, _ = call("report --run_dir run --split val --nospeed")
+    assert status == 0 and "detections  run/eval/val_detections.json" in out
+    again = json.loads(pathlib.Path("run/report/val.json").read_text())
+    assert again["stages"] is None and again["errors"] == data["errors"]
+    assert again["images"] == data["images"] and again["classes"] == data["classes"]
+    status, out, err = call("report --run_dir run --split train --output shapes/page.html")
+    assert status == 0 and "detections" not in out and pathlib.Path("shapes/page.html").is_file()
+    status, out, _ = call("compare run run --split val --output both.json")
+    assert status == 0 and "run -> run" in out and "+0.000" in out and "within noise" in out
+    figures = json.loads(pathlib.Path("both.json").read_text())["compared"]["run"]
+    assert figures["AP"]["p"] == 1 and figures["AP"]["first"] == data["intervals"]["AP"][0]
+    assert call("compare run")[0] == 2
+
+
+@pytest.mark.slow
 def test_predictions_name_what_cannot_be_read_and_do_the_rest(call, experiment, monkeypatch):
     monkeypatch.chdir(experiment)
     pathlib.Path("empty").mkdir()

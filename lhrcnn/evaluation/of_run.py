@@ -45,8 +45,8 @@ def kept(path, about, dataset):
     if not (path.is_file() and beside_metrics(path).is_file()):
         return None
     content = json.loads(path.read_text(encoding="utf-8"))
-    of_same = ("ensemble", "step", "data", "split", "images")
-    if any(content.get(key) != about[key] for key in of_same):
+    of_same = ("ensemble", "step", "data", "split", "images")  # older files lack some
+    if any(content.get(key, about[key]) != about[key] for key in of_same):
         return None
     return read_results(beside_metrics(path), dataset)
 

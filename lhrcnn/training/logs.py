@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.pr_curve import metadata
 
 import lhrcnn
 from lhrcnn.files import replacing
@@ -65,11 +66,18 @@ class RunLog:
             )
             raise OSError(error.errno, advice, str(self.path)) from error
 
-    def images(self, step, images):
-        """Writes {name: PIL image} to TensorBoard."""
+    def validation(self, step, outcome):
+        """Writes images, numbers of classes and PR curves of a validation.Outcome to
+        TensorBoard."""
         with self._writer.as_default(step=step):
-            for name, image in images.items():
+            for name, image in outcome.images.items():
                 tf.summary.image(name, np.asarray(image)[None])
+            for name, value in outcome.per_class.items():
+                tf.summary.scalar(f"per_class/{name}", value)
+            for name, curve in outcome.curves.items():
+                about = metadata.create_summary_metadata(name, "at IoU 0.5", curve.shape[1])
+                tensor = curve.astype(np.float32)
+                tf.summary.write(f"pr_curves/{name}", tensor, metadata=about)
         self._writer.flush()
 
     def close(self):
@@ -95,7 +103,7 @@ class NoLog:
     def line(self, phase, step, epoch, values):
         """As above."""
 
-    def images(self, step, images):
+    def validation(self, step, outcome):
         """As above."""
 
     def close(self):

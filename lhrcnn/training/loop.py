@@ -259,7 +259,7 @@ class TrainingLoop:
         finally:
             self.stop.nothing_unsaved = False
         self.log.scalars("validation", step, step / self.steps_per_epoch, outcome.numbers)
-        self.log.images(step, outcome.images)
+        self.log.validation(step, outcome)
         score = outcome.numbers[outcome.main]
         if self.workers.chief:
             self.store.record_metric(step, score, outcome.main)

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from lhrcnn.data.images import decode_image
 from lhrcnn.errors import TrainingError
+from lhrcnn.evaluation.analysis import curves
+from lhrcnn.evaluation.analysis.matches import match
 from lhrcnn.evaluation.detect import evaluate
 from lhrcnn.evaluation.metrics import main_number
 from lhrcnn.evaluation.tables import format_tables
@@ -21,6 +23,8 @@ class Outcome(typing.NamedTuple):
     main: str  # which of the numbers checkpoints are compared by; higher is better
     numbers: dict  # name -> number, for the log
     images: dict = {}  # name -> PIL image, for TensorBoard
+    per_class: dict = {}  # class -> its number by the first metric, for TensorBoard
+    curves: dict = {}  # class -> `curves.by_threshold`, for TensorBoard
     table: str = ""  # printed after the last step
 
 
@@ -30,7 +34,17 @@ def validate(detector, dataset, config, strategy):
     drawn = images(dataset, detections, config.train.num_images)
     numbers = scalars(metrics)
     main = best_metric(numbers, metrics, config.train.best_metric)
-    return Outcome(main, numbers, drawn, format_tables(metrics))
+    of_classes = next(iter(metrics.values())).get("per_class", {})
+    return Outcome(
+        main, numbers, drawn, of_classes, pr_curves(dataset, detections), format_tables(metrics)
+    )
+
+
+def pr_curves(dataset, detections):
+    """{class: PR curve} of the classes that have objects."""
+    matches = match(dataset, detections, num_ious=1)
+    columns = zip(matches.names, curves.columns_of(matches))
+    return {name: curves.by_threshold(part) for name, part in columns if len(part.objects)}
 
 
 def best_metric(numbers, metrics, chosen):

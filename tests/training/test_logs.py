@@ -4,10 +4,14 @@ import datetime
 import json
 import time
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from scenes import random_dataset, random_detections
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lhrcnn.runs.directory import RunDirectory
+from lhrcnn.training import validation
 from lhrcnn.training.logs import DataClock, RunLog
 
 
@@ -50,6 +54,24 @@ def test_lines_are_plain_json_with_the_time_of_day(tmp_path):
         json.loads(written.replace("}", ""))
     )
     assert datetime.timedelta(0) <= age < datetime.timedelta(minutes=5)
+
+
+def test_tensorboard_has_curves_and_numbers_of_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    dataset = random_dataset(rng)
+    curves = validation.pr_curves(dataset, random_detections(rng, dataset))
+    log = RunLog(RunDirectory(tmp_path), 0)
+    log.validation(5, validation.Outcome("m", {}, per_class={"class 0": 0.25}, curves=curves))
+    log.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"tensors": 0}).Reload()
+    (event,) = events.Tensors("per_class/class 0")
+    assert event.step == 5 and tf.make_ndarray(event.tensor_proto).item() == 0.25
+    (event,) = events.Tensors("pr_curves/class 0")
+    curve = tf.make_ndarray(event.tensor_proto)
+    np.testing.assert_allclose(curve, curves["class 0"], rtol=1e-6)
+    np.testing.assert_allclose(curve[0] + curve[3], curve[0, 0] + curve[3, 0], rtol=1e-5)
+    assert events.SummaryMetadata("pr_curves/class 0").plugin_data.plugin_name == "pr_curves"
+    assert "pr_curves/class 4" not in events.Tags()["tensors"]  # there is no object of it
 
 
 def source(number, seconds):

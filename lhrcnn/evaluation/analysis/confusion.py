@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lhrcnn.evaluation.analysis.matches import IOUS, Pairs
+from lhrcnn.evaluation.analysis.matches import IOUS, Pairs, chosen
 
 
 def confusion_matrix(matches, least_score, least_iou=IOUS[0]):
@@ -31,7 +31,7 @@ def confusion_matrix(matches, least_score, least_iou=IOUS[0]):
     background = len(matches.names)
     matrix = np.zeros([background + 1] * 2, np.int64)
     real = ~objects.crowd
-    columns = np.where(taken >= 0, found.classes[taken] if len(found.scores) else 0, background)
+    columns = chosen(found.classes, taken, background)
     np.add.at(matrix, (objects.classes[real], columns[real]), 1)
     left = confident & ~in_crowd
     left[list(busy)] = False

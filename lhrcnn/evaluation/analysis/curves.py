@@ -9,10 +9,9 @@ import typing
 
 import numpy as np
 
-from lhrcnn.evaluation.analysis.matches import IOUS
+from lhrcnn.evaluation.analysis.matches import NUM_IOUS
 
 RECALLS = np.linspace(0, 1, 101)
-NUM_IOUS = len(IOUS)
 
 
 class ClassColumns(typing.NamedTuple):
@@ -119,3 +118,17 @@ def calibration(scores, true, num_bins=10):
     gap = float((np.abs(score - precision) * count[some]).sum() / max(len(scores), 1))
     rows = zip(score.tolist(), precision.tolist(), count[some].tolist())
     return {"ece": gap, "bins": [dict(zip(("score", "precision", "count"), row)) for row in rows]}
+
+
+def by_threshold(columns, num_thresholds=101):
+    """float64 [6, num_thresholds] of one class at IoU 0.5: true and false detections, zeros, missed
+    objects, precision and recall, for least scores from 0 to 1, as TensorBoard's PR curves have
+    it."""
+    points = curve(columns)
+    least = np.linspace(0, 1, num_thresholds)
+    kept = np.searchsorted(-points["scores"], -least, side="right")
+    precision, recall = (np.append(0.0, points[name])[kept] for name in ("precision", "recall"))
+    objects = len(columns.objects)
+    true = recall * objects
+    false = np.divide(true, precision, out=np.zeros_like(true), where=precision > 0) - true
+    return np.stack([true, false, np.zeros_like(true), objects - true, precision, recall])

@@ -8,7 +8,7 @@ import typing
 import numpy as np
 
 from lhrcnn.evaluation.analysis.curves import interpolated
-from lhrcnn.evaluation.analysis.matches import IOUS, Pairs
+from lhrcnn.evaluation.analysis.matches import IOUS, Pairs, chosen
 
 KINDS = {
     "Cls": "an object, taken for another class",
@@ -54,7 +54,7 @@ def errors_of(matches):
 
     unfound = ~objects.crowd
     unfound[matches.taken[0, matches.true[0]]] = False
-    able = np.flatnonzero(np.isin(kind, (CLS, LOC)) & unfound[about])
+    able = np.flatnonzero(np.isin(kind, (CLS, LOC)) & chosen(unfound, about, False))
     mends = np.zeros(number, bool)
     nearly, first = np.unique(about[able], return_index=True)  # the best by score
     mends[able[first]] = True
@@ -85,7 +85,8 @@ def costs(matches, errors):
         mine = errors.kind == number
         classes = found.classes
         if number == CLS:
-            classes = np.where(mine & errors.mends, objects.classes[errors.object], classes)
+            right = chosen(objects.classes, errors.object, -1)
+            classes = np.where(mine & errors.mends, right, classes)
         needed = matches.counts()
         if number == MISS:
             missed = objects.classes[errors.missed]
@@ -130,7 +131,7 @@ def shares(matches, errors):
     found, objects, needed = matches.found, matches.objects, matches.counts()
     counted, true = ~matches.ignored[0], matches.true[0]
     of_detection, of_object = np.zeros(len(found.scores)), np.zeros(len(objects.classes))
-    mended_class = np.where(errors.mends, objects.classes[errors.object], -1)
+    mended_class = np.where(errors.mends, chosen(objects.classes, errors.object, -1), -1)
     ap = _ap50(found.classes, counted, true, needed)
     for k in np.flatnonzero(needed):
         mine = np.flatnonzero(counted & (found.classes == k))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lhrcnn.evaluation.analysis.curves import columns_of
-from lhrcnn.evaluation.analysis.matches import Pairs
+from lhrcnn.evaluation.analysis.matches import Pairs, chosen
 
 SMALL, LARGE = 32**2, 96**2  # COCO's areas, px^2
 ELONGATED = 2.0  # one side over the other
@@ -63,7 +63,7 @@ def ap_of_groups(matches, groups):
 
 def _ap_of(matches, members):
     objects = matches.objects
-    outside = (matches.taken >= 0) & ~members[matches.taken]
+    outside = chosen(~members, matches.taken, False)
     part = matches._replace(
         objects=objects._replace(crowd=objects.crowd | ~members), ignored=matches.ignored | outside
     )

@@ -7,6 +7,7 @@ import numpy as np
 from lhrcnn.evaluation.metrics.coco import Found, Objects, found_of, image_rows, objects_of
 
 IOUS = np.arange(50, 100, 5) / 100
+NUM_IOUS = len(IOUS)
 MAX_DETECTIONS = 100  # per image and class, as pycocotools counts
 
 
@@ -33,20 +34,20 @@ class Matches(typing.NamedTuple):
         return np.bincount(classes, minlength=len(self.names))
 
 
-def match(dataset, detections):
-    """The `Matches` of `Detections` on a `Dataset`, at the IoUs 0.50:0.05:0.95.
+def match(dataset, detections, num_ious=NUM_IOUS):
+    """The `Matches` of `Detections` on a `Dataset`, at the first of the IoUs 0.50:0.05:0.95.
 
     Raises DataError for a detection of an image that the data set does not have."""
     rows = image_rows(dataset)
     objects, found = objects_of(dataset, rows), _best(found_of(detections, rows))
-    taken = np.full([len(IOUS), len(found.scores)], -1)
+    taken = np.full([num_ious, len(found.scores)], -1)
     ignored, iou = np.zeros(taken.shape, bool), np.zeros(taken.shape)
     pairs = Pairs.between(found, objects)
     same = found.classes[pairs.detection] == objects.classes[pairs.object]
     rivals = pairs.of(same & (pairs.overlap >= IOUS[0] - 1e-9))
-    for row, threshold in enumerate(IOUS):
+    for row, threshold in enumerate(IOUS[:num_ious]):
         _take(rivals, objects.crowd, threshold, taken[row], iou[row])
-        ignored[row] = (taken[row] >= 0) & objects.crowd[taken[row]]
+        ignored[row] = chosen(objects.crowd, taken[row], False)
     names = list(dataset.class_names)
     return Matches(len(rows), names, rows, objects, found, taken, ignored, iou)
 
@@ -88,6 +89,11 @@ class Pairs(typing.NamedTuple):
     def of(self, chosen):
         """The pairs of a mask."""
         return Pairs(*(column[chosen] for column in self))
+
+
+def chosen(values, places, otherwise):
+    """values[places], and `otherwise` where a place is -1."""
+    return np.append(values, np.asarray(otherwise, values.dtype))[places]
 
 
 def overlaps(boxes, others, crowd):

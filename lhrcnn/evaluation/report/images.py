@@ -21,8 +21,9 @@ def costliest(dataset, matches, mistakes, number=NUM_IMAGES):
     and "truth" [{"class", "box", "crowd"}]. Boxes are (x, y, width, height), px."""
     found, objects = matches.found, matches.objects
     of_detection, of_object = errors.shares(matches, mistakes)
-    total = np.bincount(found.images, of_detection, matches.num_images)
-    total += np.bincount(objects.images, of_object, matches.num_images)
+    total = np.zeros(matches.num_images)
+    np.add.at(total, found.images, of_detection)
+    np.add.at(total, objects.images, of_object)
     records = {record.image_id: record for record in dataset.records}
     rows = []
     for image in np.argsort(-total, kind="stable")[:number]:

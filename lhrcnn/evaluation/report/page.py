@@ -95,7 +95,7 @@ def _errors(data):
     meanings = table(
         "kind|number|cost",
         [
-            [kind, row["meaning"], str(row["count"]), f"{100 * row['cost']:.2f}"]
+            [f"{kind}: {row['meaning']}", str(row["count"]), f"{100 * row['cost']:.2f}"]
             for kind, row in data["errors"].items()
         ],
     )

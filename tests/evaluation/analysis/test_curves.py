@@ -75,6 +75,24 @@ def test_curve_by_threshold(seed):
             assert best["f1"] == points["f1"].max() and best["score"] in points["scores"]
 
 
+def test_numbers_for_tensorboard_threshold_by_threshold():
+    dataset, found = scene(3)
+    matches = match(dataset, found, num_ious=1)
+    assert matches.taken.shape[0] == 1
+    columns = curves.columns_of(matches)
+    counts = matches.counts()
+    for k, part in enumerate(columns):
+        table = curves.by_threshold(part, 11)
+        mine = (matches.found.classes == k) & ~matches.ignored[0]
+        for place, least in enumerate(np.linspace(0, 1, 11)):
+            kept = mine & (matches.found.scores >= least)
+            true = (kept & matches.true[0]).sum()
+            if true:
+                expected = [true, kept.sum() - true, 0, counts[k] - true, true / kept.sum()]
+                assert table[:5, place] == pytest.approx(expected)
+            assert table[5, place] == pytest.approx(true / max(counts[k], 1))
+
+
 def test_calibration_by_hand():
     found = curves.calibration(np.array([0.05, 0.95, 0.85, 1.0]), np.array([0.0, 1, 0, 1]))
     assert [row["count"] for row in found["bins"]] == [1, 1, 2]

@@ -1,6 +1,7 @@
 """The report of a small data set: its files, and the page in a browser."""
 
 import csv
+import dataclasses
 import html
 import json
 import re
@@ -12,9 +13,12 @@ import pytest
 from PIL import Image
 from scenes import random_dataset, random_detections
 
+from lhrcnn.commands.compare import format_comparison
 from lhrcnn.config import EvalConfig
 from lhrcnn.errors import OutputError
+from lhrcnn.evaluation import detections
 from lhrcnn.evaluation.analysis import bootstrap
+from lhrcnn.evaluation.analysis.compare import compare
 from lhrcnn.evaluation.report.write import training_of, write_report
 from lhrcnn.evaluation.scoring import score
 from lhrcnn.files import Output
@@ -112,6 +116,32 @@ def test_in_a_browser(report, tmp_path):
     assert missed == sum(map(bool, of_kind)) and background == 0
     assert of_class == sum(any(e["class"] == name for e in row) for row in of_kind)
     assert 0 < of_class < every and count == f"{of_class} of {every} images"
+
+
+def none(record):
+    fields = ("boxes", "classes", "ignore", "areas")
+    return dataclasses.replace(record, **{name: getattr(record, name)[:0] for name in fields})
+
+
+def crowds(record):
+    return dataclasses.replace(record, ignore=np.ones_like(record.ignore))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("found_some", [True, False])
+@pytest.mark.parametrize("change", [none, crowds, lambda record: record])
+def test_nothing_found_and_nothing_to_find(change, found_some, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    dataset = random_dataset(rng, num_images=5)
+    found = random_detections(rng, dataset) if found_some else detections.empty()
+    dataset = dataclasses.replace(dataset, records=[change(record) for record in dataset.records])
+    monkeypatch.setattr(bootstrap, "ROUNDS", 3)
+    about = {"run_dir": "run", "split": "val", "step": 1, "images": 5}
+    path = write_report(Output(tmp_path), "val", dataset, found, {}, about)
+    assert "<h2>Errors</h2>" in path.read_text(encoding="utf-8")
+    result = compare(dataset, found, found, rounds=3)
+    assert ("AP" in result) == bool(result["classes"])
+    assert "-> b" in format_comparison("a", "b", result)
 
 
 def test_files_of_others_are_not_replaced(tmp_path):
