@@ -144,17 +144,8 @@ def _evaluate_run(values, more):
         f"metrics     {output}\ndetections  {beside}"
     )
     if values.report:
-        folder = RunDirectory(run_dir).reports
-        report.write(
-            commands.output_of(values, folder, of_run=True),
-            split,
-            trained,
-            dataset,
-            experiment,
-            detections,
-            metrics,
-            about,
-        )
+        pages = commands.output_of(values, RunDirectory(run_dir).reports, of_run=True)
+        report.write(pages, split, trained, dataset, experiment, detections, metrics, about)
 
 
 def _detect_share(trained, dataset, experiment, strategy, shard, output, written):
