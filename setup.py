@@ -14,6 +14,11 @@ FIRST_STACK = (
     'python_version < "3.12"'  # TensorFlow 2.15, the newest that tensorflow-addons runs on
 )
 SECOND_STACK = 'python_version >= "3.12"'
+TO_ONNX = [
+    f"tf2onnx>=1.17,<1.18; {FIRST_STACK}",
+    # From 1.19 on it does not import beside the ml-dtypes of TensorFlow 2.15.
+    f"onnx>=1.17,<1.19; {FIRST_STACK}",
+]
 
 
 class BuildWithSources(build_py):
@@ -73,12 +78,8 @@ setuptools.setup(
     ],
     extras_require={
         "test": ["pytest>=7.4,<10", "pytest-xdist>=3.5,<4", "ruff>=0.14.6,<0.15"],
-        "onnx": [
-            f"tf2onnx>=1.17,<1.18; {FIRST_STACK}",
-            # From 1.19 on it does not import beside the ml-dtypes of TensorFlow 2.15.
-            f"onnx>=1.17,<1.19; {FIRST_STACK}",
-            f"onnxruntime>=1.20,<2; {FIRST_STACK}",
-        ],
+        "onnx": [*TO_ONNX, "onnxruntime>=1.19,<2"],  # 1.19 is the last for Python 3.9
+        "openvino": [*TO_ONNX, "openvino>=2025,<2027"],
         "cuda": ["tensorflow[and-cuda]"],  # NVIDIA's libraries for a GPU, Linux only
     },
     entry_points={"console_scripts": ["lhrcnn = lhrcnn.cli:main"]},

@@ -39,10 +39,12 @@ def at_least(boxes, size_px):
 
 def intersection(a, b):
     """Common areas [..., n, m] in px^2 of boxes a [..., n, 4] and b [..., m, 4]."""
-    top_left = tf.maximum(a[..., :, None, :2], b[..., None, :, :2])
-    bottom_right = tf.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
-    sides = tf.maximum(bottom_right - top_left, 0.0)
-    return sides[..., 0] * sides[..., 1]
+    height, width = (  # one after the other, since broadcasting along an axis of 2 is slow
+        tf.minimum(a[..., :, None, axis + 2], b[..., None, :, axis + 2])
+        - tf.maximum(a[..., :, None, axis], b[..., None, :, axis])
+        for axis in (0, 1)
+    )
+    return tf.maximum(height, 0.0) * tf.maximum(width, 0.0)
 
 
 def iou(a, b):

@@ -114,6 +114,40 @@ def define_run_flags(values):
     )
 
 
+def define_model_flags(values):
+    """--model and --precision of commands that run exported models."""
+    flags.DEFINE_string(
+        "model",
+        "",
+        "what `lhrcnn export` wrote, instead of a run: its folder, or the file of the model in it",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ["float32", "bfloat16"],
+        "of the runtime of --model, where it has a choice (OpenVINO)",
+        flag_values=values,
+    )
+
+
+def exported_detector(values, *unused):
+    """The ExportedDetector of --model. Raises UsageError for a flag of `unused` that was given too,
+    and for options in --set that an exported model has fixed."""
+    given = [name for name in unused if values[name].present]
+    if given:
+        raise UsageError(f"--{given[0]} has no meaning beside --model; give one or the other")
+    for override in values["set"].value:
+        if not override.startswith(("data.", "eval.")):
+            raise UsageError(
+                f"--set {override}: an exported model is what it is; allowed beside --model: "
+                "data.* and eval.*, which say what it is scored on"
+            )
+    from lhrcnn.inference.export.exported import ExportedDetector
+
+    return ExportedDetector(values.model, values.precision)
+
+
 def define_ensemble_flag(values):
     """--ensemble."""
     flags.DEFINE_multi_string(

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import statistics
 
 from absl import flags
 
@@ -15,6 +16,7 @@ from lhrcnn.runs.directory import RunDirectory
 def define(values):
     """The flags of `lhrcnn eval`."""
     commands.define_run_flags(values)
+    commands.define_model_flags(values)
     commands.define_ensemble_flag(values)
     commands.define_data_dir_flag(values)
     commands.define_split_flag(values, "images to evaluate on", "test_split")
@@ -67,19 +69,68 @@ def _define_flags_of_files(values):
 
 
 def run(values, arguments):
-    """Scores a run, or a file of detections, and prints and writes the metrics."""
+    """Scores a run, an exported model or a file of detections; prints and writes the metrics."""
     del arguments
     more = [f"eval.metrics=[{', '.join(values.metrics)}]"] if values.metrics else []
     if values.detections or values.annotations:
         _score_files(values, config.load(None, [*values["set"].value, *more]).eval)
+    elif values.model:
+        _evaluate_exported(values, more)
     else:
         _evaluate_run(values, more)
+
+
+def _evaluate_exported(values, more):
+    unused = ("run_dir", "ensemble", "shard", "merge", "report")
+    output = pathlib.Path(values.output) if values.output else None
+    if output:
+        written = commands.output_of(values, output.parent)
+        written.check(output.name)
+    detector = commands.exported_detector(values, *unused)
+
+    from lhrcnn.evaluation.detect import detect_images
+    from lhrcnn.evaluation.scoring import score
+    from lhrcnn.evaluation.tables import format_tables, to_json
+    from lhrcnn.inference.predictor import LoadedRun
+
+    settings = config.changed(detector.config, [*values["set"].value, *more])
+    names, ids = detector.class_names, detector.category_ids
+    trained = LoadedRun(None, settings, names, ids, detector.meta, detector.name)
+    dataset, experiment, split = commands.dataset_of_run(trained, values)
+    detections = detect_images(detector, dataset)
+    metrics = score(dataset, detections, experiment.eval)
+    print(format_tables(metrics))
+    facts = {
+        "model": values.model,
+        "step": detector.meta["step"],
+        "runtime": detector.runtime,
+        "ms_per_image": round(1e3 * statistics.median(detector.seconds or [0]), 2),
+        "split": split,
+        "images": len(dataset.records),
+    }
+    print(
+        f"\nstep {facts['step']} in {values.model}: {facts['images']} images, {len(detections)} "
+        f"detections\n{detector.runtime}: {facts['ms_per_image']:.1f} ms per image, the median, "
+        "without reading and resizing"
+    )
+    if output:
+        written.write(output.name, to_json({**facts, **metrics}))
+        print(f"metrics     {output}")
 
 
 def _score_files(values, options):
     unused = [
         name
-        for name in ("run_dir", "ensemble", "data_dir", "split", "shard", "merge", "report")
+        for name in (
+            "run_dir",
+            "model",
+            "ensemble",
+            "data_dir",
+            "split",
+            "shard",
+            "merge",
+            "report",
+        )
         if values[name].value
     ]
     if unused:

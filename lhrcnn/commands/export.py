@@ -8,6 +8,9 @@ from absl import flags
 from lhrcnn import commands
 from lhrcnn.errors import UsageError
 from lhrcnn.inference.export import EXPORTS, Options
+from lhrcnn.runs.directory import RUN_FILES
+
+IMAGES = 300  # that int8 is calibrated on, at most
 
 
 def define(values):
@@ -29,6 +32,15 @@ def define(values):
         "none: the run's own",
         flag_values=values,
     )
+    flags.DEFINE_boolean("int8", False, "products in 8 bits; needs --calibrate", flag_values=values)
+    flags.DEFINE_string(
+        "calibrate",
+        "",
+        "split whose images, 300 at most, the ranges of --int8 are taken from; not the one that is "
+        "tested on",
+        flag_values=values,
+    )
+    commands.define_data_dir_flag(values)
     flags.DEFINE_enum(
         "roi_impl",
         "tf",
@@ -45,7 +57,13 @@ def run(values, arguments):
     run_dir = commands.require(values, "run_dir", "runs/shapes")
     name = "export" if values.format == "savedmodel" else f"export_{values.format}"
     output, size = pathlib.Path(values.output or pathlib.Path(run_dir, name)), _size(values)
+    if values.int8 != bool(values.calibrate):
+        raise UsageError(
+            "--int8 and --calibrate go together: --int8 --calibrate train takes the ranges of "
+            "activations from images of that split"
+        )
     overrides = commands.overrides_of_run(values)
+    calibration = _calibration(values, overrides) if values.int8 else ()
 
     from lhrcnn.inference.export.write import export
 
@@ -53,7 +71,7 @@ def run(values, arguments):
         run_dir,
         output,
         values.format,
-        Options(roi_impl=values.roi_impl, size=size),
+        Options(roi_impl=values.roi_impl, size=size, calibration=calibration),
         values.checkpoint,
         values.overwrite,
         overrides,
@@ -64,6 +82,17 @@ def run(values, arguments):
     if EXPORTS[values.format].cannot:
         print(f"it cannot {EXPORTS[values.format].cannot}")
     print(f"{values.format:<11} {output} ({megabytes:.1f} MB)")
+
+
+def _calibration(values, overrides):
+    """Paths of at most `IMAGES` images of --calibrate, evenly over the split."""
+    from lhrcnn.data.datasets import open_dataset
+    from lhrcnn.runs.zoo import find_run
+
+    run = find_run(values.run_dir, RUN_FILES)
+    settings = commands.with_data_dir(run.config(overrides), values)
+    records = open_dataset(settings.data, values.calibrate).records
+    return tuple(record.path for record in records[:: -(-len(records) // IMAGES)])
 
 
 def _size(values):

@@ -18,6 +18,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 def define(values):
     """The flags of `lhrcnn predict`."""
     commands.define_run_flags(values)
+    commands.define_model_flags(values)
     commands.define_ensemble_flag(values)
     commands.define_output_flags(
         values, "predictions", "folder for the annotated images and detections.json"
@@ -37,9 +38,9 @@ def run(values, arguments):
     """Detects in images, draws what was found, and writes it as COCO-style JSON.
 
     Status 1 if an image could not be used."""
-    if not values.run_dir and zoo.DEFAULT in zoo.names():
+    if not values.run_dir and not values.model and zoo.DEFAULT in zoo.names():
         values.run_dir = zoo.DEFAULT
-    run_dir = commands.require(values, "run_dir", "runs/shapes")
+    run_dir = values.model or commands.require(values, "run_dir", "runs/shapes")
     if not arguments:
         raise UsageError(
             "name images or folders of images, as in `lhrcnn predict photo.jpg --run_dir "
@@ -49,11 +50,7 @@ def run(values, arguments):
     drawn_of = _drawn_names(paths)
     output = commands.output_of(values, values.output, inputs=paths)
     output.check(*drawn_of, DETECTIONS)
-    overrides = commands.overrides_of_run(values)
-
-    from lhrcnn.inference.predictor import Detector, load_run
-
-    detector = Detector(load_run(run_dir, values.checkpoint, overrides, values.ensemble))
+    detector = _detector(values)
     print(_about(run_dir, detector, values.ensemble))
     content, unusable = _detect(detector, zip(paths, drawn_of), output, values.score_threshold)
     written = output.write(DETECTIONS, json.dumps(content, ensure_ascii=False, indent=1))
@@ -67,6 +64,17 @@ def run(values, arguments):
         number = len(paths) + len(failures) - len(unusable)
         print(f"lhrcnn: {len(failures)} of {number} inputs could not be used", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _detector(values):
+    """The Detector of --run_dir, or the ExportedDetector of --model."""
+    if values.model:
+        return commands.exported_detector(values, "run_dir", "ensemble", "set")
+    overrides = commands.overrides_of_run(values)
+
+    from lhrcnn.inference.predictor import Detector, load_run
+
+    return Detector(load_run(values.run_dir, values.checkpoint, overrides, values.ensemble))
 
 
 def _about(run_dir, detector, ensemble):

@@ -11,7 +11,14 @@ from lhrcnn.data import faults
 from lhrcnn.data.batches import pipeline
 from lhrcnn.distribution import evenly_shared
 from lhrcnn.errors import DataError
-from lhrcnn.evaluation.detections import Detections, as_rows, concatenate, from_rows, in_order_of
+from lhrcnn.evaluation.detections import (
+    Detections,
+    as_rows,
+    concatenate,
+    empty,
+    from_rows,
+    in_order_of,
+)
 from lhrcnn.evaluation.scoring import score
 from lhrcnn.workers import Workers
 
@@ -52,6 +59,17 @@ def detect_dataset(detector, dataset, config, strategy=None, progress=True):
     if workers.number > 1:
         found = from_rows(workers.gather(as_rows(found)))
     return in_order_of(dataset, found)
+
+
+def detect_images(detector, dataset, progress=True):
+    """As `detect_dataset`, image by image, with what has Detector's `predict`."""
+    parts, report = [empty()], _Progress(len(dataset.records), progress)
+    for number, record in enumerate(dataset.records, 1):
+        found = detector.predict(record.path)
+        ids = np.full(len(found), record.image_id, np.int64)
+        parts.append(Detections(ids, found.boxes, found.scores, found.classes))
+        report.update(number)
+    return concatenate(parts)
 
 
 def results_of(detector, find, dataset, config, strategy=None, progress=True):

@@ -9,10 +9,11 @@ of their index everywhere.
 
 import collections
 
+import numpy as np
 import tensorflow as tf
 
 from lhrcnn.distribution import on_gpu
-from lhrcnn.ops.portable import is_portable
+from lhrcnn.ops.portable import for_onnx, is_portable, onnx_operator
 
 # [B, C, 4] px, [B, C], [B, C] int32
 Candidates = collections.namedtuple("Candidates", "boxes scores classes")
@@ -114,20 +115,9 @@ def _nms_each_image(
 
     def one_image(inputs):
         boxes, compared, scores, classes = inputs
-        if soft_sigma:  # TensorFlow's exponent is -IoU^2 / (2 sigma)
-            index, kept_scores = tf.image.non_max_suppression_with_scores(
-                compared,
-                scores,
-                max_outputs,
-                iou_threshold=1.0,
-                score_threshold=score_threshold,
-                soft_nms_sigma=soft_sigma / 2,
-            )
-            scores = tf.tensor_scatter_nd_update(scores, index[:, None], kept_scores)
-        else:
-            index = tf.image.non_max_suppression(
-                compared, scores, max_outputs, iou_threshold, score_threshold=0.0
-            )
+        index, scores = _survivors(
+            compared, scores, iou_threshold, max_outputs, score_threshold, soft_sigma
+        )
         return tuple(_padded(tf.gather(v, index), max_outputs) for v in (boxes, scores, classes))
 
     if is_portable():
@@ -139,6 +129,37 @@ def _nms_each_image(
         tf.TensorSpec([max_outputs], tf.int32),
     )
     return tf.map_fn(one_image, (boxes, compared, scores, classes), fn_output_signature=signature)
+
+
+def _survivors(boxes, scores, iou_threshold, max_outputs, score_threshold, soft_sigma):
+    """The indices [n], best first, of the boxes [C, 4] that survive, and all scores [C] then."""
+    if not soft_sigma:
+        if for_onnx():  # some runtimes drop a box whose IoU equals the threshold
+            iou_threshold = float(np.nextafter(np.float32(iou_threshold), np.float32(1)))
+        index = tf.image.non_max_suppression(
+            boxes, scores, max_outputs, iou_threshold, score_threshold=0.0
+        )
+        return index, scores
+    if for_onnx():
+        scores = onnx_operator(
+            "SoftNMS",
+            [boxes, scores],
+            scores.shape,
+            max_outputs=max_outputs,
+            score_threshold=score_threshold,
+            soft_sigma=soft_sigma,
+        )
+        order = tf.math.top_k(scores, tf.minimum(max_outputs, tf.size(scores))).indices
+        return order[: tf.math.count_nonzero(scores, dtype=tf.int32)], scores
+    index, kept_scores = tf.image.non_max_suppression_with_scores(
+        boxes,
+        scores,
+        max_outputs,
+        iou_threshold=1.0,
+        score_threshold=score_threshold,
+        soft_nms_sigma=soft_sigma / 2,  # TensorFlow's exponent is -IoU^2 / (2 sigma)
+    )
+    return index, tf.tensor_scatter_nd_update(scores, index[:, None], kept_scores)
 
 
 def _padded(values, length):

@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.ops import onnx_rois
 from lhrcnn.ops.compiled import (  # noqa: F401  the first two for users of the op
     custom_op_available,
     custom_op_status,
     library,
 )
 from lhrcnn.ops.compiling import OpBuildError
-from lhrcnn.ops.portable import is_portable
+from lhrcnn.ops.portable import for_onnx, is_portable
 
 _POOLS = ("avg", "max")
 _CHANNEL_ORDERS = ("bin_major", "channel_major")
@@ -80,6 +81,10 @@ def ps_roi_align(
         aligned=aligned,
         channel_order=channel_order,
     )
+    if for_onnx() and channel_order == "bin_major":
+        features, boxes = _checked(features, boxes, **attributes)
+        del attributes["channel_order"]
+        return onnx_rois.ps_roi_align(features, boxes, **attributes)
     compiled = None if implementation == "tf" else library()
     if implementation == "custom" and compiled.module is None:
         raise OpBuildError(f"The compiled PS-RoIAlign op is not available: {compiled.status}")

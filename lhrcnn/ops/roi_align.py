@@ -7,7 +7,9 @@ boxes of a chunk, h w the size of their crops, S samples along a side of a bin.
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.ops import onnx_rois
 from lhrcnn.ops.compiled import compiled_ops, library
+from lhrcnn.ops.portable import for_onnx
 from lhrcnn.ops.roi_pooling import checked, pool_in_chunks
 
 
@@ -51,6 +53,8 @@ def roi_align(
         )
     if aligned not in (True, False):
         raise ValueError(f"aligned is {aligned!r}; it must be True or False.")
+    if for_onnx():
+        return onnx_rois.roi_align(features, boxes, size, spatial_scale, sampling_ratio, aligned)
     ops = compiled_ops(implementation, "RoIAlign")
     if ops:
         return ops.lhrcnn_roi_align(

@@ -7,7 +7,9 @@ boxes of a chunk, h w the size of their crops.
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.ops import onnx_rois
 from lhrcnn.ops.compiled import compiled_ops, library
+from lhrcnn.ops.portable import for_onnx
 from lhrcnn.ops.roi_pooling import checked, pool_in_chunks
 
 
@@ -39,6 +41,8 @@ def roi_pool(features, boxes, *, size, spatial_scale, implementation="auto"):
     Source: Fast R-CNN (Girshick 2015), section 2.1.
     """
     features, boxes = checked(features, boxes, size, spatial_scale)
+    if for_onnx():
+        return onnx_rois.roi_pool(features, boxes, size, spatial_scale)
     ops = compiled_ops(implementation, "RoIPool")
     if ops:
         return ops.lhrcnn_roi_pool(features, boxes, size=size, spatial_scale=spatial_scale)

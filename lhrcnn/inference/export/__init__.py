@@ -11,14 +11,19 @@ A format of your own is one entry, put there by a module that the run's config l
 """
 
 import dataclasses
+import importlib.util
 import typing
+
+from lhrcnn.errors import DependencyError
 
 
 class Format(typing.NamedTuple):
     """One format of exported models.
 
     function(run, folder, options) writes a `predictor.LoadedRun` as files into a folder that is
-    empty; options are `Options`. "module:function" is imported when used."""
+    empty; options are `Options`. opens(folder, precision) gives a function from images uint8
+    [1, H, W, 3] to a dict of arrays, and words on what runs it and how precisely; it raises
+    ExportError for a precision that it does not offer. "module:function" is imported when used."""
 
     meaning: str  # one line, for help and docs
     function: typing.Any
@@ -26,7 +31,11 @@ class Format(typing.NamedTuple):
     takes: str = ""  # lines on how the exported model is called
     cannot: str = ""  # what the exported model cannot do, in words for its user
     extra: str = ""  # the extra of lhrcnn that has what this format needs
-    needs: tuple[str, ...] = ()  # the modules of that extra
+    needs: tuple[str, ...] = ()  # the modules of that extra that write it
+    opens: typing.Any = ""  # for `--model`; "" where lhrcnn cannot run it
+    runs_with: tuple[str, ...] = ()  # the modules of that extra that run it
+    int8: bool = False  # whether it can be written in 8 bits
+    described_in: str = "."  # folder of `DESCRIPTIONS` within that of the model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +44,13 @@ class Options:
 
     roi_impl: str = "tf"  # tf: stock TensorFlow ops; custom: the compiled op
     size: typing.Optional[tuple[int, int]] = None  # height and width, px, of images of fixed size
+    calibration: tuple[
+        str, ...
+    ] = ()  # paths of images that ranges of int8 are taken from; none: float
 
+
+# What stands beside a model: what it is, how its input is made, and the config of its run.
+DESCRIPTIONS = ("export.json", "preprocess.json", "config.yaml")
 
 EXPORTS = {
     "savedmodel": Format(
@@ -55,14 +70,40 @@ EXPORTS = {
             "signature fixed_size: image [1, height, width, 3] uint8 RGB, of --size"
         ),
         cannot="run where there is no TensorFlow",
+        opens="lhrcnn.inference.export.savedmodel:open_saved_model",
+        described_in="assets.extra",
     ),
     "onnx": Format(
-        "an ONNX file for one image of --size, NMS inside; heads light and rfcn",
+        "an ONNX file for one image of --size, NMS inside",
         "lhrcnn.inference.export.onnx:write_onnx",
-        files=("model.onnx", "export.json"),
-        takes="input image: [1, height, width, 3] uint8 RGB, of --size",
+        files=("model.onnx", *DESCRIPTIONS),
+        takes="input image: [1, height, width, 3] uint8 RGB, of --size; preprocess.json says how",
         cannot="decode images, or take images of another size or several at once",
         extra="onnx",
         needs=("onnx", "tf2onnx"),
+        opens="lhrcnn.inference.export.onnx:open_onnx",
+        runs_with=("onnxruntime",),
+        int8=True,
+    ),
+    "openvino": Format(
+        "OpenVINO's model.xml and model.bin for one image of --size, NMS inside",
+        "lhrcnn.inference.export.openvino:write_openvino",
+        files=("model.xml", "model.bin", *DESCRIPTIONS),
+        takes="input image: [1, height, width, 3] uint8 RGB, of --size; preprocess.json says how",
+        cannot="decode images, or take images of another size or several at once",
+        extra="openvino",
+        needs=("onnx", "tf2onnx", "openvino"),
+        opens="lhrcnn.inference.export.openvino:open_openvino",
+        runs_with=("openvino",),
+        int8=True,
     ),
 }
+
+
+def require_extra(name, modules):
+    """Raises DependencyError where modules that a format needs are not installed."""
+    missing = [module for module in modules if not importlib.util.find_spec(module)]
+    if missing:
+        raise DependencyError(
+            f"{name} needs {', '.join(missing)}: pip install 'lhrcnn[{EXPORTS[name].extra}]'"
+        )

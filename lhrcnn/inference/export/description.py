@@ -1,9 +1,12 @@
-"""What is written down beside an exported model."""
+"""What is written down beside an exported model: `DESCRIPTIONS`."""
 
 import dataclasses
 import json
 
 import tensorflow as tf
+
+from lhrcnn import config
+from lhrcnn.inference.export.prepare import STEPS
 
 
 def describe(run, options):
@@ -19,12 +22,33 @@ def describe(run, options):
         "category_ids": run.category_ids,
         "score_threshold": postprocess.score_threshold,
         "nms_iou": postprocess.nms_iou,
+        "soft_nms_sigma": postprocess.soft_nms_sigma,
         "max_detections": postprocess.max_detections,
         "test": dataclasses.asdict(run.config.test),
     }
 
 
-def write_description(description, path):
-    """Writes a description as JSON to a new file."""
-    text = json.dumps(description, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+def preprocess_of(run, size):
+    """How the input of a form of fixed size (H, W) is made, as a dict for `prepare.prepare`."""
+    data = run.config.data
+    return {
+        "input": "image: uint8 RGB [1, height, width, 3]",
+        "size": list(size),
+        "resize": "stretch" if data.resize == "stretch" else "fit",
+        "antialias": data.antialias,
+        "fill": [round(mean) for mean in run.model.pixel_mean],
+        "steps": STEPS,
+    }
+
+
+def write_descriptions(run, description, folder, preprocess=None):
+    """Writes what `describe` and `preprocess_of` give, and the config of a `LoadedRun`."""
+    write_json(description, folder / "export.json")
+    if preprocess:
+        write_json(preprocess, folder / "preprocess.json")
+    config.save(run.config, folder / "config.yaml")
+
+
+def write_json(content, path):
+    """Writes a dict as JSON to a new file."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

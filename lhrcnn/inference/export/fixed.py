@@ -14,12 +14,12 @@ from lhrcnn.ops.portable import portable
 LARGEST = 1 << 14  # px, of a side
 
 
-def fixed_function(run, size=None):
+def fixed_function(run, size=None, onnx=False):
     """A tf.function of one image for a `LoadedRun`: image [1, H, W, 3] uint8 RGB.
 
-    size: (H, W), None: `usual_size`. It returns boxes [1, D, 4] px of that image, scores [1, D],
-    classes [1, D] int32 (-1 pads) and num_detections [1] int32. Raises ExportError for a size that
-    no image has."""
+    size: (H, W), None: `usual_size`; onnx: for an ONNX file alone, it cannot run in TensorFlow. It
+    returns boxes [1, D, 4] px of that image, scores [1, D], classes [1, D] int32 (-1 pads) and
+    num_detections [1] int32. Raises ExportError for a size that no image has."""
     data, size = run.config.data, tuple(size or usual_size(run.config.data))
     if not all(0 < side <= LARGEST for side in size):
         raise ExportError(f"--size: found {size[0]}x{size[1]}, allowed: sides of 1 to {LARGEST} px")
@@ -27,7 +27,7 @@ def fixed_function(run, size=None):
     height, width = (int(side) for side in own_canvas(np.array(inner), data))
 
     def detect(image):
-        with portable():
+        with portable(onnx):
             resized = resize(image, inner, data.antialias)
             below, right = height - inner[0], width - inner[1]
             canvas = tf.pad(resized, [[0, 0], [0, below], [0, right], [0, 0]])

@@ -8,8 +8,12 @@ import json
 import logging
 
 from lhrcnn.errors import ExportError
-from lhrcnn.inference.export.description import describe, write_description
+from lhrcnn.inference.export.description import describe, preprocess_of, write_descriptions
 from lhrcnn.inference.export.fixed import fixed_function
+from lhrcnn.inference.export.int8 import quantised
+from lhrcnn.inference.export.prepare import prepare
+from lhrcnn.inference.predictor import read_image
+from lhrcnn.ops.portable import OPERATOR
 
 OPSET = 17
 
@@ -18,39 +22,87 @@ def write_onnx(run, folder, options):
     """Writes a `LoadedRun` as model.onnx into an empty folder, an entry of `EXPORTS`.
 
     Raises ExportError naming the option of the run that stands in the way."""
-    import tf2onnx
+    import onnx
 
     for hindrance in hindrances(run.config, options):
         raise ExportError(f"--format onnx: {hindrance}")
-    function = fixed_function(run, options.size)
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET)
+    function = fixed_function(run, options.size, onnx=True)
+    model = converted(function)
     size = list(function.input_signature[0].shape[1:3])
-    description = {**describe(run, options), "image_size": size, "opset": OPSET}
+    preprocess, path = preprocess_of(run, size), folder / "model.onnx"
+    if options.calibration:
+        onnx.save(model, path)
+        images = (prepare(read_image(name), preprocess)[0] for name in options.calibration)
+        model = quantised(path, images)
+    description = {
+        **describe(run, options),
+        "image_size": size,
+        "opset": OPSET,
+        "precision": "int8" if options.calibration else "float32",
+    }
     for key, value in description.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         model.metadata_props.add(key=key, value=text)
-    (folder / "model.onnx").write_bytes(model.SerializeToString())
-    write_description(description, folder / "export.json")
+    onnx.save(model, path)
+    write_descriptions(run, description, folder, preprocess)
+
+
+def converted(function):
+    """The ONNX model of a tf.function that is traced within `portable(onnx=True)`."""
+    import onnx
+    import tf2onnx
+
+    from lhrcnn.inference.export import soft_nms
+
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    model, _ = tf2onnx.convert.from_function(
+        function,
+        function.input_signature,
+        opset=OPSET,
+        custom_op_handlers={OPERATOR: (_put_operator, [])},
+        extra_opset=[onnx.helper.make_opsetid(soft_nms.DOMAIN, 1)],
+    )
+    soft_nms.put(model)
+    return model
+
+
+def open_onnx(folder, precision):
+    """As of Format.opens: onnxruntime on the CPU, float32."""
+    import onnxruntime
+
+    if precision != "float32":
+        raise ExportError(
+            f"--precision={precision}: onnxruntime runs it as written; allowed: float32"
+        )
+    session = onnxruntime.InferenceSession(
+        folder / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+
+    def run(images):
+        return dict(zip(names, session.run(None, {"image": images})))
+
+    return run, f"onnxruntime {onnxruntime.__version__}, float32"
+
+
+def _put_operator(graph, node, name, args):
+    """Makes an ONNX operator of what `portable.onnx_operator` put into TensorFlow's graph."""
+    from lhrcnn.inference.export import soft_nms
+
+    description = json.loads(node.inputs[-1].get_tensor_value(as_list=False).item())
+    node.type = description.pop("operator")
+    node.domain = soft_nms.DOMAIN if node.type == soft_nms.OPERATOR else ""
+    graph.replace_inputs(node, node.input[:-1])
+    for key in list(node.attr):
+        del node.attr[key]
+    for key, value in description.items():
+        node.set_attr(key, value)
 
 
 def hindrances(config, options):
     """A line for each option of a Config that has no form in ONNX yet."""
-    head, test = config.model.head, config.test
+    test = config.test
     checks = [
-        (
-            head.kind in ("light", "rfcn"),
-            f"'model.head.kind' {head.kind} pools by RoIAlign or RoIPool in a loop; allowed: "
-            "light, rfcn",
-        ),
-        (
-            head.localisation == "box",
-            f"'model.head.localisation' {head.localisation} pools in a loop; allowed: box",
-        ),
-        (
-            not config.model.postprocess.soft_nms_sigma,
-            "ONNX has no soft NMS; --set model.postprocess.soft_nms_sigma=0 takes the usual one",
-        ),
         (
             len(test.scales) == 1 and not test.flip,
             "an image is looked at once; --set test.scales=[1.0] --set test.flip=false",

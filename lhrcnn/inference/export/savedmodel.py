@@ -9,8 +9,9 @@ The loaded object itself is called like image_tensor.
 
 All give boxes [B, D, 4] float32 (ymin, xmin, ymax, xmax) in px of the images as shown, scores
 [B, D], classes [B, D] int32 (-1 pads) and num_detections [B] int32: scored, NMS applied, best
-first. The loaded object also has class_names() -> [K] string; the names are in
-assets/classes.txt too, and what was exported in assets.extra/export.json.
+first. What does not decode as an image of an offered format has num_detections -1 and nothing else;
+the other images of its batch are not touched. The loaded object also has class_names() -> [K]
+string; the names are in assets/classes.txt too, and what was exported in assets.extra/export.json.
 """
 
 import pathlib
@@ -20,9 +21,13 @@ import tensorflow as tf
 from absl import logging
 
 from lhrcnn.data.images import canvases, decode_image, evaluation_short_side, pad_image
-from lhrcnn.inference.export.description import describe, write_description
+from lhrcnn.errors import ExportError
+from lhrcnn.inference.export.description import describe, write_descriptions
 from lhrcnn.inference.export.fixed import fixed_function
 from lhrcnn.inference.predictor import detect_in_images, prepare
+
+OFFERED = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")  # how their files begin
+NOT_AN_IMAGE = -1  # num_detections of what does not decode
 
 
 def write_saved_model(run, folder, options):
@@ -46,15 +51,29 @@ def write_saved_model(run, folder, options):
         )
     size = list(exported.fixed_size.input_signature[0].shape[1:3])
     (folder / "assets.extra").mkdir()
-    write_description(
-        {**describe(run, options), "image_size": size}, folder / "assets.extra" / "export.json"
-    )
+    write_descriptions(run, {**describe(run, options), "image_size": size}, folder / "assets.extra")
     if options.roi_impl == "custom":
         logging.warning(
             "this SavedModel needs the compiled PSRoIAlign op: import lhrcnn.ops.psroi_align and "
             "call custom_op_available() before tf.saved_model.load. TensorFlow Serving loads "
             "exports with roi_impl=tf."
         )
+
+
+def open_saved_model(folder, precision):
+    """As of Format.opens: TensorFlow, with the precision that the run was exported with."""
+    if precision != "float32":
+        raise ExportError(
+            f"--precision={precision}: a SavedModel has one precision; allowed: float32, which "
+            "leaves it as it was exported (--set test.precision=mixed_bfloat16)"
+        )
+    loaded = tf.saved_model.load(str(folder))
+
+    def run(images):
+        found = loaded(tf.constant(images))
+        return {name: value.numpy() for name, value in found.items()}
+
+    return run, f"TensorFlow {tf.__version__}"
 
 
 class _Exported(tf.Module):
@@ -76,7 +95,7 @@ class _Exported(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def image_bytes(self, image_bytes):
-        return self._detect(lambda contents: self._prepare(decode_image(contents)), image_bytes)
+        return self._detect(lambda contents: self._prepare(*_decoded(contents)), image_bytes)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "image_tensor")])
     def image_tensor(self, image_tensor):
@@ -88,13 +107,14 @@ class _Exported(tf.Module):
     def class_names(self):
         return tf.strings.split(tf.io.read_file(self._class_file.asset_path), "\n")
 
-    def _prepare(self, image):
+    def _prepare(self, image, is_image=True):
         padded, image_size = prepare(image, self._data)
         return {
             "image": tf.ensure_shape(pad_image(padded, self._largest), [*self._largest, 3]),
             "image_size": image_size,
             "size": tf.cast(tf.shape(image)[:2], tf.float32),
             "canvas": tf.shape(padded)[:2],
+            "is_image": is_image,
         }
 
     def _detect(self, prepare_one, inputs):
@@ -107,6 +127,7 @@ class _Exported(tf.Module):
             "image_size": tf.TensorSpec([2]),
             "size": tf.TensorSpec([2]),
             "canvas": tf.TensorSpec([2], tf.int32),
+            "is_image": tf.TensorSpec([], tf.bool),
         }
         images = tf.map_fn(prepare_one, inputs, fn_output_signature=signature)
         count, most = tf.shape(images["canvas"])[0], self._most
@@ -133,4 +154,21 @@ class _Exported(tf.Module):
                 name: tf.tensor_scatter_nd_update(value, members, part[name])
                 for name, value in found.items()
             }
-        return found
+        ok = images["is_image"]
+        return {
+            "boxes": tf.where(ok[:, None, None], found["boxes"], 0.0),
+            "scores": tf.where(ok[:, None], found["scores"], 0.0),
+            "classes": tf.where(ok[:, None], found["classes"], -1),
+            "num_detections": tf.where(ok, found["num_detections"], NOT_AN_IMAGE),
+        }
+
+
+def _decoded(contents):
+    """(uint8 [H, W, 3], True) of an encoded image; (a black pixel, False) of what is none.
+
+    A graph has no other way to go on after an error than a tf.data pipeline."""
+    begins = [tf.strings.substr(contents, 0, len(start)) == start for start in OFFERED]
+    images = tf.data.Dataset.from_tensors(contents).filter(lambda _: tf.reduce_any(begins))
+    images = images.map(decode_image).ignore_errors()
+    nothing = tf.zeros([1, 1, 3], tf.uint8), False
+    return images.reduce(nothing, lambda _, image: (image, True))

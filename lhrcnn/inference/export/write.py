@@ -1,6 +1,5 @@
 """Writing a run directory in one of the `EXPORTS`: into its folder whole, or not at all."""
 
-import importlib.util
 import os
 import pathlib
 import shutil
@@ -9,8 +8,8 @@ import tempfile
 import tensorflow as tf
 
 from lhrcnn.choices import resolve
-from lhrcnn.errors import DependencyError, ExportError
-from lhrcnn.inference.export import EXPORTS, Options
+from lhrcnn.errors import ExportError
+from lhrcnn.inference.export import EXPORTS, Options, require_extra
 from lhrcnn.inference.predictor import load_run, require_own_proposals
 
 
@@ -36,6 +35,9 @@ def export(
             f"roi_impl: found {options.roi_impl!r}, allowed: tf (stock TensorFlow ops), custom "
             "(the compiled op)"
         )
+    if options.calibration and format in EXPORTS and not EXPORTS[format].int8:
+        allowed = ", ".join(name for name, entry in EXPORTS.items() if entry.int8)
+        raise ExportError(f"--int8: {format} has no such form; allowed: --format {allowed}")
     if format in EXPORTS:  # what is wrong shows before a model is loaded
         _check(format, output, overwrite)
     run = load_run(run_dir, checkpoint, [*overrides, f"model.head.roi_impl={options.roi_impl}"])
@@ -60,12 +62,7 @@ def _check(format, output, overwrite):
     """Raises ExportError or FileExistsError where this format cannot be written there."""
     if format not in EXPORTS:
         raise ExportError(f"--format: found {format!r}, allowed: {', '.join(EXPORTS)}")
-    missing = [name for name in EXPORTS[format].needs if not importlib.util.find_spec(name)]
-    if missing:
-        raise DependencyError(
-            f"--format {format} needs {', '.join(missing)}: pip install "
-            f"'lhrcnn[{EXPORTS[format].extra}]'"
-        )
+    require_extra(format, EXPORTS[format].needs)
     if output.exists() and not output.is_dir():
         raise FileExistsError(f"{output}: a file of this name exists; give another output folder")
     content = sorted(os.listdir(output)) if output.exists() else []

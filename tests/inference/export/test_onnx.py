@@ -1,48 +1,135 @@
-"""ONNX files: onnxruntime finds what the predictor finds; what has no form in ONNX is refused."""
+"""ONNX and OpenVINO: each runtime finds what the predictor finds; what cannot be is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from inference.conftest import NAMES, draw_image, make_run
 from inference.export.test_fixed import FPN, ROUNDS
 
 from lhrcnn.errors import DependencyError, ExportError
 from lhrcnn.inference.export import EXPORTS, Options
+from lhrcnn.inference.export.exported import ExportedDetector
+from lhrcnn.inference.export.onnx import converted
 from lhrcnn.inference.export.write import export
 from lhrcnn.inference.predictor import Detector
+from lhrcnn.models import nms
+from lhrcnn.ops.portable import portable
 
-CASES = {
-    "light head": [],
-    "feature pyramid": FPN,
+SIZE = 100, 130
+FAMILIES = {
+    "light head, soft NMS, voting": [
+        "model.postprocess.soft_nms_sigma=0.3",
+        "model.postprocess.vote_iou=0.75",
+    ],
+    "light head, averages": ["model.head.pool=avg", "model.head.aligned=true"],
+    "light head, feature pyramid": FPN,
     "rfcn, antialias": ["model.head.kind=rfcn", "data.antialias=true"],
     "rounds, voting, context": [
         *ROUNDS,
         "model.postprocess.vote_iou=0.5",
         "model.head.global_context=true",
     ],
+    "RoIAlign": ["model.head.kind=fc", "model.head.aligned=false"],
+    "RoIAlign, feature pyramid": [*FPN, "model.head.kind=fc", "model.head.aligned=true"],
+    "RoIPool": ["model.head.kind=fc", "model.head.roi_op=pool"],
+    "last stage": [
+        "model.head.kind=stage5",
+        "model.backbone.name=resnet50",
+        "model.backbone.weights=",
+        "model.backbone.last_level=c4",
+        "model.rpn.levels=[c4]",
+        "model.head.levels=[c4]",
+        "model.head.pool_size=4",
+    ],
+    "localisation, rounds": [
+        *ROUNDS,
+        "model.head.localisation=combined",
+        "model.locnet.channels=4",
+    ],
 }
+RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 
-@pytest.mark.parametrize("overrides", CASES.values(), ids=CASES)
-def test_onnxruntime_finds_what_the_predictor_finds(tmp_path, overrides):
+@pytest.fixture(scope="module", params=FAMILIES.values(), ids=FAMILIES)
+def exported(request, tmp_path_factory):
+    """(run directory, folder of its ONNX form)."""
     for module in ("onnx", "tf2onnx"):
         pytest.importorskip(module, reason="needs lhrcnn[onnx]")
-    runtime = pytest.importorskip("onnxruntime", reason="needs lhrcnn[onnx]")
-    run_dir = make_run(tmp_path / "run", overrides)
-    folder = export(run_dir, tmp_path / "onnx", "onnx", Options(size=(100, 130)))
-    session = runtime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    detector, images = Detector.from_run(run_dir), [draw_image(100, 130, seed) for seed in range(2)]
-    for image in [*images, np.zeros([100, 130, 3], np.uint8)]:
-        found = dict(zip(names, session.run(None, {"image": image[None]})))
-        expected, number = detector.predict(image), int(found["num_detections"][0])
-        assert number == len(expected)
-        np.testing.assert_allclose(found["boxes"][0, :number], expected.boxes, atol=1e-2)
-        np.testing.assert_allclose(found["scores"][0, :number], expected.scores, atol=1e-4)
-        np.testing.assert_array_equal(found["classes"][0, :number], expected.classes)
-        assert (found["classes"][0, number:] == -1).all()
-    metadata = session.get_modelmeta().custom_metadata_map
+    run_dir = make_run(tmp_path_factory.mktemp("onnx") / "run", request.param)
+    return run_dir, export(run_dir, run_dir.parent / "onnx", "onnx", Options(size=SIZE))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_runtime_finds_what_the_predictor_finds(exported, tmp_path, runtime):
+    pytest.importorskip(RUNTIMES[runtime], reason=f"needs lhrcnn[{runtime}]")
+    run_dir, folder = exported
+    if runtime == "openvino":
+        from lhrcnn.inference.export.openvino import from_onnx
+
+        folder = shutil.copytree(folder, tmp_path / "openvino")
+        from_onnx(folder)
+    model, detector = ExportedDetector(folder), Detector.from_run(run_dir)
+    for image in [*(draw_image(*SIZE, seed) for seed in range(2)), np.zeros([*SIZE, 3], np.uint8)]:
+        found, expected = model.predict(image), detector.predict(image)
+        assert len(found) == len(expected)
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-2)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+        np.testing.assert_array_equal(found.classes, expected.classes)
+    assert model.class_names == NAMES and "float32" in model.runtime.replace("f32", "float32")
+
+
+# Pairs of IoU exactly 1/2 and 1/3, boxes that are the same, equal scores, and one without a score.
+BOXES = [[0, 0, 2, 2], [0, 0, 2, 4], [0, 2, 2, 6], [8, 8, 9, 9], [8, 8, 9, 9], [4, 4, 5, 5]]
+SCORES = [0.5, 0.75, 0.5, 0.5, 0.5, 0.0]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("soft_sigma", [0.0, 0.3])
+@pytest.mark.parametrize("iou", [0.5, 1 / 3])
+def test_equal_overlaps_and_scores_are_taken_as_tensorflow_takes_them(
+    tmp_path, runtime, soft_sigma, iou
+):
+    pytest.importorskip("tf2onnx", reason="needs lhrcnn[onnx]")
+    pytest.importorskip(RUNTIMES[runtime], reason=f"needs lhrcnn[{runtime}]")
+
+    def survivors(boxes, scores):
+        pool = nms.Candidates(boxes, scores, tf.zeros_like(scores, tf.int32))
+        return tuple(nms.within_classes(pool, float(np.float32(iou)), 4, 0.1, soft_sigma))
+
+    @tf.function(input_signature=[tf.TensorSpec([1, 6, 4]), tf.TensorSpec([1, 6])])
+    def in_runtime(boxes, scores):
+        with portable(onnx=True):
+            return survivors(boxes, scores)
+
+    model = converted(in_runtime)
+    arrays = [np.asarray([values], np.float32) for values in (BOXES, SCORES)]
+    if runtime == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        found = session.run(None, dict(zip(("boxes", "scores"), arrays)))
+    else:
+        import openvino
+
+        (tmp_path / "nms.onnx").write_bytes(model.SerializeToString())
+        compiled = openvino.Core().compile_model(
+            tmp_path / "nms.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        )
+        found = list(compiled(arrays).values())
+    for mine, expected in zip(found, survivors(*map(tf.constant, arrays))):
+        np.testing.assert_allclose(mine, expected.numpy(), rtol=1e-5)
+
+
+def test_metadata_stand_in_the_file_and_beside_it(exported):
+    import onnx
+
+    _, folder = exported
+    metadata = {entry.key: entry.value for entry in onnx.load(folder / "model.onnx").metadata_props}
     assert json.loads(metadata["class_names"]) == NAMES and metadata["image_size"] == "[100, 130]"
     assert json.loads((folder / "export.json").read_text())["step"] == 7
 
@@ -50,14 +137,11 @@ def test_onnxruntime_finds_what_the_predictor_finds(tmp_path, overrides):
 @pytest.mark.parametrize(
     "override, message",
     [
-        ("model.head.kind=fc", "'model.head.kind' fc pools by RoIAlign.*light, rfcn"),
-        ("model.head.localisation=combined", "'model.head.localisation' combined"),
-        ("model.postprocess.soft_nms_sigma=0.5", "no soft NMS; --set model.postprocess"),
         ("test.flip=true", "looked at once; --set test.scales"),
         ("test.precision=mixed_bfloat16", "--set test.precision=float32"),
     ],
 )
-def test_what_has_no_form_in_onnx_is_refused_in_one_line(tmp_path, monkeypatch, override, message):
+def test_what_has_no_form_in_onnx_is_refused_in_one_line(tmp_path, override, message):
     pytest.importorskip("tf2onnx", reason="needs lhrcnn[onnx]")
     run_dir = make_run(tmp_path / "run", [override])
     with pytest.raises(ExportError, match=message) as error:

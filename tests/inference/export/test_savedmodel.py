@@ -108,6 +108,17 @@ def test_stock_tensorflow_gives_the_predictors_detections(saved, detector, tmp_p
         assert_same(result["tensors"][number], 0, expected)
 
 
+def test_what_is_no_image_leaves_the_others_of_its_batch_alone(loaded, detector):
+    image = draw_image(50, 80)
+    good, jpeg = (encode(image).numpy() for encode in (tf.io.encode_png, tf.io.encode_jpeg))
+    others = [b"", b"RIFF\x10\0\0\0WEBPVP8 ", good[: len(good) // 2], jpeg[:50], b"BM", b"text"]
+    found = loaded.signatures["serving_default"](image_bytes=tf.constant([good, *others, good]))
+    assert (found["num_detections"].numpy()[1:-1] == -1).all()
+    assert (found["classes"].numpy()[1:-1] == -1).all() and not found["scores"][1:-1].numpy().any()
+    for row in (0, -1):
+        assert_same(found, row, detector.predict(image))
+
+
 def test_signatures_and_assets(saved, loaded):
     assert set(loaded.signatures) == {"serving_default", "image_tensor", "fixed_size"}
     for signature in loaded.signatures.values():

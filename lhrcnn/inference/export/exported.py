@@ -1,0 +1,97 @@
+"""An exported model as a detector, run by the runtime it was exported for.
+
+So that what is measured is what is shipped: `lhrcnn eval`, `predict` and `benchmark --model`.
+"""
+
+import json
+import pathlib
+import time
+
+import numpy as np
+
+from lhrcnn import config
+from lhrcnn.choices import resolve
+from lhrcnn.errors import ExportError
+from lhrcnn.inference.export import EXPORTS, require_extra
+from lhrcnn.inference.export.prepare import prepare
+from lhrcnn.inference.prediction import Prediction
+from lhrcnn.inference.predictor import Detector
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+class ExportedDetector:
+    """What `predictor.Detector` is, of a folder that `lhrcnn export` wrote, or a file in it."""
+
+    def __init__(self, path, precision="float32"):
+        """precision: of `PRECISIONS`, for runtimes that have a choice.
+
+        Raises ExportError for a folder without a model, a broken file or a precision that is not
+        offered, DependencyError for a missing extra."""
+        path = pathlib.Path(path)
+        folder = path if path.is_dir() else path.parent
+        self.format = _format_of(path, folder)
+        require_extra(self.format, EXPORTS[self.format].runs_with)
+        beside = folder / EXPORTS[self.format].described_in
+        self.facts = _read(beside / "export.json", json.loads)
+        self.config = _read(beside / "config.yaml", lambda _: config.load(beside / "config.yaml"))
+        self.class_names = self.facts["class_names"]
+        self.category_ids = self.facts["category_ids"]
+        self.meta, self.name = {"step": self.facts["step"]}, str(path)
+        self._preprocess = None
+        if (beside / "preprocess.json").exists():
+            self._preprocess = _read(beside / "preprocess.json", json.loads)
+        try:
+            self._run, self.runtime = resolve(EXPORTS[self.format].opens)(folder, precision)
+        except (ImportError, ExportError):
+            raise
+        except Exception as error:  # each runtime has errors of its own for a broken file
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ExportError(f"{path}: cannot be opened as {self.format}: {first}") from error
+        self.seconds = []  # that the model took for each image, without decoding and resizing
+
+    @property
+    def fixed_size(self):
+        """(height, width) px of the images that the model takes; None: any."""
+        return tuple(self._preprocess["size"]) if self._preprocess else None
+
+    def predict(self, image):
+        """The `Prediction` of an image; see `Detector.predict`."""
+        pixels = Detector._pixels(image)
+        size, given, inner = pixels.shape[:2], pixels[None], pixels.shape[:2]
+        if self._preprocess:
+            given, inner = prepare(pixels, self._preprocess)
+        start = time.perf_counter()
+        found = self._run(given)
+        self.seconds.append(time.perf_counter() - start)
+        number = int(found["num_detections"][0])
+        boxes = np.asarray(found["boxes"])[0, :number] * np.tile(np.divide(size, inner), 2)
+        classes = np.asarray(found["classes"])[0, :number]
+        return Prediction(
+            np.clip(boxes, 0, np.tile(size, 2)).astype(np.float32),
+            np.asarray(found["scores"])[0, :number],
+            classes,
+            [self.class_names[k] for k in classes],
+            [self.category_ids[k] for k in classes],
+            size,
+        )
+
+
+def _format_of(path, folder):
+    """The name in EXPORTS of what a folder holds; `path` is it or a file of the model in it."""
+    for name, entry in EXPORTS.items():
+        is_it = path == folder or path.is_file() and path.name in entry.files
+        if entry.opens and is_it and (folder / entry.files[0]).is_file():
+            return name
+    known = ", ".join(entry.files[0] for entry in EXPORTS.values() if entry.opens)
+    raise ExportError(f"--model {path}: no exported model there; looked for {known}")
+
+
+def _read(path, read):
+    """What a function makes of the text of a file. Raises ExportError naming the file."""
+    try:
+        return read(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(
+            f"{path}: cannot be read ({error}); `lhrcnn export` writes it beside the model"
+        ) from None

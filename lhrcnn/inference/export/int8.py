@@ -1,0 +1,65 @@
+"""8-bit integers for the products of an ONNX file, by onnxruntime's static quantisation.
+
+Convolutions and fully connected layers get scales for inputs and outputs from images that are run
+through the float model; what moves boxes (the deltas of both stages) and all that follows the
+second stage stay float32.
+"""
+
+import pathlib
+import tempfile
+
+LEAST_INPUTS = 64  # of a fully connected layer
+FLOAT = ("rpn/box", "box_map", "class_boxes", "class_scores", "locnet/")  # parts of nodes' names
+
+
+def quantised(path, images):
+    """The ONNX model in a file in 8 bits; images: input arrays uint8 [1, H, W, 3]."""
+    import onnx
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Images(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.left = iter(images)
+
+        def get_next(self):
+            image = next(self.left, None)
+            return None if image is None else {"image": image}
+
+    with tempfile.TemporaryDirectory() as folder:
+        prepared, written = pathlib.Path(folder, "prepared.onnx"), pathlib.Path(folder, "int8.onnx")
+        quant_pre_process(path, prepared, skip_symbolic_shape=True)
+        quantization.quantize_static(
+            prepared,
+            written,
+            Images(),
+            quant_format=quantization.QuantFormat.QDQ,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            op_types_to_quantize=["Conv", "MatMul"],
+            nodes_to_exclude=_kept_in_float(prepared),
+            per_channel=True,
+        )
+        return onnx.load(written)
+
+
+def _kept_in_float(path):
+    """Names of the nodes that are not quantised: those of `FLOAT`, and products of two activations
+    or with few weights, such as the low-pass filter of the resize."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    weights = {
+        value.name
+        for value in graph.initializer
+        if len(value.dims) == 4 or len(value.dims) == 2 and value.dims[0] >= LEAST_INPUTS
+    }
+    return [
+        node.name
+        for node in graph.node
+        if node.op_type in ("Conv", "MatMul")
+        and (
+            not any(name in weights for name in node.input)
+            or any(part in f"{node.name} {node.output[0]}" for part in FLOAT)
+        )
+    ]

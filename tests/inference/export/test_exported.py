@@ -1,0 +1,142 @@
+"""Exported models as detectors, and the commands that run them."""
+
+import json
+
+import numpy as np
+import pytest
+from inference.conftest import draw_image, make_run
+from PIL import Image
+
+from lhrcnn import cli
+from lhrcnn.errors import DependencyError, ExportError
+from lhrcnn.inference.export import EXPORTS, Options
+from lhrcnn.inference.export.exported import ExportedDetector
+from lhrcnn.inference.export.write import export
+from lhrcnn.inference.predictor import Detector
+
+STRETCH = ["data.resize=stretch", "data.stretch_size=[64, 80]"]
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("exported") / "run", STRETCH)
+
+
+@pytest.fixture(scope="module", params=["savedmodel", "onnx", "openvino"])
+def model(request, run_dir):
+    for module in (*EXPORTS[request.param].needs, *EXPORTS[request.param].runs_with):
+        pytest.importorskip(module, reason=f"needs lhrcnn[{request.param}]")
+    return export(run_dir, run_dir.parent / request.param, request.param)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """A data set in COCO's format, of two images of other sizes than the model's."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "annotations").mkdir()
+    (folder / "val2017").mkdir()
+    shapes = [(50, 80), (90, 70)]
+    for number, shape in enumerate(shapes):
+        Image.fromarray(draw_image(*shape, number)).save(folder / "val2017" / f"{number}.png")
+    content = {
+        "images": [
+            {"id": number, "file_name": f"{number}.png", "height": height, "width": width}
+            for number, (height, width) in enumerate(shapes)
+        ],
+        "categories": [
+            {"id": category, "name": name}
+            for category, name in ((3, "circle"), (5, "größe Ω"), (17, "hot dog"))
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 0, "category_id": 5, "bbox": [20, 10, 30, 20], "area": 600}
+        ],
+    }
+    (folder / "annotations" / "instances_val2017.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_images_of_any_size_have_the_predictors_detections(run_dir, model):
+    exported, detector = ExportedDetector(model), Detector.from_run(run_dir)
+    for size in ((50, 80), (90, 70)):
+        image = draw_image(*size)
+        found, expected = exported.predict(image), detector.predict(image)
+        assert len(found) == len(expected) > 0 and found.size == expected.size
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.5)  # a pixel rounds up
+        np.testing.assert_allclose(found.scores, expected.scores, atol=5e-3)
+        assert found.names == expected.names and found.category_ids == expected.category_ids
+
+
+def test_commands_take_the_model(model, data_dir, tmp_path, capsys):
+    words = ["--data_dir", data_dir, "--set", "data.format=coco", "--split", "val2017"]
+    assert run(["eval", "--model", model, "--output", tmp_path / "scores.json", *words]) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["images"] == 2 and scores["ms_per_image"] > 0 and scores["step"] == 7
+    shown = capsys.readouterr().out
+    assert scores["runtime"] in shown and "ms per image" in shown
+    image, folder = data_dir / "val2017" / "0.png", tmp_path / "found"
+    file = model / EXPORTS[ExportedDetector(model).format].files[0]
+    assert run(["predict", image, "--model", file, "--output", folder, "--score_threshold=0"]) == 0
+    assert json.loads((folder / "detections.json").read_text())["annotations"]
+    assert run(["benchmark", "--model", model, "--runs", "2", "--size", "50x60"]) == 0
+    assert "median_ms" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["eval", "--run_dir=x"], "--run_dir has no meaning beside --model"),
+        (["eval", "--set=model.postprocess.nms_iou=0.3"], "an exported model is what it is"),
+        (["predict", "photo.jpg", "--ensemble=x"], "--ensemble has no meaning beside --model"),
+    ],
+)
+def test_what_has_no_meaning_beside_a_model_is_one_line(tmp_path, capsys, words, message):
+    assert run([*words, "--model", tmp_path]) != 0
+    shown = capsys.readouterr().err
+    assert message in shown and "Traceback" not in shown
+
+
+def test_faults_of_a_model_are_named(model, tmp_path, monkeypatch):
+    with pytest.raises(ExportError, match="no exported model there; looked for saved_model.pb"):
+        ExportedDetector(tmp_path)
+    name = ExportedDetector(model).format
+    if name != "openvino":
+        with pytest.raises(ExportError, match="--precision=bfloat16"):
+            ExportedDetector(model, "bfloat16")
+    broken = tmp_path / "model"
+    broken.mkdir()
+    for path in (model / EXPORTS[name].described_in).glob("*.*"):
+        if path.is_file():
+            (broken / EXPORTS[name].described_in).mkdir(exist_ok=True)
+            (broken / EXPORTS[name].described_in / path.name).write_bytes(path.read_bytes())
+    (broken / EXPORTS[name].files[0]).write_bytes(
+        (model / EXPORTS[name].files[0]).read_bytes()[:99]
+    )
+    with pytest.raises(ExportError, match=f"cannot be opened as {name}"):
+        ExportedDetector(broken)
+    (broken / EXPORTS[name].described_in / "export.json").write_text("{")
+    with pytest.raises(ExportError, match="export.json: cannot be read"):
+        ExportedDetector(broken)
+    if EXPORTS[name].runs_with:
+        monkeypatch.setitem(EXPORTS, name, EXPORTS[name]._replace(runs_with=("not_there",)))
+        with pytest.raises(DependencyError, match=rf"pip install 'lhrcnn\[{name}\]'"):
+            ExportedDetector(model)
+
+
+def test_int8_finds_nearly_the_same(run_dir, tmp_path):
+    for module in ("onnx", "tf2onnx", "onnxruntime"):
+        pytest.importorskip(module, reason="needs lhrcnn[onnx]")
+    paths = []
+    for number in range(4):
+        paths.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(draw_image(64, 80, number)).save(paths[-1])
+    folder = export(run_dir, tmp_path / "int8", "onnx", Options(calibration=tuple(paths)))
+    exported, detector = ExportedDetector(folder), Detector.from_run(run_dir)
+    assert exported.facts["precision"] == "int8"
+    found, expected = exported.predict(paths[0]), detector.predict(paths[0])
+    np.testing.assert_allclose(found.scores[:3], expected.scores[:3], atol=0.1)
+    with pytest.raises(ExportError, match="--int8: savedmodel has no such form; allowed: --format"):
+        export(run_dir, tmp_path / "saved", "savedmodel", Options(calibration=tuple(paths)))
+
+
+def run(words):
+    return cli.main([str(word) for word in words])
