@@ -116,6 +116,15 @@ class Workers:
                 stack.enter_context(contextlib.redirect_stdout(nowhere))
             yield
 
+    @contextlib.contextmanager
+    def chief_first(self):
+        """The others enter when the chief has left."""
+        if not self.chief:
+            self.any()
+        yield
+        if self.chief:
+            self.any()
+
     def any(self, *flags):
         """Whether one of the flags is set on any worker: the same answer on all."""
         if self.number == 1:
@@ -150,7 +159,8 @@ class Workers:
         own = str(self._strategy.cluster_resolver.task_id)
         named = [number for number in re.findall(r"/task:(\d+)", str(error)) if number != own]
         who = f"worker {named[-1]}" if named else "another one"
-        reason = str(error).split("}} ")[-1].strip().splitlines()[0]
+        lines = str(error).split("}} ")[-1].strip().splitlines()
+        reason = next((line for line in lines if "aborted" in line), lines[-1])
         return (
             f"worker {self.index} of {self.number}: {who} has stopped or cannot be reached; "
             "checkpoints are whole: start the same command on all workers again, and it goes on "

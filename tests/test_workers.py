@@ -128,3 +128,12 @@ class Three(workers.Workers):
 def test_workers_that_differ_are_named():
     with pytest.raises(TrainingError, match="^worker 2 of 3 has data that differs from worker 0's"):
         Three().check_same(config="a", data="b")
+
+
+@pytest.mark.parametrize(("index", "order"), [(0, ["work", "met"]), (2, ["met", "work"])])
+def test_the_chief_writes_before_the_others_look(index, order):
+    done, one = [], Three()
+    one.index, one.any = index, lambda: done.append("met")
+    with one.chief_first():
+        done.append("work")
+    assert done == order

@@ -70,11 +70,12 @@ def _prepared(config, run, resume, strategy, init_from, training_class):
             f"{strategy.num_replicas_in_sync} devices in {config.train.accumulate_steps} parts; "
             "give a multiple"
         )
-    training, held_out = training_class.open_datasets(config)
+    workers = Workers(strategy)
+    with workers.chief_first():  # a generated data set is written by one
+        training, held_out = training_class.open_datasets(config)
     arrays, meta = run.checkpoints.load("last") if resumed else (None, {"step": 0})
     if resumed:
         resuming.check_same_data(training, meta, run)
-    workers = Workers(strategy)
     workers.check_same(
         **{"a config": configs.dump(config), "data": training.digest()},
         **{"a checkpoint": str(meta["step"])},
