@@ -72,19 +72,17 @@ def evaluation_batches(dataset, data_config, batch_size, worker=0, workers=1):
     for group, canvas in enumerate(canvases(side, data_config)):
         members = np.flatnonzero(groups == group)
         fillers = np.full(-len(members) % batch_size, -1)
-        own = np.concatenate([members, fillers]).reshape(-1, batch_size)
-        chunks.extend(own)
-        sizes.extend([canvas] * len(own))
+        batches = np.concatenate([members, fillers]).reshape(-1, batch_size)
+        chunks.extend(batches)
+        sizes.extend([canvas] * len(batches))
     index = np.array(chunks, np.int64).reshape(-1, batch_size)
     real, index = index >= 0, np.where(index < 0, index[:, :1], index)
-    turns = np.arange(-(-len(index) // workers)) * workers + worker
-    there = turns < len(index)
-    turns = np.where(there, turns, 0)
-    real = (real[turns] & there[:, None]).reshape(-1)
-    index = index[turns].reshape(-1)
+    own, there = _own_turns(len(index), worker, workers)
+    real, index = (real[own] & there[:, None]).reshape(-1), index[own].reshape(-1)
+    canvas = np.array(sizes, np.int32).reshape(-1, 2)[own]
     each = {
         **_images(dataset, data_config, index, np.full(len(index), side), [side]),
-        "canvas": np.repeat(np.array(sizes, np.int32).reshape(-1, 2)[turns], batch_size, axis=0),
+        "canvas": np.repeat(canvas, batch_size, axis=0),
         "real": real,
     }
 
@@ -103,6 +101,12 @@ def evaluation_batches(dataset, data_config, batch_size, worker=0, workers=1):
         return resize(image, row["size"], data_config.antialias)
 
     return read_ahead(_batched(each, changed, without_fillers, dataset, data_config, batch_size))
+
+
+def _own_turns(number, worker, workers):
+    """(which of `number` batches are a worker's, whether each is more than a filler)."""
+    turns = np.arange(-(-number // workers)) * workers + worker
+    return np.where(turns < number, turns, 0), turns < number
 
 
 def _images(dataset, data_config, indices, short_sides, all_short_sides):
