@@ -78,6 +78,8 @@ setuptools.setup(
     ],
     extras_require={
         "test": ["pytest>=7.4,<10", "pytest-xdist>=3.5,<4", "ruff>=0.14.6,<0.15"],
+        "video": ["av>=12,<19"],
+        "heic": ["pillow-heif>=0.16,<2"],
         "onnx": [*TO_ONNX, "onnxruntime>=1.19,<2"],  # 1.19 is the last for Python 3.9
         "openvino": [*TO_ONNX, "openvino>=2025,<2027"],
         "cuda": ["tensorflow[and-cuda]"],  # NVIDIA's libraries for a GPU, Linux only

@@ -202,7 +202,7 @@ def decoded(path):
     """The pixels of an image file; None where TensorFlow's decoder says that it is none."""
     import tensorflow as tf
 
-    from lhrcnn.data.images import decode_image
+    from lhrcnn.data.decoding import decode_image
 
     with contextlib.suppress(tf.errors.InvalidArgumentError):
         return decode_image(tf.constant(path.read_bytes()))

@@ -16,6 +16,7 @@ from lhrcnn.commands import hints
 from lhrcnn.config.shipped import find_config, shipped_configs  # noqa: F401  for commands
 from lhrcnn.data.readers import READERS
 from lhrcnn.errors import UsageError
+from lhrcnn.inference import MERGES
 from lhrcnn.runs.zoo import RUN_FILES, find_run
 
 DEFAULT_CONFIG = "light_head_xception_shapes"
@@ -76,6 +77,41 @@ def output_of(values, folder, inputs=(), of_run=False):
 
     of_run: the folder belongs to a run directory, where lhrcnn may replace its own older files."""
     return files.Output(folder, overwrite=values.overwrite or of_run, inputs=inputs)
+
+
+def define_tile_flags(values):
+    """--tiles, --overlap and --tile_merge, for `tiled`."""
+    flags.DEFINE_integer(
+        "tiles",
+        0,
+        "side in px of the tiles that each image is cut into; 0: it is looked at as a whole",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "overlap",
+        0.2,
+        "share of a tile's side that neighbours have in common; more than the largest object needs",
+        lower_bound=0,
+        upper_bound=0.9,
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "tile_merge",
+        "nms",
+        list(MERGES),
+        "what becomes of boxes of several tiles: the best stays, or their weighted mean",
+        flag_values=values,
+    )
+
+
+def tiled(detector, values):
+    """The predictor.Detector, or the TiledDetector that --tiles asks for. Raises UsageError."""
+    from lhrcnn.inference.tiles import TiledDetector
+
+    if not values.tiles:
+        return detector
+    return TiledDetector(detector, values.tiles, values.overlap, values.tile_merge)
 
 
 def define_set_flag(values):

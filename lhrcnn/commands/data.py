@@ -146,12 +146,10 @@ def _sheet(number):
 
 def _stored(dataset, values):
     """(image with boxes, caption) as the files are."""
-    import tensorflow as tf
-
-    from lhrcnn.data.images import decode_image
+    from lhrcnn.data.decoding import read_image
 
     for record in dataset.records[values.first : values.first + values.num]:
-        image = decode_image(tf.io.read_file(record.path)).numpy()
+        image = read_image(record.path)
         yield _drawn(image, record.boxes, record.classes, record.ignore, dataset), record.path
 
 

@@ -50,6 +50,7 @@ def define(values):
         flag_values=values,
     )
     _define_flags_of_files(values)
+    commands.define_tile_flags(values)
     commands.define_set_flag(values)
 
 
@@ -97,7 +98,7 @@ def _evaluate_exported(values, more):
     names, ids = detector.class_names, detector.category_ids
     trained = LoadedRun(None, settings, names, ids, detector.meta, detector.name)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
-    detections = detect_images(detector, dataset)
+    detections = detect_images(commands.tiled(detector, values), dataset)
     metrics = score(dataset, detections, experiment.eval)
     print(format_tables(metrics))
     facts = {
@@ -130,6 +131,7 @@ def _score_files(values, options):
             "shard",
             "merge",
             "report",
+            "tiles",
         )
         if values[name].value
     ]
@@ -163,15 +165,16 @@ def _evaluate_run(values, more):
 
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import of_run
-    from lhrcnn.evaluation.detect import detect_dataset
+    from lhrcnn.evaluation.detect import detect_dataset, detect_images
     from lhrcnn.evaluation.scoring import score
     from lhrcnn.evaluation.tables import format_tables
-    from lhrcnn.inference.predictor import load_run
+    from lhrcnn.inference.predictor import Detector, load_run
 
     strategy = strategy_for()
     with strategy.scope():
         trained = load_run(run_dir, values.checkpoint, overrides, values.ensemble)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
+    split += f"_tiles_{values.tiles}" if values.tiles else ""
     output = pathlib.Path(values.output or run_dir / "eval" / f"{split}.json")
     beside = of_run.beside_metrics(output)
     written = commands.output_of(values, output.parent, of_run=not values.output)
@@ -181,6 +184,8 @@ def _evaluate_run(values, more):
         return
     if values.merge:
         detections = _merged(trained, dataset, experiment, values.merge, output)
+    elif values.tiles:
+        detections = detect_images(commands.tiled(Detector(trained), values), dataset)
     else:
         detections = detect_dataset(trained.model, dataset, experiment, strategy)
     metrics = score(dataset, detections, experiment.eval)
@@ -188,6 +193,8 @@ def _evaluate_run(values, more):
     about = of_run.about(
         run_dir, trained, dataset, values.split or experiment.data.test_split, values.ensemble
     )
+    if values.tiles:
+        about["tiles"] = [values.tiles, values.overlap, values.tile_merge]
     of_run.save(written, output, about, dataset, metrics, detections)
     print(
         f"\nstep {about['step']} of {run_dir}: {len(dataset.records)} images, "
@@ -234,6 +241,8 @@ def _share_path(output, index, number):
 
 def _shard(values):
     """(i, n) of --shard, None without. Raises UsageError."""
+    if values.tiles and (values.shard or values.merge):
+        raise UsageError("--tiles: shares of an evaluation are without tiles; leave one of them")
     if not values.shard:
         return None
     match = re.fullmatch(r"(\d+)/(\d+)", values.shard)

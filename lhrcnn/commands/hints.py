@@ -95,12 +95,6 @@ def image(word):
     """A hint for what `lhrcnn predict` is to read but is no file; "" without one."""
     if re.match(r"[a-z]+://", word):
         return f"lhrcnn reads files; fetch it first, such as with `curl -O {word}`"
-    if re.search(r"[*?\[]", word):
-        folder = pathlib.Path(word).parent
-        return (
-            "without quotes the shell puts the names of the images there; or name the folder: "
-            f"lhrcnn predict {folder}"
-        )
     return ""
 
 

@@ -1,18 +1,19 @@
 """`lhrcnn predict`."""
 
 import json
-import pathlib
 import sys
+import time
 
 from absl import flags
 
 from lhrcnn import commands
+from lhrcnn.choices import resolve
 from lhrcnn.commands import hints
 from lhrcnn.errors import LhrcnnError, UsageError
+from lhrcnn.inference import SAVES
 from lhrcnn.runs import zoo
 
 DETECTIONS = "detections.json"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
 def define(values):
@@ -21,7 +22,7 @@ def define(values):
     commands.define_model_flags(values)
     commands.define_ensemble_flag(values)
     commands.define_output_flags(
-        values, "predictions", "folder for the annotated images and detections.json"
+        values, "predictions", "folder for annotated images and videos, and detections.json"
     )
     flags.DEFINE_float(
         "score_threshold",
@@ -31,37 +32,67 @@ def define(values):
         upper_bound=1,
         flag_values=values,
     )
+    flags.DEFINE_boolean("no_draw", False, "write no annotated images", flag_values=values)
+    flags.DEFINE_boolean(
+        "frames", False, "write annotated frames of videos, not a video", flag_values=values
+    )
+    flags.DEFINE_multi_string(
+        "save",
+        [],
+        f"write the detections in more forms, of {', '.join(SAVES)}, separated by commas or "
+        "repeated; those of annotation tools with copies of the images",
+        flag_values=values,
+    )
+    commands.define_tile_flags(values)
     commands.define_set_flag(values)
 
 
 def run(values, arguments):
-    """Detects in images, draws what was found, and writes it as COCO-style JSON.
+    """Detects in images and videos, draws what was found, and writes it as COCO-style JSON.
 
-    Status 1 if an image could not be used."""
-    if not values.run_dir and not values.model and zoo.DEFAULT in zoo.names():
-        values.run_dir = zoo.DEFAULT
-    run_dir = values.model or commands.require(values, "run_dir", "runs/shapes")
+    Status 1 if an input could not be used."""
     if not arguments:
         raise UsageError(
-            "name images or folders of images, as in `lhrcnn predict photo.jpg --run_dir "
-            "runs/shapes`"
+            "name images, folders, videos or the number of a camera, as in `lhrcnn predict "
+            "photo.jpg --run_dir runs/shapes`"
         )
-    paths, failures = find_images(arguments)
-    drawn_of = _drawn_names(paths)
-    output = commands.output_of(values, values.output, inputs=paths)
-    output.check(*drawn_of, DETECTIONS)
+    from lhrcnn.inference import saving, sources
+
+    given = sources.find_sources(arguments, values.output, hints.image)
+    for message in given.failures:
+        print(f"lhrcnn: {message}", file=sys.stderr)
+    names = sources.output_names(given.images, ".jpg")
+    films = sources.output_names(given.videos, ".mp4")
+    inputs = [path for path in [*given.images, *given.videos] if not isinstance(path, int)]
+    output = commands.output_of(values, values.output, inputs=inputs)
+    drawn = [] if values.no_draw else [*names, *([] if values.frames else films)]
+    output.check(*drawn, DETECTIONS)
+    formats = saving.check_names(values.save, bool(given.videos))
+    by_default = not values.run_dir and not values.model
+    if by_default:
+        values.run_dir = zoo.DEFAULT
     detector = _detector(values)
-    print(_about(run_dir, detector, values.ensemble))
-    content, unusable = _detect(detector, zip(paths, drawn_of), output, values.score_threshold)
-    written = output.write(DETECTIONS, json.dumps(content, ensure_ascii=False, indent=1))
-    print(
-        f"\n{len(content['images'])} images, {len(content['annotations'])} detections with a score "
-        f"of at least {values.score_threshold}"
-        f"\nannotated images  {output.folder}\ndetections          {written}"
+
+    from lhrcnn.inference.collecting import Collector
+
+    print(_about(values.model or values.run_dir, detector, values.ensemble))
+    if by_default:
+        print(
+            "       of 80 classes, COCO's: --run_dir fasterrcnn_resnet50_fpn, or another of "
+            "`lhrcnn zoo`"
+        )
+    threshold, draw = values.score_threshold, not values.no_draw
+    collector = Collector(commands.tiled(detector, values), output, threshold, draw, values.frames)
+    failures = given.failures + _detect(collector, given, names, films)
+    written = output.write(
+        DETECTIONS, json.dumps(collector.content(), ensure_ascii=False, indent=1)
     )
-    failures += unusable
+    _report(collector, output, written, threshold)
+    classes = detector.class_names, detector.category_ids
+    for name in formats:
+        print(f"{name:<19} {resolve(SAVES[name])(collector.found, classes, output)}")
+    number = len(given.images) + len(given.videos) + len(given.failures)
     if failures:
-        number = len(paths) + len(failures) - len(unusable)
         print(f"lhrcnn: {len(failures)} of {number} inputs could not be used", file=sys.stderr)
     return 1 if failures else 0
 
@@ -77,6 +108,41 @@ def _detector(values):
     return Detector(load_run(values.run_dir, values.checkpoint, overrides, values.ensemble))
 
 
+def _detect(collector, given, names, films):
+    """Detects in all `sources.Sources`, a line for each; returns what could not be used."""
+    failures, start, total = [], time.monotonic(), len(given.images)
+    for number, (path, found) in enumerate(collector.detect_images(given.images, names), 1):
+        if isinstance(found, Exception):
+            failures.append(found)
+            print(f"lhrcnn: {found}", file=sys.stderr)
+            continue
+        shown = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores)]
+        left = (time.monotonic() - start) * (total - number) / number
+        lead = f"[{number} of {total}, {left:.0f} s left] " if total > 1 else ""
+        print(f"{lead}{path}: {', '.join(shown) or 'nothing'}")
+    for source, name in zip(given.videos, films):
+        try:
+            frames = collector.detect_video(source, name)
+            print(f"{source}: {frames} frames")
+        except LhrcnnError as error:
+            failures.append(error)
+            print(f"lhrcnn: {error}", file=sys.stderr)
+    return failures
+
+
+def _report(collector, output, written, threshold):
+    frames = sum(one.frame is not None for one in collector.found)
+    images = f"{len(collector.found) - frames} images"
+    detections = sum(len(one.prediction) for one in collector.found)
+    print(
+        f"\n{images}{f', {frames} frames' if frames else ''}, {detections} detections with a score "
+        f"of at least {threshold}"
+    )
+    if collector.draw:
+        print(f"annotated {'files' if frames else 'images'}  {output.folder}")
+    print(f"detections          {written}")
+
+
 def _about(run_dir, detector, ensemble):
     """A line on what model this is."""
     model, names = detector.config.model, detector.class_names
@@ -88,81 +154,9 @@ def _about(run_dir, detector, ensemble):
     )
 
 
-def _detect(detector, paths, output, score_threshold):
-    """(content of detections.json, messages about images that cannot be used) of (image, name of
-    the annotated one) pairs; writes the annotated images."""
-    from lhrcnn.inference.predictor import read_image
-    from lhrcnn.inference.visualize import draw_detections
-
-    names = detector.class_names
-    categories = [{"id": i, "name": name} for i, name in zip(detector.category_ids, names)]
-    images, annotations, failures = [], [], []
-    for path, drawn in paths:
-        try:
-            image = read_image(path)
-            found = detector.predict(image).above(score_threshold)
-            annotated = draw_detections(
-                image, found.boxes, found.names, found.scores, class_names=names
-            )
-            with output.writing(drawn) as file:
-                annotated.save(file, "JPEG", quality=92)
-        except (OSError, LhrcnnError) as error:
-            failures.append(str(error))
-            print(f"lhrcnn: {error}", file=sys.stderr)
-            continue
-        image_id, (height, width) = len(images) + 1, map(int, found.size)
-        about = {"id": image_id, "file_name": str(path), "height": height, "width": width}
-        images.append({**about, "annotated": drawn})
-        for result in found.to_coco(image_id):
-            annotations.append({"id": len(annotations) + 1, **result})
-        shown = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores)]
-        print(f"{path}: {', '.join(shown) or 'nothing'}")
-    return {"images": images, "categories": categories, "annotations": annotations}, failures
-
-
-def find_images(arguments):
-    """(paths of images in the order of the arguments, folders being listed; messages about folders
-    without any). Raises UsageError for what cannot be a file."""
-    from lhrcnn.data.readers.lookup import is_hidden
-
-    paths, failures = [], []
-    for word in arguments:
-        argument = pathlib.Path(word)
-        hint = "" if argument.exists() else hints.image(word)
-        if hint:
-            raise UsageError(f"{word}: no such file; {hint}")
-        if not argument.is_dir():
-            paths.append(argument)
-            continue
-        inside = sorted(
-            path
-            for path in argument.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path.name)
-        )
-        if not inside:
-            failures.append(
-                f"{argument}: no image in this folder (looked for {', '.join(IMAGE_SUFFIXES)})"
-            )
-            print(f"lhrcnn: {failures[-1]}", file=sys.stderr)
-        paths.extend(inside)
-    return paths, failures
-
-
-def _drawn_names(paths):
-    """Names of the annotated images, numbered where an image of another folder has it already."""
-    names = []
-    for path in paths:
-        name, number = f"{path.stem}.jpg", 1
-        while name in names:
-            number += 1
-            name = f"{path.stem}_{number}.jpg"
-        names.append(name)
-    return names
-
-
 COMMAND = commands.Command(
-    "detect in images or folders: annotated images and a JSON file",
+    "detect in images, folders, videos: annotated ones and a JSON file",
     define,
     run,
-    positional="IMAGE...",
+    positional="INPUT...",
 )

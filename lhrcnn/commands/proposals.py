@@ -2,8 +2,6 @@
 
 import pathlib
 
-from absl import flags
-
 from lhrcnn import commands, files
 
 
@@ -12,12 +10,11 @@ def define(values):
     commands.define_run_flags(values)
     commands.define_data_dir_flag(values)
     commands.define_split_flag(values, "images to propose boxes in", "train_split")
-    flags.DEFINE_string(
-        "output",
+    commands.define_output_flags(
+        values,
         "",
         "folder that gets a file for the split, to be named in data.proposals; none: "
         "RUN_DIR/proposals",
-        flag_values=values,
     )
     commands.define_set_flag(values)
 
@@ -42,7 +39,9 @@ def run(values, arguments):
     experiment = commands.with_data_dir(trained.config, values)
     split = values.split or experiment.data.train_split
     dataset = open_dataset(experiment.data, split, held_out=trained.held_out)
-    made = cache_proposals(trained.model, dataset, experiment, output, split, strategy)
+    made = cache_proposals(
+        trained.model, dataset, experiment, output, split, strategy, values.overwrite
+    )
     print(
         f"step {trained.meta['step']} of {run_dir}: up to {experiment.model.rpn.post_nms_test} "
         f"proposals for each of {len(dataset.records)} images "

@@ -1,7 +1,6 @@
 """Images that cannot be read as annotated."""
 
 import concurrent.futures
-import re
 
 from lhrcnn.data import headers
 from lhrcnn.data.schema import Problem
@@ -27,19 +26,13 @@ def load_image(record):
     """The image of a record, uint8 [H, W, 3].
 
     Raises DataError (path, reason, image id) when it is not readable as annotated."""
-    import tensorflow as tf  # not needed to look at headers
-
-    from lhrcnn.data.images import decode_image
+    from lhrcnn.data.decoding import read_image  # TensorFlow is not needed to look at headers
 
     try:
-        with open(record.path, "rb") as file:
-            contents = file.read()
-        image = decode_image(tf.constant(contents))
-    except OSError as error:
-        raise DataError(f"{record.path}: {error.strerror or error}{_id(record)}") from None
-    except tf.errors.OpError as error:
-        raise DataError(f"{record.path}: not decodable: {_reason(error)}{_id(record)}") from None
-    fault = _size_fault(record, *image.shape[:2], headers.orientation(contents))
+        image = read_image(record.path)
+        fault = _size_fault(record, *image.shape[:2], headers.read_header(record.path).orientation)
+    except DataError as error:
+        raise DataError(f"{error}{_id(record)}") from None
     if fault:
         raise DataError(fault)
     return image
@@ -73,9 +66,3 @@ def _size_fault(record, height, width, orientation):
 
 def _id(record):
     return f" (image id {record.shown_id})"
-
-
-def _reason(error):
-    """The sentence in a TensorFlow error, without node names."""
-    text = re.sub(r"\{\{.*?\}\}|\[Op:.*?\]( name:.*)?", "", error.message)
-    return text.strip().splitlines()[0] if text.strip() else type(error).__name__

@@ -9,18 +9,20 @@ import mmap
 import struct
 import typing
 
+from lhrcnn.data import formats
 from lhrcnn.errors import DataError
 
 EXIF = b"Exif\x00\x00"
 ORIENTATION_TAG = 0x0112
 FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}  # SOFn
+_WIDTH_TAG, _HEIGHT_TAG = 0x0100, 0x0101
 _TRAILER_BYTES = 1 << 16  # what phones append to a JPEG file
 
 
 class Header(typing.NamedTuple):
     """What an image file says of itself."""
 
-    format: str  # JPEG, PNG, GIF or BMP
+    format: str  # JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or HEIC
     height: int  # px, as shown
     width: int
     orientation: int  # EXIF's, 1...8; from 5 on height and width are swapped in the file
@@ -29,16 +31,30 @@ class Header(typing.NamedTuple):
 def read_header(path):
     """The `Header` of a file. Raises DataError naming it where it is no image that lhrcnn reads."""
     with _mapped(path) as data:
+        kind = formats.format_of(data)
+        if kind not in formats.PILLOW:
+            raise DataError(f"{path}: not readable as an image: {formats.refusal(data)}")
+        if kind not in formats.STOCK.values():
+            return _pillow_header(path, kind)
         try:
-            kind, height, width = _stored_size(data)
+            height, width = stored_size(kind, data)
         except (IndexError, struct.error):
             raise DataError(f"{path}: not readable as an image: it ends in its header") from None
-        if not kind:
-            raise DataError(
-                f"{path}: not readable as an image: it begins with {bytes(data[:8])!r}; JPEG, PNG, "
-                "BMP and GIF files are read"
-            )
         turn = orientation(data)
+    return Header(kind, *((width, height) if turn >= 5 else (height, width)), turn)
+
+
+def _pillow_header(path, kind):
+    try:
+        with open(path, "rb") as file, formats.open_with_pillow(file) as image:
+            (width, height), turn = image.size, image.getexif().get(ORIENTATION_TAG, 1)
+            if kind == "TIFF":  # Pillow's versions differ in whether its size is as shown
+                width, height = image.tag_v2[_WIDTH_TAG], image.tag_v2[_HEIGHT_TAG]
+    except DataError as error:
+        raise DataError(f"{path}: not readable as an image: {error}") from None
+    except Exception as error:  # noqa: BLE001  Pillow's plugins raise what they like
+        raise DataError(f"{path}: not readable as an image: {error}") from None
+    turn = turn if turn in range(1, 9) else 1
     return Header(kind, *((width, height) if turn >= 5 else (height, width)), turn)
 
 
@@ -57,6 +73,11 @@ def looks_whole(path):
             return data.rfind(b"IEND", max(0, len(data) - _TRAILER_BYTES)) >= 0
         if data[:3] == b"GIF":
             return data[-1:] == b";"
+        kind = formats.format_of(data)
+        if kind == "WebP":
+            return len(data) >= 8 + struct.unpack_from("<I", data[:8].ljust(8, b"\0"), 4)[0]
+        if kind != "BMP":
+            return False  # no mark at their end: they are decoded
         return len(data) >= struct.unpack_from("<I", data[:6].ljust(6, b"\0"), 2)[0]
 
 
@@ -111,24 +132,21 @@ def tiff_orientation(tiff):
     return 1
 
 
-def _stored_size(data):
-    """(format, height, width) as stored; the format is empty for a file that is none of these."""
-    if data[:2] == b"\xff\xd8":
+def stored_size(kind, data):
+    """(height, width) px as stored of a JPEG, PNG, GIF or BMP file."""
+    if kind == "JPEG":
         for start, marker, _ in _jpeg_segments(data):
             if marker in FRAMES:
-                return "JPEG", *struct.unpack_from(">HH", data, start + 5)
+                return struct.unpack_from(">HH", data, start + 5)
         raise IndexError("no frame")
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
+    if kind == "PNG":
         width, height = struct.unpack_from(">II", data, 16)
-        return "PNG", height, width
-    if data[:6] in (b"GIF87a", b"GIF89a"):
+    elif kind == "GIF":
         width, height = struct.unpack_from("<HH", data, 6)
-        return "GIF", height, width
-    if data[:2] == b"BM":
+    else:
         old = struct.unpack_from("<I", data, 14)[0] == 12  # OS/2's BITMAPCOREHEADER
         width, height = struct.unpack_from("<HH" if old else "<ii", data, 18)
-        return "BMP", abs(height), width
-    return "", 0, 0
+    return abs(height), width
 
 
 @contextlib.contextmanager

@@ -57,16 +57,16 @@ def open_proposals(folder, split, records, fingerprint=None):
     return Proposals(boxes, {image_id: row for image_id, (row, _, _) in images.items()}, found)
 
 
-def write_proposals(folder, split, records, number, fingerprint, batches):
+def write_proposals(folder, split, records, number, fingerprint, batches, overwrite=False):
     """Writes `number` proposals per image of a split's records; returns the path of the array.
 
     `batches` yields (image ids [B], boxes [B, n, 4] px of the images on disk, zeros at the end);
     all records must come up. Older proposals are replaced; an interrupted call leaves a `.partial`
     file and no proposals of the split. Raises FileExistsError for a file of that name that is
-    something else, DataError where records did not come up."""
+    something else, unless `overwrite`, and DataError where records did not come up."""
     header_path = pathlib.Path(folder, f"{split_name(split)}.json")
     array_path = header_path.with_suffix(".npy")
-    output = Output(folder)
+    output = Output(folder, overwrite=overwrite)
     output.check(header_path.name, array_path.name)
     header_path.unlink(missing_ok=True)
     rows = {record.image_id: row for row, record in enumerate(records)}

@@ -70,6 +70,7 @@ class Record:
     areas: np.ndarray  # [n] float32, px^2: COCO's `area`, else the box's
     unlabelled: tuple[int, ...] = ()  # classes whose objects may be there without a box
     source_id: typing.Any = None  # int or str; None: image_id
+    scores: typing.Any = None  # [n] float32 where the objects are detections
 
     @property
     def shown_id(self):

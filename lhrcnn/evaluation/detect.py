@@ -1,7 +1,5 @@
 """Running a detector over a data set, on one device or many, and scoring what it finds."""
 
-import sys
-import time
 import weakref
 
 import numpy as np
@@ -11,15 +9,9 @@ from lhrcnn.data import faults
 from lhrcnn.data.batches import pipeline
 from lhrcnn.distribution import evenly_shared
 from lhrcnn.errors import DataError
-from lhrcnn.evaluation.detections import (
-    Detections,
-    as_rows,
-    concatenate,
-    empty,
-    from_rows,
-    in_order_of,
-)
+from lhrcnn.evaluation.detections import Detections, as_rows, concatenate, from_rows, in_order_of
 from lhrcnn.evaluation.scoring import score
+from lhrcnn.progress import Progress
 from lhrcnn.workers import Workers
 
 _USED = ("image", "image_size", "proposals", "scale", "row")
@@ -62,13 +54,15 @@ def detect_dataset(detector, dataset, config, strategy=None, progress=True):
 
 
 def detect_images(detector, dataset, progress=True):
-    """As `detect_dataset`, image by image, with what has Detector's `predict`."""
-    parts, report = [empty()], _Progress(len(dataset.records), progress)
-    for number, record in enumerate(dataset.records, 1):
-        found = detector.predict(record.path)
+    """As `detect_dataset`, with what has Detector's `predict_each`, from the image files."""
+    paths = [record.path for record in dataset.records]
+    report, parts = Progress("evaluating", len(paths), shown=progress), []
+    for record, (_, found) in zip(dataset.records, detector.predict_each(paths)):
+        if isinstance(found, Exception):
+            raise DataError(f"{found} (image id {record.shown_id})")
         ids = np.full(len(found), record.image_id, np.int64)
         parts.append(Detections(ids, found.boxes, found.scores, found.classes))
-        report.update(number)
+        report.update(len(parts))
     return concatenate(parts)
 
 
@@ -90,7 +84,8 @@ def results_of(detector, find, dataset, config, strategy=None, progress=True):
     if workers.number == 1:
         batches = strategy.experimental_distribute_dataset(batches)
     function = _function(detector, find, strategy, batches.element_spec)
-    report, seen, iterator = _Progress(len(dataset.records), progress), set(), iter(batches)
+    report = Progress("evaluating", len(dataset.records), shown=progress)
+    seen, iterator = set(), iter(batches)
     while True:
         try:
             batch = next(iterator, None)
@@ -165,39 +160,3 @@ def _raise_naming_images(error, unseen):
             + more
             + "\nReplace them, or set data.on_error=skip to leave them out."
         ) from error
-
-
-class _Progress:
-    """A line on stderr with images done, rate and time left.
-
-    It is redrawn on a terminal; elsewhere a new one comes every 20 s and at the end."""
-
-    def __init__(self, total, shown):
-        self.total, self.shown, self.terminal = total, shown, sys.stderr.isatty()
-        self.first = None  # (done, time) after the first batch, which compiles
-        self.drawn = time.monotonic()
-
-    def update(self, done):
-        now = time.monotonic()
-        self.first = self.first or (done, now)
-        if (
-            not self.shown
-            or now - self.drawn < (0.5 if self.terminal else 20)
-            and done < self.total
-        ):
-            return
-        self.drawn = now
-        rate = (done - self.first[0]) / max(now - self.first[1], 1e-9)
-        line = f"evaluating: {done} of {self.total} images"
-        if rate > 0:
-            line += f", {rate:.1f} images/s" + (
-                f", {(self.total - done) / rate:.0f} s left" if done < self.total else ""
-            )
-        if self.terminal:
-            line = f"\r\033[K{line}"
-        print(
-            line,
-            end="" if self.terminal and done < self.total else "\n",
-            file=sys.stderr,
-            flush=True,
-        )

@@ -40,12 +40,12 @@ def fingerprint(detector, config):
     return hashlib.sha256(f"{digest_of(weights)}{options}".encode()).hexdigest()
 
 
-def cache_proposals(detector, dataset, config, folder, split, strategy=None):
+def cache_proposals(detector, dataset, config, folder, split, strategy=None, overwrite=False):
     """Makes the file of a split's proposals in `folder`, unless this very model's are there;
     returns whether it did.
 
     `detector` is a TwoStageDetector; config.model.rpn.post_nms_test proposals per image are
-    written."""
+    written. overwrite: also over files that lhrcnn did not write."""
     identity = fingerprint(detector, config)
     try:
         files.open_proposals(folder, split, dataset.records, identity)
@@ -59,6 +59,7 @@ def cache_proposals(detector, dataset, config, folder, split, strategy=None):
             number,
             identity,
             _batches(detector, dataset, config, strategy),
+            overwrite,
         )
         return True
 

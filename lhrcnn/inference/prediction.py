@@ -4,9 +4,12 @@ Shape letters: D detections, K foreground classes.
 """
 
 import dataclasses
+import importlib
 import json
 
 import numpy as np
+
+from lhrcnn.errors import DependencyError
 
 
 @dataclasses.dataclass
@@ -65,3 +68,53 @@ class Prediction:
             {"height": self.size[0], "width": self.size[1], "detections": detections},
             ensure_ascii=False,
         )
+
+    def to_supervision(self):
+        """supervision's `Detections`, with the class names as its data `class_name`.
+
+        Raises DependencyError where it is not installed."""
+        supervision = _package("supervision")
+        return supervision.Detections(
+            xyxy=self.boxes[:, [1, 0, 3, 2]].astype(np.float32),
+            confidence=self.scores.astype(np.float32),
+            class_id=self.classes.astype(int),
+            data={"class_name": np.array(self.names, dtype=str)},
+        )
+
+    def to_pandas(self):
+        """A pandas DataFrame, a row per detection: name, class, score, xmin, ymin, xmax, ymax.
+
+        Raises DependencyError where it is not installed."""
+        columns = {"name": self.names, "class": self.classes, "score": self.scores}
+        corners = zip(("ymin", "xmin", "ymax", "xmax"), self.boxes.T)
+        frame = _package("pandas").DataFrame({**columns, **dict(corners)})
+        return frame[[*columns, "xmin", "ymin", "xmax", "ymax"]]
+
+    def to_fiftyone(self):
+        """FiftyOne's `Detections`, whose boxes are shares of the image.
+
+        Raises DependencyError where it is not installed."""
+        fiftyone, (height, width) = _package("fiftyone"), self.size
+        rows = zip(self.names, self.scores.tolist(), self.boxes.tolist())
+        return fiftyone.Detections(
+            detections=[
+                fiftyone.Detection(
+                    label=name,
+                    confidence=score,
+                    bounding_box=[
+                        xmin / width,
+                        ymin / height,
+                        (xmax - xmin) / width,
+                        (ymax - ymin) / height,
+                    ],
+                )
+                for name, score, (ymin, xmin, ymax, xmax) in rows
+            ]
+        )
+
+
+def _package(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise DependencyError(f"{name} cannot be imported: {error}; pip install {name}") from None

@@ -6,7 +6,6 @@ detections of an image.
 
 import dataclasses
 import os
-import pathlib
 import typing
 
 import numpy as np
@@ -14,9 +13,9 @@ import tensorflow as tf
 from PIL import Image
 
 from lhrcnn import config as configuration
-from lhrcnn.data import images as images
+from lhrcnn.data import decoding, images
 from lhrcnn.errors import ConfigError, DataError, UsageError
-from lhrcnn.inference import tta
+from lhrcnn.inference import batching, tta
 from lhrcnn.inference.prediction import Prediction
 from lhrcnn.models.build import arithmetic, build_detector
 from lhrcnn.runs import state, zoo
@@ -59,6 +58,7 @@ class Detector:
             lambda image: prepare(image, self.config.data),
             input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
         )
+        self._prepare.get_concrete_function()  # traced here, before threads call it
         self._detect = tf.function(
             lambda canvas, image_size, size: detect_in_images(
                 self.model.detect, canvas, image_size, size
@@ -87,37 +87,37 @@ class Detector:
         """The `Prediction` of an image: a path, a PIL image, or a uint8 array [H, W, 3] RGB or [H,
         W] grey.
 
-        Raises FileNotFoundError, or DataError saying what was found and what is allowed."""
-        return self.predict_batch([image])[0]
+        Raises DataError saying what was found and what is allowed."""
+        _, prepared = self._prepared(image)
+        return self._detected([prepared])[0]
 
     def predict_batch(self, images, batch_size=8):
-        """A list with the `Prediction` of each image; those of `batch_size` in a row that share a
-        canvas run together."""
-        predictions = []
-        for start in range(0, len(images), batch_size):
-            predictions.extend(
-                self._predict_together(
-                    [self._pixels(image) for image in images[start : start + batch_size]]
-                )
-            )
+        """A list with the `Prediction` of each image, as `predict` takes them; errors too."""
+        predictions = [found for _, found in self.predict_each(images, batch_size)]
+        for found in predictions:
+            if isinstance(found, Exception):
+                raise found
         return predictions
 
-    def _predict_together(self, arrays):
-        prepared = [self._prepare(array) for array in arrays]
-        predictions = [None] * len(arrays)
-        for canvas in sorted({tuple(padded.shape) for padded, _ in prepared}):
-            members = [k for k, (padded, _) in enumerate(prepared) if tuple(padded.shape) == canvas]
-            padded, image_sizes = zip(*(prepared[k] for k in members))
-            sizes = np.asarray([arrays[k].shape[:2] for k in members], np.float32)
-            results = {
-                name: value.numpy()
-                for name, value in self._detect(
-                    tf.stack(padded), tf.stack(image_sizes), sizes
-                ).items()
-            }
-            for row, k in enumerate(members):
-                predictions[k] = self._prediction(results, row, arrays[k].shape[:2])
-        return predictions
+    def predict_each(self, images, batch_size=8, ahead=batching.AHEAD):
+        """Yields (image, its `Prediction`, or the DataError that says why there is none), in order.
+
+        images: an iterable of what `predict` takes. Threads read and resize images, up to `ahead`
+        before they are needed; up to `batch_size` of them that share a canvas run together."""
+        return batching.in_batches(images, self._prepared, self._detected, batch_size, ahead)
+
+    def _prepared(self, image):
+        """(canvas size, (padded image, its size on the canvas, its size as shown))."""
+        pixels = self._pixels(image)
+        padded, image_size = self._prepare(pixels)
+        return tuple(padded.shape), (padded, image_size, pixels.shape[:2])
+
+    def _detected(self, prepared):
+        """The `Prediction`s of a list of what `_prepared` makes, of one canvas size."""
+        padded, image_sizes, sizes = zip(*prepared)
+        found = self._detect(tf.stack(padded), tf.stack(image_sizes), np.array(sizes, np.float32))
+        results = {name: value.numpy() for name, value in found.items()}
+        return [self._prediction(results, row, size) for row, size in enumerate(sizes)]
 
     def _prediction(self, results, row, size):
         number = results["num_detections"][row]
@@ -135,12 +135,9 @@ class Detector:
     def _pixels(image):
         """uint8 RGB [H, W, 3] of whatever `predict` takes."""
         if isinstance(image, (str, os.PathLike)):
-            return read_image(image)
+            return decoding.read_image(image)
         if isinstance(image, Image.Image):
-            image = images.as_shown(image)
-            if image.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            return np.asarray(image.convert("RGB"))
+            return decoding.as_rgb(image)
         array = np.asarray(image)
         if (
             array.dtype != np.uint8
@@ -155,24 +152,6 @@ class Detector:
         return np.ascontiguousarray(
             np.broadcast_to(array.reshape(*array.shape[:2], -1), [*array.shape[:2], 3])
         )
-
-
-def read_image(path):
-    """uint8 RGB [H, W, 3] of an image file, as it is to be shown.
-
-    Raises FileNotFoundError, or DataError naming the file."""
-    try:
-        contents = pathlib.Path(path).read_bytes()
-        return images.decode_image(tf.constant(contents)).numpy()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such image file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except tf.errors.OpError:
-        raise DataError(
-            f"{path}: {len(contents)} bytes that do not decode as an image; "
-            "allowed are whole JPEG, PNG, BMP and GIF files"
-        ) from None
 
 
 def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):

@@ -3,9 +3,8 @@
 import typing
 
 import numpy as np
-import tensorflow as tf
 
-from lhrcnn.data.images import decode_image
+from lhrcnn.data.decoding import read_image
 from lhrcnn.errors import TrainingError
 from lhrcnn.evaluation.analysis import curves
 from lhrcnn.evaluation.analysis.matches import match
@@ -81,7 +80,7 @@ def images(dataset, detections, number):
 
 
 def _beside(dataset, record, detections):
-    image = decode_image(tf.io.read_file(record.path)).numpy()
+    image = read_image(record.path)
     found = (detections.image_ids == record.image_id) & (detections.scores >= SHOWN_SCORE)
     names, real = dataset.class_names, ~record.ignore
     labels, true_labels = (

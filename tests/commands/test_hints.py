@@ -73,7 +73,6 @@ def _takes(name, words):
         ("predict photo.jpg --conf .3", "--score_threshold=.3"),
         ("predict photo.jpg --weights runs/x", "--run_dir=runs/x"),
         ("predict https://example.org/photo.jpg", "curl -O https://example.org/photo.jpg"),
-        ("predict 'photos/*.jpg'", "lhrcnn predict photos"),
         ("eval --run_dir x --conf_thres .3", "--set model.postprocess.score_threshold=.3"),
         ("train --data_dir x.csv", "data.format=NAME"),
         ("data check --data_dir set.zip", "unpack it first"),
@@ -90,19 +89,3 @@ def test_lines_of_other_tools(capsys, tmp_path, monkeypatch, line, words):
 def test_nothing_is_guessed_for_an_unknown_flag(capsys):
     status, err = run(capsys, "train --foo 3")
     assert status == 2 and "Unknown command line flag 'foo'" in err and "write" not in err
-
-
-def test_a_file_of_a_strange_name_is_a_file(tmp_path):
-    from lhrcnn.commands.predict import find_images
-
-    odd = tmp_path / "a[1].jpg"
-    odd.write_bytes(b"x")
-    assert find_images([str(odd)]) == ([odd], [])
-
-
-def test_hidden_images_of_a_folder_are_passed_over(tmp_path):
-    from lhrcnn.commands.predict import find_images
-
-    for name in ("a.jpg", "._a.jpg", ".b.png"):
-        (tmp_path / name).write_bytes(b"")
-    assert find_images([str(tmp_path)]) == ([tmp_path / "a.jpg"], [])

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from lhrcnn.data import headers, images
+from lhrcnn.data import decoding, headers
 from lhrcnn.errors import DataError
 
 STORED = Image.fromarray(
@@ -60,7 +60,7 @@ FILES = {
 
 @pytest.mark.parametrize("kind", FILES)
 def test_one_rule_for_orientation_everywhere(tmp_path, kind):
-    decode = tf.function(images.decode_image, input_signature=[tf.TensorSpec([], tf.string)])
+    decode = tf.function(decoding.decode_image, input_signature=[tf.TensorSpec([], tf.string)])
     for orientation in (1, 3, 6, 8):
         contents = FILES[kind](orientation)
         shown = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(contents)))).astype(int)
@@ -68,11 +68,11 @@ def test_one_rule_for_orientation_everywhere(tmp_path, kind):
         (tmp_path / "file").write_bytes(contents)
         assert headers.image_size(tmp_path / "file") == shown.shape[:2]
         assert headers.looks_whole(tmp_path / "file")
-        pixels = images.as_shown(Image.open(io.BytesIO(contents)))
+        pixels = decoding.as_shown(Image.open(io.BytesIO(contents)))
         np.testing.assert_array_equal(np.asarray(pixels), shown)
-        for found in (decode(contents), images.decode_image(tf.constant(contents))):
+        for found in (decode(contents), decoding.decode_image(tf.constant(contents))):
             assert found.shape == shown.shape and np.abs(found.numpy() - shown).max() <= 6
-        assert images.needs_care(contents) == (orientation > 1)
+        assert decoding.needs_care(contents) == (orientation > 1)
 
 
 def test_exif_is_not_looked_for_behind_the_frame():
@@ -105,7 +105,7 @@ def test_an_image_of_180_megapixels_is_not_read(tmp_path):
 @pytest.mark.parametrize(
     "contents, words",
     [
-        (b"no image", "it begins with b.no image.; JPEG, PNG, BMP and GIF files are read"),
+        (b"no image", "it begins with b.no image.; JPEG, PNG, BMP, GIF, WebP"),
         (b"", "the file is empty"),
         (b"\xff\xd8\xff\xe0", "it ends in its header"),
         (b"\x89PNG\r\n\x1a\n", "it ends in its header"),

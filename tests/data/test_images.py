@@ -1,4 +1,4 @@
-"""Decoding, resizing and padding images."""
+"""Resizing and padding images."""
 
 import io
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from data.samples import options
-from PIL import Image, ImageOps
+from PIL import Image
 from reference.image import resize_bilinear
 
-from lhrcnn.data import images as images
+from lhrcnn.data import images
+from lhrcnn.data.decoding import decode_image
 
 
 def colours(height=32, width=64):
@@ -30,119 +31,6 @@ def encoded(image, kind, **how):
     buffer = io.BytesIO()
     image.save(buffer, kind, **how)
     return buffer.getvalue()
-
-
-decode = tf.function(images.decode_image, input_signature=[tf.TensorSpec([], tf.string)])
-
-
-def assert_near(found, expected, tolerance):
-    assert found.shape == expected.shape and found.dtype == np.uint8
-    difference = np.abs(found.astype(int) - expected.astype(int))
-    assert np.percentile(difference, 90) <= tolerance  # decoders differ a little next to edges
-
-
-@pytest.mark.parametrize(
-    "kind, mode, tolerance",
-    [
-        ("JPEG", "RGB", 4),
-        ("JPEG", "L", 2),
-        ("JPEG", "CMYK", 4),
-        ("PNG", "RGB", 0),
-        ("PNG", "L", 0),
-        ("PNG", "RGBA", 0),
-        ("PNG", "LA", 0),
-        ("PNG", "P", 0),
-        ("BMP", "RGB", 0),
-        ("BMP", "L", 0),
-        ("BMP", "P", 0),
-        ("GIF", "RGB", 0),
-    ],
-)
-def test_decoding_agrees_with_pillow(kind, mode, tolerance):
-    contents = encoded(colours().convert(mode), kind)
-    assert_near(
-        decode(contents).numpy(),
-        np.asarray(Image.open(io.BytesIO(contents)).convert("RGB")),
-        tolerance,
-    )
-
-
-def test_cmyk_colours_are_those_of_the_image():
-    contents = encoded(colours().convert("CMYK"), "JPEG", quality=95)
-    assert_near(decode(contents).numpy(), np.asarray(colours()), 6)
-
-
-def test_16_bit_png_keeps_the_upper_byte():
-    values = (np.arange(32 * 64).reshape(32, 64) * 30).astype(np.uint16)
-    found = decode(encoded(Image.fromarray(values), "PNG")).numpy()
-    np.testing.assert_array_equal(found, np.repeat((values >> 8)[..., np.newaxis], 3, axis=-1))
-
-
-def test_transparent_pixels_keep_their_colour():
-    see_through = np.dstack([np.asarray(colours()), np.zeros((32, 64), np.uint8)])
-    np.testing.assert_array_equal(
-        decode(encoded(Image.fromarray(see_through), "PNG")).numpy(), np.asarray(colours())
-    )
-
-
-def test_first_frame_of_an_animation():
-    contents = encoded(colours(), "GIF", save_all=True, append_images=[Image.new("RGB", (64, 32))])
-    assert_near(decode(contents).numpy(), np.asarray(colours()), 0)
-
-
-@pytest.mark.parametrize("endian", ["<", ">"])
-@pytest.mark.parametrize("orientation", range(0, 10))
-def test_exif_orientation(orientation, endian):
-    exif = Image.Exif()
-    exif.endian = endian
-    exif[0x010F], exif[0x0112], exif[0x0131] = "maker", orientation, "program"
-    contents = encoded(colours(), "JPEG", quality=95, exif=exif)
-    assert (b"MM\0*" if endian == ">" else b"II*\0") in contents[:64]
-    header = tf.constant(contents[:4096])
-    assert int(images.exif_orientation(header)) == (orientation if 1 <= orientation <= 8 else 1)
-    assert_near(
-        decode(contents).numpy(),
-        np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(contents)))),
-        6,
-    )
-
-
-@pytest.mark.parametrize(
-    "exif",
-    [
-        b"Exif\0\0",
-        b"Exif\0\0II*\0",
-        b"Exif\0\0II*\0\xff\xff\xff\xff",
-        b"Exif\0\0MM\0*\0\0\0\x08\xff\xff",
-        b"Exif\0\0garbage" * 9,
-    ],
-)
-def test_broken_exif_leaves_the_image_as_it_is(exif):
-    contents = encoded(colours(), "JPEG", quality=95, exif=exif)
-    assert decode(contents).shape == (32, 64, 3)
-
-
-def test_exif_words_in_a_png_mean_nothing():
-    contents = encoded(colours(), "PNG")
-    assert decode(contents + b"\xff\xe1\0\x20Exif\0\0MM").shape == (32, 64, 3)
-
-
-@pytest.mark.parametrize(
-    "contents", [b"", b"x", b"BM", b"not an image at all", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"]
-)
-def test_other_files_raise(contents):
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        decode(contents)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
-def test_truncated_files_raise(kind):
-    contents = encoded(
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)),
-        kind,
-    )
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        decode(contents[: len(contents) // 2])
 
 
 @pytest.mark.parametrize(
@@ -275,7 +163,7 @@ def test_the_whole_path_runs_in_a_saved_model(tmp_path):
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
     def serve(contents):
-        resized = images.resize_image(images.decode_image(contents), data)[0]
+        resized = images.resize_image(decode_image(contents), data)[0]
         return images.pad_image(resized, images.own_canvas(tf.shape(resized)[:2], data))
 
     module = tf.Module()

@@ -216,7 +216,7 @@ def shrink(path):
         (truncate, "not decodable"),
         (shrink, "8 x 7"),
         (lambda path: path.unlink(), "no such image file"),
-        (lambda path: path.write_text("hello"), "JPEG, PNG, BMP and GIF files are read"),
+        (lambda path: path.write_text("hello"), "AVIF and HEIC files are read"),
     ],
 )
 def test_unreadable_images_are_named(dataset, tmp_path, spoil, reason):

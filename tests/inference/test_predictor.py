@@ -11,7 +11,7 @@ from PIL import Image
 
 import lhrcnn
 from lhrcnn.data.schema import Dataset, Record
-from lhrcnn.errors import CheckpointError
+from lhrcnn.errors import CheckpointError, DataError
 from lhrcnn.evaluation.detect import detect_dataset
 from lhrcnn.inference.predictor import Detector, load_run
 from lhrcnn.keras import keras
@@ -213,12 +213,9 @@ def test_wrong_files_are_named(detector, tmp_path):
     Image.fromarray(draw_image(50, 50)).save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:300])
     for name in ("text.jpg", "empty.png", "cut.jpg"):
-        with pytest.raises(
-            ValueError,
-            match=rf"{name}: \d+ bytes that do not decode as an image; allowed are whole JPEG",
-        ):
+        with pytest.raises(ValueError, match=rf"{name}: (not decodable|not readable as an image)"):
             detector.predict(tmp_path / name)
-    with pytest.raises(FileNotFoundError, match="nowhere.jpg: no such image file"):
+    with pytest.raises(DataError, match="nowhere.jpg: no such image file"):
         detector.predict(tmp_path / "nowhere.jpg")
     with pytest.raises(ValueError, match="cannot be read"):
         detector.predict(tmp_path)

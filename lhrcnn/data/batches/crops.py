@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from lhrcnn.data.batches.plan import BatchPlan
 from lhrcnn.data.batches.reading import num_workers, read_ahead
-from lhrcnn.data.images import decode_image, resize
+from lhrcnn.data.decoding import decode_in_pipeline
+from lhrcnn.data.images import resize
 from lhrcnn.data.transforms import augment
 
 _NUM_DRAWS = augment.NUM_DRAWS + 1  # the last is the part's aspect ratio
@@ -109,10 +110,8 @@ def _cut(image, corner, part, config):
 
 def _batches(rows, changed, config, batch_size):
     def example(row):
-        return {
-            "image": changed(decode_image(tf.io.read_file(row["path"])), row),
-            "label": row["label"],
-        }
+        (image,) = decode_in_pipeline([tf.io.read_file(row["path"])])
+        return {"image": changed(image, row), "label": row["label"]}
 
     examples = tf.data.Dataset.from_tensor_slices(rows)
     examples = examples.map(

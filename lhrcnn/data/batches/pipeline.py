@@ -10,12 +10,10 @@ from lhrcnn.choices import resolve
 from lhrcnn.data.batches import cache
 from lhrcnn.data.batches.plan import aspect_groups
 from lhrcnn.data.batches.reading import num_workers, read_ahead
+from lhrcnn.data.decoding import decode_in_pipeline
 from lhrcnn.data.images import (
     canvases,
-    decode_image,
-    decode_stored,
     evaluation_short_side,
-    needs_care,
     pad_image,
     resize,
     resized_size,
@@ -130,39 +128,26 @@ def _images(dataset, data_config, indices, short_sides, all_short_sides):
 
 
 def _decoded(item):
-    """A list of the images of a chunk of items of `_images`, decoded."""
-    contents = [tf.io.read_file(path) for path in tf.unstack(item["path"])]
-    images = [decode_stored(one) for one in contents]
+    """A list of the images of a chunk of items of `_images`, decoded and of their annotated
+    sizes."""
+    images = decode_in_pipeline([tf.io.read_file(path) for path in tf.unstack(item["path"])])
     sizes = tf.stack([tf.shape(image)[:2] for image in images])
-    special = tf.numpy_function(_any_needs_care, [contents], tf.bool)
-    images = tf.cond(
-        ~special & tf.reduce_all(sizes == item["before"]),
-        lambda: images,
-        lambda: tf.numpy_function(
-            _decoded_with_care, [contents, item["path"], item["before"]], [tf.uint8] * len(images)
-        ),
-    )
-    return [tf.ensure_shape(image, [None, None, 3]) for image in tf.nest.flatten(images)]
+    fits = tf.reduce_all(sizes == item["before"])
+    arguments = [sizes, item["path"], item["before"]]
+    checked = tf.cond(fits, lambda: True, lambda: tf.numpy_function(_refuse, arguments, tf.bool))
+    with tf.control_dependencies([checked]):
+        return [tf.identity(image) for image in images]
 
 
-def _any_needs_care(contents):
-    return any(map(needs_care, contents))
-
-
-def _decoded_with_care(contents, paths, before):
-    """Images as they are to be shown; what few files need costs the others nothing outside the
-    graph.
-
-    Raises DataError for one whose height and width are not those of its annotation."""
-    images = [decode_image(one).numpy() for one in contents]
-    for image, path, size in zip(images, paths, before):
-        if image.shape[:2] != tuple(size):
+def _refuse(sizes, paths, before):
+    """Raises DataError for the images whose height and width are not those of their annotation."""
+    for size, path, annotated in zip(sizes.tolist(), paths, before.tolist()):
+        if size != annotated:
             raise DataError(
-                f"image {path.decode()} has height and width {list(image.shape[:2])}, its "
-                f"annotation says {size.tolist()}; correct the annotation, or set "
-                "data.on_error=skip to leave such images out"
+                f"image {path.decode()} has height and width {size}, its annotation says "
+                f"{annotated}; correct the annotation, or set data.on_error=skip to leave such "
+                "images out"
             )
-    return images
 
 
 def _objects(dataset):

@@ -8,10 +8,10 @@ import csv
 import io
 import re
 
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import gathering, lookup, parsing
 from lhrcnn.data.readers.gathering import Found
 from lhrcnn.data.readers.parsing import named, numbers
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 

@@ -6,8 +6,8 @@ import pathlib
 
 import numpy as np
 
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers.lookup import is_hidden, walk
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.errors import DataError
 

@@ -16,9 +16,10 @@ import re
 
 import numpy as np
 
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers.lookup import is_hidden, read_text
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES, make_record
+from lhrcnn.data.readers.records import make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 

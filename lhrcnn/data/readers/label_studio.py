@@ -8,10 +8,10 @@ import math
 import os
 import re
 
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import gathering, lookup
 from lhrcnn.data.readers.gathering import Found
 from lhrcnn.data.readers.parsing import MALFORMED, corners, named, numbers, turned_ellipse
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.data.schema import Problem
 
 _KINDS = ("rectangle", "polygon", "ellipse")

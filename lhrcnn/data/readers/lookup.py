@@ -8,7 +8,7 @@ import re
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from lhrcnn.data.schema import Dataset, Problem, Record
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 # Annotation tools round outwards: a box may stick out by this much and is clipped without a word.
 OVERHANG_PX, OVERHANG_SHARE = 2.0, 0.01
 

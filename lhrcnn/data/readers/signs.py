@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import (
     createml,
     csv_files,
@@ -20,7 +21,6 @@ from lhrcnn.data.readers import (
     yolo_layout,
 )
 from lhrcnn.data.readers.gathering import ALIASES, ALL
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.errors import DataError
 
 _LOOKED_AT = 20  # files of one suffix

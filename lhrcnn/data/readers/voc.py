@@ -12,10 +12,11 @@ import pathlib
 import re
 import xml.etree.ElementTree as ElementTree
 
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers import parsing
 from lhrcnn.data.readers.lookup import is_hidden, read_text, read_xml
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES, make_record
+from lhrcnn.data.readers.records import make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 

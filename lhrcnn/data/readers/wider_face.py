@@ -4,10 +4,10 @@ A face is `x y width height` px and six attributes, of which the fourth, `invali
 it; datumaro writes the name of a class after the box.
 """
 
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import gathering, lookup, parsing
 from lhrcnn.data.readers.gathering import Found
 from lhrcnn.data.readers.parsing import named
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.data.schema import Problem
 
 CLASS_NAME = "face"

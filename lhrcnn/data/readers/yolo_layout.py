@@ -8,8 +8,8 @@ import pathlib
 
 import yaml
 
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import lookup
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.errors import DataError
 
 NAME_FILES = (

@@ -66,8 +66,8 @@ def _write_coco(output, split, dataset, paths):
         name = path.partition("/")[2]
         image = {"id": record.image_id, "file_name": name}
         images.append({**image, "height": record.height, "width": record.width})
-        for box, k, ignore, area in zip(
-            record.boxes.tolist(), record.classes, record.ignore, record.areas
+        for box, k, ignore, area, score in zip(
+            record.boxes.tolist(), record.classes, record.ignore, record.areas, _scores(record)
         ):
             ymin, xmin, ymax, xmax = box
             annotations.append(
@@ -78,12 +78,20 @@ def _write_coco(output, split, dataset, paths):
                     "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
                     "area": float(area),
                     "iscrowd": int(ignore),
+                    **score,
                 }
             )
     pairs = zip(dataset.category_ids, dataset.class_names)
     categories = [{"id": number, "name": name} for number, name in pairs]
     content = {"images": images, "annotations": annotations, "categories": categories}
     output.write(f"annotations/instances_{split}.json", json.dumps(content))
+
+
+def _scores(record):
+    """For each object what says its score, {} where it has none."""
+    if record.scores is None:
+        return [{}] * len(record.boxes)
+    return [{"score": round(float(score), 6)} for score in record.scores]
 
 
 def _write_voc(output, split, dataset, paths):
@@ -151,9 +159,10 @@ def _write_labelme(output, split, dataset, paths):
                 "group_id": None,
                 "shape_type": "rectangle",
                 "flags": {"ignore": True} if ignore else {},
+                **score,
             }
-            for (ymin, xmin, ymax, xmax), k, ignore in zip(
-                record.boxes.tolist(), record.classes, record.ignore
+            for (ymin, xmin, ymax, xmax), k, ignore, score in zip(
+                record.boxes.tolist(), record.classes, record.ignore, _scores(record)
             )
         ]
         content = {

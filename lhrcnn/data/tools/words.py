@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib import font_manager, ft2font
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers.icdar import write_truth
 from lhrcnn.data.readers.lookup import walk
-from lhrcnn.data.readers.records import IMAGE_SUFFIXES
 from lhrcnn.errors import DataError
 
 # As often as in English.

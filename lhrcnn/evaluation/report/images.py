@@ -4,8 +4,10 @@ import base64
 import io
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
+from lhrcnn.data.decoding import read_image
+from lhrcnn.errors import DataError
 from lhrcnn.evaluation.analysis import errors
 
 NUM_IMAGES, NUM_ERRORS = 80, 12  # errors per image
@@ -86,9 +88,8 @@ def embedded(path, long_side=LONG_SIDE, box=None):
     """A `data:` address of an image file as JPEG, at most `long_side` px; of the surroundings of a
     `box` (x, y, width, height), which is drawn. None where the file cannot be read."""
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, ValueError):
+        image = Image.fromarray(read_image(path))
+    except DataError:
         return None
     if box is not None:
         image = _surroundings(image, box)

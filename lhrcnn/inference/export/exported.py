@@ -12,6 +12,7 @@ import numpy as np
 from lhrcnn import config
 from lhrcnn.choices import resolve
 from lhrcnn.errors import ExportError
+from lhrcnn.inference import batching
 from lhrcnn.inference.export import EXPORTS, require_extra
 from lhrcnn.inference.export.prepare import prepare
 from lhrcnn.inference.prediction import Prediction
@@ -57,10 +58,26 @@ class ExportedDetector:
 
     def predict(self, image):
         """The `Prediction` of an image; see `Detector.predict`."""
+        return self._detected(self._prepared(image)[1])
+
+    def predict_each(self, images, batch_size=1, ahead=batching.AHEAD):
+        """As of `Detector`; the model itself takes one image at a time."""
+
+        def run(prepared):
+            return [self._detected(one) for one in prepared]
+
+        return batching.in_batches(images, self._prepared, run, batch_size, ahead)
+
+    def _prepared(self, image):
+        """(None, (size of an image, what the model takes, its size there))."""
         pixels = Detector._pixels(image)
         size, given, inner = pixels.shape[:2], pixels[None], pixels.shape[:2]
         if self._preprocess:
             given, inner = prepare(pixels, self._preprocess)
+        return None, (size, given, inner)
+
+    def _detected(self, prepared):
+        size, given, inner = prepared
         start = time.perf_counter()
         found = self._run(given)
         self.seconds.append(time.perf_counter() - start)

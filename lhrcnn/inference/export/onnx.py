@@ -7,12 +7,12 @@ in the file's metadata and in export.json beside it.
 import json
 import logging
 
+from lhrcnn.data.decoding import read_image
 from lhrcnn.errors import ExportError
 from lhrcnn.inference.export.description import describe, preprocess_of, write_descriptions
 from lhrcnn.inference.export.fixed import fixed_function
 from lhrcnn.inference.export.int8 import quantised
 from lhrcnn.inference.export.prepare import prepare
-from lhrcnn.inference.predictor import read_image
 from lhrcnn.ops.portable import OPERATOR
 
 OPSET = 17

@@ -20,7 +20,8 @@ import tempfile
 import tensorflow as tf
 from absl import logging
 
-from lhrcnn.data.images import canvases, decode_image, evaluation_short_side, pad_image
+from lhrcnn.data.decoding import decode_image
+from lhrcnn.data.images import canvases, evaluation_short_side, pad_image
 from lhrcnn.errors import ExportError
 from lhrcnn.inference.export.description import describe, write_descriptions
 from lhrcnn.inference.export.fixed import fixed_function

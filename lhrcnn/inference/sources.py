@@ -1,0 +1,100 @@
+"""What `lhrcnn predict` is to look at: image files, folders, patterns, videos, cameras."""
+
+import glob
+import os
+import pathlib
+import typing
+
+from lhrcnn.data.formats import IMAGE_SUFFIXES
+from lhrcnn.data.readers.lookup import is_hidden, walk
+from lhrcnn.errors import UsageError
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+
+
+class Sources(typing.NamedTuple):
+    """What the words of a command line name, each in its order."""
+
+    images: list  # paths, of files that may not be there
+    videos: list  # paths, or numbers of cameras
+    failures: list  # messages about folders and patterns without any
+
+
+def find_sources(words, output="", hint=lambda word: ""):
+    """The `Sources` of words: a file, a folder, with all below it, a pattern, a camera's number.
+
+    Hidden files of folders and patterns are passed over, as is the folder `output` inside them; a
+    file that two words name comes once. Raises UsageError with hint(word) for no file."""
+    images, videos, failures = {}, {}, []
+    for word in words:
+        path = pathlib.Path(word)
+        if path.is_dir():
+            _take(
+                _below(path, output),
+                f"{word}: no image in or below this folder",
+                images,
+                videos,
+                failures,
+            )
+        elif path.exists():
+            (videos if _is_video(word) else images)[path] = None
+        elif word.isdigit():
+            videos[int(word)] = None
+        elif glob.has_magic(word):
+            _take(
+                _fitting(word, output),
+                f"{word}: no image fits this pattern",
+                images,
+                videos,
+                failures,
+            )
+        elif hint(word):
+            raise UsageError(f"{word}: no such file; {hint(word)}")
+        else:
+            images[path] = None  # it is named where it is read
+    return Sources(list(images), list(videos), failures)
+
+
+def _below(given, output):
+    """The files in and below a folder, but for those of an `output` folder inside it."""
+    folder, output = os.path.realpath(given), os.path.realpath(output) if output else ""
+    inside = output.startswith(folder + os.sep)
+    files = walk(given)
+    return [f for f in files if not (inside and os.path.realpath(f).startswith(output + os.sep))]
+
+
+def _fitting(pattern, output):
+    """The files that a pattern means, and those below the folders that it means."""
+    for name in sorted(glob.glob(pattern, recursive=True)):
+        path = pathlib.Path(name)
+        if not any(is_hidden(part) for part in path.parts if part not in ("..", path.anchor)):
+            yield from _below(path, output) if path.is_dir() else [name]
+
+
+def _take(names, missing, images, videos, failures):
+    """Puts the images and videos among files into the dicts."""
+    names = list(names)
+    found = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
+    films = [name for name in names if _is_video(name)]
+    images.update((pathlib.Path(name), None) for name in found)
+    videos.update((pathlib.Path(name), None) for name in films)
+    if not found and not films:
+        failures.append(f"{missing} (looked for {', '.join(IMAGE_SUFFIXES)} and videos)")
+
+
+def _is_video(name):
+    return name.lower().endswith(VIDEO_SUFFIXES)
+
+
+def output_names(paths, suffix):
+    """A file name for each path, numbered where one of another folder has it already."""
+    names, taken = [], set()
+    for path in paths:
+        stem = path.stem if isinstance(path, pathlib.Path) else f"camera_{path}"
+        name, number = f"{stem}{suffix}", 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem}_{number}{suffix}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names

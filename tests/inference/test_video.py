@@ -1,0 +1,53 @@
+"""Frames of videos, and videos of frames."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lhrcnn.errors import DataError, DependencyError
+from lhrcnn.inference import video
+
+
+def frames(number, height=48, width=62):
+    """Smooth images, each with a bright bar where its number says."""
+    for k in range(number):
+        image = np.full((height, width, 3), (40, 90, 160), np.uint8)
+        image[:, 4 * k : 4 * k + 6] = (230, 220, 60)
+        yield image
+
+
+@pytest.mark.parametrize("size", [(48, 62), (47, 61)])
+def test_a_video_is_read_as_it_was_written(tmp_path, size):
+    pytest.importorskip("av")
+    path = tmp_path / "clip.mp4"
+    with open(path, "wb") as file:
+        writer = video.VideoWriter(file, "30000/1001")
+        for image in frames(12, *size):
+            writer.add(Image.fromarray(image))
+        writer.close()
+    opened = video.open_video(path)
+    assert float(opened.rate) == pytest.approx(29.97, abs=0.01) and opened.num_frames == 12
+    found = list(opened.frames)
+    assert len(found) == 12
+    for image, expected in zip(found, frames(12, *size)):
+        assert image.dtype == np.uint8 and image.shape[2] == 3
+        image = image[: size[0], : size[1]]
+        assert np.abs(image.astype(int) - expected).mean() < 12
+
+
+def test_what_is_no_video_is_named(tmp_path):
+    pytest.importorskip("av")
+    (tmp_path / "text.mp4").write_text("no video")
+    for name in ("text.mp4", "gone.mp4"):
+        with pytest.raises(DataError, match=f"{name}: cannot be opened as a video"):
+            video.open_video(tmp_path / name)
+    with pytest.raises(DataError, match="cannot be opened as a video|are read on Linux"):
+        video.open_video(99)
+
+
+def test_without_its_package_the_extra_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(DependencyError, match="pip install 'lhrcnn.video.'"):
+        video.open_video(tmp_path / "a.mp4")
