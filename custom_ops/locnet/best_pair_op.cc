@@ -37,6 +37,7 @@ REGISTER_OP("LhrcnnBestPair")
     .Attr("borders: bool")
     .SetShapeFn(PairShape);
 
+constexpr int kMaxCells = 1 << 24;  // whole numbers in float32
 // Boxes worked on at once, a lane each.
 constexpr int kLanes = 8;
 constexpr float kNone = -std::numeric_limits<float>::infinity();
@@ -146,9 +147,9 @@ class BestPairOp : public tf::OpKernel {
     const tf::Tensor& terms = context->input(0);
     OP_REQUIRES(context,
                 terms.dims() == 3 && terms.dim_size(1) == rows_ && terms.dim_size(2) >= 2 &&
-                    terms.dim_size(2) <= INT32_MAX,
-                absl::InvalidArgumentError(absl::StrCat("terms must be [n, ", rows_,
-                                                        ", at least 2 cells], got shape ",
+                    terms.dim_size(2) <= kMaxCells,
+                absl::InvalidArgumentError(absl::StrCat("terms must be [n, ", rows_, ", 2 to ",
+                                                        kMaxCells, " cells], got shape ",
                                                         terms.shape().DebugString())));
     const int64_t number = terms.dim_size(0);
     const int cells = static_cast<int>(terms.dim_size(2));

@@ -310,11 +310,12 @@ LHRCNN_HD void SpreadMean(const T* gradient, Strides<Channel> strides, BinTaps<A
   }
 }
 
-// The gradient of a maximum goes to its sample alone.
+// The gradient of a maximum goes to its sample alone; no sample has an argmax too large.
 template <typename T, typename Channel, typename A, typename Add>
 LHRCNN_HD void SpreadMax(T gradient, uint8_t argmax, Strides<Channel> strides, BinTaps<A> bin,
                          int samples, A* features_gradient, Add add) {
   Corners<A> corners;
+  if (argmax >= samples * samples) return;
   if (!SampleCorners(strides, bin, argmax / samples, argmax % samples, &corners)) return;
   for (int k = 0; k < 4; ++k) {
     add(features_gradient + corners.offset[k], corners.weight[k] * static_cast<A>(gradient));

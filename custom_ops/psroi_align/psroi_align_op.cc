@@ -1,5 +1,6 @@
 // TensorFlow ops LhrcnnPsRoiAlign and LhrcnnPsRoiAlignGrad.
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "absl/status/status.h"
@@ -107,6 +108,10 @@ absl::Status ReadAttributes(tf::OpKernelConstruction* context, Params* p) {
     return absl::InvalidArgumentError(
         absl::StrCat("group_size must be at most ", kMaxGroupSize, " and sampling_ratio at most ",
                      kMaxSamplingRatio, ", got ", p->group_size, " and ", p->sampling_ratio));
+  }
+  if (!(p->spatial_scale > 0) || std::isinf(p->spatial_scale)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("spatial_scale must be positive and finite, got ", p->spatial_scale));
   }
   return absl::OkStatus();
 }

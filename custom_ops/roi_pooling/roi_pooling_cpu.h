@@ -17,6 +17,11 @@
 namespace lhrcnn {
 namespace roi_pooling {
 
+// Along a side of a bin or of a box, of which the loops are as long; of a map, whose
+// rows and columns are whole numbers in float32.
+constexpr int kMaxSamples = 1024, kMaxBins = 1024;
+constexpr int64_t kMaxCells = int64_t{1} << 24;
+
 struct Params {
   int64_t batch, height, width, channels;  // features [B, H, W, C]
   int64_t num_boxes;                       // boxes [B, N, 4], (ymin, xmin, ymax, xmax)

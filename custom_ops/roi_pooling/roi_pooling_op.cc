@@ -1,5 +1,6 @@
 // TensorFlow ops LhrcnnRoiAlign and LhrcnnRoiPool with their gradients, for the CPU.
 #include <algorithm>
+#include <cmath>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -84,18 +85,30 @@ REGISTER_OP("LhrcnnRoiPoolGrad")
 absl::Status ReadAttributes(tf::OpKernelConstruction* context, Params* p) {
   TF_RETURN_IF_ERROR(context->GetAttr("size", &p->size));
   TF_RETURN_IF_ERROR(context->GetAttr("spatial_scale", &p->spatial_scale));
-  if (!context->HasAttr("aligned")) return absl::OkStatus();
-  TF_RETURN_IF_ERROR(context->GetAttr("sampling_ratio", &p->sampling_ratio));
-  return context->GetAttr("aligned", &p->aligned);
+  if (context->HasAttr("aligned")) {
+    TF_RETURN_IF_ERROR(context->GetAttr("sampling_ratio", &p->sampling_ratio));
+    TF_RETURN_IF_ERROR(context->GetAttr("aligned", &p->aligned));
+  }
+  if (p->size > kMaxBins || p->sampling_ratio > kMaxSamples) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("size must be at most ", kMaxBins, " and sampling_ratio at most ",
+                     kMaxSamples, ", got ", p->size, " and ", p->sampling_ratio));
+  }
+  if (!(p->spatial_scale > 0) || std::isinf(p->spatial_scale)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("spatial_scale must be positive and finite, got ", p->spatial_scale));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ReadShapes(const tf::TensorShape& features, const tf::TensorShape& boxes,
                         Params* p) {
   if (features.dims() != 4 || features.dim_size(1) < 1 || features.dim_size(2) < 1 ||
+      features.dim_size(1) > kMaxCells || features.dim_size(2) > kMaxCells ||
       features.dim_size(1) * features.dim_size(2) > INT32_MAX) {
     return absl::InvalidArgumentError(
-        absl::StrCat("features must be [B, H, W, C] with H and W at least 1 and H*W below 2^31, "
-                     "got shape ", features.DebugString()));
+        absl::StrCat("features must be [B, H, W, C] with H and W from 1 to 2^24 and H*W below "
+                     "2^31, got shape ", features.DebugString()));
   }
   if (boxes.dims() != 3 || boxes.dim_size(2) != 4 || boxes.dim_size(0) != features.dim_size(0)) {
     return absl::InvalidArgumentError(
@@ -110,8 +123,10 @@ absl::Status ReadShapes(const tf::TensorShape& features, const tf::TensorShape& 
   return absl::OkStatus();
 }
 
-tf::TensorShape PooledShape(const Params& p) {
-  return {p.batch, p.num_boxes, p.size, p.size, p.channels};
+// An error where there would be more elements than numbers to count them.
+absl::Status PooledShape(const Params& p, tf::TensorShape* shape) {
+  return tf::TensorShape::BuildTensorShape({p.batch, p.num_boxes, p.size, p.size, p.channels},
+                                           shape);
 }
 
 template <typename T>
@@ -140,8 +155,10 @@ class ForwardOp : public tf::OpKernel {
     const tf::Tensor& boxes = context->input(1);
     Params p = attributes_;
     OP_REQUIRES_OK(context, ReadShapes(features.shape(), boxes.shape(), &p));
+    tf::TensorShape shape;
+    OP_REQUIRES_OK(context, PooledShape(p, &shape));
     tf::Tensor* pooled;
-    OP_REQUIRES_OK(context, context->allocate_output(0, PooledShape(p), &pooled));
+    OP_REQUIRES_OK(context, context->allocate_output(0, shape, &pooled));
     Share(context, p.batch * p.num_boxes, BoxCost(p), [&](int64_t first, int64_t last) {
       ForwardBoxes<Method>(p, Data<const T>(features), Data<const float>(boxes),
                            Data<T>(*pooled), first, last);
@@ -167,9 +184,11 @@ class BackwardOp : public tf::OpKernel {
     const tf::Tensor& gradient = context->input(2);
     Params p = attributes_;
     OP_REQUIRES_OK(context, ReadShapes(features.shape(), boxes.shape(), &p));
-    OP_REQUIRES(context, gradient.shape() == PooledShape(p),
+    tf::TensorShape pooled;
+    OP_REQUIRES_OK(context, PooledShape(p, &pooled));
+    OP_REQUIRES(context, gradient.shape() == pooled,
                 absl::InvalidArgumentError(absl::StrCat("gradient must have shape ",
-                                                        PooledShape(p).DebugString(), ", got ",
+                                                        pooled.DebugString(), ", got ",
                                                         gradient.shape().DebugString())));
     tf::Tensor* output;
     OP_REQUIRES_OK(context, context->allocate_output(0, features.shape(), &output));

@@ -86,6 +86,6 @@ def test_wrong_rows_are_an_error():
     if not custom_op_available():
         pytest.skip("the compiled op cannot be had")
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match=r"terms must be \[n, 3, at least 2 cells\]"
+        tf.errors.InvalidArgumentError, match=r"terms must be \[n, 3, 2 to 16777216 cells\]"
     ):
         best_pair(tf.zeros([4, 2, 28]), 9.0, inside=True, borders=True, implementation="custom")
