@@ -1,13 +1,15 @@
 """The Faster R-CNN family on CPU against torchvision's, by turns: one case a call, so that the peak
 memory is that of the case.
 
-    python benchmarks/faster_rcnn.py --case inference|resnext|training \\
+    python benchmarks/faster_rcnn.py --case inference|v2|mobilenet|resnext|training \\
         [--precision float32|mixed_bfloat16] [--rounds 3]
         [--peer_python .venv-peers/bin/python]
 
-inference: ResNet-50 with a feature pyramid at 800 x 1200, batch 1. resnext: ResNeXt-101 64x4d at
-800 x 1344, batch 1, against torchvision's FasterRCNN over the same network, which stands for
-mmdetection's. training: ResNet-50 at 320 x 480, batch 2, two stages and batch norm frozen.
+inference: ResNet-50 with a feature pyramid at 800 x 1200, batch 1. v2: torchvision's version 2 of
+it. mobilenet: MobileNetV3-Large with a pyramid at 320 x 480, batch 1, 150 proposals. resnext:
+ResNeXt-101 64x4d at 800 x 1344, batch 1, against torchvision's FasterRCNN over the same network,
+which stands for mmdetection's. training: ResNet-50 at 320 x 480, batch 2, two stages and batch norm
+frozen.
 Weights and images are random; proposals and RoIs are as many as torchvision's. --precision holds
 for both sides: `test.precision` or `train.precision` here, autocast there. torchvision runs twice,
 as it comes and with its networks compiled by torch.compile.
@@ -20,8 +22,24 @@ from detector import compiled, random_batch
 from lhrcnn import config as configs
 from lhrcnn.models.build import arithmetic, build_detector
 
-CASES = {  # config, torchvision's backbone, height, width, batch, limit of the time
+CASES = {  # config, torchvision's backbone or detector, height, width, batch, limit of the time
     "inference": ("faster_rcnn_resnet50_fpn_coco_torchvision", "resnet50", 800, 1200, 1, 0.6),
+    "v2": (
+        "faster_rcnn_resnet50_fpn_v2_coco_torchvision",
+        "fasterrcnn_resnet50_fpn_v2",
+        800,
+        1200,
+        1,
+        0.6,
+    ),
+    "mobilenet": (
+        "faster_rcnn_mobilenet_v3_large_320_fpn_coco_torchvision",
+        "fasterrcnn_mobilenet_v3_large_320_fpn",
+        320,
+        480,
+        1,
+        0.5,
+    ),
     "resnext": ("faster_rcnn_resnext101_64x4d_fpn_coco", "resnext101_64x4d", 800, 1344, 1, 0.6),
     "training": ("faster_rcnn_resnet50_fpn_coco_torchvision", "resnet50", 320, 480, 2, 0.8),
 }
@@ -57,7 +75,7 @@ def main():
         f"Faster R-CNN on CPU: {arguments.case}, {arguments.precision}", arguments
     )
     report.table(
-        (f"{backbone} FPN, batch {batch_size}, {height} x {width}", "ms", "peak MB"),
+        (f"{backbone}, with FPN, batch {batch_size}, {height} x {width}", "ms", "peak MB"),
         [(who, measure.median(times[who]), memory[who]) for who in times],
     )
     report.check("time, of torchvision's", measure.ratio(times, "lhrcnn", "torchvision"), limit)

@@ -200,21 +200,23 @@ def mobilenet_v2_144():
 
 
 def faster_rcnn(backbone, height, width, batch_size, precision, how):
-    """FasterRCNN over a ResNet or ResNeXt with a feature pyramid, 80 classes and background,
-    weights random, settings as they come.
+    """FasterRCNN over a ResNet or ResNeXt with a feature pyramid, or torchvision's function of the
+    name `backbone`: 80 classes and background, weights random, settings as they come.
 
     precision: float32, or mixed_bfloat16 by autocast; how: eager, or compiled (its networks, by
     torch.compile: what lies between them has shapes that depend on the image)."""
     height, width = int(height), int(width)
-    features = detection.backbone_utils.resnet_fpn_backbone(
-        backbone_name=backbone,
-        weights=None,
-        trainable_layers=3,
-        norm_layer=torchvision.ops.FrozenBatchNorm2d,
-    )
-    model = detection.FasterRCNN(
-        features, num_classes=81, min_size=min(height, width), max_size=max(height, width)
-    )
+    options = {"num_classes": 81, "min_size": min(height, width), "max_size": max(height, width)}
+    if hasattr(detection, backbone):
+        model = getattr(detection, backbone)(weights=None, weights_backbone=None, **options)
+    else:
+        features = detection.backbone_utils.resnet_fpn_backbone(
+            backbone_name=backbone,
+            weights=None,
+            trainable_layers=3,
+            norm_layer=torchvision.ops.FrozenBatchNorm2d,
+        )
+        model = detection.FasterRCNN(features, **options)
     if how == "compiled":
         model.backbone = torch.compile(model.backbone)
         model.rpn.head = torch.compile(model.rpn.head)
