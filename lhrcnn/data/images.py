@@ -14,6 +14,13 @@ def evaluation_short_side(data_config):
     return data_config.test_short_side or data_config.short_side[-1]
 
 
+ROUNDINGS = {
+    "half_to_even": tf.round,
+    "half_up": lambda sides: tf.floor(sides + 0.5),
+    "floor": tf.floor,
+}
+
+
 def resized_size(height, width, data_config, short_side=None):
     """Height and width (int32, of the same shape) of images after their resize; short_side in px:
     None is the one for testing."""
@@ -26,8 +33,9 @@ def resized_size(height, width, data_config, short_side=None):
     factor = tf.minimum(
         short_side / tf.minimum(height, width), data_config.long_side / tf.maximum(height, width)
     )
+    rounded = ROUNDINGS[data_config.size_rounding]
     return tuple(
-        tf.maximum(tf.cast(tf.round(side * factor), tf.int32), 1) for side in (height, width)
+        tf.maximum(tf.cast(rounded(side * factor), tf.int32), 1) for side in (height, width)
     )
 
 

@@ -26,6 +26,7 @@ PREPARATION = (
     "short_side",
     "test_short_side",
     "long_side",
+    "size_rounding",
     "stretch_size",
     "antialias",
     "pad_multiple",

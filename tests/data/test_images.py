@@ -1,6 +1,7 @@
 """Resizing and padding images."""
 
 import io
+import math
 
 import numpy as np
 import pytest
@@ -81,6 +82,25 @@ def test_resize_with_filter_agrees_with_pillow(tmp_path):
 def test_keep_ratio_sizes(size, short, long, expected, tmp_path):
     data = options(tmp_path, f"short_side=[{short}]", f"long_side={long}")
     assert tuple(int(side) for side in images.resized_size(*size, data)) == expected
+
+
+@pytest.mark.parametrize(
+    "rule, rounded",
+    [
+        # interpolate of torchvision's detectors, rescale_size of mmcv
+        ("floor", math.floor),
+        ("half_up", lambda side: int(side + 0.5)),
+        ("half_to_even", round),
+    ],
+)
+def test_sizes_are_rounded_as_by_the_original(rule, rounded, rng, tmp_path):
+    data = options(tmp_path, f"size_rounding={rule}")
+    sizes = [(480, 640), (334, 500), (320, 401), *rng.integers(30, 1500, [497, 2]).tolist()]
+    for height, width in sizes:
+        factor = min(800 / min(height, width), 1333 / max(height, width))
+        expected = rounded(height * factor), rounded(width * factor)
+        found = tuple(int(side) for side in images.resized_size(height, width, data))
+        assert found == expected, (height, width)
 
 
 def test_stretch_goes_to_its_size_with_a_static_shape(tmp_path):

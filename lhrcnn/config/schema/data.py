@@ -47,6 +47,12 @@ class DataConfig:
         0, "short side in px for evaluation and prediction; 0: the last of short_side", minimum=0
     )
     long_side: int = option(1333, "longest side in px after a keep_ratio resize", minimum=1)
+    size_rounding: str = option(
+        "half_to_even",
+        "sides in px after a keep_ratio resize; half_up: as mmdetection and detectron2; floor: as "
+        "torchvision",
+        ["half_to_even", "half_up", "floor"],
+    )
     stretch_size: list[int] = option(
         [144, 144], "height and width in px of a stretch resize", minimum=1
     )

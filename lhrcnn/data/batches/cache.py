@@ -97,7 +97,7 @@ def _name(record, data_config, short_side):
         how = (
             data_config.stretch_size
             if data_config.resize == "stretch"
-            else [int(short_side), data_config.long_side]
+            else [int(short_side), data_config.long_side, data_config.size_rounding]
         )
         key += [data_config.resize, how, data_config.antialias]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + ".rgb"
