@@ -62,6 +62,7 @@ COMMANDS = {
     "data voc-to-det": make_data.VOC_TO_DET,
     "zoo": zoo.LIST,
     "zoo get": zoo.GET,
+    "zoo verify": zoo.VERIFY,
     "pack": zoo.PACK,
     "build-ops": build_ops.COMMAND,
     "config": options.COMMAND,

@@ -6,7 +6,7 @@ import shlex
 
 from lhrcnn import cli, commands
 from lhrcnn import config as configs
-from lhrcnn.runs import zoo
+from lhrcnn.runs import public, zoo
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROGRAM = re.compile(r"(\S*/)?(lhrcnn|make|python3?) ")
@@ -78,7 +78,7 @@ def _check_lhrcnn(words):
         assert not file.startswith("docs/") or (ROOT / file).is_file(), words
     flags = {flag: values[flag].value for flag in values}
     start = flags.get("init_from") or ""
-    assert "/" in start or stands_in(start) or start in ("", *zoo.names()), words
+    assert "/" in start or stands_in(start) or start in ("", *zoo.names(), *public.models()), words
     _check_settings(flags)
 
 

@@ -1,6 +1,7 @@
 """`lhrcnn zoo` and `lhrcnn pack`."""
 
 import difflib
+import json
 import pathlib
 
 from absl import flags
@@ -45,15 +46,47 @@ def define_get(values):
 
 def get(values, arguments):
     """Makes the run directory of a public model, and says where it is."""
+    name = _public(arguments)
+    folder = public.get(name, values["from"].value)
+    print(f"run directory  {folder}\nnext           lhrcnn predict photo.jpg --run_dir {name}")
+
+
+def define_verify(values):
+    """The flags of `lhrcnn zoo verify`."""
+    commands.define_data_dir_flag(values)
+    commands.define_split_flag(values, "images to evaluate on", "test_split")
+    flags.DEFINE_string(
+        "output", "", "JSON file for the metrics; none: NAME_verified.json", flag_values=values
+    )
+
+
+def verify(values, arguments):
+    """Evaluates a public model, and prints its AP beside the published one."""
+    name = _public(arguments)
+    data_dir = commands.require(values, "data_dir", "datasets/coco")
+    output = pathlib.Path(values.output or f"{name}_verified.json")
+
+    from lhrcnn import api
+
+    scored = api.evaluate(name, {"dir": data_dir}, values.split, ["coco"], output=output)
+    about = json.loads(output.read_text(encoding="utf-8"))
+    print(
+        f"                 box AP  images\n"
+        f"published        {public.models()[name].ap:>6}    5000  COCO val2017\n"
+        f"measured here    {100 * scored['coco']['AP']:>6.1f}  {about['images']:>6}  "
+        f"{about['data']}\n"
+        f"metrics          {output}"
+    )
+
+
+def _public(arguments):
+    """The name of a public model that is the one argument. Raises UsageError."""
     if len(arguments) != 1 or arguments[0] not in public.models():
         given = arguments[0] if arguments else ""
         close = difflib.get_close_matches(given, public.models(), n=1)
         hint = f"did you mean '{close[0]}'?" if close else "`lhrcnn zoo` lists them"
         raise UsageError(f"name one public model, found '{' '.join(arguments)}'; {hint}")
-    folder = public.get(arguments[0], values["from"].value)
-    print(
-        f"run directory  {folder}\nnext           lhrcnn predict photo.jpg --run_dir {arguments[0]}"
-    )
+    return arguments[0]
 
 
 def define_pack(values):
@@ -82,6 +115,9 @@ LIST = commands.Command(
     "list the pretrained models: of the package, and public ones", define_nothing, list_models
 )
 GET = commands.Command("download and convert a public model", define_get, get, positional="NAME")
+VERIFY = commands.Command(
+    "the AP of a public model, measured and published", define_verify, verify, positional="NAME"
+)
 PACK = commands.Command(
     "make a small run directory, to share or ship, of a trained one", define_pack, pack
 )

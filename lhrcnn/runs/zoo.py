@@ -37,7 +37,7 @@ def find_run(run_dir, needed=()):
     own = RunDirectory(run_dir)
     if str(run_dir) in names() and not (own.folder / CONFIG).exists():
         own = RunDirectory(FOLDER / str(run_dir))
-    elif not own.folder.exists() and str(run_dir) in public.models():
+    elif not (own.folder / CONFIG).exists() and str(run_dir) in public.models():
         own = RunDirectory(public.get(str(run_dir)))
     known = ", ".join(names()) or "there are none here"
     own.require(
