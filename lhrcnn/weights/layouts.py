@@ -45,6 +45,14 @@ def yx_deltas(array):
     return array.reshape(*array.shape[:-1], -1, 4)[..., [1, 0, 3, 2]].reshape(array.shape)
 
 
+def ratio_major(num_scales, num_ratios):
+    """A function that turns the outputs of anchors that go through all ratios of a scale, then of
+    the next, into ours: all scales of a ratio, then of the next."""
+    return lambda array: np.swapaxes(
+        array.reshape(*array.shape[:-1], num_scales, num_ratios, -1), -3, -2
+    ).reshape(array.shape)
+
+
 def background_last(array):
     """Class scores with the first, the background, moved to the end."""
     return np.roll(array, -1, axis=-1)

@@ -19,6 +19,7 @@ class Origin(typing.NamedTuple):
 
 SOURCES = {
     "mmdet": Origin("mmdetection", f"{_HERE}.mmdet:describe"),
+    "detectron2": Origin("its model zoo's .pkl, and its .pth", f"{_HERE}.detectron2:describe"),
     "torchvision": Origin("its detectors and classifiers", f"{_HERE}.torchvision:describe"),
     "chenyuntc": Origin("simple-faster-rcnn-pytorch", f"{_HERE}.chenyuntc:describe"),
     "tf-slim": Origin("its ResNets and light_head_rcnn", f"{_HERE}.tf_slim:describe"),

@@ -59,6 +59,15 @@ def test_deltas_of_every_class_and_anchor_swap_x_and_y():
     )
 
 
+def test_anchors_of_a_scale_in_a_row_become_those_of_a_ratio():
+    outputs = np.array([f"{s}{r}{n}" for s in "abc" for r in "xy" for n in "01"])
+    assert " ".join(layouts.ratio_major(3, 2)(outputs)) == (
+        "ax0 ax1 bx0 bx1 cx0 cx1 ay0 ay1 by0 by1 cy0 cy1"
+    )
+    kernel = np.arange(5 * 6).reshape(5, 6)
+    np.testing.assert_array_equal(layouts.ratio_major(3, 2)(kernel), kernel[:, [0, 2, 4, 1, 3, 5]])
+
+
 def test_background_moves_or_goes():
     assert layouts.background_last(np.array(["background", "a", "b"])).tolist() == [
         "a",
