@@ -92,6 +92,10 @@ def _head(config):
         f"'model.head.skip_channels': a {head.kind} head pools from one map",
     )
     yield (
+        not head.conv_layers or head.kind == "fc",
+        f"'model.head.conv_layers': for an fc head, found 'model.head.kind' {head.kind}",
+    )
+    yield (
         head.kind != "rfcn" or len(head.levels) == 1,
         f"'model.head.levels': an rfcn head reads one map, found {head.levels}",
     )

@@ -49,6 +49,10 @@ class RPN(keras.layers.Layer):
             conv(config.channels, size, f"conv{size}x{size}" if place else "conv")
             for place, size in enumerate(config.kernel_sizes)
         ]
+        self.deeper = [
+            conv(config.channels * len(self.convs), 3, f"conv{place}")
+            for place in range(2, config.conv_depth + 1)
+        ]
         self.objectness = conv(per_cell, 1, "objectness", dtype="float32")
         self.box = conv(4 * per_cell, 1, "box", dtype="float32")
 
@@ -58,6 +62,8 @@ class RPN(keras.layers.Layer):
         finest, finest_stride = next(iter(self.strides.items()))
         for level, stride in self.strides.items():
             x = tf.nn.relu(tf.concat([conv(maps[level]) for conv in self.convs], -1))
+            for conv in self.deeper:
+                x = tf.nn.relu(conv(x))
             batch, height, width = tf.unstack(tf.shape(x)[:3])
             if self.config.anchor_rounding == "torchvision":
                 # How many cells go into the padded image, without a remainder.
@@ -109,7 +115,8 @@ class RPN(keras.layers.Layer):
             level_logits, level_deltas, level_references = nms.top_k(level[0], pre_nms, *level[1:])
             boxes = box_ops.clip(box_ops.decode(level_deltas, level_references), image_size)
             usable = box_ops.at_least(boxes, config.min_size_px)
-            scores = tf.where(usable, tf.maximum(tf.sigmoid(level_logits), 1e-30), 0.0)
+            scores = tf.maximum(tf.sigmoid(level_logits), 1e-30)
+            scores = tf.where(usable & (scores >= config.score_threshold), scores, 0.0)
             kept.append(
                 nms.class_agnostic_nms(
                     tf.where(usable[..., None], boxes, 0.0), scores, config.nms_iou, post_nms

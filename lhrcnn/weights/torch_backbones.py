@@ -23,6 +23,8 @@ VGG16 = {
     "conv5_2": 26,
     "conv5_3": 28,
 }
+V3_PARTS = ("expand", "depthwise", "squeeze", "project")  # of a unit, in torchvision's order
+V3_SQUEEZED = ("4", "5", "6", "11", "12", "13", "14", "15")  # units of MobileNetV3-Large with SE
 RESNET_MEAN, RESNET_STD = (
     (123.675, 116.28, 103.53),
     (58.395, 57.12, 57.375),
@@ -82,4 +84,27 @@ def mobilenet_v2():
         ("backbone/block18_norm", "features.18.1"),
         (r"backbone/block(\d+)_(depthwise)()", layer, layouts.depthwise),
         (r"backbone/block(\d+)_(expand|depthwise|project)(_norm)?", layer),
+    )
+
+
+def mobilenet_v3_large(prefix="features."):
+    """Layers of MobileNetV3-Large; `prefix` stands before their numbers."""
+
+    def layer(match):
+        unit, part, norm = match[1], match[2], int(bool(match[3]))
+        parts = [part for part in V3_PARTS if unit != "1" or part != "expand"]
+        if unit not in V3_SQUEEZED:
+            parts.remove("squeeze")
+        if part == "excite":
+            return f"{prefix}{unit}.block.{parts.index('squeeze')}.fc2"
+        place = f"{prefix}{unit}.block.{parts.index(part)}."
+        return place + ("fc1" if part == "squeeze" else str(norm))
+
+    return (
+        (
+            r"backbone/block(0|16)(_norm)?",
+            lambda match: f"{prefix}{match[1]}.{int(bool(match[2]))}",
+        ),
+        (r"backbone/block(\d+)_(depthwise)()", layer, layouts.depthwise),
+        (r"backbone/block(\d+)_(expand|depthwise|squeeze|excite|project)(_norm)?", layer),
     )

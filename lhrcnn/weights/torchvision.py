@@ -1,5 +1,5 @@
-"""torchvision's state dicts: fasterrcnn_resnet50_fpn, and the classifiers ResNet, ResNeXt, VGG16
-and MobileNetV2 as backbones.
+"""torchvision's state dicts: its Faster R-CNNs, and the classifiers ResNet, ResNeXt, VGG16,
+MobileNetV2 and MobileNetV3-Large as backbones.
 """
 
 import re
@@ -13,7 +13,8 @@ OLD_NAMES = (
     (r"(rpn\.head\.conv)\.(weight|bias)", r"\1.0.0.\2"),
 )
 DETECTOR = "roi_heads.box_predictor.cls_score.bias"
-CLASSIFIER = (r"(fc|classifier)\..*|features\.18\..*", "of the ImageNet classifier")
+CLASSIFIER = (r"(fc|classifier)\..*|features\.1[68]\.\d\..*", "of the ImageNet classifier")
+NORM = (".weight", ".running_var")  # ends of the names of a batch norm's scale and variance
 
 
 def describe(state, model, epsilon=None):
@@ -33,23 +34,30 @@ def describe(state, model, epsilon=None):
         name in state for name in ("conv1.weight", "features.0.weight", "features.0.0.weight")
     ):
         raise CheckpointError(
-            "not a state dict of torchvision's fasterrcnn_resnet50_fpn, ResNets, VGG16 or "
-            f"MobileNetV2: it has no {DETECTOR}, conv1.weight or features.0.weight"
+            "not a state dict of torchvision's Faster R-CNNs, ResNets, VGG16 or MobileNets: it "
+            f"has no {DETECTOR}, conv1.weight or features.0.weight"
         )
     return _classifier(state, model, epsilon)
 
 
 def _detector(state, model, epsilon):
     if epsilon is None:
-        # torchvision gives its COCO_V1 weights, which have the names of before 0.13 and frozen
-        # batch norms, epsilon 0.
+        # torchvision gives the COCO_V1 weights of its first ResNet, which have the names of before
+        # 0.13 and frozen batch norms, epsilon 0.
+        resnet = "backbone.body.bn1.weight" in state
         frozen = "backbone.body.bn1.num_batches_tracked" not in state
-        epsilon = 0.0 if "rpn.head.conv.weight" in state and frozen else 1e-5
+        old = "rpn.head.conv.weight" in state
+        epsilon = 0.0 if resnet and old and frozen else 1e-5
     for pattern, new in OLD_NAMES:
         state = {re.sub(pattern, new, name): array for name, array in state.items()}
     num_classes = len(state[DETECTOR]) - 1
+    pyramid = {name: array for name, array in state.items() if ".fpn." in name}
+    state = {
+        **with_epsilon(state, epsilon, *NORM),
+        **with_epsilon(pyramid, epsilon, *NORM, ours=1e-3),
+    }
     return Source(
-        with_epsilon(state, epsilon, ".weight", ".running_var"),
+        state,
         layers(model),
         TORCH_ROLES,
         dropped=(TORCH_COUNTER,),
@@ -61,19 +69,35 @@ def _detector(state, model, epsilon):
 
 def layers(model):
     """Where our layers of a detector are."""
+    head, convs = "roi_heads.box_head.", model.head.conv_layers
 
     def level(match):
-        blocks = "inner" if match[1] == "lateral_c" else "layer"
-        return f"backbone.fpn.{blocks}_blocks.{model.fpn.levels.index('c' + match[2])}.0"
+        blocks = "inner" if match[1] == "lateral_" else "layer"
+        index = model.fpn.levels.index(f"c{match[2]}")
+        return f"backbone.fpn.{blocks}_blocks.{index}.{int(bool(match[3]))}"
 
+    def fc(match):  # behind convolutions they have numbers: these, a flattening, FC, ReLU, FC, ...
+        place = int(match[1]) - 1
+        return head + (f"{convs + 1 + 2 * place}" if convs else f"fc{6 + place}")
+
+    backbone = (
+        torch_backbones.mobilenet_v3_large
+        if model.backbone.name == "mobilenet_v3_large"
+        else torch_backbones.resnet
+    )
     return (
-        *torch_backbones.resnet("backbone.body."),
-        (r"backbone/fpn_(lateral_c|output_p)(\d)", level),
+        (r"backbone/fpn_(lateral_|output_)[cp](\d(?:_\d)?)(_norm)?", level),
+        *backbone("backbone.body."),
         ("rpn/conv", "rpn.head.conv.0.0"),
+        (r"rpn/conv(\d)", lambda match: f"rpn.head.conv.{int(match[1]) - 1}.0"),
         ("rpn/objectness", "rpn.head.cls_logits"),
         ("rpn/box", "rpn.head.bbox_pred", layouts.yx_deltas),
-        ("head/fc1", "roi_heads.box_head.fc6", layouts.from_channels_first(model.head.pool_size)),
-        ("head/fc2", "roi_heads.box_head.fc7"),
+        (
+            r"head/conv(\d)(_norm)?",
+            lambda match: f"{head}{int(match[1]) - 1}.{int(bool(match[2]))}",
+        ),
+        ("head/fc(1)", fc, layouts.from_channels_first(model.head.pool_size)),
+        (r"head/fc(\d)", fc),
         ("head/class_scores", "roi_heads.box_predictor.cls_score", layouts.background_last),
         (
             "head/class_boxes",
@@ -85,19 +109,21 @@ def layers(model):
 
 
 def _classifier(state, model, epsilon):
-    layers = {
-        "conv1.weight": torch_backbones.resnet,
-        "features.0.weight": torch_backbones.vgg16,
-        "features.0.0.weight": torch_backbones.mobilenet_v2,
+    kinds = {  # a tensor that each has -> (its layers, epsilon of its batch norms)
+        "conv1.weight": (torch_backbones.resnet, 1e-5),
+        "features.0.weight": (torch_backbones.vgg16, 1e-5),
+        "features.1.block.0.0.weight": (torch_backbones.mobilenet_v3_large, 1e-3),
+        "features.0.0.weight": (torch_backbones.mobilenet_v2, 1e-5),
     }
-    chosen = next(layers[name] for name in layers if name in state)()
+    layers_of, usual = next(kinds[name] for name in kinds if name in state)
+    chosen = layers_of()
     dropped = [TORCH_COUNTER, CLASSIFIER]
     if model.backbone.last_level == "c4":
         dropped.append((r"layer4\..*", "the model ends at c4"))
     if "features.0.weight" in state and not has_vgg_fcs(model):
         chosen = chosen[:1]
     return Source(
-        with_epsilon(state, 1e-5 if epsilon is None else epsilon, ".weight", ".running_var"),
+        with_epsilon(state, usual if epsilon is None else epsilon, *NORM),
         chosen,
         TORCH_ROLES,
         tuple(dropped),

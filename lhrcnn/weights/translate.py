@@ -123,14 +123,16 @@ def find(source, name):
     return None
 
 
-def with_epsilon(state, epsilon, gamma, variance):
-    """A state whose batch norms, of the given epsilon, are made for ours; `gamma` and `variance`
+def with_epsilon(state, epsilon, gamma, variance, ours=1e-5):
+    """A state whose batch norms, of the given epsilon, are made for `ours`; `gamma` and `variance`
     are the ends of names."""
     state = dict(state)
     for name in [name for name in state if name.endswith(variance)]:
         scale = name[: -len(variance)] + gamma
         if scale in state:
-            state[scale], state[name] = layouts.match_epsilon(state[scale], state[name], epsilon)
+            state[scale], state[name] = layouts.match_epsilon(
+                state[scale], state[name], epsilon, ours
+            )
     return state
 
 

@@ -76,6 +76,16 @@ def test_parallel_convolutions_stand_side_by_side(rng):
     )
 
 
+def test_convolutions_one_after_the_other(rng):
+    rpn = make_rpn(conv_depth=2)
+    x = tf.constant(rng.normal(size=[1, 4, 5, 6]), tf.float32)
+    found = rpn({"c4": x}).logits
+    (second,) = rpn.deeper
+    hidden = tf.nn.relu(second(tf.nn.relu(rpn.convs[0](x))))
+    np.testing.assert_allclose(found, tf.reshape(rpn.objectness(hidden), [1, -1]), rtol=1e-5)
+    assert [v.name for v in second.weights] == ["rpn/conv2/kernel:0", "rpn/conv2/bias:0"]
+
+
 def batch_of(boxes, size=64.0):
     num = len(boxes)
     return {
@@ -198,6 +208,19 @@ def test_training_and_testing_have_their_own_numbers():
     size = tf.constant([[64.0, 64.0]])
     assert rpn.propose(grid_predictions(rpn), size, training=True).shape == (1, 5, 4)
     assert rpn.propose(grid_predictions(rpn), size, training=False).shape == (1, 3, 4)
+
+
+def test_proposals_of_low_objectness_are_dropped(rng):
+    logits = rng.normal(size=[1, 32]).astype(np.float32)
+    kept = {}
+    for threshold in (0.0, 0.5):
+        rpn = make_rpn(score_threshold=threshold, nms_iou=1.0)
+        found = rpn.propose(
+            grid_predictions(rpn, tf.constant(logits)), tf.constant([[64.0, 64.0]]), training=False
+        )
+        kept[threshold] = found.numpy()[0][np.ptp(found.numpy()[0], axis=1) > 0]
+    assert len(kept[0.0]) == 32 and len(kept[0.5]) == (logits >= 0).sum()
+    np.testing.assert_array_equal(kept[0.5], kept[0.0][: len(kept[0.5])])
 
 
 def test_small_proposals_are_dropped():

@@ -134,6 +134,25 @@ def test_torchvision_resnet(loaded, rng):
         loaded(state, *RESNET, "model.backbone.style=caffe")
 
 
+def test_torchvision_mobilenet_v3(loaded, rng):
+    state = {
+        **foreign.torch_mobilenet_v3(rng),
+        **{f"classifier.{part}": np.zeros(9) for part in ("0.weight", "3.bias")},
+    }
+    variables = loaded(
+        state, "model.backbone.name=mobilenet_v3_large", f"model.backbone.width={foreign.V3_WIDTH}"
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/block15_squeeze/bias"], state["features.15.block.2.fc1.bias"]
+    )
+    norm = "backbone/block2_depthwise_norm"
+    np.testing.assert_allclose(  # the classifier's epsilon is 1e-3
+        variables[f"{norm}/moving_variance"] + 1e-5,
+        state["features.2.block.1.1.running_var"] + 1e-3,
+        rtol=1e-6,
+    )
+
+
 def test_last_stage_goes_to_the_head_that_runs_it(loaded, rng):
     state = foreign.torch_resnet(rng)
     variables = loaded(

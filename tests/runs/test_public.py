@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 import pytest
+from data.samples import write_coco
 from PIL import Image
 from weights import foreign
 from weights.test_importers import FPN
@@ -81,6 +82,22 @@ def test_get_says_where_it_is(call, checkpoint, tmp_path):
     assert "lhrcnn predict photo.jpg --run_dir small" in out
 
 
+def test_verify_puts_the_measured_ap_beside_the_published(call, checkpoint, tmp_path):
+    write_coco(tmp_path, images="val", annotations="annotations/instances_val.json")
+    words = ["zoo", "verify", "small", "--data_dir", tmp_path, "--split", "val"]
+    status, out, err = call(*words)
+    assert status == 0, err
+    assert re.search(r"published +37.4 +5000  COCO val2017\n", out)
+    assert re.search(r"measured here +\d+\.\d +2  ", out) and "small_verified.json" in out
+    status, _, err = call("zoo", "verify", "small")
+    assert status == 2 and "--data_dir is missing" in err
+
+
+def test_a_folder_of_evaluations_does_not_hide_the_model(call, checkpoint, image, tmp_path):
+    (tmp_path / "small" / "eval").mkdir(parents=True)
+    assert call("predict", image, "--run_dir", "small", "--output", "found")[0] == 0
+
+
 def test_without_a_network(call, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("LHRCNN_ZOO_URL", "http://127.0.0.1:9")
     status, _, err = call("zoo", "get", "small")
@@ -118,4 +135,5 @@ def test_every_row_names_a_config_that_loads(name):
     config = configs.load(find_config(model.config), model.changes.split())
     assert config.model.head.kind == "fc" and model.source in SOURCES
     assert re.fullmatch(r"[0-9a-f]{8}", model.sha256) and model.url.startswith("https://")
+    assert config.data.size_rounding == ("floor" if model.source == "torchvision" else "half_up")
     assert 20 < float(model.ap) < 60 and model.licence in ("BSD-3-Clause", "Apache-2.0")

@@ -1,10 +1,50 @@
 """Small state dicts with the names and layouts of other libraries, written down from their module
 definitions."""
 
+import re
+
 import numpy as np
 
 RESNET50 = (3, 4, 6, 3)
 WIDTH = 1 / 16  # of the ResNets here: the stem has 4 channels, stage 5 ends with 128
+V3_WIDTH = 1 / 4  # of MobileNetV3-Large
+V3_UNITS = (  # expanded channels, squeezed, of the output
+    (8, 0, 8),
+    (16, 0, 8),
+    (24, 0, 8),
+    (24, 8, 16),
+    (32, 8, 16),
+    (32, 8, 16),
+    (64, 0, 24),
+    (48, 0, 24),
+    (48, 0, 24),
+    (48, 0, 24),
+    (120, 32, 32),
+    (168, 40, 32),
+    (168, 40, 40),
+    (240, 64, 40),
+    (240, 64, 40),
+)
+DETECTRON2_NAMES = (  # of mmdetection -> of Detectron2
+    (r"^backbone\.(conv|bn)1\.", r"backbone.bottom_up.stem.\g<1>1."),
+    (r"^backbone\.layer(\d)", lambda match: f"backbone.bottom_up.res{int(match[1]) + 1}"),
+    (r"\bbn(\d)\.", r"conv\1.norm."),
+    (r"downsample\.0", "shortcut"),
+    (r"downsample\.1", "shortcut.norm"),
+    (
+        r"neck\.(lateral|fpn)_convs\.(\d)\.conv",
+        lambda match: f"backbone.fpn_{match[1].replace('fpn', 'output')}{int(match[2]) + 2}",
+    ),
+    (r"rpn_head\.rpn_conv", "proposal_generator.rpn_head.conv"),
+    (r"rpn_head\.rpn_cls", "proposal_generator.rpn_head.objectness_logits"),
+    (r"rpn_head\.rpn_reg", "proposal_generator.rpn_head.anchor_deltas"),
+    (
+        r"roi_head\.bbox_head\.shared_fcs\.(\d)",
+        lambda match: f"roi_heads.box_head.fc{int(match[1]) + 1}",
+    ),
+    (r"roi_head\.bbox_head\.fc_cls", "roi_heads.box_predictor.cls_score"),
+    (r"roi_head\.bbox_head\.fc_reg", "roi_heads.box_predictor.bbox_pred"),
+)
 
 
 def norm(state, name, channels, rng):
@@ -100,6 +140,78 @@ def torchvision_fpn(rng, num_classes=2, channels=8, units=16, old_names=False):
         for name, array in state.items()
         if not (old_names and name.endswith("num_batches_tracked"))
     }
+
+
+def torchvision_fpn_v2(rng, num_classes=2, channels=8, units=16):
+    """torchvision's fasterrcnn_resnet50_fpn_v2, with two of its four convolutions in the head."""
+    state = torchvision_fpn(rng, num_classes, channels, units)
+    for name in [name for name in state if ".fpn." in name and name.endswith(".bias")]:
+        del state[name]
+        norm(state, name.replace(".0.bias", ".1"), channels, rng)
+    _affine(state, rng, "rpn.head.conv.1.0", channels, channels, 3, 3)
+    for index in range(2):
+        state[f"roi_heads.box_head.{index}.0.weight"] = normal(rng, channels, channels, 3, 3)
+        norm(state, f"roi_heads.box_head.{index}.1", channels, rng)
+    for part in ("weight", "bias"):
+        state[f"roi_heads.box_head.3.{part}"] = state.pop(f"roi_heads.box_head.fc6.{part}")
+        del state[f"roi_heads.box_head.fc7.{part}"]
+    return state
+
+
+def torch_mobilenet_v3(rng, prefix="features."):
+    """torchvision's MobileNetV3-Large, V3_WIDTH of its channels."""
+    state = {}
+
+    def conv(name, *shape):
+        state[f"{prefix}{name}.0.weight"] = normal(rng, *shape)
+        norm(state, f"{prefix}{name}.1", shape[0], rng)
+
+    conv("0", 8, 3, 3, 3)
+    enter = 8
+    for unit, (inner, squeezed, out) in enumerate(V3_UNITS, 1):
+        size, name = 5 if unit in (4, 5, 6, 13, 14, 15) else 3, f"{unit}.block."
+        place = int(unit > 1)
+        if place:
+            conv(f"{name}0", inner, enter, 1, 1)
+        conv(f"{name}{place}", inner, 1, size, size)
+        if squeezed:
+            place += 1
+            _affine(state, rng, f"{prefix}{name}{place}.fc1", squeezed, inner, 1, 1)
+            _affine(state, rng, f"{prefix}{name}{place}.fc2", inner, squeezed, 1, 1)
+        conv(f"{name}{place + 1}", out, inner, 1, 1)
+        enter = out
+    conv("16", 240, 40, 1, 1)
+    return state
+
+
+def torchvision_mobilenet_v3_fpn(rng):
+    """torchvision's fasterrcnn_mobilenet_v3_large_fpn as its files have it: the names of before
+    0.13, and no counters of batch norms."""
+    state = {
+        name: array
+        for name, array in torchvision_fpn(rng, old_names=True).items()
+        if ".body." not in name and not re.search("blocks.[23]", name)
+    }
+    state.update(torch_mobilenet_v3(rng, "backbone.body."))
+    for index, enter in enumerate((40, 240)):
+        state[f"backbone.fpn.inner_blocks.{index}.weight"] = normal(rng, 8, enter, 1, 1)
+    _affine(state, rng, "rpn.head.cls_logits", 15, 8, 1, 1)
+    _affine(state, rng, "rpn.head.bbox_pred", 60, 8, 1, 1)
+    return {
+        name: array for name, array in state.items() if not name.endswith("num_batches_tracked")
+    }
+
+
+def detectron2(rng, num_classes=2, channels=8, units=16):
+    """Detectron2's Faster R-CNN with ResNet-50-FPN: mmdetection's tensors under other names."""
+    state = {}
+    for name, array in mmdet_fpn(rng, num_classes, channels, units).items():
+        for pattern, new in DETECTRON2_NAMES:
+            name = re.sub(pattern, new, name)
+        if not name.endswith("num_batches_tracked"):
+            state[name] = array
+    state["proposal_generator.anchor_generator.cell_anchors.0"] = normal(rng, 3, 4)
+    return {**state, "pixel_mean": normal(rng, 3, 1, 1)}
 
 
 def chenyuntc(rng, num_classes=2, fc7="head.classifier.2"):

@@ -13,7 +13,7 @@ from lhrcnn.choices import resolve
 from lhrcnn.commands import find_config
 from lhrcnn.models.build import build_detector
 from lhrcnn.weights.sources import SOURCES
-from lhrcnn.weights.translate import translate
+from lhrcnn.weights.translate import find, translate
 
 SMALL = [
     f"model.backbone.width={foreign.WIDTH}",
@@ -34,6 +34,24 @@ CASES = {
         "torchvision",
         foreign.torchvision_fpn,
         "faster_rcnn_resnet50_fpn_coco_torchvision",
+        FPN,
+    ),
+    "torchvision_v2": (
+        "torchvision",
+        foreign.torchvision_fpn_v2,
+        "faster_rcnn_resnet50_fpn_v2_coco_torchvision",
+        [*FPN, "model.head.conv_layers=2", "model.head.conv_channels=8"],
+    ),
+    "torchvision_mobilenet": (
+        "torchvision",
+        foreign.torchvision_mobilenet_v3_fpn,
+        "faster_rcnn_mobilenet_v3_large_fpn_coco_torchvision",
+        [*FPN, f"model.backbone.width={foreign.V3_WIDTH}"],
+    ),
+    "detectron2": (
+        "detectron2",
+        foreign.detectron2,
+        "faster_rcnn_resnet50_fpn_coco_detectron2",
         FPN,
     ),
     "light_head": (
@@ -108,7 +126,9 @@ def test_every_variable_is_set_and_every_tensor_used_or_dropped_for_a_reason(cas
     name, state, variables, translation = case
     assert set(translation.arrays) == set(built(name)[0].named_variables()) and not translation.new
     assert all(
-        name.endswith(("num_batches_tracked", "Momentum", "global_step"))
+        name.endswith(
+            ("num_batches_tracked", "Momentum", "global_step", "cell_anchors.0", "pixel_mean")
+        )
         for name in translation.dropped
     )
     assert len(state) == len(translation.dropped) + len(variables)
@@ -120,8 +140,20 @@ def test_unknown_missing_and_misshapen_tensors_are_all_named(case):
     missing, wide = (
         next(key for key in sorted(state) if key.endswith(ends))
         for ends in (
-            ("layer2.1.bn1.weight", "unit_2/bottleneck_v1/conv1/BatchNorm/gamma", "rpn.loc.bias"),
-            ("layer1.2.conv3.weight", "unit_3/bottleneck_v1/conv3/weights", "extractor.5.weight"),
+            (
+                "layer2.1.bn1.weight",
+                "res3.1.conv1.norm.weight",
+                "body.3.block.1.1.weight",
+                "unit_2/bottleneck_v1/conv1/BatchNorm/gamma",
+                "rpn.loc.bias",
+            ),
+            (
+                "layer1.2.conv3.weight",
+                "res2.2.conv3.weight",
+                "body.3.block.2.0.weight",
+                "unit_3/bottleneck_v1/conv3/weights",
+                "extractor.5.weight",
+            ),
         )
     )
     del state[missing]
@@ -213,6 +245,62 @@ def test_torchvisions_first_release_has_other_names_and_no_epsilon():
         converted("torchvision", same)[0]["backbone/stem_norm/gamma"],
         same["backbone.body.bn1.weight"],
     )
+
+
+def test_torchvisions_second_version():
+    state = foreign.torchvision_fpn_v2(np.random.default_rng(1))
+    variables, _ = converted("torchvision_v2", state)
+    np.testing.assert_array_equal(
+        variables["rpn/conv2/kernel"], state["rpn.head.conv.1.0.weight"].transpose(2, 3, 1, 0)
+    )
+    np.testing.assert_array_equal(
+        variables["head/conv2_norm/beta"], state["roi_heads.box_head.1.1.bias"]
+    )
+    np.testing.assert_array_equal(
+        variables["head/fc1/kernel"][8 * (7 * 2 + 3) + 5],
+        state["roi_heads.box_head.3.weight"][:, 49 * 5 + 7 * 2 + 3],
+    )
+    norm = "backbone/fpn_output_p3_norm"
+    np.testing.assert_allclose(  # our pyramid's batch norms have Keras's epsilon
+        variables[f"{norm}/gamma"] / np.sqrt(variables[f"{norm}/moving_variance"] + 1e-3),
+        state["backbone.fpn.layer_blocks.1.1.weight"]
+        / np.sqrt(state["backbone.fpn.layer_blocks.1.1.running_var"] + 1e-5),
+        rtol=1e-6,
+    )
+
+
+def test_torchvisions_mobilenet_has_an_epsilon_whatever_its_names():
+    state = foreign.torchvision_mobilenet_v3_fpn(np.random.default_rng(1))
+    variables, _ = converted("torchvision_mobilenet", state)
+    np.testing.assert_array_equal(
+        variables["backbone/block0_norm/gamma"], state["backbone.body.0.1.weight"]
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/block4_excite/kernel"][0, 0],
+        state["backbone.body.4.block.2.fc2.weight"][:, :, 0, 0].T,
+    )
+    np.testing.assert_array_equal(
+        variables["backbone/fpn_lateral_c5_1/bias"], state["backbone.fpn.inner_blocks.0.bias"]
+    )
+
+
+def test_detectron2_takes_bgr_and_has_its_own_order_of_anchors():
+    rng = np.random.default_rng(1)
+    state = foreign.detectron2(rng)
+    variables, _ = converted("detectron2", state)
+    np.testing.assert_array_equal(
+        variables["backbone/stem/kernel"],
+        state["backbone.bottom_up.stem.conv1.weight"].transpose(2, 3, 1, 0)[:, :, ::-1],
+    )
+    np.testing.assert_array_equal(
+        variables["head/class_scores/bias"], state["roi_heads.box_predictor.cls_score.bias"]
+    )
+    model = small_config("faster_rcnn_resnet50_c4_coco_detectron2", []).model
+    anchors = np.arange(15)
+    state["proposal_generator.rpn_head.anchor_deltas.bias"] = np.repeat(anchors, 4)
+    _, steps = find(resolve(SOURCES["detectron2"].describe)(state, model), "rpn/box/bias")
+    ours = functools.reduce(lambda array, step: step(array), steps, np.repeat(anchors, 4))
+    assert ours[::4].tolist() == [3 * scale + ratio for ratio in range(3) for scale in range(5)]
 
 
 def test_light_head_of_tensorflow_1():

@@ -59,6 +59,12 @@ class HeadConfig:
         minimum=1,
     )
     fc_layers: int = option(1, "fc: fully connected layers", minimum=1)
+    conv_layers: int = option(
+        0,
+        "fc: 3x3 convolutions before the fully connected layers, with batch norm as the backbone's",
+        minimum=0,
+    )
+    conv_channels: int = option(256, "fc: channels of these", minimum=1)
     class_agnostic: bool = option(False, "one box for all classes instead of one per class")
     localisation: str = option(
         "box",

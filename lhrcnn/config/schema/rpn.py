@@ -16,6 +16,9 @@ class RPNConfig:
         "sides of parallel convolutions with that many channels each, instead of the 3x3",
         minimum=1,
     )
+    conv_depth: int = option(
+        1, "3x3 convolutions one after the other; the first is that of kernel_sizes", minimum=1
+    )
     anchor_scales: list[float] = option(
         [32, 64, 128, 256, 512], "square roots of anchor areas, in anchor_unit"
     )
@@ -68,5 +71,8 @@ class RPNConfig:
     )
     post_nms_test: int = option(1000, "proposals kept per image, testing", minimum=1)
     nms_iou: float = option(0.7, "NMS threshold of proposals", minimum=0, maximum=1)
+    score_threshold: float = option(
+        0.0, "proposals of a lower objectness are dropped", minimum=0, maximum=1
+    )
     min_size_px: float = option(0.0, "proposals with a smaller side are dropped", minimum=0)
     init_std: float = option(0.01, "standard deviation of new weights", minimum=0)

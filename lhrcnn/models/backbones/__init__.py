@@ -7,6 +7,7 @@ _HERE = "lhrcnn.models.backbones"
 BACKBONES = {
     "xception": f"{_HERE}.xception:xception",
     "mobilenet_v2": f"{_HERE}.mobilenet:mobilenet_v2",
+    "mobilenet_v3_large": f"{_HERE}.mobilenet_v3:mobilenet_v3_large",
     "efficientnet_lite0": f"{_HERE}.efficientnet_lite:efficientnet_lite",
     "efficientnet_lite1": f"{_HERE}.efficientnet_lite:efficientnet_lite",
     "efficientnet_lite2": f"{_HERE}.efficientnet_lite:efficientnet_lite",

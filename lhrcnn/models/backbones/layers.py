@@ -1,5 +1,7 @@
 """What the backbones are made of: convolution, normalisation and activation under one name."""
 
+import functools
+
 import tensorflow as tf
 
 from lhrcnn.keras import keras
@@ -100,6 +102,25 @@ class MaxPool(keras.layers.Layer):
         return tf.nn.max_pool2d(x, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
 
 
+class HardSwish(keras.layers.Layer):
+    """x times a piecewise linear sigmoid of x (MobileNetV3, arXiv 1905.02244, section 5.2)."""
+
+    def call(self, x):
+        return x * hard_sigmoid(x)
+
+
+def hard_sigmoid(x):
+    """0 up to -3, 1 from 3, and linear between."""
+    return tf.nn.relu6(x + 3) * (1 / 6)
+
+
+ACTIVATIONS = {
+    "relu": keras.layers.ReLU,
+    "relu6": functools.partial(keras.layers.ReLU, 6.0),
+    "hard_swish": HardSwish,
+}
+
+
 def image(config):
     """(the input of a backbone, float32 images [B, H, W, 3], what its first layer takes: them with
     config.enlarge times the sides)."""
@@ -116,7 +137,7 @@ def conv(x, channels, size, name, config, activation="relu", **options):
     x = ConvNorm(config, channels, size, name, **options)(x)
     if activation is None:
         return x
-    return keras.layers.ReLU(6.0 if activation == "relu6" else None, name=f"{name}_{activation}")(x)
+    return ACTIVATIONS[activation](name=f"{name}_{activation}")(x)
 
 
 def depthwise(x, size, name, config, **options):

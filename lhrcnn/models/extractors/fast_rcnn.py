@@ -10,7 +10,7 @@ from lhrcnn.choices import resolve
 from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones import LAST_STAGES
-from lhrcnn.models.backbones.layers import initializer
+from lhrcnn.models.backbones.layers import ConvNorm, initializer
 from lhrcnn.ops.roi_align import roi_align
 from lhrcnn.ops.roi_levels import pool_levels
 from lhrcnn.ops.roi_pool import roi_pool
@@ -99,7 +99,7 @@ class RoIPooling(keras.layers.Layer):
 
 def fc(model, strides):
     """The FCExtractor of a ModelConfig."""
-    return FCExtractor(model.head, strides)
+    return FCExtractor(model.head, strides, model.backbone)
 
 
 def stage5(model, strides):
@@ -115,10 +115,15 @@ def stage5(model, strides):
 
 class FCExtractor(RoIPooling):
     """Fully connected layers with ReLU: VGG16's fc6 and fc7 (arXiv 1506.01497), or the two of a
-    feature pyramid (arXiv 1612.03144)."""
+    feature pyramid (arXiv 1612.03144); before them convolutions (arXiv 2111.11429)."""
 
-    def __init__(self, config, strides, name="fc_extractor"):
+    def __init__(self, config, strides, backbone, name="fc_extractor"):
+        """`backbone` is the BackboneConfig that says how batch norm is treated."""
         super().__init__(config, strides, name)
+        self.convs = [
+            ConvNorm(backbone, config.conv_channels, 3, f"conv{index + 1}")
+            for index in range(config.conv_layers)
+        ]
         self.fcs = [
             keras.layers.Dense(
                 config.fc_channels,
@@ -133,6 +138,8 @@ class FCExtractor(RoIPooling):
         """Features [B, N, config.fc_channels] of boxes [B, N, 4] px; bins enter row by row,
         channels last."""
         x = self.pool(maps, boxes)
+        for conv in self.convs:
+            x = tf.nn.relu(conv(x, training=training))
         x = tf.reshape(x, [tf.shape(x)[0], x.shape[1] * x.shape[2] * x.shape[3]])
         for fc in self.fcs:
             x = fc(x)

@@ -104,7 +104,7 @@ import tensorflow as tf
 from lhrcnn import config as configs
 from lhrcnn.models.build import build_backbone
 
-for name in ("xception", "mobilenet_v2"):
+for name in ("xception", "mobilenet_v2", "mobilenet_v3_large"):
     model = build_backbone(configs.BackboneConfig(name=name, width=0.25, batch_norm="affine")).model
 
     @tf.function

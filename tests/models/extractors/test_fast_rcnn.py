@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from reference.convolution import grouped_convolution
 
 from lhrcnn import config as configs
 from lhrcnn.keras import keras
@@ -19,6 +20,7 @@ def make_head(head_class=FCExtractor, strides=None, *arguments, **options):
         "roi_impl": "tf",
         **options,
     }
+    arguments = arguments or [configs.BackboneConfig()]
     return head_class(configs.HeadConfig(**options), strides or {"c5": 16}, *arguments)
 
 
@@ -41,6 +43,23 @@ def test_fully_connected_layers_see_bins_row_by_row_with_relu_between(rng, roi_o
     for fc in head.fcs:
         x = np.maximum(x @ fc.kernel.numpy() + fc.bias.numpy(), 0)
     np.testing.assert_allclose(features.reshape(4, 5), x, rtol=1e-4, atol=1e-6)
+
+
+def test_convolutions_come_before_the_fully_connected_layers(rng):
+    head = make_head(conv_layers=2, conv_channels=4, fc_layers=1)
+    prepared = head.prepare({"c5": tf.constant(rng.normal(size=(1, 6, 6, 3)), tf.float32)})
+    boxes = tf.constant([[[0.0, 0, 64, 64], [16, 16, 80, 48]]])
+    features = head(prepared, boxes).numpy()
+    assert [conv.kernel.shape for conv in head.convs] == [(3, 3, 3, 4), (3, 3, 4, 4)]
+    x = head.pool(prepared, boxes).numpy()
+    for conv in head.convs:
+        x = np.maximum(grouped_convolution(x, conv.kernel.numpy(), 1) / np.sqrt(1 + 1e-5), 0)
+    (fc,) = head.fcs
+    x = np.maximum(x.reshape(2, 16) @ fc.kernel.numpy() + fc.bias.numpy(), 0)
+    np.testing.assert_allclose(features[0], x, rtol=1e-4, atol=1e-6)
+    moving = head.convs[0].norm.moving_mean.numpy()
+    head(prepared, boxes, training=True)
+    assert (head.convs[0].norm.moving_mean.numpy() != moving).all(), "as model.backbone.batch_norm"
 
 
 def test_boxes_are_pooled_from_the_level_of_their_size():

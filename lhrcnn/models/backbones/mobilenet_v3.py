@@ -1,0 +1,106 @@
+"""MobileNetV3-Large (arXiv 1905.02244, table 1), with torchvision's layer numbering and padding."""
+
+from lhrcnn.keras import keras
+from lhrcnn.models.backbones import layers
+from lhrcnn.models.parts import Backbone
+
+BLOCKS = (  # kernel size, expanded channels, channels, squeeze-and-excite, activation, stride
+    (3, 16, 16, False, "relu", 1),
+    (3, 64, 24, False, "relu", 2),
+    (3, 72, 24, False, "relu", 1),
+    (5, 72, 40, True, "relu", 2),
+    (5, 120, 40, True, "relu", 1),
+    (5, 120, 40, True, "relu", 1),
+    (3, 240, 80, False, "hard_swish", 2),
+    (3, 200, 80, False, "hard_swish", 1),
+    (3, 184, 80, False, "hard_swish", 1),
+    (3, 184, 80, False, "hard_swish", 1),
+    (3, 480, 112, True, "hard_swish", 1),
+    (3, 672, 112, True, "hard_swish", 1),
+    (5, 672, 160, True, "hard_swish", 2),
+    (5, 960, 160, True, "hard_swish", 1),
+    (5, 960, 160, True, "hard_swish", 1),
+)
+# Index of the block that ends each map; c5_1 is what torchvision's pyramid reads beside c5.
+MAP_AFTER = {3: "c2", 6: "c3", 12: "c4", 13: "c5_1", 15: "c5"}
+LAST_STRIDED = 13  # the block that keeps the resolution at an out_stride of 16
+
+
+def mobilenet_v3_large(config):
+    """The Backbone of {"c2", "c3", "c4", "c5_1", "c5"}, of strides 4, 8, 16 and config.out_stride;
+    c5_1 is the first unit of the stage that c5 ends.
+
+    At 16 the last stage keeps the resolution, and behind its first unit has config.dilation.
+    `config` is a BackboneConfig; with config.top_conv c5 is the last 1x1 convolution's, 960
+    channels wide."""
+    image, x = layers.image(config)
+    x = layers.conv(x, _scaled(16, config), 3, "block0", config, strides=2, activation="hard_swish")
+    maps, stages = {}, {"block0": x}
+    for index, (size, expanded, channels, squeezes, activation, stride) in enumerate(BLOCKS, 1):
+        keeps = config.out_stride == 16 and index >= LAST_STRIDED
+        x = _unit(
+            x,
+            size,
+            _scaled(expanded, config),
+            _scaled(channels, config),
+            squeezes,
+            activation,
+            f"block{index}",
+            config,
+            strides=1 if keeps else stride,
+            dilation=config.dilation if keeps and stride == 1 else 1,
+        )
+        stages[f"block{index}"] = x
+        if index in MAP_AFTER:
+            maps[MAP_AFTER[index]] = x
+    if config.top_conv:
+        channels = 6 * _scaled(160, config)
+        x = layers.conv(x, channels, 1, "block16", config, activation="hard_swish")
+        maps["c5"] = stages["block16"] = x
+    last = config.out_stride
+    strides = {"c2": 4, "c3": 8, "c4": 16, "c5_1": last, "c5": last}
+    return Backbone(image, maps, strides, layers.PIXEL_MEAN, layers.PIXEL_STD, stages)
+
+
+def _unit(x, size, expanded, channels, squeezes, activation, name, config, strides, dilation):
+    """A unit of x [B, h, w, C]: 1x1 to `expanded`, depthwise size x size, squeeze-and-excite, 1x1
+    to `channels`; the input is added where the output has its shape."""
+    y = x
+    if expanded != x.shape[-1]:
+        y = layers.conv(y, expanded, 1, f"{name}_expand", config, activation=activation)
+    y = layers.depthwise(
+        y,
+        size,
+        f"{name}_depthwise",
+        config,
+        strides=strides,
+        dilation=dilation,
+        activation=activation,
+    )
+    if squeezes:
+        y = _squeeze_and_excite(y, _divisible(expanded // 4), name)
+    y = layers.conv(y, channels, 1, f"{name}_project", config, activation=None)
+    if strides == 1 and x.shape[-1] == channels:
+        y = keras.layers.Add(name=f"{name}_add")([x, y])
+    return y
+
+
+def _squeeze_and_excite(x, channels, name):
+    """x [B, h, w, C] times a factor 0...1 for each image and channel, from the means of the map
+    (arXiv 1709.01507, with a piecewise linear sigmoid)."""
+    y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
+    y = keras.layers.Conv2D(channels, 1, activation="relu", name=f"{name}_squeeze")(y)
+    y = keras.layers.Conv2D(x.shape[-1], 1, activation=layers.hard_sigmoid, name=f"{name}_excite")(
+        y
+    )
+    return keras.layers.Multiply(name=f"{name}_scale")([x, y])
+
+
+def _scaled(channels, config):
+    return _divisible(channels * config.width)
+
+
+def _divisible(channels):
+    """The nearest multiple of 8, or the next where that is less than 90 % of `channels`."""
+    nearest = layers.scaled(channels, 1, 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
