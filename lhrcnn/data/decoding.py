@@ -231,7 +231,7 @@ def _tiff_orientation(tiff):
 def as_shown(image):
     """A PIL image turned as `decode_image` turns its file: by EXIF, not by what XMP says."""
     image.load()  # a PNG file may have its EXIF last
-    tiff = image.info.get("exif", b"").removeprefix(headers.EXIF)
+    tiff = (image.info.get("exif") or b"").removeprefix(headers.EXIF)
     turn = _TURNS.get(headers.tiff_orientation(tiff))
     return image if turn is None else image.transpose(turn)
 
