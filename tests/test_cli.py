@@ -513,7 +513,8 @@ def test_report_and_comparison_of_runs(call, experiment, monkeypatch):
     status, out, _ = call("compare run run --split val --output both.json")
     assert status == 0 and "run -> run" in out and "+0.000" in out and "within noise" in out
     figures = json.loads(pathlib.Path("both.json").read_text())["compared"]["run"]
-    assert figures["AP"]["p"] == 1 and figures["AP"]["first"] == data["intervals"]["AP"][0]
+    assert figures["AP"]["p"] == 1
+    assert figures["AP"]["first"] == pytest.approx(data["intervals"]["AP"][0], abs=1e-6)
     assert call("compare run")[0] == 2
 
 
