@@ -46,5 +46,7 @@ def test_sliced_prediction_finds_what_is_there(monkeypatch):
     )
     (found,) = result.object_prediction_list
     assert found.bbox.to_xyxy() == [600, 400, 640, 430] and found.category.name == "square"
-    assert predict.get_prediction(image, model).object_prediction_list[0].score.value == 0.9
+    assert predict.get_prediction(image, model).object_prediction_list[
+        0
+    ].score.value == pytest.approx(0.9)
     del sys.modules["sahi_model"]
