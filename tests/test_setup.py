@@ -118,7 +118,12 @@ def test_wheel_holds_package_op_sources_configs_and_models(wheel):
             next(name for name in names if name.endswith("entry_points.txt"))
         ).decode()
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "lhrcnn").rglob("*.py")}
-    sources = {f"lhrcnn/ops/csrc/{path.name}" for path in (ROOT / "custom_ops").rglob("*.[hc]*")}
+    sources = {
+        f"lhrcnn/ops/csrc/{path.name}"
+        for path in (ROOT / "custom_ops").rglob("*")
+        if path.suffix in (".h", ".cc", ".cu")
+    }
+    page = {f"lhrcnn/evaluation/report/page.{kind}" for kind in ("css", "js")}
     configs = {f"lhrcnn/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
     models = {
         str(path.relative_to(ROOT))
@@ -129,7 +134,7 @@ def test_wheel_holds_package_op_sources_configs_and_models(wheel):
         sources
         and configs
         and models
-        and modules | sources | configs | models
+        and modules | sources | configs | models | page
         == {name for name in names if ".dist-info/" not in name}
     )
     assert "lhrcnn = lhrcnn.cli:main" in points

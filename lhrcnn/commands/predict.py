@@ -68,9 +68,11 @@ def run(values, arguments):
     drawn = [] if values.no_draw else [*names, *([] if values.frames else films)]
     output.check(*drawn, DETECTIONS)
     formats = saving.check_names(values.save, bool(given.videos))
-    by_default = not values.run_dir and not values.model
+    by_default = not values.run_dir and not values.model and zoo.DEFAULT in zoo.names()
     if by_default:
         values.run_dir = zoo.DEFAULT
+    elif not values.model:
+        commands.require(values, "run_dir", "runs/shapes")
     detector = _detector(values)
 
     from lhrcnn.inference.collecting import Collector

@@ -18,6 +18,9 @@ from lhrcnn.training.callbacks import (
 )
 from lhrcnn.training.ema import WeightAverage
 from lhrcnn.training.validation import scalars
+from lhrcnn.workers import Workers
+
+ALONE = Workers(tf.distribute.get_strategy())
 
 
 class Model:
@@ -49,7 +52,7 @@ def send(number):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_first_signal_ends_fit_after_the_step(number, capfd):
-    stop, former = StopOnSignal(), signal.getsignal(number)
+    stop, former = StopOnSignal(ALONE), signal.getsignal(number)
     stop.set_model(Model())
     with stop:
         stop.on_train_batch_end(0, {})
@@ -66,7 +69,7 @@ def test_first_signal_ends_fit_after_the_step(number, capfd):
 
 
 def test_second_interrupt_from_the_keyboard_is_immediate():
-    with StopOnSignal():
+    with StopOnSignal(ALONE):
         send(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             send(signal.SIGINT)
@@ -76,7 +79,7 @@ def test_validation_is_given_up_at_once_and_weights_come_back():
     variable = tf.Variable([1.0])
     average = WeightAverage({"a": variable}, 0.5, tf.Variable(0))
     average.restore({"ema/a": np.array([2.0], np.float32)})
-    with StopOnSignal() as stop:
+    with StopOnSignal(ALONE) as stop:
         stop.nothing_unsaved = True
         with pytest.raises(Interrupted), average.swapped():
             send(signal.SIGTERM)

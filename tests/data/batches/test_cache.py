@@ -88,7 +88,7 @@ def test_unreadable_images_are_named(opened):
         file.write(b"nothing")
     Image.new("RGB", (9, 9)).save(records[1].path)
     words = (
-        r"(?s)2 images cannot be cached.*1.png: not decodable.*2.png: the image is 9 x 9"
+        r"(?s)2 images cannot be cached.*1.png: not readable as an image.*2.png: the image is 9 x 9"
         r".*on_error=skip"
     )
     with pytest.raises(DataError, match=words):
