@@ -1,5 +1,6 @@
 """Small data sets written by hand, for the tests in this folder."""
 
+import io
 import json
 
 import numpy as np
@@ -20,6 +21,27 @@ def save_image(path, height, width, seed=0):
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(coarse).resize((width, height), Image.Resampling.BILINEAR).save(path)
+
+
+def colours(height=32, width=64):
+    """Four flat quarters, so that every flip and turn shows."""
+    quarters = np.zeros((height, width, 3), np.uint8)
+    quarters[: height // 2, : width // 2], quarters[: height // 2, width // 2 :] = (
+        (200, 30, 40),
+        (20, 180, 60),
+    )
+    quarters[height // 2 :, : width // 2], quarters[height // 2 :, width // 2 :] = (
+        (30, 50, 220),
+        (240, 230, 210),
+    )
+    return Image.fromarray(quarters)
+
+
+def encoded(image, kind, **how):
+    """The bytes of a file of a PIL image."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **how)
+    return buffer.getvalue()
 
 
 def coco_content():

@@ -5,31 +5,11 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from data.samples import colours, encoded
 from PIL import Image, ImageOps
 
 from lhrcnn.data import decoding, formats, headers
 from lhrcnn.errors import DataError
-
-
-def colours(height=32, width=64):
-    """Four flat quarters, so that every flip and turn shows."""
-    quarters = np.zeros((height, width, 3), np.uint8)
-    quarters[: height // 2, : width // 2], quarters[: height // 2, width // 2 :] = (
-        (200, 30, 40),
-        (20, 180, 60),
-    )
-    quarters[height // 2 :, : width // 2], quarters[height // 2 :, width // 2 :] = (
-        (30, 50, 220),
-        (240, 230, 210),
-    )
-    return Image.fromarray(quarters)
-
-
-def encoded(image, kind, **how):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **how)
-    return buffer.getvalue()
-
 
 decode = tf.function(decoding.decode_image, input_signature=[tf.TensorSpec([], tf.string)])
 
