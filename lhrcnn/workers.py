@@ -93,7 +93,7 @@ class Workers:
     """The workers of a strategy; one where it is of a single process."""
 
     def __init__(self, strategy):
-        self._strategy, resolver = strategy, strategy.cluster_resolver
+        self.strategy, resolver = strategy, strategy.cluster_resolver
         spec = resolver.cluster_spec().as_dict() if resolver else {}
         self.number = max(1, sum(map(len, spec.values())))
         self.index = 0
@@ -140,7 +140,12 @@ class Workers:
         found = self._gather(tf.constant(shares)).numpy()
         return found[~np.isnan(found).all(axis=1)]
 
-    def check_same(self, **texts):
+    def require_one(self, what):
+        """Raises UsageError for `what`, several words, which several workers cannot share."""
+        if self.number > 1:
+            raise UsageError(f"TF_CONFIG: {what} the work of one worker; unset TF_CONFIG")
+
+    def check_same(self, texts):
         """Raises TrainingError, on every worker, unless all give the same {what: text}."""
         if self.number == 1:
             return
@@ -156,7 +161,7 @@ class Workers:
 
     def lost(self, error):
         """What to say of an error of `LOST`."""
-        own = str(self._strategy.cluster_resolver.task_id)
+        own = str(self.strategy.cluster_resolver.task_id)
         named = [number for number in re.findall(r"/task:(\d+)", str(error)) if number != own]
         who = f"worker {named[-1]}" if named else "another one"
         lines = str(error).split("}} ")[-1].strip().splitlines()
@@ -178,13 +183,13 @@ class Workers:
             dataset = dataset_of(context.input_pipeline_id, context.num_input_pipelines)
             return _divided(dataset, self.local_replicas)
 
-        return self._strategy.distribute_datasets_from_function(own)
+        return self.strategy.distribute_datasets_from_function(own)
 
     def _sum(self, value):
-        return _functions(self._strategy)[0](value)
+        return _functions(self.strategy)[0](value)
 
     def _gather(self, value):
-        return _functions(self._strategy)[1](value)
+        return _functions(self.strategy)[1](value)
 
 
 @functools.cache

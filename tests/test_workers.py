@@ -128,7 +128,7 @@ class Three(workers.Workers):
 
 def test_workers_that_differ_are_named():
     with pytest.raises(TrainingError, match="^worker 2 of 3 has data that differs from worker 0's"):
-        Three().check_same(config="a", data="b")
+        Three().check_same({"a config": "a", "data": "b"})
 
 
 @pytest.mark.parametrize(("index", "order"), [(0, ["work", "met"]), (2, ["met", "work"])])

@@ -53,7 +53,6 @@ def _detections(values, run_dir):
     """(Dataset, Detections) of a run: those that `lhrcnn eval` left, or made now."""
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import of_run
-    from lhrcnn.evaluation.detect import detect_dataset
     from lhrcnn.inference.predictor import load_run
     from lhrcnn.runs.directory import RunDirectory
 
@@ -62,12 +61,9 @@ def _detections(values, run_dir):
         trained = load_run(run_dir, values.checkpoint, overrides)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     about = of_run.about(run_dir, trained, dataset, values.split or experiment.data.test_split)
-    kept = None
-    if not overrides:
-        kept = of_run.kept(RunDirectory(run_dir).evaluation(split), about, dataset)
-    if kept is None:
-        kept = detect_dataset(trained.model, dataset, experiment, strategy)
-    return dataset, kept
+    path = RunDirectory(run_dir).evaluation(split)
+    found, _ = of_run.kept_or_made(path, about, trained, dataset, experiment, strategy, overrides)
+    return dataset, found
 
 
 def _check_same(name, dataset, other_name, other):

@@ -30,7 +30,6 @@ def run(values, arguments):
 
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import of_run
-    from lhrcnn.evaluation.detect import detect_dataset
     from lhrcnn.evaluation.scoring import score
     from lhrcnn.inference.predictor import load_run
 
@@ -41,10 +40,10 @@ def run(values, arguments):
     written, name = output_for(values, run_dir, split)
     about = of_run.about(run_dir, trained, dataset, values.split or experiment.data.test_split)
     evaluation = RunDirectory(run_dir).evaluation(split)
-    detections = None if overrides else of_run.kept(evaluation, about, dataset)
-    if detections is None:
-        detections = detect_dataset(trained.model, dataset, experiment, strategy)
-    else:
+    detections, kept = of_run.kept_or_made(
+        evaluation, about, trained, dataset, experiment, strategy, overrides
+    )
+    if kept:
         print(f"detections  {of_run.beside_metrics(evaluation)}")
     scored = score(dataset, detections, experiment.eval)
     write(written, name, trained, dataset, experiment, detections, scored, about, values.speed)

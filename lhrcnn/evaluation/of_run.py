@@ -6,6 +6,7 @@ import pathlib
 from lhrcnn import config as configs
 from lhrcnn.data.datasets import align_classes, open_dataset
 from lhrcnn.evaluation.coco_files import read_results
+from lhrcnn.evaluation.detect import detect_dataset
 from lhrcnn.evaluation.tables import to_json
 
 
@@ -49,6 +50,15 @@ def kept(path, about, dataset):
     if any(content.get(key, about[key]) != about[key] for key in of_same):
         return None
     return read_results(beside_metrics(path), dataset)
+
+
+def kept_or_made(path, about, trained, dataset, config, strategy, overrides):
+    """(`Detections`, whether they are those `kept`); made now where none are, or where `overrides`
+    change the run's config."""
+    found = None if overrides else kept(path, about, dataset)
+    if found is not None:
+        return found, True
+    return detect_dataset(trained.model, dataset, config, strategy), False
 
 
 def save(output, path, about, dataset, metrics, detections):

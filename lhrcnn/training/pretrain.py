@@ -8,7 +8,7 @@ from lhrcnn.data.batches.crops import held_out_crops, plan_of, training_crops
 from lhrcnn.data.datasets import align_classes, open_dataset
 from lhrcnn.data.faults import find_unreadable
 from lhrcnn.distribution import evenly_shared
-from lhrcnn.errors import ConfigError, DataError, TrainingError, UsageError
+from lhrcnn.errors import ConfigError, DataError, TrainingError
 from lhrcnn.training import trainer
 from lhrcnn.training.loop import TrainingLoop
 from lhrcnn.training.pretrain_models import build_pretraining
@@ -25,8 +25,7 @@ def pretrain(config, run_dir, resume="auto", strategy=None):
     if config.train.stages:
         raise ConfigError("'train.stages': a backbone is pretrained at once; set train.stages=[]")
     strategy = strategy or strategy_of_workers()
-    if Workers(strategy).number > 1:
-        raise UsageError("TF_CONFIG: pretraining is the work of one worker; unset TF_CONFIG")
+    Workers(strategy).require_one("pretraining is")
     return trainer.train(config, run_dir, resume, strategy, training_class=BackboneTraining)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from lhrcnn import config as configs
 from lhrcnn.data.datasets import open_dataset
 from lhrcnn.distribution import strategy_for
-from lhrcnn.errors import LhrcnnError, UsageError
+from lhrcnn.errors import LhrcnnError
 from lhrcnn.evaluation import proposals
 from lhrcnn.files import Output, check_writable
 from lhrcnn.inference.predictor import load_run
@@ -43,8 +43,7 @@ def train(config, run_dir, resume="auto", init_from="", callbacks=()):
     trainer.train does, naming the stage."""
     if not config.train.stages:
         return trainer.train(config, run_dir, resume, init_from=init_from, callbacks=callbacks)
-    if Workers(strategy_of_workers()).number > 1:
-        raise UsageError("TF_CONFIG: train.stages are the work of one worker; unset TF_CONFIG")
+    Workers(strategy_of_workers()).require_one("train.stages are")
     run = RunDirectory(run_dir)
     run.check_start()
     check_writable(run, run.option)

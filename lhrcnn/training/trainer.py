@@ -29,9 +29,9 @@ def train(
 
     resume: "auto" goes on from the newest checkpoint where there is one, "must" demands one,
     "never" refuses a run_dir that has some. strategy: a tf.distribute strategy; None: that of
-    `strategy_of_workers`. init_from: run directory whose weights a new
-    run starts from; a run that goes on has its own. training_class: a TrainingLoop that
-    trains something else. callbacks: Keras callbacks, see `UserCallbacks`.
+    `strategy_of_workers`. init_from: run directory whose weights a new run starts from; a run that
+    goes on has its own. training_class: a TrainingLoop that trains something else. callbacks: Keras
+    callbacks, see `UserCallbacks`.
 
     The summary is a dict with steps, total_steps, interrupted (by a signal, after saving),
     signalled (even at the very end), best_metric (its name), best_score and best_step (None
@@ -42,8 +42,7 @@ def train(
     CheckpointError."""
     users = UserCallbacks(callbacks)
     run = RunDirectory(run_dir, keep_checkpoints=config.train.keep_checkpoints)
-    strategy = strategy or strategy_of_workers()
-    workers = Workers(strategy)
+    workers = Workers(strategy or strategy_of_workers())
     with workers.one_voice(), contextlib.ExitStack() as stack:
         if workers.chief:
             run.check_start()
@@ -51,16 +50,16 @@ def train(
             stack.enter_context(held(run, run.option))
         try:
             training = _prepared(
-                config, run, resume, strategy, init_from, training_class or DetectorTraining
+                config, run, resume, workers, init_from, training_class or DetectorTraining
             )
             return training.train(users)
         except LOST as error:
             raise TrainingError(workers.lost(error)) from error
 
 
-def _prepared(config, run, resume, strategy, init_from, training_class):
+def _prepared(config, run, resume, workers, init_from, training_class):
     """The Training of a run, with all that is checked before the work starts."""
-    resumed = resuming.going_on(run, resume)
+    strategy, resumed = workers.strategy, resuming.going_on(run, resume)
     if resumed:
         resuming.check_same_experiment(config, run)
     parts = strategy.num_replicas_in_sync * config.train.accumulate_steps
@@ -70,19 +69,22 @@ def _prepared(config, run, resume, strategy, init_from, training_class):
             f"{strategy.num_replicas_in_sync} devices in {config.train.accumulate_steps} parts; "
             "give a multiple"
         )
-    workers = Workers(strategy)
     with workers.chief_first():  # a generated data set is written by one
         training, held_out = training_class.open_datasets(config)
     arrays, meta = run.checkpoints.load("last") if resumed else (None, {"step": 0})
     if resumed:
         resuming.check_same_data(training, meta, run)
+    about = data_of(training)
     workers.check_same(
-        **{"a config": configs.dump(config), "data": training.digest()},
-        **{"a checkpoint": str(meta["step"])},
+        {
+            "a config": configs.dump(config),
+            "data": about["digest"],
+            "a checkpoint": str(meta["step"]),
+        }
     )
     if workers.chief:
         run.start(config, training.class_names, training.category_ids)
-        run.write_data(data_of(training))
+        run.write_data(about)
     return training_class(
         config, run, strategy, training, held_out, init_from, arrays, meta["step"]
     )
