@@ -5,7 +5,7 @@ import pathlib
 from absl import flags
 
 from lhrcnn import commands
-from lhrcnn.errors import UsageError
+from lhrcnn.errors import DataError, UsageError
 
 
 def define_make_shapes(values):
@@ -180,20 +180,25 @@ def convert(values, arguments):
     """Writes splits of a data set in another format, and names what that cannot hold."""
     del arguments
     from lhrcnn import config
-    from lhrcnn.data.datasets import read_dataset, summary
+    from lhrcnn.data.datasets import drop_unreadable, read_dataset, summary
     from lhrcnn.data.readers import auto
     from lhrcnn.data.tools import convert as converting
 
     folder = commands.require(values, "data_dir", "datasets/mine")
     format_ = commands.require(values, "to", "coco")
     output = commands.require(values, "output", "datasets/mine_as_coco")
-    options = {"data.dir": folder, "data.format": values["from"].value}
-    data = config.changed(config.load(overrides=values["set"].value), options).data
+    options = [f"data.format={values['from'].value}", *values["set"].value]
+    data = config.changed(config.load(overrides=options), {"data.dir": folder}).data
     splits = dict(_named_split(text) for text in values.split)
     if not splits:
         data, splits = auto.settle(data)
     datasets = {name: read_dataset(data, split) for name, split in splits.items()}
+    for dataset in datasets.values():
+        drop_unreadable(dataset)
     inputs = [record.path for dataset in datasets.values() for record in dataset.records]
+    if not inputs:
+        found = summary([problem for dataset in datasets.values() for problem in dataset.problems])
+        raise DataError("\n  ".join([f"{folder}: no usable image in {', '.join(splits)}", *found]))
     lost = converting.convert(
         datasets, format_, commands.output_of(values, output, inputs), values.images
     )

@@ -31,7 +31,7 @@ def open_dataset(data_config, split, training=False, held_out=()):
         shapes.make_shapes(data_config.dir)
     dataset = read_dataset(data_config, split, training, held_out)
     if len(dataset.records) <= _CHECKED_AT_ONCE:
-        _drop_unreadable(dataset)
+        drop_unreadable(dataset)
     errors = [problem for problem in dataset.problems if problem.severity == "error"]
     if errors and data_config.on_error == "fail":
         raise DataError(_failure(dataset.name, errors))
@@ -55,7 +55,8 @@ def _say(dataset):
         logging.warning("%s: %s", dataset.name, line)
 
 
-def _drop_unreadable(dataset):
+def drop_unreadable(dataset):
+    """Leaves out images that are not readable as annotated, by their headers and ends."""
     faults = image_faults(dataset.records)
     dataset.problems.extend(fault for fault in faults if fault)
     dataset.records = [record for record, fault in zip(dataset.records, faults) if not fault]

@@ -100,7 +100,7 @@ def settle(data_config):
     """(the options with the format that was found, {name: split} of its own splits, or of `all`).
 
     Raises DataError where they are not to be found out."""
-    found = recognise(data_config.dir)
+    found = recognise(data_config.dir, data_config.format)
     if data_config.format not in ("auto", found.format):
         raise DataError(
             f"{data_config.dir}: looks like data.format={found.format} ({found.why}), not "
@@ -110,10 +110,13 @@ def settle(data_config):
     return settled, found.splits or {"all": found.whole}
 
 
-def recognise(folder):
-    """The `Recognised` of a data folder. Raises DataError that names all it may be."""
+def recognise(folder, format_="auto"):
+    """The `Recognised` of a data folder, which is of this format if it may be.
+
+    Raises DataError that names all it may be."""
     listing = signs.Listing(folder)
     found = {name: why for name, sign in signs.SIGNS.items() if (why := sign(listing))}
+    found = {format_: found[format_]} if format_ in found else found
     for name, weaker in signs.STRONGER.items():
         if name in found:
             found = {other: why for other, why in found.items() if other not in weaker}

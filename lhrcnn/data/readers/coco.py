@@ -14,7 +14,7 @@ from lhrcnn.data.readers import coco_file, parsing
 from lhrcnn.data.readers.coco_objects import Categories, plain_id, read_objects
 from lhrcnn.data.readers.gathering import ALIASES
 from lhrcnn.data.readers.lookup import is_hidden, local_name
-from lhrcnn.data.readers.records import make_records, own_image_ids
+from lhrcnn.data.readers.records import image_problem, make_records, own_image_ids
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
@@ -162,8 +162,7 @@ def _sized(entry, image_folder, file, problems):
             raise ValueError(f"not from 1 to {MOST_PX} px")
         return path, (int(height), int(width)), where
     except DataError as error:
-        kind = "unreadable image" if os.path.exists(path) else "missing image"
-        problems.append(Problem.error(kind, f"{error} (image id {entry['id']})"))
+        problems.append(image_problem(path, f"{error} (image id {entry['id']})"))
     except ValueError as error:
         text = f"{where}: height {height!r} and width {width!r} are no size in px: {error}"
         problems.append(Problem.error("bad image size", text))

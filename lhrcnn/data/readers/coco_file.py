@@ -5,6 +5,7 @@ import mmap
 import operator
 import re
 
+from lhrcnn.data.readers import lookup
 from lhrcnn.errors import DataError
 
 _BLOCK = 1 << 22  # bytes
@@ -32,7 +33,7 @@ def load(file):
 
 def _parsed(file):
     try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        content = json.loads(lookup.read_text(file))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: not readable as JSON: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("annotations", []), list):

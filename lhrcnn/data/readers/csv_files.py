@@ -158,7 +158,7 @@ def _titles(folder):
     """{class id: its title} of Open Images' list of class descriptions below a folder."""
     titles = {}
     for file in lookup.listed(folder, ".csv"):
-        if "class-descriptions" in file.name:
+        if re.match(r"/[mg]/\w+,", lookup.head(file, 64)):
             titles.update((row[0], row[1]) for row in _rows(file) if len(row) == 2)
     return titles
 

@@ -63,7 +63,7 @@ def _labels(file):
 def _elements(file):
     """(event, element) of a file, element by element. Raises DataError where it is no XML."""
     try:
-        yield from ElementTree.iterparse(file)
+        yield from ElementTree.iterparse(lookup.xml_stream(file))
     except ElementTree.ParseError as error:
         raise DataError(f"{file}: not readable as XML: {error}") from None
 

@@ -10,9 +10,11 @@ import pathlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.headers import image_size
-from lhrcnn.data.readers.lookup import ImageIndex, listed, read_text
-from lhrcnn.data.readers.records import LabelledImage, make_dataset
+from lhrcnn.data.readers import lookup
+from lhrcnn.data.readers.lookup import ImageIndex, listed
+from lhrcnn.data.readers.records import LabelledImage, image_problem, make_dataset
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
@@ -71,6 +73,20 @@ def gather(data_config, split, sources, parse, class_names=None, many=True, igno
     return make_dataset(f"{folder} {split}".strip(), images, problems, names)
 
 
+def with_broken(folder, files):
+    """These annotation files of an image each, and those like them that hold something else.
+
+    Alike is what has their suffix, lies in a folder of theirs and is called after an image."""
+    kinds = {(file.parent, file.suffix) for file in files}
+    images = {lookup.stem(str(file)) for file in listed(folder, *IMAGE_SUFFIXES)} if kinds else ()
+    alike = [
+        file
+        for file in listed(folder, *{suffix.lower() for _, suffix in kinds})
+        if (file.parent, file.suffix) in kinds and file.stem in images
+    ]
+    return sorted({*files, *alike})
+
+
 def _parsed(file, parse, problems):
     """The images of a file, each with the problems found in it; the rest goes to problems."""
     own = []
@@ -109,12 +125,12 @@ def choose_split(folder, split, placed, many):
     """Those of (Found, path) that belong to a split, by the file, a folder or a list."""
     if split in ("", ALL):
         return placed
-    listed_names = _split_list(folder, split)
-    if listed_names is not None:
+    names = names_in_list(folder, split, [path for _, path in placed if path])
+    if names:
         return [
             (image, path)
             for image, path in placed
-            if path and {os.path.relpath(path, folder), pathlib.Path(path).stem} & listed_names
+            if path and {os.path.relpath(path, folder), lookup.stem(path)} & names
         ]
     tags = [_tags(folder, image, path, many) for image, path in placed]
     wanted = {split, *ALIASES.get(split, ())}
@@ -144,19 +160,21 @@ def _tags(folder, image, path, many):
     return {*words, *(word.lower() for word in words)}
 
 
-def _split_list(folder, split):
-    """Image names of a list SPLIT.txt, with and without suffix; None where there is no list."""
-    tried = (
-        folder / split,
-        folder / f"{split}.txt",
-        folder / "ImageSets" / f"{split}.txt",
-        folder / "ImageSets" / "Main" / f"{split}.txt",
-    )
-    file = next((file for file in tried if file.suffix == ".txt" and file.is_file()), None)
-    if file is None:
-        return None
-    lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
-    return {*lines, *(pathlib.PurePosixPath(line.replace("\\", "/")).stem for line in lines)}
+def names_in_list(folder, split, paths):
+    """Image names in a list of a split, such as train.txt, with and without suffix.
+
+    Empty where no list names one of the images with these paths: `train.txt` may be the label file
+    of `train.jpg`."""
+    stems = set(map(lookup.stem, paths))
+    for name in ALIASES.get(split, (split,)):
+        for file in (name, f"{name}.txt", f"ImageSets/{name}.txt", f"ImageSets/Main/{name}.txt"):
+            if file.endswith(".txt") and (folder / file).is_file():
+                text = lookup.read_text(folder / file)
+                lines = [line.strip() for line in text.splitlines() if line.strip()]
+                names = {*lines, *map(lookup.stem, lines)}
+                if names & stems:
+                    return names
+    return set()
 
 
 def with_sizes(placed, problems):
@@ -167,7 +185,7 @@ def with_sizes(placed, problems):
     images = []
     for (image, path), size in zip(placed, sizes):
         if isinstance(size, DataError):
-            problems.append(Problem.error("unreadable image", f"{image.where}: {size}; left out"))
+            problems.append(image_problem(path, f"{image.where}: {size}; left out"))
             continue
         boxes = [_scaled(box, size) for box in image.boxes] if image.relative else image.boxes
         images.append(LabelledImage(path, size, boxes, image.where, image.source_id))

@@ -19,7 +19,7 @@ import numpy as np
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers.lookup import is_hidden, read_text
-from lhrcnn.data.readers.records import make_record
+from lhrcnn.data.readers.records import image_problem, make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
@@ -59,7 +59,7 @@ def read(data_config, split, training=False):
         try:
             size = image_size(str(path))
         except DataError as error:
-            problems.append(Problem.error("unreadable image", f"{error} (image id {image_id})"))
+            problems.append(image_problem(path, f"{error} (image id {image_id})"))
             continue
         boxes, texts = read_truth(file, problems)
         objects = {
@@ -184,16 +184,22 @@ def _box(numbers):
     return min(y), min(x), max(y), max(x)
 
 
+def _truth_folders(folder, split):
+    return [folder / split / "gt", folder / f"{split}_gt", folder / split]
+
+
+def has_truth(folder, split):
+    """Whether a folder of images has its truth in it or beside it."""
+    paths = (place.glob("*") for place in _truth_folders(folder, split) if place.is_dir())
+    return any(path.suffix.lower() in (".txt", ".gt") for each in paths for path in each)
+
+
 def _folders(folder, split):
     """(folder of the images, folder of their truth) of a split."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such data folder; set data.dir or --data_dir")
     images, colon, truth = split.partition(":")
-    tried = (
-        [folder / truth]
-        if colon
-        else [folder / split / "gt", folder / f"{split}_gt", folder / split]
-    )
+    tried = [folder / truth] if colon else _truth_folders(folder, split)
     for needed in (folder / images, tried[-1]):
         if not needed.is_dir():
             found = sorted(path.name for path in folder.iterdir() if path.is_dir())

@@ -13,9 +13,9 @@ import re
 from absl import logging
 
 from lhrcnn.data.headers import image_size
-from lhrcnn.data.readers import voc
+from lhrcnn.data.readers import lookup, voc
 from lhrcnn.data.readers.imagenet_det_classes import CLASSES
-from lhrcnn.data.readers.records import make_record
+from lhrcnn.data.readers.records import image_problem, make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
@@ -98,11 +98,7 @@ def read_classes(root):
     file = root / "devkit" / "data" / "map_det.txt"
     if not file.is_file():
         return CLASSES
-    rows = [
-        line.split(None, 2)
-        for line in file.read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    ]
+    rows = [line.split(None, 2) for line in lookup.read_text(file).splitlines() if line.strip()]
     if [row[1:2] for row in rows] != [[str(k + 1)] for k in range(len(rows))] or not all(
         len(row) == 3 for row in rows
     ):
@@ -126,7 +122,7 @@ def read_list(root, name):
             f"{', '.join(found[:30]) or 'none'}. `lhrcnn data imagenet-split` "
             "makes train, val1 and val2"
         )
-    rows = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [line.split() for line in lookup.read_text(file).splitlines() if line.strip()]
     names = [full_name(row[0]) for row in rows if row[1:] != ["-1"]]
     if not names:
         raise DataError(
@@ -157,7 +153,7 @@ def _parse(root, name, image_id, class_of, problems):
             objects = {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
             return image_size(image), objects, str(image), f"{image}: image id {image_id}"
         except DataError as error:
-            problems.append(Problem.error("unreadable image", f"{error} (image id {image_id})"))
+            problems.append(image_problem(image, f"{error} (image id {image_id})"))
             return None
     parsed = voc.parse(
         file,
@@ -193,12 +189,12 @@ def _read_blacklist(root, class_of):
         return {}
     rows = [
         line.split()
-        for line in (root / LISTS / "val.txt").read_text(encoding="utf-8").splitlines()
+        for line in lookup.read_text(root / LISTS / "val.txt").splitlines()
         if line.strip()
     ]
     names = {row[1]: full_name(row[0]) for row in rows if len(row) == 2}
     blacklist = {}
-    for line in files[-1].read_text(encoding="utf-8").splitlines():
+    for line in lookup.read_text(files[-1]).splitlines():
         if line.strip():
             number, wnid = (line.split() + [""])[:2]
             if number not in names or wnid not in class_of:

@@ -25,12 +25,10 @@ def read(data_config, split, training=False):
 
 
 def sources(folder):
-    """KITTI's label files below a folder, empty ones in a folder of labels included."""
+    """KITTI's label files below a folder, with empty ones."""
     files = lookup.listed(folder, ".txt")
     labels = [file for file in files if is_kitti(lookup.head(file, 4096))]
-    folders = {file.parent for file in labels}
-    empty = [file for file in files if file.parent in folders and not file.stat().st_size]
-    return sorted(labels + empty)
+    return gathering.with_broken(folder, labels)
 
 
 def is_kitti(text):

@@ -27,7 +27,8 @@ def read(data_config, split, training=False):
 
 def sources(folder):
     """labelme's files below a folder."""
-    return [file for file in lookup.listed(folder, ".json") if is_labelme(file)]
+    files = [file for file in lookup.listed(folder, ".json") if is_labelme(file)]
+    return gathering.with_broken(folder, files)
 
 
 def is_labelme(file):

@@ -1,6 +1,7 @@
 """The files of a data folder: which there are, images by what annotations call them, their text."""
 
 import codecs
+import io
 import json
 import os
 import pathlib
@@ -32,21 +33,24 @@ class ImageIndex:
 
     def find(self, image, problems):
         """The path of a Found's image; empty, with a problem, where there is not exactly one."""
-        near = image.source.parent
+        near, options = image.source.parent, []
         for name in filter(None, map(local_name, image.names)):
             for base in (near, self._root, self._folder):
                 path = os.path.normpath(base / name)
-                if os.path.isfile(path):
+                if os.path.isfile(path) and (not options or path in options):
                     return path
             word = os.path.basename(name).casefold()
             paths = self._by_name.get(word) or self._by_stem.get(word) or ()
             best = _closest(paths, near / image.split / name)
+            if options:  # a later name may tell which
+                best = [path for path in best if path in options]
             if len(best) == 1:
                 return best[0]
-            if best:
-                text = f"{image.where}: '{name}' may be {' or '.join(best[:3])}; left out"
-                problems.append(Problem.error("ambiguous image name", text))
-                return ""
+            options = options or best
+        if options:
+            text = f"{image.where}: '{image.names[0]}' may be {' or '.join(options[:3])}; left out"
+            problems.append(Problem.error("ambiguous image name", text))
+            return ""
         text = f"{image.where}: no image file '{image.names[0]}' in or below {self._root}; left out"
         problems.append(Problem.error("missing image", text))
         return ""
@@ -69,6 +73,11 @@ def local_name(name):
     elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
         name = urllib.parse.unquote(urllib.parse.urlsplit(name).path).lstrip("/")
     return re.sub(r"^[A-Za-z]:", "", name.replace("\\", "/"))
+
+
+def stem(path):
+    """The name of a file without folders and suffix, also of a path of Windows."""
+    return os.path.splitext(path.replace("\\", "/").rpartition("/")[2])[0]
 
 
 def walk(folder):
@@ -100,7 +109,10 @@ def head(file, size=65536):
         content = stream.read(size)
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", errors="ignore")
-    return content.decode("utf-8-sig", errors="ignore")
+    try:
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(content)  # its end may be cut
+    except UnicodeDecodeError:
+        return content.decode("gbk", errors="ignore")
 
 
 def tail(file, size=65536):
@@ -138,8 +150,13 @@ def read_xml(file):
     try:
         return ElementTree.parse(file).getroot()
     except (ElementTree.ParseError, LookupError, UnicodeDecodeError, ValueError):
-        text = re.sub(r"^\s*<\?xml[^>]*\?>", "", read_text(file))
-        return ElementTree.fromstring(text)
+        return ElementTree.parse(xml_stream(file)).getroot()
+
+
+def xml_stream(file):
+    """The text of an XML file as a stream in UTF-8, whatever encoding it has or names."""
+    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", read_text(file))
+    return io.BytesIO(text.encode(errors="replace"))
 
 
 def is_voc_xml(file):

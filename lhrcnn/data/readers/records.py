@@ -197,6 +197,13 @@ def _box_fault(box, size, dropped):
     return "warning", "box beyond the border", f"is partly {image}; clipped"
 
 
+def image_problem(path, text):
+    """The `Problem` of an image whose header is not to be read: an error where there is no file."""
+    if os.path.exists(path):
+        return Problem.warning("unreadable image", text)
+    return Problem.error("missing image", text)
+
+
 def drop_missing(records, problems):
     """The records whose image files exist; each other one is an error in `problems`."""
     folders = {}

@@ -11,6 +11,7 @@ from lhrcnn.data.readers import (
     createml,
     csv_files,
     cvat,
+    icdar,
     kitti,
     label_studio,
     labelme,
@@ -20,7 +21,7 @@ from lhrcnn.data.readers import (
     yolo,
     yolo_layout,
 )
-from lhrcnn.data.readers.gathering import ALIASES, ALL
+from lhrcnn.data.readers.gathering import ALIASES, ALL, names_in_list
 from lhrcnn.errors import DataError
 
 _LOOKED_AT = 20  # files of one suffix
@@ -50,12 +51,15 @@ class Listing:
                 return str(file.relative_to(self.folder))
         return ""
 
+    def images(self):
+        """Paths of the image files."""
+        return [path for path in self.paths if path.lower().endswith(IMAGE_SUFFIXES)]
+
     @functools.cache  # noqa: B019
-    def folders(self):
-        """Paths below the folder of all folders with files."""
-        return {
-            os.path.relpath(path, self.folder) for path in set(map(os.path.dirname, self.paths))
-        }
+    def folders(self, *suffixes):
+        """Sorted paths below the folder of all folders with files, or with files of a suffix."""
+        files = [path for path in self.paths if not suffixes or path.lower().endswith(suffixes)]
+        return sorted({os.path.relpath(os.path.dirname(path), self.folder) for path in files})
 
     def counts(self):
         """[(suffix, number of files)], the most first."""
@@ -102,8 +106,8 @@ def _voc_folder(listing):
 
 def _icdar_line(file):
     line = next((line for line in lookup.head(file, 4096).splitlines() if line.strip()), "")
-    words = re.split(r"[\s,]+", line.strip(), maxsplit=8)
-    whole = [word for word in words[:8] if re.fullmatch(r"-?\d+", word)]
+    words = line.split(",") if "," in line else line.split()
+    whole = [word for word in words[:8] if re.fullmatch(r"-?\d+", word.strip())]
     return len(whole) == 8 or (len(whole) >= 4 and '"' in line)
 
 
@@ -158,16 +162,31 @@ def splits(format_, listing):
     return _SPLITS.get(format_, _by_place)(listing)
 
 
-def _by_place(listing):
-    """Splits named by folders and lists, for the readers of `gathering`."""
-    words = {word for name in listing.folders() for word in pathlib.Path(name).parts}
-    stems = {
-        word
-        for file in listing.some(".json", ".csv", ".xml", ".txt", ".odgt")
-        if len(listing.some(file.suffix.lower())) < _LOOKED_AT
-        for word in (file.stem, *re.split(r"[^A-Za-z]+", file.stem))
-    }
-    return _named(words | stems), ALL
+def _by_place(listing, files=(), folders=()):
+    """Splits named by folders (these, or all), lists, and annotation files of many images."""
+    words = _words(folders or listing.folders())
+    words |= {word for file in files for word in (file.stem, *re.split(r"[^A-Za-z]+", file.stem))}
+    words |= {split for split in ALIASES if names_in_list(listing.folder, split, listing.images())}
+    return _named(words), ALL
+
+
+def _words(folders):
+    return {word for name in folders for word in pathlib.Path(name).parts}
+
+
+def _by_labels(suffix):
+    """As `_by_place`, for files of an image each: their folders, where these name splits."""
+
+    def splits(listing):
+        folders = listing.folders(suffix)
+        return _by_place(listing, folders=folders if _named(_words(folders)) else ())
+
+    return splits
+
+
+def _by_files(test, *suffixes):
+    """As `_by_place`, the files being those that pass a test."""
+    return lambda listing: _by_place(listing, filter(test, listing.some(*suffixes)))
 
 
 def _named(words):
@@ -176,12 +195,19 @@ def _named(words):
 
 
 def _icdar_splits(listing):
-    """A split is a folder; without one to train on, the data folder, or that which has images."""
-    found = _by_place(listing)[0]
-    folders = {
-        os.path.dirname(path) for path in listing.paths if path.lower().endswith(IMAGE_SUFFIXES)
-    }
-    return found, os.path.relpath(min(folders, default=listing.folder), listing.folder)
+    """A split is a folder of images; without one to train on, the first of them.
+
+    Where the truth lies elsewhere, in a folder called after the same split, both are named."""
+    found, folders = {}, listing.folders(*IMAGE_SUFFIXES)
+    for name, aliases in ALIASES.items():
+        of_split, truth = (
+            [name for name in each if set(aliases) & set(re.split(r"[^a-z]+", name.lower()))]
+            for each in (folders, listing.folders(".txt", ".gt"))
+        )
+        if of_split:
+            apart = len(truth) == 1 and not icdar.has_truth(listing.folder, of_split[0])
+            found[name] = f"{of_split[0]}:{truth[0]}" if apart else of_split[0]
+    return found, next(iter(folders), ".")
 
 
 def _yolo_splits(listing):
@@ -249,4 +275,12 @@ _SPLITS = {
     "coco": _coco_splits,
     "csv": _csv_splits,
     "voc": _voc_splits,
+    "voc_folder": _by_labels(".xml"),
+    "labelme": _by_labels(".json"),
+    "kitti": _by_labels(".txt"),
+    "via": _by_files(via.is_via, ".json", ".csv"),
+    "label_studio": _by_files(label_studio.is_label_studio, ".json"),
+    "createml": _by_files(createml.is_createml, ".json"),
+    "wider_face": _by_files(lambda file: wider_face.is_wider_face(lookup.head(file, 4096)), ".txt"),
+    "crowdhuman": _by_files(lambda file: True, ".odgt"),
 }

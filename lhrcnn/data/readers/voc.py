@@ -16,7 +16,7 @@ from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers import parsing
 from lhrcnn.data.readers.lookup import is_hidden, read_text, read_xml
-from lhrcnn.data.readers.records import make_record
+from lhrcnn.data.readers.records import image_problem, make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
@@ -194,7 +194,7 @@ def parse(file, image_id, image, problems, corners=CORNERS["one_based"], name=No
         problems.append(Problem.error(kind, f"{where}: not readable as XML: {error}"))
         return None
     except DataError as error:
-        problems.append(Problem.error("unreadable image", f"{error} (image id {image_id})"))
+        problems.append(image_problem(image, f"{error} (image id {image_id})"))
         return None
     except ValueError as error:
         problems.append(Problem.error(kind, f"{where}: {error}"))

@@ -38,7 +38,8 @@ def read(data_config, split, training=False):
 
 def sources(folder):
     """The XML files of images below a folder."""
-    return [file for file in lookup.listed(folder, ".xml") if lookup.is_voc_xml(file)]
+    files = [file for file in lookup.listed(folder, ".xml") if lookup.is_voc_xml(file)]
+    return gathering.with_broken(folder, files)
 
 
 def _parse(file, problems, first, keep_difficult):

@@ -52,6 +52,7 @@ def describe(folder, paths):
             }
             return Layout(_lines(names) if names else {}, splits or {"": images})
     files = [path for path in paths if os.path.basename(path) in NAME_FILES]
+    files = files or [path for path in paths if path.lower().endswith(".names")]
     return Layout(_lines(files[0]) if files else {}, {"": images})
 
 

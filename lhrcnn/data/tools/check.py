@@ -25,10 +25,12 @@ def find_problems(data_config, splits, deep=False):
     for split in dict.fromkeys(splits):
         try:
             dataset = read_dataset(data_config, split)
-            problems.extend(dataset.problems)
+            known = set(problems)  # splits drawn from one set share what is wrong with it
+            problems.extend(problem for problem in dataset.problems if problem not in known)
             dataset = restrict_classes(dataset, data_config.classes)
         except DataError as error:
-            problems.append(Problem.error("split that cannot be read", str(error)))
+            problem = Problem.error("split that cannot be read", str(error))
+            problems.extend([problem] if problem not in problems else [])
             continue
         datasets[split] = dataset
         problems.extend(filter(None, image_faults(dataset.records, deep)))
@@ -65,7 +67,7 @@ def _of_objects(dataset):
     ignore = np.concatenate([record.ignore for record in records])
     classes = np.concatenate([record.classes for record in records])
     if not len(boxes):
-        text = f"{name}: no image shows an object of {', '.join(dataset.class_names[:20])}"
+        text = f"{name}: no image shows an object; classes: {', '.join(dataset.class_names[:20])}"
         yield Problem.error("split without objects", text)
         return
     if ignore.all():

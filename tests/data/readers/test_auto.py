@@ -7,7 +7,7 @@ import pytest
 from data.reading import images, read, seen, write
 from data.samples import coco_content, options
 
-from lhrcnn.data.datasets import open_dataset
+from lhrcnn.data.datasets import drop_unreadable, open_dataset, read_dataset
 from lhrcnn.data.readers import READERS, auto, signs
 from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.errors import DataError
@@ -198,3 +198,79 @@ def test_a_folder_of_scene_text_without_splits_is_divided(tmp_path, place):
     write(tmp_path, {f"{place}gt_{name[:-4]}.txt": "1,1,9,1,9,9,1,9,word\n" for name in names})
     parts = [set(seen(read("auto", tmp_path, split))) for split in ("train", "val")]
     assert [len(part) for part in parts] == [4, 1] and set.union(*parts) == set(names)
+
+
+LABELS = {
+    "yolo": ("", "{}.txt", "0 0.25 0.5 0.3 0.5\n"),
+    "kitti": ("", "{}.txt", "ant 0 0 0 10 20 40 60 0 0 0 0 0 0 0\n"),
+    "icdar": ("words/", "words/gt_{}.txt", "1,1,9,1,9,9,1,9,word\n"),
+    "labelme": ("", "{}.json", {"shapes": [SHAPE]}),
+    "voc_folder": ("", "{}.xml", VOC),
+}
+
+
+@pytest.mark.parametrize("name", sorted(LABELS))
+def test_label_files_called_like_splits_are_no_lists(tmp_path, name):
+    stems, (place, path, label) = ("train", "test1", "val", "b", "dev_2"), LABELS[name]
+    images(tmp_path, *(f"{place}{stem}.jpg" for stem in stems))
+    write(tmp_path, {path.format(stem): label for stem in stems})
+    found = auto.recognise(tmp_path)
+    assert (found.format, found.splits) == (name, {})
+    parts = [set(seen(read("auto", tmp_path, split))) for split in ("train", "val")]
+    assert [len(part) for part in parts] == [4, 1]
+    assert set.union(*parts) == {f"{stem}.jpg" for stem in stems}
+
+
+def test_lists_that_name_images_are_splits(tmp_path):
+    images(tmp_path, "x/a.jpg", "x/b.jpg", "x/c.jpg")
+    labels = {f"x/{stem}.txt": LABELS["yolo"][2] for stem in "abc"}
+    write(tmp_path, {**labels, "train.txt": "/content/x/a.jpg\nx\\b.jpg\n", "valid.txt": "c\n"})
+    assert set(auto.recognise(tmp_path).splits) == {"train", "val"}
+    assert set(seen(read("auto", tmp_path, "train"))) == {"a.jpg", "b.jpg"}
+    assert set(seen(read("auto", tmp_path, "val"))) == {"c.jpg"}
+
+
+def test_a_folder_of_images_without_labels_is_no_split(tmp_path):
+    images(tmp_path, "training/image_2/0.png", "testing/image_2/0.png")
+    write(tmp_path, {"training/label_2/0.txt": LABELS["kitti"][2]})
+    assert auto.recognise(tmp_path).splits == {"train": "train"}
+
+
+def test_icdar_2015_as_it_is_unpacked(tmp_path):
+    places = {
+        "train": ("ch4_training_images", "ch4_training_localization_transcription_gt"),
+        "test": ("ch4_test_images", "Challenge4_Test_Task1_GT"),
+    }
+    for part, truth in places.values():
+        images(tmp_path, f"{part}/img_1.jpg")
+        write(tmp_path, {f"{truth}/gt_img_1.txt": "\ufeff1,1,9,1,9,9,1,9,Genaxis Theatre\r\n"})
+    assert auto.recognise(tmp_path).splits == {s: ":".join(both) for s, both in places.items()}
+    assert seen(read("auto", tmp_path, "test")) == {"img_1.jpg": [("text", 1, 1, 9, 9)]}
+
+
+def test_a_format_that_is_named_settles_which_of_two_it_is(tmp_path):
+    images(tmp_path, "a.jpg")
+    for name in ("csv", "voc_folder"):
+        write(tmp_path, FILES[name])
+    settled, splits = auto.settle(options(tmp_path, "format=csv"))
+    assert settled.format == "csv" and splits == {"all": "*"}
+
+
+def test_numbers_with_decimal_commas_are_of_no_format(tmp_path):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, {"a.txt": "0 0,25 0,5 0,3 0,5\n"})
+    with pytest.raises(DataError, match="none of the formats"):
+        auto.recognise(tmp_path)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_unreadable_image_is_left_out_and_counted(tmp_path, name):
+    image = "JPEGImages/a.jpg" if name == "voc" else "a.jpg"
+    write(tmp_path, {image: "<html>not found</html>", **FILES[name]})
+    dataset = read_dataset(
+        options(tmp_path, f"format={name}"), "trainval" if name == "voc" else "*"
+    )
+    drop_unreadable(dataset)
+    found = [(problem.severity, problem.kind) for problem in dataset.problems]
+    assert [entry for entry in found if entry[0] != "note"] == [("warning", "unreadable image")]
+    assert "a.jpg" in dataset.problems[0].text and dataset.records == []

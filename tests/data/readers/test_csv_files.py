@@ -104,3 +104,12 @@ def test_a_file_of_everything_beside_the_splits(tmp_path):
     assert seen(train) == {"a.jpg": [ANT]}
     assert kinds(train) == []
     assert kinds(read("csv", tmp_path)) == ["repeated image"] * 2
+
+
+def test_open_images_as_fiftyone_keeps_it(tmp_path):
+    images(tmp_path, "train/data/a.jpg")
+    row = "a,x,/m/01,1,0.1,0.4,0.25,0.75\n"
+    head = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n"
+    files = {"labels/detections.csv": head + row, "metadata/classes.csv": "/m/01,Ant\n"}
+    write(tmp_path / "train", files)
+    assert seen(read("csv", tmp_path, "train")) == {"a.jpg": [("Ant", 20, 10, 60, 40)]}

@@ -82,3 +82,13 @@ def test_images_of_one_name_are_told_by_their_subset(tmp_path):
     write(tmp_path, {"annotations.xml": text})
     (record,) = read("cvat", tmp_path, "test").records
     assert record.path == str(tmp_path / "images/Test/a.jpg")
+
+
+@pytest.mark.parametrize("declared", ["", '<?xml version="1.0" encoding="gbk"?>'])
+def test_a_file_in_another_encoding(tmp_path, declared):
+    images(tmp_path, "a.jpg")
+    label = "<label><name>蚂蚁</name></label>"
+    box = '<box label="蚂蚁" xtl="10" ytl="20" xbr="40" ybr="60"/>'
+    text = f'<annotations>{label}<image id="0" name="a.jpg">{box}</image></annotations>'
+    (tmp_path / "a.xml").write_bytes((declared + text).encode("gbk"))
+    assert seen(read("cvat", tmp_path)) == {"a.jpg": [("蚂蚁", 20, 10, 60, 40)]}

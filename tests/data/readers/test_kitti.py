@@ -1,5 +1,6 @@
 """The KITTI reader."""
 
+import pytest
 from data.reading import images, kinds, read, seen, write
 
 CAR = "Car 0.00 0 -1.58 587.01 173.33 614.12 200.12 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59\n"
@@ -30,3 +31,14 @@ def test_scores_names_of_several_words_and_faults(tmp_path):
     dataset = read("kitti", tmp_path)
     assert seen(dataset)["a.png"] == [("zebra crossing", 20, 10, 60, 40)] * 2
     assert kinds(dataset) == ["bad line"] and "line 3" in dataset.problems[0].text
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16"])
+def test_encodings_and_a_file_whose_first_line_is_faulty(tmp_path, encoding):
+    images(tmp_path, "a.png", "b.png", size=(375, 1242))
+    car = CAR.replace("Car", "汽车")
+    (tmp_path / "a.txt").write_text(car, encoding=encoding)
+    (tmp_path / "b.txt").write_text("Car 0 nan\n" + car, encoding=encoding)
+    dataset = read("kitti", tmp_path)
+    assert dataset.class_names == ["汽车"] and kinds(dataset) == ["bad line"]
+    assert "b.txt: line 1" in dataset.problems[0].text

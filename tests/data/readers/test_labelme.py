@@ -98,3 +98,13 @@ def test_folders_name_splits(tmp_path):
     assert seen(read("labelme", tmp_path, "train")) == {"a.jpg": [("ant", 20, 10, 60, 40)]}
     assert seen(read("labelme", tmp_path, "val")) == {"a.jpg": []}
     assert read("labelme", tmp_path, "val").class_names == ["ant"]
+
+
+def test_a_file_cut_short_is_an_error(tmp_path):
+    images(tmp_path, "a.jpg", "b.jpg")
+    text = '{"shapes": [{"label": "ant", "points": [[10, 20], [40, 60]]}]}'
+    write(tmp_path, {"a.json": text, "b.json": "", "other.json": ""})
+    dataset = read("labelme", tmp_path)
+    assert list(seen(dataset)) == ["a.jpg"]
+    found = [(problem.severity, problem.kind) for problem in dataset.problems]
+    assert ("error", "unreadable annotation file") in found

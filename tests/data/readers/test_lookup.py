@@ -61,3 +61,12 @@ def test_hidden_files():
 def test_text_of_any_encoding(tmp_path, encoding):
     (tmp_path / "a.txt").write_bytes("\u8682\u8681\n".encode(encoding))
     assert read_text(tmp_path / "a.txt") == "\u8682\u8681\n"
+
+
+def test_a_second_name_tells_two_images_of_one_name_apart(tmp_path):
+    images(tmp_path, "a.jpg", "a.png", "b.jpg")
+    image = types.SimpleNamespace(source=tmp_path / "a.xml", where="a.xml", split="")
+    for second, found in (("a.png", "a.png"), ("b.jpg", "")):  # b.jpg is another image
+        image.names = ("a", second)
+        path = ImageIndex(tmp_path).find(image, [])
+        assert path == (str(tmp_path / found) if found else "")

@@ -136,3 +136,9 @@ def test_labels_of_dota_in_px_as_roboflow_writes_them(tmp_path):
     dataset = read("yolo", tmp_path, "train")
     assert seen(dataset) == {"a.jpg": [SEEN[0], ("ant!", 2, 1, 4, 3)]}
     assert kinds(dataset) == ["turned box"] * 2 + ["ignored objects"]
+
+
+def test_a_list_of_names_may_be_called_anything(tmp_path):
+    images(tmp_path, "images/train/a.jpg")
+    write(tmp_path, {"labels/train/a.txt": BOXES, "coco.names": "ant\nzebra\n"})
+    assert seen(read("yolo", tmp_path, "train")) == {"a.jpg": SEEN}

@@ -157,3 +157,14 @@ def test_real_data(shared):
     folder = shared / "data" / "bccd" / "BCCD"
     found = kinds(find_problems(options(folder, "format=voc"), ["trainval", "test"]))
     assert found.count(("warning", "empty box")) == 2
+
+
+def test_what_drawn_splits_share_is_counted_once(tmp_path):
+    content = coco_content()
+    content["annotations"].append({"id": 9, "image_id": 3, "category_id": 2, "bbox": [1, 1, 0, 4]})
+    write_coco(tmp_path, content, annotations="a.json", images=".")
+    problems = find_problems(options(tmp_path, "format=auto"), ["train", "val"])
+    assert kinds(problems).count(("warning", "empty box")) == 1
+    (tmp_path / "a.json").write_text("{")
+    problems = find_problems(options(tmp_path, "format=auto"), ["train", "val"])
+    assert kinds(problems) == [("error", "split that cannot be read")]

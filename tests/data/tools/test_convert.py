@@ -105,3 +105,15 @@ def test_boxes_are_kept_to_a_millionth_of_a_side(tmp_path):
 def test_an_unknown_split_is_named(source):
     with pytest.raises(DataError, match="no image of split 'val'"):
         read("csv", source, "val")
+
+
+def test_unreadable_images_are_left_out_and_named(source, tmp_path, capsys):
+    words = ["data", "convert", "--data_dir", str(source), "--to", "yolo", "--output"]
+    (source / "a.jpg").write_bytes(b"")
+    assert cli.main([*words, str(tmp_path / "two")]) == 0
+    assert "a.jpg: not readable as an image" in capsys.readouterr().out
+    assert not (tmp_path / "two" / "images" / "all" / "a.jpg").exists()
+    for name in ("b.png", "empty.jpg"):
+        (source / name).write_bytes(b"")
+    assert cli.main([*words, str(tmp_path / "none")]) == 1 and not (tmp_path / "none").exists()
+    assert "no usable image in all" in capsys.readouterr().err
