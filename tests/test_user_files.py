@@ -109,8 +109,18 @@ def test_the_embedded_data_set_is_never_drawn_among_other_files(
 
 
 def test_data_check_writes_nothing(call, tmp_path):
-    status, stdout, _ = call("data", "check", "--data_dir", tmp_path / "nothing")
-    assert status == 1 and "make-shapes" in stdout and not (tmp_path / "nothing").exists()
+    nothing, shapes = tmp_path / "nothing", ["--set", "data.format=shapes"]
+    status, stdout, _ = call("data", "check", "--data_dir", nothing, *shapes)
+    assert status == 1 and "make-shapes" in stdout and not nothing.exists()
+
+
+@pytest.mark.parametrize("command", [["train"], ["data", "check"], ["data", "browse"]])
+def test_a_data_folder_that_is_not_there_is_no_wish_for_shapes(call, tmp_path, command):
+    (tmp_path / "empty").mkdir()
+    for name, found in (("nothing", "no such folder"), ("empty", "an empty folder")):
+        status, _, stderr = call(*command, "--data_dir", tmp_path / name)
+        assert status == 2 and found in stderr and "make-shapes" in stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
 
 
 def test_make_shapes_draws_anew_only_what_it_drew(call, tmp_path):

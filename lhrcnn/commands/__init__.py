@@ -227,11 +227,18 @@ def load_config(values, path=None):
 
 
 def is_users_data(folder):
-    """Whether a data folder has files, and others than the embedded data set's."""
+    """Whether a data folder is another than the embedded data set's. UsageError: it has no file."""
     from lhrcnn.data.tools.shapes import is_drawn
 
-    folder = pathlib.Path(folder)
-    return folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not is_drawn(folder))
+    path = pathlib.Path(folder)
+    if hints.data_dir(folder, READERS):
+        return True  # `with_data_dir` refuses it
+    if not (path.is_dir() and any(path.iterdir())):
+        raise UsageError(
+            f"--data_dir={folder}: {'an empty' if path.is_dir() else 'no such'} folder; `lhrcnn "
+            f"data make-shapes --output {folder}` draws the embedded data set there"
+        )
+    return not is_drawn(path)
 
 
 def with_data_dir(loaded, values):

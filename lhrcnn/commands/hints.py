@@ -88,6 +88,8 @@ def positional(command_name, word, known):
         return flag(command_name, name.lstrip("-"), value, known)
     if word.endswith((".yaml", ".yml")) and "config" in known:
         return f"write --config {word}"
+    if pathlib.Path(word).is_dir() and "data_dir" in known:
+        return f"write --data_dir {word}"
     return ""
 
 

@@ -115,18 +115,18 @@ def read_dataset(data_config, split, training=False, held_out=()):
         )
     dataset = auto.read_part(data_config, split, "", training, held_out)
     dataset.records = drop_missing(dataset.records, dataset.problems)
-    _refuse_relative(dataset)
+    boxes = [record.boxes for record in dataset.records if record.height > 16]
+    hint = "; set data.format to what the files are (yolo reads shares)"
+    refuse_relative(np.concatenate([np.zeros([0, 4]), *boxes]), dataset.name, hint)
     return dataset
 
 
-def _refuse_relative(dataset):
-    """Raises DataError where boxes are shares of the images' sides, read as px."""
-    boxes = [record.boxes for record in dataset.records if len(record.boxes) and record.height > 16]
-    if boxes and np.concatenate(boxes).max() <= _LARGEST_SHARE_PX:
+def refuse_relative(boxes, where, hint=""):
+    """Raises DataError where boxes [n, 4] in px are shares of the images' sides."""
+    if len(boxes) and boxes.max() <= _LARGEST_SHARE_PX:
         raise DataError(
-            f"{dataset.name}: all {sum(map(len, boxes))} boxes end within "
-            f"{_LARGEST_SHARE_PX:g} px of the corner: they are shares of height and width, and px "
-            "are expected; set data.format to what the files are (yolo reads shares)"
+            f"{where}: all {len(boxes)} boxes end within {_LARGEST_SHARE_PX:g} px of the corner: "
+            f"they are shares of height and width, and px are expected{hint}"
         )
 
 

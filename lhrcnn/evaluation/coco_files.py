@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 from absl import logging
 
-from lhrcnn.data.datasets import summary
+from lhrcnn.data.datasets import refuse_relative, summary
 from lhrcnn.data.readers import coco_file
 from lhrcnn.data.readers.coco_objects import plain_id, read_objects
 from lhrcnn.data.readers.lookup import read_json
@@ -40,6 +40,7 @@ def read_annotations(path):
         raise DataError(f"{errors[0]}; {len(errors)} annotations cannot be meant")
     if not len(objects["rows"]):
         raise DataError(f"{path}: no annotations, so there is nothing to score against")
+    refuse_relative(objects["boxes"], path)
     for line in summary(problems):
         logging.warning("%s", line)
     names = [category["name"] for category in categories]
@@ -73,9 +74,11 @@ def read_results(path, dataset):
                 f"{path}: entry {index}: 'score' is {result.get('score')!r}; expected a finite "
                 "number"
             )
+    boxes = _corners([result["bbox"] for result in results])
+    refuse_relative(boxes, path)
     return Detections(
         np.asarray([image_ids[plain_id(result["image_id"])] for result in results], np.int64),
-        _corners([result["bbox"] for result in results]),
+        boxes,
         np.asarray([result["score"] for result in results], np.float64),
         np.asarray([class_of[plain_id(result["category_id"])] for result in results], np.int32),
     )

@@ -76,6 +76,7 @@ def _takes(name, words):
         ("eval --run_dir x --conf_thres .3", "--set model.postprocess.score_threshold=.3"),
         ("train --data_dir x.csv", "data.format=NAME"),
         ("data check --data_dir set.zip", "unpack it first"),
+        ("data check .", "--data_dir ."),
         ("train --data_dir a/instances.json", "--set data.train_split=a/instances.json"),
     ],
 )

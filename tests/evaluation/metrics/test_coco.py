@@ -375,6 +375,7 @@ def test_files_of_other_tools_count_as_what_is_meant(tmp_path, kind):
         ([changed(RESULT, bbox=[1, 2, float("nan"), 4])], "entry 0: 'bbox'.*finite"),
         ([changed(RESULT, score=None)], "entry 0: 'score' is None"),
         ([{k: v for k, v in RESULT.items() if k != "bbox"}], "entry 0: 'bbox' is None"),
+        ([changed(RESULT, bbox=[0.1, 0.2, 0.3, 0.5])], "they are shares of height and width"),
         (["x"], "entry 0: found 'x'; expected an object"),
         ({"images": []}, "expected a list of detections.*--annotations"),
         ("[{", "results.json: not readable as JSON"),
@@ -394,6 +395,12 @@ def test_wrong_results_are_named(tmp_path, results, message):
         (
             changed(TRUTH, annotations=[changed(TRUTH["annotations"][0], bbox=[1, 2, -3, 4])]),
             "truth.json: a box .* expected finite numbers, sides not negative",
+        ),
+        (
+            changed(
+                TRUTH, annotations=[changed(TRUTH["annotations"][0], bbox=[0.1, 0.2, 0.3, 0.5])]
+            ),
+            "truth.json: .*they are shares of height and width",
         ),
         (changed(TRUTH, images=[]), "images: the list is empty"),
         (
