@@ -47,11 +47,15 @@ def _parse(file, problems):
         where = f"{file}: task {task.get('id', number)}"
         try:
             url, results = _task(task, where, problems)
-            sizes = {_size(result) for result in results if result.get("original_width")}
-            objects = _objects(results, where, problems)
+            sizes = {_size(result) for result in results or () if result.get("original_width")}
+            objects = _objects(results or (), where, problems)
         except MALFORMED as error:
             text = f"{where}: not a task of Label Studio's: {error!r}; left out"
             problems.append(Problem.error("bad task", text))
+            continue
+        if results is None:
+            text = f"{where}: nobody has annotated {url}; left out"
+            problems.append(Problem.note("task without annotations", text))
             continue
         name = os.path.basename(lookup.local_name(url))
         names = tuple(dict.fromkeys((url, name, _UPLOAD.sub("", name))))
@@ -61,7 +65,7 @@ def _parse(file, problems):
 
 
 def _task(task, where, problems):
-    """(image's URL, list of results) of a task of either export."""
+    """(image's URL, list of results, None: not annotated) of a task of either export."""
     if "data" not in task:  # JSON-MIN: the results stand under the name of their tag
         images = [
             value for key, value in task.items() if isinstance(value, str) and _is_image(value)
@@ -78,7 +82,7 @@ def _task(task, where, problems):
     if len(kept) > 1:
         text = f"{where}: {len(kept)} annotations; id {kept[0].get('id')} is taken"
         problems.append(Problem.note("several annotations of an image", text))
-    return url, kept[0]["result"] if kept else []
+    return url, kept[0]["result"] if kept else None
 
 
 def _from_min(entry):

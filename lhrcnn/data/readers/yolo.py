@@ -18,6 +18,7 @@ from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
 _LARGEST = 1.01  # ultralytics' own bound of a share
+_DOTA_HEADS = ("imagesource:", "gsd:")
 
 
 def read(data_config, split, training=False):
@@ -48,15 +49,23 @@ def read(data_config, split, training=False):
         if image.source.suffix.lower() == ".txt":
             image.boxes, image.relative = _boxes(image.source, layout, problems)
     if not layout.names:
-        found = {box.name for image, _ in placed for box in image.boxes}
-        layout.names = {int(name.rpartition("_")[2]): name for name in found}
-        text = f"{folder}: no names of classes (data.yaml, classes.txt): they are called by number"
-        problems.append(Problem.warning("classes without names", text))
+        layout.names = _names_found(
+            sorted({box.name for image, _ in placed for box in image.boxes}), folder, problems
+        )
     numbers_of = {layout.names[number]: number for number in sorted(layout.names, reverse=True)}
     names = sorted(numbers_of, key=numbers_of.get)
     images = gathering.with_sizes(chosen, problems)
     ids = [numbers_of[name] for name in names]
     return make_dataset(f"{folder} {split}", images, problems, names, ids)
+
+
+def _names_found(found, folder, problems):
+    """{number: name} of the classes that labels name, as DOTA's do, or that have numbers alone."""
+    if not all(re.fullmatch(r"class_\d+", name) for name in found):
+        return dict(enumerate(found))
+    text = f"{folder}: no names of classes (data.yaml, classes.txt): they are called by number"
+    problems.append(Problem.warning("classes without names", text))
+    return {int(name.rpartition("_")[2]): name for name in found}
 
 
 def _labels(images, labels, below):
@@ -83,7 +92,7 @@ def _boxes(file, layout, problems):
     boxes, seen, relative = [], set(), True
     for number, line in enumerate(lookup.read_text(file).splitlines(), start=1):
         words = tuple(line.split())
-        if not words:
+        if not words or words[0].startswith(_DOTA_HEADS):
             continue
         where = f"{file}: line {number}"
         if words in seen:
@@ -148,9 +157,14 @@ def _parse(words, keypoints=0):
 
 
 def looks_like_label(text):
-    """Whether a text begins with a line that this reader takes."""
+    """Whether a text begins with a line that this reader takes, or with DOTA's head."""
     line = next((line for line in text.splitlines() if line.strip()), "")
+    words = tuple(line.split())
     try:
-        return bool(re.match(r"\d+\s", line)) and bool(_parse(tuple(line.split())))
+        if line.startswith(_DOTA_HEADS):
+            return True
+        if len(words) == 10 and words[9] in ("0", "1", "2"):
+            return bool(_parse_dota(words))
+        return bool(re.match(r"\d+\s", line)) and bool(_parse(words))
     except ValueError:
         return False

@@ -78,3 +78,18 @@ def test_json_min_and_tasks_without_results(tmp_path):
     write(tmp_path, {"min.json": tasks})
     found = seen(read("label_studio", tmp_path))
     assert found == {"a.jpg": [("ant", 20, 10, 60, 40)], "b.jpg": []}
+
+
+def test_a_task_that_nobody_has_annotated_is_no_background(tmp_path):
+    images(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    empty, none, skipped, predicted = (
+        task(image=f"/data/upload/1/8f1a2b3c-{name}.jpg", number=number)
+        for number, name in enumerate("abcd")
+    )
+    none["annotations"], predicted["annotations"] = [], []
+    skipped["annotations"][0]["was_cancelled"] = True
+    predicted["predictions"] = [{"result": [result(10, 25, 30, 50)]}]
+    write(tmp_path, {"p.json": [empty, none, skipped, predicted]})
+    dataset = read("label_studio", tmp_path)
+    assert seen(dataset) == {"a.jpg": []}
+    assert kinds(dataset).count("task without annotations") == 3

@@ -142,3 +142,15 @@ def test_a_list_of_names_may_be_called_anything(tmp_path):
     images(tmp_path, "images/train/a.jpg")
     write(tmp_path, {"labels/train/a.txt": BOXES, "coco.names": "ant\nzebra\n"})
     assert seen(read("yolo", tmp_path, "train")) == {"a.jpg": SEEN}
+
+
+def test_dota_as_it_is_unpacked(tmp_path):
+    images(tmp_path, "images/a.jpg", "images/b.jpg")
+    head = "imagesource:GoogleEarth\ngsd:0.146343590398\n"
+    lines = "10.0 20.0 40.0 20.0 40.0 60.0 10.0 60.0 plane 0\n0 0 9 0 9 9 0 9 large-vehicle 1\n"
+    write(tmp_path, {"labelTxt/a.txt": head + lines, "labelTxt/b.txt": lines})
+    found = [("plane", 20, 10, 60, 40), ("large-vehicle!", 0, 0, 9, 9)]
+    dataset = read("auto", tmp_path)
+    assert seen(dataset) == {"a.jpg": found, "b.jpg": found}
+    assert dataset.class_names == ["large-vehicle", "plane"]
+    assert set(kinds(dataset)) == {"turned box", "ignored objects"}
