@@ -49,7 +49,7 @@ data.as_coco(annotations_path="supervision/coco.json")
 EOF
 
 run globox globox==2.9.0 <<'EOF'
-import globox
+import globox, pathlib
 data = globox.AnnotationSet.from_coco("in/annotations/instances_train.json")
 data.save_pascal_voc("globox/voc")
 data.save_yolo_v5("globox/yolo", label_to_id={"ant": 0, "zebra": 1})
@@ -57,6 +57,7 @@ data.save_coco("globox/coco.json", auto_ids=True)
 data.save_cvat("globox/cvat.xml")
 data.save_labelme("globox/labelme")
 data.save_openimage("globox/open_images.csv")
+data.save_via_json("globox/via.json", image_folder=pathlib.Path("in/images/train"))
 EOF
 
 run labelformat labelformat==0.1.17 <<'EOF'
@@ -104,6 +105,9 @@ EOF
 run label_studio label-studio-sdk==2.1.2 <<'EOF'
 import json, os
 from label_studio_sdk.converter import Converter
+from label_studio_sdk.converter.imports.coco import convert_coco_to_ls
+
+convert_coco_to_ls("in/annotations/instances_train.json", "label_studio/import.json")
 
 def result(name, x, y, width, height):
     value = {"x": x, "y": y * 1.25, "width": width, "height": height * 1.25, "rotation": 0}
@@ -153,6 +157,8 @@ labelme     globox       a.jpg; ant [[5.5, 6.5], [12.5, 14.5]]; zebra [[10.0, 20
 labelme     globox       b.jpg
 open_images globox       a.jpg,,ant,,0.055,0.125,0.08125,0.18125,,,,,; a.jpg,,zebra,,0.1,0.4,0.25,0.75,,,,,
 open_images datumaro     a,,ant,1,0.055,0.125,0.08125,0.18125,-1,-1,-1,-1,-1; a,,zebra,1,0.1,0.4,0.25,0.75,-1,-1,-1,-1,-1
+via         globox       a.jpg: rect 10.0 20.0 30.0 40.0 {'label_id': 'zebra'}; a.jpg: rect 5.5 6.5 7.0 8.0 {'label_id': 'ant'}; b.jpg:
+label_studio label_studio a.jpg: 10.0 25.0 30.0 50.0 zebra; a.jpg: 5.5 8.125 7.0 10.0 ant; b.jpg:
 wider_face  datumaro     10.0 20.0 30.0 40.0 zebra; 2; 5.5 6.5 7.0 8.0 ant; no_label/a.jpg; no_label/b.jpg
 EOF
 
@@ -215,6 +221,19 @@ for path in files("globox", "labelme/*.json"):
 for tool in ("globox", "datumaro"):
     for path in [*files(tool, "open_images.csv"), *files(tool, "open_images/**/*-bbox.csv")]:
         row("open_images", tool, *path.read_text().strip().split("\n")[1:])
+for path in files("globox", "via.json"):
+    entries = json.loads(path.read_text()).values()
+    regions = [(e["filename"], e["regions"] or [None]) for e in entries]
+    row("via", "globox", *(
+        f"{name}: {' '.join(map(str, r['shape_attributes'].values()))} {r['region_attributes']}" if r else f"{name}:"
+        for name, found in regions for r in found
+    ))
+for path in files("label_studio", "import.json"):  # values are percent
+    tasks = [(t["data"]["image"].split("/")[-1], t["annotations"][0]["result"] or [None]) for t in json.loads(path.read_text())]
+    row("label_studio", "label_studio", *(
+        f"{name}: {' '.join(str(round(r['value'][k], 6)) for k in ('x', 'y', 'width', 'height'))} {r['value']['rectanglelabels'][0]}" if r else f"{name}:"
+        for name, found in tasks for r in found
+    ))
 for path in files("datumaro", "wider_face/**/*gt.txt"):
     row("wider_face", "datumaro", *path.read_text().strip().split("\n"))
 EOF
