@@ -311,8 +311,8 @@ def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
     assert seen.pop() == (embedded, "runs/light_head_xception_shapes", "auto")
     assert (
         call(
-            "train --seed=7 --data_dir=elsewhere --set train.epochs=2 --set train.seed=5 "
-            "--run_dir=run --resume=never"
+            "train --config light_head_xception_shapes --seed=7 --data_dir=elsewhere "
+            "--set train.epochs=2 --set train.seed=5 --run_dir=run --resume=never"
         )[0]
         == 0
     )

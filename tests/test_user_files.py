@@ -117,9 +117,9 @@ def test_data_check_writes_nothing(call, tmp_path):
 @pytest.mark.parametrize("command", [["train"], ["data", "check"], ["data", "browse"]])
 def test_a_data_folder_that_is_not_there_is_no_wish_for_shapes(call, tmp_path, command):
     (tmp_path / "empty").mkdir()
-    for name, found in (("nothing", "no such folder"), ("empty", "an empty folder")):
+    for name, found in (("nothing", "no such data folder"), ("empty", "an empty data folder")):
         status, _, stderr = call(*command, "--data_dir", tmp_path / name)
-        assert status == 2 and found in stderr and "make-shapes" in stderr
+        assert status == 1 and found in stderr and "make-shapes" in stderr
     assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
 
 

@@ -15,7 +15,7 @@ from lhrcnn import config, files
 from lhrcnn.commands import hints
 from lhrcnn.config.shipped import find_config, shipped_configs  # noqa: F401  for commands
 from lhrcnn.data.readers import READERS
-from lhrcnn.errors import UsageError
+from lhrcnn.errors import DataError, UsageError
 from lhrcnn.inference import MERGES
 from lhrcnn.runs.zoo import RUN_FILES, find_run
 
@@ -227,16 +227,16 @@ def load_config(values, path=None):
 
 
 def is_users_data(folder):
-    """Whether a data folder is another than the embedded data set's. UsageError: it has no file."""
+    """Whether a data folder is another than the embedded data set's. DataError: it has no file."""
     from lhrcnn.data.tools.shapes import is_drawn
 
     path = pathlib.Path(folder)
     if hints.data_dir(folder, READERS):
         return True  # `with_data_dir` refuses it
     if not (path.is_dir() and any(path.iterdir())):
-        raise UsageError(
-            f"--data_dir={folder}: {'an empty' if path.is_dir() else 'no such'} folder; `lhrcnn "
-            f"data make-shapes --output {folder}` draws the embedded data set there"
+        raise DataError(
+            f"{folder}: {'an empty' if path.is_dir() else 'no such'} data folder; `lhrcnn data "
+            f"make-shapes --output {folder}` draws the embedded data set there"
         )
     return not is_drawn(path)
 
