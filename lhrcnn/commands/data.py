@@ -16,7 +16,10 @@ def define_check(values):
     """The flags of `lhrcnn data check`."""
     commands.define_config_flags(values)
     commands.define_split_flag(
-        values, "images to check", "train_split, val_split and test_split", repeated=True
+        values,
+        "images to check",
+        "train_split, val_split and test_split, or all found",
+        repeated=True,
     )
     flags.DEFINE_boolean("deep", False, "decode every image, too", flag_values=values)
     flags.DEFINE_boolean("json", False, "print one JSON object instead", flag_values=values)
@@ -48,7 +51,12 @@ def check(values, arguments):
 
 
 def _splits(values, data):
+    """Those of --split, else those of the options, and `test` where data.format=auto finds it."""
+    from lhrcnn.data.readers import auto
+
     named = values.split or [data.train_split, data.val_split, data.test_split]
+    if data.format == "auto" and not values.split and auto.has_test(data.dir):
+        named.append("test")
     return list(dict.fromkeys(filter(None, named)))
 
 
@@ -56,7 +64,10 @@ def define_stats(values):
     """The flags of `lhrcnn data stats`."""
     commands.define_config_flags(values)
     commands.define_split_flag(
-        values, "images to describe", "train_split, val_split and test_split", repeated=True
+        values,
+        "images to describe",
+        "train_split, val_split and test_split, or all found",
+        repeated=True,
     )
     commands.define_output_flags(values, "stats", "folder for the PNG page")
     flags.DEFINE_boolean("json", False, "print one JSON object instead", flag_values=values)

@@ -138,6 +138,14 @@ def recognise(folder, format_="auto"):
     return Recognised(name, why, splits, whole)
 
 
+def has_test(folder):
+    """Whether a data folder is recognised and has a split to test on."""
+    try:
+        return "test" in recognise(folder).splits
+    except DataError:
+        return False
+
+
 def divide(dataset):
     """{"train", "val": sets of image ids}: a fifth of the images for val, of each class too.
 

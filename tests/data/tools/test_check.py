@@ -6,6 +6,7 @@ import pytest
 from data.samples import coco_content, options, write_coco, write_sized
 from PIL import Image
 
+from lhrcnn import cli
 from lhrcnn.data import headers
 from lhrcnn.data.tools.check import find_problems
 
@@ -168,3 +169,13 @@ def test_what_drawn_splits_share_is_counted_once(tmp_path):
     (tmp_path / "a.json").write_text("{")
     problems = find_problems(options(tmp_path, "format=auto"), ["train", "val"])
     assert kinds(problems) == [("error", "split that cannot be read")]
+
+
+def test_the_command_checks_all_splits_that_are_found(tmp_path, capsys):
+    for part in ("train", "test"):
+        write_coco(
+            tmp_path, coco_content(), annotations=f"{part}/_annotations.coco.json", images=part
+        )
+    assert cli.main(["data", "check", "--data_dir", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "in train, val, test" in out and "warnings, image in two splits" in out
