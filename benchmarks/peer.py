@@ -244,7 +244,15 @@ def faster_rcnn(backbone, height, width, batch_size, precision, how):
     return {name: in_precision(case) for name, case in cases.items()}, {}
 
 
+def checkpoint(path):
+    """A checkpoint of fasterrcnn_resnet50_fpn with random weights, written; and its reading."""
+    model = detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    torch.save(model.state_dict(), path)
+    return {"read": functools.partial(torch.load, path, weights_only=True)}, {}
+
+
 FACTORIES = {
+    "checkpoint": checkpoint,
     "faster_rcnn": faster_rcnn,
     "psroi_align": psroi_align,
     "roi_ops": roi_ops,

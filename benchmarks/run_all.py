@@ -27,6 +27,7 @@ BENCHMARKS = {  # section: script and arguments
     "faster_rcnn_bfloat16": ["faster_rcnn", "--precision", "mixed_bfloat16"],
     "faster_rcnn_v2": ["faster_rcnn", "--case", "v2"],
     "mobilenet_v3_320": ["faster_rcnn", "--case", "mobilenet"],
+    "checkpoint": ["checkpoint"],
     "resnext": ["faster_rcnn", "--case", "resnext"],
     "resnext_bfloat16": ["faster_rcnn", "--case", "resnext", "--precision", "mixed_bfloat16"],
     "faster_rcnn_training": ["faster_rcnn", "--case", "training"],

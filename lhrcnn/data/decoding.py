@@ -32,12 +32,12 @@ _SMALL_BYTES = 500_000  # no smaller file holds so many
 _MAX_ENTRIES = 512  # of an EXIF directory that is looked through in a graph
 
 
-def read_image(path):
+def read_image(path, accurate_jpeg=False):
     """uint8 RGB [H, W, 3] of an image file of any format that is read, as it is to be shown.
 
-    Raises DataError naming the file."""
+    accurate_jpeg: as of DataConfig, everywhere here. Raises DataError naming the file."""
     try:
-        return decode(pathlib.Path(path).read_bytes())
+        return decode(pathlib.Path(path).read_bytes(), accurate_jpeg)
     except FileNotFoundError:
         raise DataError(f"{path}: no such image file") from None
     except OSError as error:
@@ -46,7 +46,7 @@ def read_image(path):
         raise DataError(f"{path}: {error}") from None
 
 
-def decode(contents):
+def decode(contents, accurate_jpeg=False):
     """`decode_image` for bytes in Python, also of the formats that Pillow reads: a NumPy array.
 
     Raises DataError, without the file's name."""
@@ -56,7 +56,7 @@ def decode(contents):
     if kind not in formats.STOCK.values() or _too_large(contents, kind):
         return as_rgb(formats.open_with_pillow(io.BytesIO(contents)))
     try:
-        return decode_image(tf.constant(contents)).numpy()
+        return decode_image(tf.constant(contents), accurate_jpeg).numpy()
     except tf.errors.OpError as error:
         raise DataError(f"not decodable: {_reason(error)}") from None
 
@@ -100,42 +100,58 @@ def rgb_of(image):
     return np.asarray(image.convert("RGB"))
 
 
-def decode_in_pipeline(contents):
+def decode_in_pipeline(contents, accurate_jpeg=False):
     """The images uint8 [H, W, 3] of a list of files' bytes (scalar strings), for tf.data.
 
     What few files need costs the others one call of Python for all."""
     images = tf.cond(
         tf.numpy_function(lambda files: any(map(needs_care, files)), [contents], tf.bool),
         lambda: tf.numpy_function(
-            lambda files: [decode(file) for file in files], [contents], [tf.uint8] * len(contents)
+            lambda files: [decode(file, accurate_jpeg) for file in files],
+            [contents],
+            [tf.uint8] * len(contents),
         ),
-        lambda: [decode_stored(file) for file in contents],
+        lambda: [decode_stored(file, accurate_jpeg) for file in contents],
     )
     return [tf.ensure_shape(image, [None, None, 3]) for image in tf.nest.flatten(images)]
 
 
-def decode_image(contents):
+def decode_image(contents, accurate_jpeg=False):
     """uint8 RGB [H, W, 3] of the bytes (scalar string) of a JPEG, PNG, BMP or GIF file.
 
     Grey images are repeated, CMYK is converted, alpha is dropped, 16 bits become 8, a GIF gives its
     first frame, a JPEG or PNG is turned as its EXIF orientation says. Raises InvalidArgumentError
     (TensorFlow's, without a file name) for anything else."""
-    image = decode_stored(contents)
+    image = decode_stored(contents, accurate_jpeg)
     has_palette = tf.strings.regex_full_match(tf.strings.substr(contents, 0, 30), _PALETTE_BMP)
     image = tf.cond(has_palette, lambda: _palette_colours(contents, image), lambda: image)
     orientation = exif_orientation(contents)
     return tf.cond(orientation > 1, lambda: orient(image, orientation), lambda: image)
 
 
-def decode_stored(contents):
+def decode_stored(contents, accurate_jpeg=False):
     """`decode_image` but for EXIF orientations and palettes of BMP files, which few files have."""
     starts = {length: tf.strings.substr(contents, 0, length) for length in (2, 6, 8)}
     offered = tf.reduce_any([starts[len(start)] == start for start in formats.STOCK])
     # the decoder sees nothing of another format, also where it would know it
     contents = tf.where(offered, contents, "")
-    image = tf.io.decode_image(contents, channels=3, expand_animations=False)
+
+    def by_any():
+        return tf.io.decode_image(contents, channels=3, expand_animations=False)
+
+    def as_jpeg():
+        return tf.io.decode_jpeg(contents, channels=3, dct_method=dct_method(True))
+
+    # decode_image takes no dct_method
+    image = tf.cond(starts[2] == b"\xff\xd8", as_jpeg, by_any) if accurate_jpeg else by_any()
     image.set_shape([None, None, 3])
     return image
+
+
+def dct_method(accurate_jpeg):
+    """What TensorFlow's decoders of JPEG call a transform: the one of Pillow, or their own
+    choice."""
+    return "INTEGER_ACCURATE" if accurate_jpeg else ""
 
 
 # BITMAPFILEHEADER, then 8 bits a pixel at byte 28

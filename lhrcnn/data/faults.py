@@ -22,14 +22,14 @@ def find_unreadable(records):
     return [fault.text for fault in image_faults(records, deep=True) if fault]
 
 
-def load_image(record):
+def load_image(record, accurate_jpeg=False):
     """The image of a record, uint8 [H, W, 3].
 
     Raises DataError (path, reason, image id) when it is not readable as annotated."""
     from lhrcnn.data.decoding import read_image  # TensorFlow is not needed to look at headers
 
     try:
-        image = read_image(record.path)
+        image = read_image(record.path, accurate_jpeg)
         fault = _size_fault(record, *image.shape[:2], headers.read_header(record.path).orientation)
     except DataError as error:
         raise DataError(f"{error}{_id(record)}") from None

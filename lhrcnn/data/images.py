@@ -41,20 +41,21 @@ def resized_size(height, width, data_config, short_side=None):
 
 def resize_image(image, data_config, short_side=None):
     """(uint8 [h, w, 3], scale [2] float32) of an image uint8 [H, W, 3]; scale = (h / H, w / W), the
-    factors really applied.
+    factors really applied. The image is float32 without data_config.whole_pixels.
 
     short_side in px: an integer or scalar tensor, None: the one for testing. It is not used by a
     stretch resize."""
     before = tf.shape(image)[:2]
     size = tf.stack(resized_size(before[0], before[1], data_config, short_side))
-    resized = resize(image, size, data_config.antialias)
+    resized = resize(image, size, data_config.antialias, data_config.whole_pixels)
     if data_config.resize == "stretch":
         resized.set_shape([*data_config.stretch_size, 3])
     return resized, scale_of(size, before)
 
 
-def resize(image, size, antialias):
-    """The image uint8 [H, W, 3] at `size` [2] int32 px by bilinear interpolation, uint8."""
+def resize(image, size, antialias, whole=True):
+    """The image uint8 [H, W, 3] at `size` [2] int32 px by bilinear interpolation: uint8, or what it
+    is before it is made `whole`, float32."""
 
     def resized():
         if not antialias:
@@ -68,10 +69,11 @@ def resize(image, size, antialias):
         )
 
     before = tf.shape(image)[:2]
+    same = tf.reduce_all(size == before)
+    if not whole:
+        return tf.cond(same, lambda: tf.cast(image, tf.float32), resized)
     # bilinear weights are positive and sum to 1: it stays within 0...255
-    return tf.cond(
-        tf.reduce_all(size == before), lambda: image, lambda: tf.cast(tf.round(resized()), tf.uint8)
-    )
+    return tf.cond(same, lambda: image, lambda: tf.cast(tf.round(resized()), tf.uint8))
 
 
 def scale_of(size, before):

@@ -16,10 +16,11 @@ _LARGE_PX = 40_000_000  # images up to here are decoded whole
 _JPEG_RATIOS = (8, 4, 2, 1)
 
 
-def open_windows(image):
+def open_windows(image, accurate_jpeg=False):
     """The windows of a uint8 array [H, W, 3], of a PIL image, or of an image file: an object with
     `size` (H, W), `read(window)` -> uint8 [h, w, 3], and `reduced(longest)`.
 
+    accurate_jpeg: as of DataConfig.
     Raises DataError naming the file."""
     if isinstance(image, np.ndarray):
         return _Decoded(image)
@@ -27,10 +28,10 @@ def open_windows(image):
         return _Decoded(decoding.as_rgb(image))
     header = headers.read_header(image)
     if header.height * header.width <= _LARGE_PX:
-        return _Decoded(decoding.read_image(image))
+        return _Decoded(decoding.read_image(image, accurate_jpeg))
     if header.format == "JPEG":
         try:
-            return _Jpeg(image, header)
+            return _Jpeg(image, header, decoding.dct_method(accurate_jpeg))
         except DataError:
             pass  # from 2^29 bytes on TensorFlow decodes no part either
     return _Pillow(image, header)
@@ -89,6 +90,10 @@ class _File:
 
 
 class _Jpeg(_File):
+    def __init__(self, path, header, dct_method):
+        self._how = {"channels": 3, "dct_method": dct_method}
+        super().__init__(path, header)
+
     def _open(self, path, header):
         del header
         self._contents = tf.constant(pathlib.Path(path).read_bytes())
@@ -97,11 +102,11 @@ class _Jpeg(_File):
     def _stored(self, window):
         top, left, bottom, right = window
         part = [top, left, bottom - top, right - left]
-        return tf.io.decode_and_crop_jpeg(self._contents, part, channels=3)
+        return tf.io.decode_and_crop_jpeg(self._contents, part, **self._how)
 
     def _stored_reduced(self, longest):
         ratio = next(r for r in _JPEG_RATIOS if r == 1 or max(self.size) >= longest * r)
-        return tf.io.decode_jpeg(self._contents, channels=3, ratio=ratio)
+        return tf.io.decode_jpeg(self._contents, ratio=ratio, **self._how)
 
 
 class _Pillow(_File):

@@ -29,6 +29,8 @@ PREPARATION = (
     "size_rounding",
     "stretch_size",
     "antialias",
+    "accurate_jpeg",
+    "whole_pixels",
     "pad_multiple",
 )
 
@@ -65,7 +67,7 @@ class Detector:
                 self.model.detect, canvas, image_size, size
             ),
             input_signature=[
-                tf.TensorSpec([None, None, None, 3], tf.uint8),
+                tf.TensorSpec([None, None, None, 3], canvas_type(self.config.data)),
                 tf.TensorSpec([None, 2]),
                 tf.TensorSpec([None, 2]),
             ],
@@ -109,7 +111,7 @@ class Detector:
 
     def _prepared(self, image):
         """(canvas size, (padded image, its size on the canvas, its size as shown))."""
-        pixels = self._pixels(image)
+        pixels = pixels_of(image, self.config.data)
         padded, image_size = self._prepare(pixels)
         return tuple(padded.shape), (padded, image_size, pixels.shape[:2])
 
@@ -130,28 +132,6 @@ class Detector:
             [self.class_names[k] for k in classes],
             [self.category_ids[k] for k in classes],
             tuple(size),
-        )
-
-    @staticmethod
-    def _pixels(image):
-        """uint8 RGB [H, W, 3] of whatever `predict` takes."""
-        if isinstance(image, (str, os.PathLike)):
-            return decoding.read_image(image)
-        if isinstance(image, Image.Image):
-            return decoding.as_rgb(image)
-        array = np.asarray(image)
-        if (
-            array.dtype != np.uint8
-            or 0 in array.shape
-            or not (array.ndim == 2 or array.ndim == 3 and array.shape[2] in (1, 3))
-        ):
-            raise DataError(
-                f"predict: found an array of {array.dtype} {list(array.shape)}; allowed: uint8 "
-                "[height, width, 3] RGB or [height, width] grey with values 0 to 255, one image at "
-                "a time, a PIL image, or a path"
-            )
-        return np.ascontiguousarray(
-            np.broadcast_to(array.reshape(*array.shape[:2], -1), [*array.shape[:2], 3])
         )
 
 
@@ -212,9 +192,36 @@ def _load_one(run_dir, checkpoint, overrides):
     return LoadedRun(model, config, names, category_ids, meta, run.folder.name, held_out)
 
 
+def pixels_of(image, data_config):
+    """uint8 RGB [H, W, 3] of whatever `Detector.predict` takes; errors as there."""
+    if isinstance(image, (str, os.PathLike)):
+        return decoding.read_image(image, data_config.accurate_jpeg)
+    if isinstance(image, Image.Image):
+        return decoding.as_rgb(image)
+    array = np.asarray(image)
+    if (
+        array.dtype != np.uint8
+        or 0 in array.shape
+        or not (array.ndim == 2 or array.ndim == 3 and array.shape[2] in (1, 3))
+    ):
+        raise DataError(
+            f"predict: found an array of {array.dtype} {list(array.shape)}; allowed: uint8 "
+            "[height, width, 3] RGB or [height, width] grey with values 0 to 255, one image at "
+            "a time, a PIL image, or a path"
+        )
+    return np.ascontiguousarray(
+        np.broadcast_to(array.reshape(*array.shape[:2], -1), [*array.shape[:2], 3])
+    )
+
+
+def canvas_type(data_config):
+    """The type of the pixels of what `prepare` makes."""
+    return tf.uint8 if data_config.whole_pixels else tf.float32
+
+
 def prepare(image, data_config):
-    """(uint8 [h, w, 3] on its padded canvas, [2] float32 height and width it covers there) of an
-    image uint8 [H, W, 3]."""
+    """(uint8 or float32 [h, w, 3] on its padded canvas, [2] float32 height and width it covers
+    there) of an image uint8 [H, W, 3]."""
     resized, _ = images.resize_image(image, data_config)
     size = tf.shape(resized)[:2]
     return images.pad_image(resized, images.own_canvas(size, data_config)), tf.cast(
@@ -225,8 +232,8 @@ def prepare(image, data_config):
 def detect_in_images(detect, canvas, image_size, size):
     """What `detect`, a detector's method, finds, in px of images before they were resized.
 
-    size [B, 2]: height and width of these; image_size [B, 2]: after; canvas: [B, h, w, 3] uint8,
-    from `prepare`. Boxes are clipped to the images."""
+    size [B, 2]: height and width of these; image_size [B, 2]: after; canvas: [B, h, w, 3], from
+    `prepare`. Boxes are clipped to the images."""
     detections = detect(canvas, image_size)
     factor, limit = tf.tile(size / image_size, [1, 2])[:, None], tf.tile(size, [1, 2])[:, None]
     return {**detections, "boxes": tf.clip_by_value(detections["boxes"] * factor, 0.0, limit)}

@@ -69,7 +69,7 @@ class TiledDetector:
 
     def predict(self, image):
         """The `Prediction` of an image: a path, a PIL image or a uint8 array [H, W, 3]."""
-        opened = open_windows(image)
+        opened = open_windows(image, self.config.data.accurate_jpeg)
         windows = tile_windows(*opened.size, self.side, self.overlap)
         views, frames = self._views(opened, windows), np.concatenate([windows, windows[:1]])
         frames[-1] = [0, 0, *opened.size]

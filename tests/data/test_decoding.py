@@ -236,6 +236,34 @@ def test_heic(tmp_path):
     assert headers.image_size(path) == (64, 128)
 
 
+@pytest.mark.parametrize(
+    "mode, how",
+    [
+        ("RGB", {}),
+        ("RGB", {"subsampling": 0, "quality": 95}),
+        ("RGB", {"subsampling": 1, "progressive": True, "quality": 40}),
+        ("L", {}),
+    ],
+)
+def test_accurate_jpeg_files_have_pillows_pixels(mode, how, rng, tmp_path):
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 9, 3), dtype=np.uint8))
+    image = coarse.resize((93, 61), Image.Resampling.BICUBIC).convert(mode)
+    jpeg, png = encoded(image, "JPEG", **how), encoded(image, "PNG")
+    expected = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+    path = tmp_path / "image"
+    path.write_bytes(jpeg)
+    files = [tf.constant(jpeg), tf.constant(png)]
+    found, other = tf.function(lambda: decoding.decode_in_pipeline(files, True))()
+    for pixels in (
+        found,
+        tf.function(lambda: decoding.decode_image(files[0], True))(),
+        decoding.read_image(path, True),
+    ):
+        np.testing.assert_array_equal(pixels, expected)
+    np.testing.assert_array_equal(other, np.asarray(image.convert("RGB")))
+    assert np.abs(decoding.read_image(path).astype(int) - expected).max() > 0
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
 def test_images_beyond_tensorflows_limit_are_read_by_pillow(kind, in_pipeline, monkeypatch):
     contents, png = encoded(colours(), kind), encoded(colours(), "PNG")

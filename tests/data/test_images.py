@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from data.samples import colours, encoded, options
 from PIL import Image
-from reference.image import resize_bilinear
+from reference.image import interpolate, resize_bilinear
 
 from lhrcnn.data import images
 from lhrcnn.data.decoding import decode_image
@@ -32,6 +32,18 @@ def test_resize_is_bilinear_where_nothing_is_filtered(size, short_side, antialia
     expected = resize_bilinear(image, *resized.shape[:2])
     assert np.abs(resized.numpy().astype(int) - expected).max() <= 1
     np.testing.assert_allclose(scale.numpy(), np.array(resized.shape[:2]) / size, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(30, 50), (50, 30), (1, 1), (20, 33)])
+def test_without_whole_pixels_fractions_stay(size, rng, tmp_path):
+    """As torch.nn.functional.interpolate(mode="bilinear", align_corners=False), which torchvision's
+    detectors call with floats."""
+    image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    data = options(tmp_path, "short_side=[20]", "long_side=90", "whole_pixels=false")
+    resized, _ = images.resize_image(tf.constant(image), data)
+    expected = interpolate(image, *resized.shape[:2])
+    assert resized.dtype == tf.float32
+    np.testing.assert_allclose(resized, expected, atol=1e-3)
 
 
 def test_resize_with_filter_agrees_with_pillow(tmp_path):

@@ -23,9 +23,9 @@ def test_windows_of_a_large_file_are_parts_of_the_whole(kind, orientation, tmp_p
     path, exif = tmp_path / "large", Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(smooth(90, 140)).save(path, kind, exif=exif, quality=100)
-    whole = decoding.read_image(path)
+    whole = decoding.read_image(path, accurate_jpeg=True)
     monkeypatch.setattr(windows, "_LARGE_PX", 1000)
-    opened = windows.open_windows(path)
+    opened = windows.open_windows(path, accurate_jpeg=True)
     assert opened.size == whole.shape[:2] and not isinstance(opened, windows._Decoded)
     for top, left, bottom, right in ((0, 0, 30, 50), (17, 33, 80, 90), (60, 70, 90, 90)):
         found = opened.read((top, left, bottom, right))
@@ -67,7 +67,9 @@ class Blobs:
 
     class_names, category_ids = ["blob"], [1]
     config = types.SimpleNamespace(
-        data=types.SimpleNamespace(short_side=[200], test_short_side=0, long_side=300),
+        data=types.SimpleNamespace(
+            short_side=[200], test_short_side=0, long_side=300, accurate_jpeg=False
+        ),
         model=types.SimpleNamespace(postprocess=types.SimpleNamespace(nms_iou=0.5)),
     )
 

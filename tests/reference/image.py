@@ -6,8 +6,12 @@ import numpy as np
 
 
 def resize_bilinear(image, height, width):
-    """Plain bilinear resize with pixel centres at half-integers, no low-pass filter; rounded to
-    uint8."""
+    """`interpolate` rounded to uint8."""
+    return np.round(interpolate(image, height, width)).astype(np.uint8)
+
+
+def interpolate(image, height, width):
+    """Plain bilinear resize with pixel centres at half-integers, no low-pass filter, float64."""
     source = image.astype(np.float64)
     result = np.zeros((height, width, image.shape[2]))
     for row in range(height):
@@ -19,7 +23,7 @@ def resize_bilinear(image, height, width):
             top = source[y0, x0] * (1 - (x - x0)) + source[y0, x1] * (x - x0)
             bottom = source[y1, x0] * (1 - (x - x0)) + source[y1, x1] * (x - x0)
             result[row, column] = top * (1 - (y - y0)) + bottom * (y - y0)
-    return np.round(result).astype(np.uint8)
+    return result
 
 
 def change_colours(image, brightness, contrast, saturation, hue):

@@ -135,5 +135,7 @@ def test_every_row_names_a_config_that_loads(name):
     config = configs.load(find_config(model.config), model.changes.split())
     assert config.model.head.kind == "fc" and model.source in SOURCES
     assert re.fullmatch(r"[0-9a-f]{8}", model.sha256) and model.url.startswith("https://")
-    assert config.data.size_rounding == ("floor" if model.source == "torchvision" else "half_up")
+    of_torchvision = model.source == "torchvision"
+    assert config.data.size_rounding == ("floor" if of_torchvision else "half_up")
+    assert config.data.accurate_jpeg and config.data.whole_pixels != of_torchvision
     assert 20 < float(model.ap) < 60 and model.licence in ("BSD-3-Clause", "Apache-2.0")

@@ -59,6 +59,16 @@ class DataConfig:
     antialias: bool = option(
         False, "low-pass filter when a resize shrinks images; takes longer than decoding them"
     )
+    accurate_jpeg: bool = option(
+        False,
+        "decode JPEG files to the pixels of Pillow and OpenCV; off: quicker, up to some 5 of 255 "
+        "from them",
+    )
+    whole_pixels: bool = option(
+        True,
+        "pixels are whole numbers after a resize; off: evaluation and prediction keep fractions, "
+        "as torchvision does, and do not read cache_dir",
+    )
     pad_multiple: int = option(
         32, "padded height and width are multiples of this many px", minimum=1
     )

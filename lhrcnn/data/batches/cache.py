@@ -8,6 +8,7 @@ nothing half-written under a name that is used.
 """
 
 import concurrent.futures
+import dataclasses
 import hashlib
 import json
 import os
@@ -60,15 +61,17 @@ def fill(records, data_config, short_sides):
 
 def _store_all(folder, missing, data_config):
     """Writes files for each (record, [(name, short side)]). Raises DataError naming what failed."""
+    data_config = dataclasses.replace(data_config, whole_pixels=True)
     resize = tf.function(
         lambda image, side: image
         if zooms(data_config)
         else resize_image(image, data_config, side)[0],
         input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)],
     )
+    accurate = data_config.accurate_jpeg
     resize.get_concrete_function()  # traced once, before the threads call it
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-        faults = list(pool.map(lambda pair: _store(folder, *pair, resize), missing))
+        faults = list(pool.map(lambda pair: _store(folder, *pair, resize, accurate), missing))
     faults = [fault for fault in faults if fault]
     if faults:
         raise DataError(
@@ -93,6 +96,8 @@ def _name(record, data_config, short_side):
     except OSError as error:
         raise DataError(f"{record.path}: {error.strerror} (image id {record.image_id})") from None
     key = [_FORMAT, os.path.abspath(record.path), status.st_mtime_ns, status.st_size]
+    if data_config.accurate_jpeg:
+        key.append("accurate_jpeg")
     if not zooms(data_config):
         how = (
             data_config.stretch_size
@@ -103,10 +108,10 @@ def _name(record, data_config, short_side):
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + ".rgb"
 
 
-def _store(folder, record, wanted, resize):
+def _store(folder, record, wanted, resize, accurate_jpeg):
     """Writes the missing sizes of one image; returns what went wrong, or ""."""
     try:
-        image = load_image(record)
+        image = load_image(record, accurate_jpeg)
         for name, side in wanted:
             pixels = resize(image, side).numpy()
             with replacing(folder / name) as file:

@@ -110,7 +110,7 @@ def _cut(image, corner, part, config):
 
 def _batches(rows, changed, config, batch_size):
     def example(row):
-        (image,) = decode_in_pipeline([tf.io.read_file(row["path"])])
+        (image,) = decode_in_pipeline([tf.io.read_file(row["path"])], config.data.accurate_jpeg)
         return {"image": changed(image, row), "label": row["label"]}
 
     examples = tf.data.Dataset.from_tensor_slices(rows)

@@ -3,6 +3,8 @@
 Shape letters: N records, T steps asked for, B images of a batch, M padded boxes.
 """
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -65,6 +67,8 @@ def evaluation_batches(dataset, data_config, batch_size, worker=0, workers=1):
     are one worker's of several, as many for each.
 
     Filling images have row -1 and no boxes."""
+    if not data_config.whole_pixels:
+        data_config = dataclasses.replace(data_config, cache_dir="")  # whose pixels are whole
     groups, side = aspect_groups(dataset, data_config), evaluation_short_side(data_config)
     chunks, sizes = [], []
     for group, canvas in enumerate(canvases(side, data_config)):
@@ -96,7 +100,7 @@ def evaluation_batches(dataset, data_config, batch_size, worker=0, workers=1):
         }
 
     def changed(image, row):
-        return resize(image, row["size"], data_config.antialias)
+        return resize(image, row["size"], data_config.antialias, data_config.whole_pixels)
 
     return read_ahead(_batched(each, changed, without_fillers, dataset, data_config, batch_size))
 
@@ -127,10 +131,11 @@ def _images(dataset, data_config, indices, short_sides, all_short_sides):
     return {"index": indices, "path": paths, "before": before, "size": size}
 
 
-def _decoded(item):
+def _decoded(item, data_config):
     """A list of the images of a chunk of items of `_images`, decoded and of their annotated
     sizes."""
-    images = decode_in_pipeline([tf.io.read_file(path) for path in tf.unstack(item["path"])])
+    files = [tf.io.read_file(path) for path in tf.unstack(item["path"])]
+    images = decode_in_pipeline(files, data_config.accurate_jpeg)
     sizes = tf.stack([tf.shape(image)[:2] for image in images])
     fits = tf.reduce_all(sizes == item["before"])
     arguments = [sizes, item["path"], item["before"]]
@@ -207,7 +212,7 @@ def _batched(each, changed, finished, dataset, data_config, batch_size):
         if data_config.cache_dir:
             images = [cache.read(path) for path in tf.unstack(item["path"])]
         else:
-            images = _decoded(item)
+            images = _decoded(item, data_config)
         images = [
             _on_canvas(changed(image, row), row, data_config) for image, row in zip(images, rows)
         ]

@@ -16,7 +16,7 @@ from lhrcnn.inference import batching
 from lhrcnn.inference.export import EXPORTS, require_extra
 from lhrcnn.inference.export.prepare import prepare
 from lhrcnn.inference.prediction import Prediction
-from lhrcnn.inference.predictor import Detector
+from lhrcnn.inference.predictor import pixels_of
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -70,7 +70,7 @@ class ExportedDetector:
 
     def _prepared(self, image):
         """(None, (size of an image, what the model takes, its size there))."""
-        pixels = Detector._pixels(image)
+        pixels = pixels_of(image, self.config.data)
         size, given, inner = pixels.shape[:2], pixels[None], pixels.shape[:2]
         if self._preprocess:
             given, inner = prepare(pixels, self._preprocess)

@@ -28,7 +28,7 @@ def fixed_function(run, size=None, onnx=False):
 
     def detect(image):
         with portable(onnx):
-            resized = resize(image, inner, data.antialias)
+            resized = resize(image, inner, data.antialias, data.whole_pixels)
             below, right = height - inner[0], width - inner[1]
             canvas = tf.pad(resized, [[0, 0], [0, below], [0, right], [0, 0]])
             inner_size, image_size = (tf.constant([sides], tf.float32) for sides in (inner, size))
@@ -46,7 +46,7 @@ def usual_size(data):
     return short_side, min(round(short_side * 4 / 3), data.long_side)
 
 
-def resize(images, size, antialias):
+def resize(images, size, antialias, whole=True):
     """Images uint8 [1, H, W, 3] of known size at another one, as `lhrcnn.data.images.resize` does.
 
     In gathers and products, since runtimes do not agree on what a resize is."""
@@ -58,7 +58,7 @@ def resize(images, size, antialias):
     for axis in (2, 1):  # as TensorFlow's kernel, for the same rounding
         step = _filtered if filtered else _interpolated
         pixels = step(pixels, axis, before[axis - 1], size[axis - 1])
-    return tf.cast(tf.round(pixels), tf.uint8)
+    return tf.cast(tf.round(pixels), tf.uint8) if whole else pixels
 
 
 def _interpolated(pixels, axis, before, after):

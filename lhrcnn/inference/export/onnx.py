@@ -32,7 +32,10 @@ def write_onnx(run, folder, options):
     preprocess, path = preprocess_of(run, size), folder / "model.onnx"
     if options.calibration:
         onnx.save(model, path)
-        images = (prepare(read_image(name), preprocess)[0] for name in options.calibration)
+        accurate = run.config.data.accurate_jpeg
+        images = (
+            prepare(read_image(name, accurate), preprocess)[0] for name in options.calibration
+        )
         model = quantised(path, images)
     description = {
         **describe(run, options),

@@ -25,7 +25,7 @@ from lhrcnn.data.images import canvases, evaluation_short_side, pad_image
 from lhrcnn.errors import ExportError
 from lhrcnn.inference.export.description import describe, write_descriptions
 from lhrcnn.inference.export.fixed import fixed_function
-from lhrcnn.inference.predictor import detect_in_images, prepare
+from lhrcnn.inference.predictor import canvas_type, detect_in_images, prepare
 
 OFFERED = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")  # how their files begin
 NOT_AN_IMAGE = -1  # num_detections of what does not decode
@@ -96,7 +96,10 @@ class _Exported(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def image_bytes(self, image_bytes):
-        return self._detect(lambda contents: self._prepare(*_decoded(contents)), image_bytes)
+        def prepare_one(contents):
+            return self._prepare(*_decoded(contents, self._data.accurate_jpeg))
+
+        return self._detect(prepare_one, image_bytes)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "image_tensor")])
     def image_tensor(self, image_tensor):
@@ -124,7 +127,7 @@ class _Exported(tf.Module):
         Those of one canvas run together: quicker than one by one, and nobody's detections depend
         on the others in the batch."""
         signature = {
-            "image": tf.TensorSpec([*self._largest, 3], tf.uint8),
+            "image": tf.TensorSpec([*self._largest, 3], canvas_type(self._data)),
             "image_size": tf.TensorSpec([2]),
             "size": tf.TensorSpec([2]),
             "canvas": tf.TensorSpec([2], tf.int32),
@@ -164,12 +167,12 @@ class _Exported(tf.Module):
         }
 
 
-def _decoded(contents):
+def _decoded(contents, accurate_jpeg):
     """(uint8 [H, W, 3], True) of an encoded image; (a black pixel, False) of what is none.
 
     A graph has no other way to go on after an error than a tf.data pipeline."""
     begins = [tf.strings.substr(contents, 0, len(start)) == start for start in OFFERED]
     images = tf.data.Dataset.from_tensors(contents).filter(lambda _: tf.reduce_any(begins))
-    images = images.map(decode_image).ignore_errors()
+    images = images.map(lambda image: decode_image(image, accurate_jpeg)).ignore_errors()
     nothing = tf.zeros([1, 1, 3], tf.uint8), False
     return images.reduce(nothing, lambda _, image: (image, True))

@@ -57,12 +57,12 @@ def test_what_is_there_is_not_made_again(opened):
 def test_changed_images_and_options_have_files_of_their_own(opened, tmp_path):
     data, records = opened
     names = {str(cache.fill(records, data, [10])[0, 0])}
-    for change in ("antialias=true", "long_side=12", "resize=stretch"):
+    for change in ("antialias=true", "long_side=12", "resize=stretch", "accurate_jpeg=true"):
         changed = options(tmp_path, "format=coco", f"cache_dir={data.cache_dir}", change)
         names.add(str(cache.fill(records, changed, [10])[0, 0]))
     Image.new("RGB", (30, 20), "red").save(records[0].path)
     names.add(str(cache.fill(records, data, [10])[0, 0]))
-    assert len(names) == 5
+    assert len(names) == 6
 
 
 def test_an_interrupted_write_leaves_nothing_that_is_read(opened, monkeypatch):
