@@ -129,9 +129,11 @@ def recognise(folder, format_="auto"):
         there = ", ".join(
             f"{count} {suffix or 'without suffix'}" for suffix, count in listing.counts()
         )
+        csv = ", or data.format=csv and data.csv_columns" if ".csv" in there else ""
         raise DataError(
             f"{folder}: none of the formats {', '.join(signs.SIGNS)} is recognised in its "
-            f"{len(listing.paths)} files ({there or 'none'}); set data.format, see docs/formats.md"
+            f"{len(listing.paths)} files ({there or 'none'}); set data.format{csv}, see "
+            "docs/formats.md"
         )
     ((name, why),) = found.items()
     splits, whole = signs.splits(name, listing)

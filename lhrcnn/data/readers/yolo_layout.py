@@ -1,10 +1,12 @@
 """What lies beside YOLO's labels: class names and splits, of ultralytics, Roboflow and darknet."""
 
+import collections
 import dataclasses
 import glob
 import math
 import os
 import pathlib
+import re
 
 import yaml
 
@@ -31,7 +33,9 @@ class Layout:
 
 
 def describe(folder, paths):
-    """The `Layout` of a data folder with these files."""
+    """The `Layout` of a data folder with these files.
+
+    Raises DataError where a data file cannot be read, or is of other images."""
     images = [path for path in paths if path.lower().endswith(IMAGE_SUFFIXES)]
     for path in paths:
         content = read_yaml(path) if path.lower().endswith((".yaml", ".yml")) else None
@@ -39,6 +43,7 @@ def describe(folder, paths):
             shape = content.get("kpt_shape") or [0]
             splits = _yaml_splits(folder, pathlib.Path(path), content, images)
             return Layout(_names(content, path), splits, math.prod(map(int, shape)))
+    _refuse_broken(path for path in paths if path.lower().endswith((".yaml", ".yml")))
     for path in paths:
         content = _read_data(path) if path.endswith(".data") else {}
         if "names" in content:
@@ -68,6 +73,21 @@ def read_yaml(path):
     return content if (has_names or "nc" in keys) and (has_splits or "nc" in keys) else None
 
 
+def _refuse_broken(paths):
+    """Raises DataError for the first of these files that is a data file, but for its YAML."""
+    for path in paths:
+        text = lookup.read_text(path)
+        if not re.search(r"^(names|train|val)\s*:", text, re.MULTILINE):
+            continue
+        try:
+            yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            place = getattr(error, "problem_mark", None)
+            line = f" line {place.line + 1}:" if place else ""
+            reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+            raise DataError(f"{path}:{line} not readable as YAML: {reason}") from None
+
+
 def _read_data(path):
     """The keys and values of darknet's data file."""
     lines = (line.partition("=") for line in lookup.read_text(path).splitlines())
@@ -75,17 +95,25 @@ def _read_data(path):
 
 
 def _names(content, path):
-    """{number: name} of a data file."""
-    names = content.get("names")
-    if isinstance(names, dict):
-        return {int(number): str(name).strip() for number, name in names.items()}
-    if isinstance(names, list):
-        return {number: str(name).strip() for number, name in enumerate(names)}
-    if names is not None:
+    """{number: name} of a data file. Raises DataError."""
+    names, count = content.get("names"), content.get("nc")
+    if names is None and str(count).isdecimal():
+        return {number: f"class_{number}" for number in range(int(count))}
+    pairs = names.items() if isinstance(names, dict) else ()
+    pairs = enumerate(names) if isinstance(names, list) else pairs
+    try:
+        named = {int(k): f"class_{k}" if v is None else str(v).strip() for k, v in pairs}
+    except (TypeError, ValueError):
+        named = {}
+    if not named:
         raise DataError(
-            f"{path}: 'names' is {names!r}; expected a list of class names, or numbers and names"
+            f"{path}: 'names' is {names!r} and 'nc' {count!r}; expected a list of class names, or "
+            "numbers and names, or the number of classes"
         )
-    return {number: f"class_{number}" for number in range(int(content["nc"]))}
+    for name, times in collections.Counter(named.values()).items():
+        if times > 1:
+            raise DataError(f"{path}: 'names' has '{name}' {times} times; give each class its own")
+    return named
 
 
 def _lines(path):
@@ -97,7 +125,7 @@ def _lines(path):
 def _yaml_splits(folder, file, content, images):
     """{split: image paths} of a data file's train, val and test."""
     root = file.parent / str(content.get("path") or "")
-    splits = {}
+    splits, missing = {}, []
     for key in ("train", "val", "valid", "test"):
         values = content.get(key) or []
         for value in [values] if isinstance(values, str) else values:
@@ -105,6 +133,12 @@ def _yaml_splits(folder, file, content, images):
                 folder, file, str(value), images
             )
             splits.setdefault(key.replace("valid", "val"), []).extend(found)
+            if not found and key != "test":  # which is often left out of what is passed on
+                missing.append(f"{key}: {value}")
+    if missing and any(splits.values()):
+        raise DataError(
+            f"{file}: '{missing[0]}' is no folder, list or pattern of images, there or in {folder}"
+        )
     return {key: found for key, found in splits.items() if found} or {"": images}
 
 

@@ -154,3 +154,32 @@ def test_dota_as_it_is_unpacked(tmp_path):
     assert seen(dataset) == {"a.jpg": found, "b.jpg": found}
     assert dataset.class_names == ["large-vehicle", "plane"]
     assert set(kinds(dataset)) == {"turned box", "ignored objects"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("names: {a: ant, b: bee}\n", "expected a list of class names, or numbers and names"),
+        ("nc: two\n", "'nc' 'two'; expected"),
+        ("names: classes.txt\nnc: 2\n", "'names' is 'classes.txt'"),
+        ("names: [ant, ant]\n", "'names' has 'ant' 2 times; give each class its own"),
+        ("train: [images/train\nnames: [ant, bee]\n", "data.yaml: line 3: not readable as YAML"),
+        ("train:\timages/train\nnames: [ant, bee]\n", "data.yaml: line 2: not readable as YAML"),
+        ("train: images/gone\nnames: [ant, bee]\n", "'train: images/gone' is no folder, list"),
+    ],
+)
+def test_a_faulty_data_file_is_named(tmp_path, text, message):
+    images(tmp_path, "images/train/a.jpg", "images/val/b.jpg")
+    train = "" if "train:" in text else "train: images/train\n"
+    files = {f"labels/{part}.txt": BOXES for part in ("train/a", "val/b")}
+    write(tmp_path, {**files, "data.yaml": f"val: images/val\n{train}{text}"})
+    with pytest.raises(DataError, match=message):
+        read("yolo", tmp_path, "train")
+
+
+def test_a_test_split_that_is_not_there_and_a_class_without_a_name(tmp_path):
+    images(tmp_path, "images/train/a.jpg")
+    text = "train: images/train\ntest: ../test/images\nnames: [ant, null]\n"
+    write(tmp_path, {"labels/train/a.txt": BOXES, "data.yaml": text, "mkdocs.yml": "a: !!x/y z\n"})
+    dataset = read("yolo", tmp_path, "train")
+    assert dataset.class_names == ["ant", "class_1"] and len(dataset.records) == 1
