@@ -1,11 +1,9 @@
 """Files that appear whole or not at all, and folders in which nobody else's files are replaced."""
 
 import contextlib
-import hashlib
 import os
 import pathlib
 import tempfile
-import uuid
 
 from lhrcnn.errors import OutputError
 
@@ -23,7 +21,7 @@ def replacing(path, mode="wb"):
 
     After an exception, or a kill, `path` is what it was before: absent, or the old file."""
     path = pathlib.Path(path)
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    partial = path.with_name(f"{path.name}.{os.urandom(16).hex()}.partial")
     try:
         with open(partial, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
@@ -153,6 +151,8 @@ def _as_listed(folder, name, listed):
 
 def sha256_of(path):
     """Hexadecimal sha256 of a file."""
+    import hashlib  # `lhrcnn --help` does without
+
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from tiny import TINY
+from tiny import TINY_RUN
 
 from lhrcnn import cli, commands, config
 from lhrcnn.errors import ConfigError, DataError, DependencyError, UsageError
@@ -47,7 +47,7 @@ def python(arguments, folder):
 
 def tiny(*more):
     """The --set flags of a detector that trains in seconds."""
-    return [word for override in [*TINY, *more] for word in ("--set", override)]
+    return [word for override in [*TINY_RUN, *more] for word in ("--set", override)]
 
 
 def test_overview_names_every_command_once(call):

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import TINY
+from tiny import TINY_RUN
 
 from lhrcnn import cli
 
@@ -43,7 +43,7 @@ def call(capsys):
 def run_dir(tmp_path_factory):
     """A run of one step on a data set of shapes, with its data set beside it."""
     folder = tmp_path_factory.mktemp("experiment")
-    overrides = [*TINY, f"data.dir={folder / 'shapes'}", "train.max_steps=1"]
+    overrides = [*TINY_RUN, f"data.dir={folder / 'shapes'}", "train.max_steps=1"]
     assert (
         cli.main(
             [

@@ -21,3 +21,6 @@ TINY = [
     "train.batch_size=4",
     "eval.batch_size=4",
 ]
+
+# The same with the backbone whose graph is the smallest, for tests of whole commands.
+TINY_RUN = [*TINY, "model.backbone.name=vgg16"]

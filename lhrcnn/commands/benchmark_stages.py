@@ -97,7 +97,7 @@ def _summed(op, first, _):
     return first[-2 if _transposed(op, "a" if op.type == "MatMul" else "x") else -1]
 
 
-# type: (how to run it again, multiply-adds for each number it gives)
+# name: (how to run it again, multiply-adds for each number it gives)
 _PRODUCTS = {
     "Conv2D": (_convolution(tf.nn.conv2d), lambda op, _, kernel: int(np.prod(kernel[:3]))),
     "DepthwiseConv2dNative": (

@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-import statistics
 
 from absl import flags
 
@@ -89,6 +88,8 @@ def _evaluate_exported(values, more):
         written.check(output.name)
     detector = commands.exported_detector(values, *unused)
 
+    import statistics
+
     from lhrcnn.evaluation.detect import detect_images
     from lhrcnn.evaluation.scoring import score
     from lhrcnn.evaluation.tables import format_tables, to_json
@@ -165,10 +166,9 @@ def _evaluate_run(values, more):
 
     from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import of_run
-    from lhrcnn.evaluation.detect import detect_dataset, detect_images
     from lhrcnn.evaluation.scoring import score
     from lhrcnn.evaluation.tables import format_tables
-    from lhrcnn.inference.predictor import Detector, load_run
+    from lhrcnn.inference.predictor import load_run
 
     strategy = strategy_for()
     with strategy.scope():
@@ -182,12 +182,7 @@ def _evaluate_run(values, more):
     if shard:
         _detect_share(trained, dataset, experiment, strategy, shard, output, written)
         return
-    if values.merge:
-        detections = _merged(trained, dataset, experiment, values.merge, output)
-    elif values.tiles:
-        detections = detect_images(commands.tiled(Detector(trained), values), dataset)
-    else:
-        detections = detect_dataset(trained.model, dataset, experiment, strategy)
+    detections = _detections(values, trained, dataset, experiment, strategy, output)
     metrics = score(dataset, detections, experiment.eval)
     print(format_tables(metrics))
     about = of_run.about(
@@ -204,6 +199,18 @@ def _evaluate_run(values, more):
     if values.report:
         pages = commands.output_of(values, RunDirectory(run_dir).reports, of_run=True)
         report.write(pages, split, trained, dataset, experiment, detections, metrics, about)
+
+
+def _detections(values, trained, dataset, experiment, strategy, output):
+    """The Detections in all images of a Dataset."""
+    from lhrcnn.evaluation.detect import detect_dataset, detect_images
+    from lhrcnn.inference.predictor import Detector
+
+    if values.merge:
+        return _merged(trained, dataset, experiment, values.merge, output)
+    if values.tiles:
+        return detect_images(commands.tiled(Detector(trained), values), dataset)
+    return detect_dataset(trained.model, dataset, experiment, strategy)
 
 
 def _detect_share(trained, dataset, experiment, strategy, shard, output, written):

@@ -14,6 +14,7 @@ from lhrcnn.inference import SAVES
 from lhrcnn.runs import zoo
 
 DETECTIONS = "detections.json"
+OTHERS = "of 80 classes, COCO's: --run_dir fasterrcnn_resnet50_fpn, or another of `lhrcnn zoo`"
 
 
 def define(values):
@@ -63,32 +64,23 @@ def run(values, arguments):
         print(f"lhrcnn: {message}", file=sys.stderr)
     names = sources.output_names(given.images, ".jpg")
     films = sources.output_names(given.videos, ".mp4")
-    inputs = [path for path in [*given.images, *given.videos] if not isinstance(path, int)]
-    output = commands.output_of(values, values.output, inputs=inputs)
+    output = commands.output_of(values, values.output, inputs=given.files)
     drawn = [] if values.no_draw else [*names, *([] if values.frames else films)]
     output.check(*drawn, DETECTIONS)
     formats = saving.check_names(values.save, bool(given.videos))
-    by_default = not values.run_dir and not values.model and zoo.DEFAULT in zoo.names()
-    if by_default:
-        values.run_dir = zoo.DEFAULT
-    elif not values.model:
-        commands.require(values, "run_dir", "runs/shapes")
+    by_default = _take_default(values)
     detector = _detector(values)
 
     from lhrcnn.inference.collecting import Collector
 
     print(_about(values.model or values.run_dir, detector, values.ensemble))
     if by_default:
-        print(
-            "       of 80 classes, COCO's: --run_dir fasterrcnn_resnet50_fpn, or another of "
-            "`lhrcnn zoo`"
-        )
+        print(f"       {OTHERS}")
     threshold, draw = values.score_threshold, not values.no_draw
     collector = Collector(commands.tiled(detector, values), output, threshold, draw, values.frames)
     failures = given.failures + _detect(collector, given, names, films)
-    written = output.write(
-        DETECTIONS, json.dumps(collector.content(), ensure_ascii=False, indent=1)
-    )
+    content = json.dumps(collector.content(), ensure_ascii=False, indent=1)
+    written = output.write(DETECTIONS, content)
     _report(collector, output, written, threshold)
     classes = detector.class_names, detector.category_ids
     for name in formats:
@@ -97,6 +89,16 @@ def run(values, arguments):
     if failures:
         print(f"lhrcnn: {len(failures)} of {number} inputs could not be used", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _take_default(values):
+    """Whether no model was named, so that the package's own is taken."""
+    by_default = not values.run_dir and not values.model and zoo.DEFAULT in zoo.names()
+    if by_default:
+        values.run_dir = zoo.DEFAULT
+    elif not values.model:
+        commands.require(values, "run_dir", "runs/shapes")
+    return by_default
 
 
 def _detector(values):

@@ -3,8 +3,6 @@
 import dataclasses
 import math
 
-import yaml
-
 from lhrcnn.config.schema import Config, allowed
 
 INTRODUCTION = """# Options
@@ -62,6 +60,8 @@ def _sections(node, name=""):
 
 def _shown(value):
     """A value as one line of YAML."""
+    import yaml
+
     return yaml.safe_dump(value, default_flow_style=True, width=math.inf).splitlines()[0]
 
 

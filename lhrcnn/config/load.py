@@ -12,7 +12,6 @@ import math
 import pathlib
 import typing
 
-import yaml
 from absl import logging
 
 from lhrcnn.config.plugins import import_plugins, is_of_run, located, refuse_unknown, remember
@@ -27,9 +26,6 @@ RENAMED = {
     "model.head.psroi_impl": "model.head.roi_impl",
     "train.num_pictures": "train.num_images",
 }
-
-# What PyYAML raises; a date of no calendar is a ValueError, as are bytes of another encoding.
-UNREADABLE = (yaml.YAMLError, ValueError, RecursionError, TypeError)
 
 
 def load(path=None, overrides=()):
@@ -86,6 +82,8 @@ def stage(config, number):
 
 def dump(config):
     """The config as YAML text with every option spelled out."""
+    import yaml  # here and below: `lhrcnn --help` does without
+
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
 
 
@@ -95,13 +93,23 @@ def save(config, path):
         file.write(dump(config))
 
 
+def _parsed(text):
+    """What YAML text says; raises ValueError for other text, and for a date of no calendar."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, TypeError) as error:
+        raise ValueError(str(error)) from None
+
+
 def _inheritance(path, seen=()):
     """(values, source) of a file's ancestors and itself, oldest first."""
     if path in seen:
         way = " -> ".join(map(str, seen))
         raise ConfigError(f"{path}: `base:` leads back to itself by way of {way}")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = _parsed(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         nearby = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         raise ConfigError(
@@ -110,7 +118,7 @@ def _inheritance(path, seen=()):
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}: not readable: {error.strerror or error}") from None
-    except UNREADABLE as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(values, dict):
         found = type(values).__name__
@@ -132,8 +140,8 @@ def _changes(overrides):
         if not equals:
             raise ConfigError(f"--set {override}: expected section.key=value")
         try:
-            value = yaml.safe_load(text) if text else ""
-        except UNREADABLE as error:
+            value = _parsed(text) if text else ""
+        except ValueError as error:
             raise ConfigError(
                 f"--set {override}: the value is not readable as YAML: {error}"
             ) from None

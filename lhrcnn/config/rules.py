@@ -117,6 +117,10 @@ def _training(config):
         f"'train.ema_decay': found {train.ema_decay}, allowed from 0 to below 1",
     )
     yield (
+        not train.patience or (config.data.val_split and train.eval_every),
+        "'train.patience': needs validations to count; set 'data.val_split' and 'train.eval_every'",
+    )
+    yield (
         train.optimizer != "adamw" or not train.gradient_multipliers,
         "'train.gradient_multipliers': 'train.optimizer' adamw divides gradients by their own "
         "size, so that factors on them do nothing; leave one out",

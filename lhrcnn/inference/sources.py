@@ -19,6 +19,11 @@ class Sources(typing.NamedTuple):
     videos: list  # paths, or numbers of cameras
     failures: list  # messages about folders and patterns without any
 
+    @property
+    def files(self):
+        """All but cameras."""
+        return [path for path in [*self.images, *self.videos] if not isinstance(path, int)]
+
 
 def find_sources(words, output="", hint=lambda word: ""):
     """The `Sources` of words: a file, a folder, with all below it, a pattern, a camera's number.

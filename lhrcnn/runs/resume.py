@@ -26,6 +26,8 @@ FREE = (
     "train.keep_checkpoints",
     "train.eval_every",
     "train.best_metric",
+    "train.patience",
+    "train.hours",
     "train.num_images",
     "eval.",
     "test.",

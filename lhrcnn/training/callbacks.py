@@ -60,12 +60,12 @@ class Progress(keras.callbacks.Callback):
     """A line and the log's scalars every `log_every` steps: mean losses, learning rate, images per
     second, waiting for data."""
 
-    def __init__(self, log, clock, schedule, batch_size, log_every, steps_per_epoch, total_steps):
+    def __init__(self, log, clock, schedule, train, steps_per_epoch, total_steps):
         """`log` is a RunLog, `clock` the DataClock that watches the input, `schedule` the learning
-        rate by step."""
+        rate by step, `train` the TrainConfig."""
         super().__init__()
         self.log, self.clock, self.schedule = log, clock, schedule
-        self.batch_size, self.log_every = batch_size, log_every
+        self.batch_size, self.log_every = train.batch_size, train.log_every
         self.steps_per_epoch, self.total_steps = steps_per_epoch, total_steps
         self.warm = False
         self._reset()

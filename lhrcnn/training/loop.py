@@ -24,6 +24,7 @@ from lhrcnn.training.callbacks import (
 )
 from lhrcnn.training.ema import WeightAverage
 from lhrcnn.training.failures import explained
+from lhrcnn.training.limits import Limits
 from lhrcnn.training.logs import DataClock, NoLog, RunLog, environment
 from lhrcnn.training.optimizers import build_optimizer, coupled_weight_decay
 from lhrcnn.training.schedules import WarmupSchedule
@@ -41,20 +42,21 @@ class TrainingLoop:
     tf.data.Dataset of a worker's share of the steps, `_outcome()` the validation.Outcome of the
     weights that the model has now."""
 
-    def __init__(self, config, run, strategy, training, held_out, init_from, arrays, start):
-        """`arrays` of a checkpoint after `start` steps; None: from the start."""
+    def __init__(self, config, run, strategy, training, held_out, init_from, arrays, meta):
+        """`arrays` and `meta` of a checkpoint; None and {"step": 0}: from the start."""
         self.config, self.run, self.store, self.strategy = config, run, run.checkpoints, strategy
         self.training, self.held_out, self.init_from = training, held_out, init_from
-        self.arrays, self.start = arrays, start
+        self.arrays, self.start = arrays, meta["step"]
         self.plan = self._plan()
         self.steps_per_epoch = self.plan.steps_per_epoch
-        self.total_steps = config.train.epochs * self.steps_per_epoch
-        if config.train.max_steps:
-            self.total_steps = min(self.total_steps, config.train.max_steps)
+        steps = config.train.epochs * self.steps_per_epoch
+        self.total_steps = min(steps, config.train.max_steps or steps)
         self.workers = Workers(strategy)
         self.stop = StopOnSignal(self.workers)
-        self.clock, self.average, self.traces = DataClock(), None, 0
-        self.users = None
+        eval_steps = max(config.train.eval_every, 1) * self.steps_per_epoch
+        spent_s = meta.get("seconds", 0.0)
+        self.limits = Limits(config.train, self.store, self.workers, eval_steps, spent_s)
+        self.clock, self.average, self.users, self.traces = DataClock(), None, None, 0
 
     @property
     def step(self):
@@ -65,6 +67,7 @@ class TrainingLoop:
         """Runs all steps and validations that are missing, until the end, a signal, or until one of
         the UserCallbacks stops it. Returns the summary."""
         step = self.start
+        self.total_steps = self.limits.last_step(step, self.total_steps)
         if step >= self.total_steps and not self._validation_is_due(step):
             print(f"this run is complete: step {step} of {self.total_steps}", flush=True)
             return self._summary(step)
@@ -72,12 +75,15 @@ class TrainingLoop:
         self.log = RunLog(self.run, step, keep_validation) if self.workers.chief else NoLog()
         self._announce(step)
         self._build()
-        self.users = users
         users.begin(self.model, self.total_steps)
-        self.callbacks, self.saved_step = self._callbacks(), step
+        self.users, self.saved_step = users, step
+        self.callbacks = self._callbacks()
         with self.stop, users:
             while not self.stop.agreed():
+                # Before a validation, which is due where time is over, and after it.
+                self.total_steps = self.limits.last_step(self.step, self.total_steps)
                 scores = self._validate() if self._validation_is_due(self.step) else {}
+                self.total_steps = self.limits.last_step(self.step, self.total_steps)
                 if self.step % self.steps_per_epoch == 0 or self.step >= self.total_steps:
                     users.epoch_ended(-(-self.step // self.steps_per_epoch), scores)
                 stops = self.workers.any(self.stop.requested, users.stopped)
@@ -101,6 +107,7 @@ class TrainingLoop:
         meta = {
             "step": step,
             "epoch": step / self.steps_per_epoch,
+            "seconds": self.limits.seconds,
             "seed": self.config.train.seed,
             "images": len(self.training.records),
             "tensorflow": tf.__version__,
@@ -111,8 +118,7 @@ class TrainingLoop:
         self.saved_step = step
 
     def _begin(self, model):
-        """What a subclass does to a new model, after the weights of `init_from` were put into
-        it."""
+        """What a subclass does to a new model, which has the weights of `init_from`."""
 
     def _announce(self, step):
         versions = environment(self.strategy)
@@ -162,10 +168,10 @@ class TrainingLoop:
     def _compile(self):
         """Gives the model its optimizer and its weight average; inside the strategy's scope."""
         train, variables = self.config.train, self.model.trainable_variables
-        schedule = WarmupSchedule(train, self.steps_per_epoch, self.total_steps)
+        self.schedule = WarmupSchedule(train, self.steps_per_epoch, self.total_steps)
         loss_scale = state.saved_loss_scale(self.arrays or {})
         kernels = self.model.kernels
-        optimizer = build_optimizer(train, schedule, variables, kernels, loss_scale)
+        optimizer = build_optimizer(train, self.schedule, variables, kernels, loss_scale)
         if train.ema_decay:
             chosen = {variable.ref() for variable in variables}
             named = self.model.named_variables().items()
@@ -181,22 +187,13 @@ class TrainingLoop:
         )
 
     def _callbacks(self):
-        train = self.config.train
-        schedule = WarmupSchedule(train, self.steps_per_epoch, self.total_steps)
-        progress = Progress(
-            self.log,
-            self.clock,
-            schedule,
-            train.batch_size,
-            train.log_every,
-            self.steps_per_epoch,
-            self.total_steps,
-        )
+        train, per_epoch = self.config.train, self.steps_per_epoch
         return [
             FiniteLosses(self._paths_of_step, self.store),
-            progress,
+            Progress(self.log, self.clock, self.schedule, train, per_epoch, self.total_steps),
             *self.users.in_fit,
-            PeriodicCheckpoint(self.save, train.checkpoint_every, self.steps_per_epoch),
+            PeriodicCheckpoint(self.save, train.checkpoint_every, per_epoch),
+            self.limits,
             self.stop,
         ]
 

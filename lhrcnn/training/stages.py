@@ -63,23 +63,16 @@ def train(config, run_dir, resume="auto", init_from="", callbacks=()):
             print(f"stage {name} is complete", flush=True)
         else:
             start = str(run.stage(number - 1)) if continues else init_from
-            try:
-                summary = _train_stage(own, stage, name, start, cache, callbacks)
-            except LhrcnnError as error:
-                raise type(error)(f"stage {name}: {error}") from error
+            summary = _train_stage(own, stage, name, start, cache, callbacks)
             stopped = summary["signalled"] and number < len(stages)
             if summary["interrupted"] or stopped:
                 return {**summary, "interrupted": True, "stage": name, "run_dir": str(run)}
         if own.train.part != "head":
             rpn = number
     _finish(config, run, own, rpn)
-    return {
-        **summary,
-        "stage": name,
-        "run_dir": str(run),
-        "checkpoint": str(run.checkpoints.path()),
-        "best_checkpoint": str(run.checkpoints.path("best") or run.checkpoints.path()),
-    }
+    last = run.checkpoints.path()
+    paths = {"checkpoint": str(last), "best_checkpoint": str(run.checkpoints.path("best") or last)}
+    return {**summary, "stage": name, "run_dir": str(run), **paths}
 
 
 def _train_stage(config, stage, name, start, cache, callbacks):
@@ -88,9 +81,12 @@ def _train_stage(config, stage, name, start, cache, callbacks):
     cache: (run, Config) of the stage whose RPN makes the proposals that it learns from, or None."""
     part, source = config.train.part, start or "the beginning"
     print(f"\nstage {name}: trains {part}, starts from {source}", flush=True)
-    if cache:
-        _cache(*cache, config)
-    summary = trainer.train(config, stage, init_from=start, callbacks=callbacks)
+    try:
+        if cache:
+            _cache(*cache, config)
+        summary = trainer.train(config, stage, init_from=start, callbacks=callbacks)
+    except LhrcnnError as error:
+        raise type(error)(f"stage {name}: {error}") from error
     if not summary["interrupted"]:
         stage.finish(summary)
     return summary

@@ -85,9 +85,7 @@ def _prepared(config, run, resume, workers, init_from, training_class):
     if workers.chief:
         run.start(config, training.class_names, training.category_ids)
         run.write_data(about)
-    return training_class(
-        config, run, strategy, training, held_out, init_from, arrays, meta["step"]
-    )
+    return training_class(config, run, strategy, training, held_out, init_from, arrays, meta)
 
 
 class DetectorTraining(TrainingLoop):

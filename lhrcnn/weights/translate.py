@@ -10,7 +10,6 @@ import numpy as np
 from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import layouts
 
-NORM_ROLES = ("gamma", "beta", "moving_mean", "moving_variance")
 FIRST_LAYERS = ("backbone/stem", "backbone/block0", "backbone/conv1_1")
 TORCH_ROLES = {
     "kernel": ".weight",

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from tiny import TINY
+from tiny import TINY_RUN
 
 from lhrcnn.data.tools.shapes import make_shapes
 
@@ -61,7 +61,7 @@ def test_a_run_with_a_plugin_is_used_from_another_folder(tmp_path):
     (tmp_path / "here" / "own.yaml").write_text(
         "plugins: [own.py]\ndata: {transforms: [inverted]}\neval: {metrics: [number]}\n"
     )
-    overrides = [*TINY, f"data.dir={tmp_path / 'shapes'}", "train.max_steps=1"]
+    overrides = [*TINY_RUN, f"data.dir={tmp_path / 'shapes'}", "train.max_steps=1"]
     words = [word for override in overrides for word in ("--set", override)]
     trained = python(
         ["-m", "lhrcnn", "train", "--config", "here/own.yaml", "--run_dir", "run", *words], tmp_path

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lhrcnn.config import TrainConfig
 from lhrcnn.errors import ConfigError, TrainingError
 from lhrcnn.keras import keras
 from lhrcnn.training.callbacks import (
@@ -101,8 +102,7 @@ def test_progress_reports_means_of_its_window(capsys):
         Log(),
         Clock(),
         lambda step: 0.1 * (step + 1),
-        batch_size=4,
-        log_every=2,
+        TrainConfig(batch_size=4, log_every=2),
         steps_per_epoch=5,
         total_steps=7,
     )
@@ -134,8 +134,7 @@ def test_progress_says_when_no_anchor_is_near_an_object(foreground, capsys):
         Log(),
         Clock(),
         lambda step: 0.1,
-        batch_size=4,
-        log_every=2,
+        TrainConfig(batch_size=4, log_every=2),
         steps_per_epoch=2,
         total_steps=2,
     )

@@ -85,6 +85,17 @@ class TrainConfig:
         "number of the validation that picks the best checkpoint, the higher the better, such as "
         "coco/AP50 or voc07/mAP; empty: coco/AP, or the main number of the first of eval.metrics",
     )
+    patience: int = option(
+        0,
+        "validations in a row without a better best_metric after which a training ends; 0: none",
+        minimum=0,
+    )
+    hours: float = option(
+        0.0,
+        "time after which a training ends, in all starts together; the last validation comes on "
+        "top; 0: none",
+        minimum=0,
+    )
     num_images: int = option(
         6, "validation images drawn for TensorBoard at each evaluation", minimum=0
     )

@@ -38,22 +38,9 @@ def read(data_config, split, training=False):
     root = find_root(pathlib.Path(data_config.dir))
     table = read_classes(root)
     class_of = {wnid: k for k, (wnid, _) in enumerate(table)}
-    problems, names = [], {}
-    for part in split.split("+"):
-        file, entries = read_list(root, part.strip())
-        for name in entries:
-            if name in names:
-                problems.append(
-                    Problem.error(
-                        "repeated image",
-                        f"{file}: image {name} stands twice in split '{split}'; the "
-                        "second is left out",
-                    )
-                )
-            names[name] = None
+    problems, records = [], []
     blacklist, unlabelled = _read_blacklist(root, class_of), {}
-    records = []
-    for image_id, name in enumerate(names, start=1):
+    for image_id, name in enumerate(_names(root, split, problems), start=1):
         parsed = _parse(root, name, image_id, class_of, problems)
         if not parsed:
             continue
@@ -74,6 +61,21 @@ def read(data_config, split, training=False):
         category_ids=list(range(1, len(table) + 1)),
         problems=problems,
     )
+
+
+def _names(root, split, problems):
+    """The images of a split, each once; a Problem for each that is repeated."""
+    names = {}
+    for part in split.split("+"):
+        file, entries = read_list(root, part.strip())
+        for name in entries:
+            if name in names:
+                told = (
+                    f"{file}: image {name} stands twice in split '{split}'; the second is left out"
+                )
+                problems.append(Problem.error("repeated image", told))
+            names[name] = None
+    return names
 
 
 def find_root(folder):

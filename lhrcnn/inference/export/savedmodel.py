@@ -158,13 +158,17 @@ class _Exported(tf.Module):
                 name: tf.tensor_scatter_nd_update(value, members, part[name])
                 for name, value in found.items()
             }
-        ok = images["is_image"]
-        return {
-            "boxes": tf.where(ok[:, None, None], found["boxes"], 0.0),
-            "scores": tf.where(ok[:, None], found["scores"], 0.0),
-            "classes": tf.where(ok[:, None], found["classes"], -1),
-            "num_detections": tf.where(ok, found["num_detections"], NOT_AN_IMAGE),
-        }
+        return _of_images(images["is_image"], found)
+
+
+def _of_images(ok, found):
+    """Detections [B, ...] where ok [B]; none, and NOT_AN_IMAGE as their number, elsewhere."""
+    return {
+        "boxes": tf.where(ok[:, None, None], found["boxes"], 0.0),
+        "scores": tf.where(ok[:, None], found["scores"], 0.0),
+        "classes": tf.where(ok[:, None], found["classes"], -1),
+        "num_detections": tf.where(ok, found["num_detections"], NOT_AN_IMAGE),
+    }
 
 
 def _decoded(contents, accurate_jpeg):

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from data.samples import write_det
-from tiny import TINY
+from tiny import TINY_RUN
 
 from lhrcnn import cli
 from lhrcnn.data.readers.imagenet_det import read_list
@@ -145,7 +145,7 @@ def test_split_train_and_evaluate(tmp_path, monkeypatch, capsys):
         "eval.metrics=[ilsvrc]",
         "eval.batch_size=3",
     ]
-    flags = [word for override in TINY + overrides for word in ("--set", override)]
+    flags = [word for override in TINY_RUN + overrides for word in ("--set", override)]
     call("train", "--data_dir", "det", "--run_dir", "run", *flags)
     out = call("eval", "--run_dir", "run")
     assert "ILSVRC" in out and "circle" in out
