@@ -168,6 +168,7 @@ def test_wrong_usage_is_answered_with_status_2_and_a_hint(call, tmp_path, monkey
         ("predict photo.jpg --run_dir nowhere", "nowhere: not a run directory"),
         ("eval --detections nowhere.json --annotations nowhere.json", "nowhere.json: no such file"),
         ("train --set data.format=coco --data_dir nowhere", "nowhere: no such data folder"),
+        ("train --data_dir nowhere --run_dir nothing", "nowhere: no such data folder"),
         (
             "pretrain --data_dir nowhere",
             "nowhere/train: no such folder of images (data.format=folders reads "
@@ -530,7 +531,7 @@ def test_predictions_name_what_cannot_be_read_and_do_the_rest(call, experiment, 
         all(name in err for name in ("broken.jpg", "missing.png", "empty"))
         and "3 of 8 inputs could not be used" in err
     )
-    assert "model: run: light head on xception, 4 classes: circle, square, triangle, star" in out
+    assert "model: run: light head on vgg16, 4 classes: circle, square, triangle, star" in out
     content = json.loads(pathlib.Path("found/detections.json").read_text())
     used = [image["file_name"] for image in content["images"]]
     assert used == ["shapes/train/000001.jpg", *(f"shapes/val/00000{k}.jpg" for k in (1, 2, 3, 4))]

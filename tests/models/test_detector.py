@@ -210,7 +210,7 @@ def test_two_replicas_and_parts_make_the_step_of_one(
 ):
     """Same batch, same seed: losses and updated weights depend neither on the number of devices nor
     of parts of a batch."""
-    config = tiny_config("model.backbone.batch_norm=frozen", f"model.head.sampler={sampler}")
+    config = tiny_config("model.backbone.name=vgg16", f"model.head.sampler={sampler}")
     batch = random_batch(4)
     batch["classes"] = tf.tensor_scatter_nd_update(
         batch["classes"], [[1]], [[-1] * 5]
@@ -247,7 +247,7 @@ def test_two_replicas_and_parts_make_the_step_of_one(
 def test_a_replica_without_boxes_does_no_harm(two_cpus, tiny_config, random_batch):
     strategy = two_cpus
     with strategy.scope():
-        detector = make(tiny_config())
+        detector = make(tiny_config("model.backbone.name=vgg16"))
     batch = random_batch(4)
     batch["classes"] = tf.concat([batch["classes"][:2], tf.fill([2, 5], -1)], 0)
     batches = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensors(batch))
