@@ -86,6 +86,11 @@ def _part_of(dataset, part, folder, held_out):
         )
         val = divide(dataset)["val"]
     chosen = val if part == "val" else set(names) - val
+    if names and not chosen:
+        raise DataError(
+            f"{dataset.name}: of {len(names)} image none is left for '{part}'; add images, or set "
+            "data.val_split= to train without validation"
+        )
     drawn = tuple(name for image_id, name in names.items() if image_id in val)
     return dataclasses.replace(select(dataset, chosen), held_out=drawn)
 

@@ -41,6 +41,8 @@ def _parse(file, problems):
     try:
         content = lookup.read_json(file)
         shapes = content.get("shapes") or []
+        if not {"shapes", "imagePath"} & set(content):
+            raise ValueError("it has neither shapes nor imagePath")
         names = (content.get("imagePath") or "", file.with_suffix("").name)
         size = _size(content)
     except (DataError, *MALFORMED) as error:

@@ -45,8 +45,10 @@ def sources(folder):
 def _parse(file, problems, first, keep_difficult):
     try:
         root = lookup.read_xml(file)
+        if root.tag != "annotation":
+            raise ElementTree.ParseError(f"<{root.tag}> instead of <annotation>")
     except ElementTree.ParseError as error:
-        text = f"{file}: not readable as XML: {error}; left out"
+        text = f"{file}: not readable as VOC's XML: {error}; left out"
         problems.append(Problem.error("unreadable annotation file", text))
         return
     boxes = []

@@ -272,3 +272,11 @@ def test_an_unreadable_image_is_left_out_and_counted(tmp_path, name):
     found = [(problem.severity, problem.kind) for problem in dataset.problems]
     assert [entry for entry in found if entry[0] != "note"] == [("warning", "unreadable image")]
     assert "a.jpg" in dataset.problems[0].text and dataset.records == []
+
+
+def test_one_image_cannot_be_divided(tmp_path):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, FILES["csv"])
+    assert len(read("auto", tmp_path, "train").records) == 1
+    with pytest.raises(DataError, match="none is left for 'val'.*data.val_split="):
+        read("auto", tmp_path, "val")

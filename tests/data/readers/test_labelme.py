@@ -101,10 +101,10 @@ def test_folders_name_splits(tmp_path):
 
 
 def test_a_file_cut_short_is_an_error(tmp_path):
-    images(tmp_path, "a.jpg", "b.jpg")
+    images(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     text = '{"shapes": [{"label": "ant", "points": [[10, 20], [40, 60]]}]}'
-    write(tmp_path, {"a.json": text, "b.json": "", "other.json": ""})
+    write(tmp_path, {"a.json": text, "b.json": "", "c.json": "{}", "other.json": ""})
     dataset = read("labelme", tmp_path)
     assert list(seen(dataset)) == ["a.jpg"]
     found = [(problem.severity, problem.kind) for problem in dataset.problems]
-    assert ("error", "unreadable annotation file") in found
+    assert found.count(("error", "unreadable annotation file")) == 2
