@@ -65,7 +65,7 @@ def write(written, name, trained, dataset, experiment, detections, scored, about
     from lhrcnn.evaluation.report.write import training_of, write_report
 
     more = {
-        "training": training_of(RunDirectory(about["run_dir"])),
+        "training": training_of(RunDirectory(about["run_dir"]), trained.model.counts),
         "stages": _stages(trained.model, dataset, experiment) if speed else None,
     }
     path = write_report(written, name, dataset, detections, scored, about, more)

@@ -2,7 +2,7 @@
 
 import html
 
-COLORS = ("#2563eb", "#f59e0b", "#059669", "#dc2626", "#7c3aed", "#64748b")
+COLORS = "#2563eb #f59e0b #059669 #dc2626 #7c3aed #64748b #0891b2 #db2777".split()
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 10, 34  # px around a plot
 
 

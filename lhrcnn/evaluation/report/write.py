@@ -10,7 +10,8 @@ from lhrcnn.evaluation.report.images import costliest
 from lhrcnn.evaluation.report.page import page
 from lhrcnn.evaluation.tables import to_json
 
-_LOSSES = ("loss", "_class", "_box", "_objectness", "l2")  # ends of their names in the log
+# What a line of a training's log tells beside losses and counts.
+_NO_LOSSES = ("step", "epoch", "phase", "time", "learning_rate", "images_per_second", "data_wait")
 
 
 def write_report(output, name, dataset, detections, scored, about, more=None):
@@ -56,8 +57,9 @@ def _csv(classes):
     return stream.getvalue()
 
 
-def training_of(run):
-    """{title: {name: [(epoch, value)]}} of a RunDirectory's log: losses and validations."""
+def training_of(run, counts=()):
+    """{title: {name: [(epoch, value)]}} of a RunDirectory's log: losses and validations; `counts`
+    are the names of what its model counts."""
     if not run.metrics.is_file():
         return {}
     losses, scores = {}, {}
@@ -69,6 +71,6 @@ def training_of(run):
         for name, value in entry.items():
             if entry["phase"] == "validation" and "/" in name and value is not None:
                 scores.setdefault(name, []).append((entry["epoch"], value))
-            elif entry["phase"] == "train" and name.endswith(_LOSSES):
+            elif entry["phase"] == "train" and name not in (*_NO_LOSSES, *counts):
                 losses.setdefault(name, []).append((entry["epoch"], value))
     return {"training losses": losses, "validation": scores}

@@ -153,13 +153,14 @@ def test_files_of_others_are_not_replaced(tmp_path):
 def test_training_curves_of_a_log_that_a_kill_cut_off(tmp_path):
     lines = [
         {"step": 0, "epoch": 0.0, "phase": "start"},
-        {"step": 1, "epoch": 0.5, "phase": "train", "loss": 2.0, "learning_rate": 0.1},
+        {"step": 1, "epoch": 0.5, "phase": "train", "loss": 2.0, "learning_rate": 0.1}
+        | {"head_mine": 0.5, "head_foreground": 3.0},
         {"step": 2, "epoch": 1.0, "phase": "validation", "coco/AP": 0.25},
     ]
     text = "\n".join(map(json.dumps, lines)) + '\n{"step": 3, "ep'
     (tmp_path / "metrics.jsonl").write_text(text, encoding="utf-8")
-    assert training_of(RunDirectory(tmp_path)) == {
-        "training losses": {"loss": [(0.5, 2.0)]},
+    assert training_of(RunDirectory(tmp_path), ("head_foreground",)) == {
+        "training losses": {"loss": [(0.5, 2.0)], "head_mine": [(0.5, 0.5)]},
         "validation": {"coco/AP": [(1.0, 0.25)]},
     }
     assert training_of(RunDirectory(tmp_path / "none")) == {}
