@@ -82,6 +82,7 @@ setuptools.setup(
         "heic": ["pillow-heif>=0.16,<2"],
         "onnx": [*TO_ONNX, "onnxruntime>=1.19,<2"],  # 1.19 is the last for Python 3.9
         "openvino": [*TO_ONNX, "openvino>=2025,<2027"],
+        "beam": ['apache-beam>=2.77,<3; python_version >= "3.10"'],
         "cuda": ["tensorflow[and-cuda]"],  # NVIDIA's libraries for a GPU, Linux only
     },
     entry_points={"console_scripts": ["lhrcnn = lhrcnn.cli:main"]},

@@ -6,7 +6,7 @@ import re
 from absl import flags
 
 from lhrcnn import commands, config
-from lhrcnn.commands import report
+from lhrcnn.commands import bulk, report
 from lhrcnn.errors import UsageError
 from lhrcnn.evaluation.metrics import METRICS
 from lhrcnn.runs.directory import RunDirectory
@@ -50,6 +50,7 @@ def define(values):
     )
     _define_flags_of_files(values)
     commands.define_tile_flags(values)
+    bulk.define_runner_flags(values)
     commands.define_set_flag(values)
 
 
@@ -71,6 +72,7 @@ def _define_flags_of_files(values):
 def run(values, arguments):
     """Scores a run, an exported model or a file of detections; prints and writes the metrics."""
     del arguments
+    bulk.check(values, "detections", "annotations", "shard", "merge")
     more = [f"eval.metrics=[{', '.join(values.metrics)}]"] if values.metrics else []
     if values.detections or values.annotations:
         _score_files(values, config.load(None, [*values["set"].value, *more]).eval)
@@ -82,6 +84,8 @@ def run(values, arguments):
 
 def _evaluate_exported(values, more):
     unused = ("run_dir", "ensemble", "shard", "merge", "report")
+    if values.runner:
+        commands.require(values, "output", "metrics.json")
     output = pathlib.Path(values.output) if values.output else None
     if output:
         written = commands.output_of(values, output.parent)
@@ -99,7 +103,10 @@ def _evaluate_exported(values, more):
     names, ids = detector.class_names, detector.category_ids
     trained = LoadedRun(None, settings, names, ids, detector.meta, detector.name)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
-    detections = detect_images(commands.tiled(detector, values), dataset)
+    if values.runner:
+        detections = bulk.detections(values, detector, dataset, output)
+    else:
+        detections = detect_images(commands.tiled(detector, values), dataset)
     metrics = score(dataset, detections, experiment.eval)
     print(format_tables(metrics))
     facts = {
@@ -208,6 +215,8 @@ def _detections(values, trained, dataset, experiment, strategy, output):
 
     if values.merge:
         return _merged(trained, dataset, experiment, values.merge, output)
+    if values.runner:
+        return bulk.detections(values, Detector(trained), dataset, output)
     if values.tiles:
         return detect_images(commands.tiled(Detector(trained), values), dataset)
     return detect_dataset(trained.model, dataset, experiment, strategy)

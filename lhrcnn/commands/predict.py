@@ -8,7 +8,7 @@ from absl import flags
 
 from lhrcnn import commands
 from lhrcnn.choices import resolve
-from lhrcnn.commands import hints
+from lhrcnn.commands import bulk, hints
 from lhrcnn.errors import LhrcnnError, UsageError
 from lhrcnn.inference import SAVES
 from lhrcnn.runs import zoo
@@ -45,6 +45,7 @@ def define(values):
         flag_values=values,
     )
     commands.define_tile_flags(values)
+    bulk.define_runner_flags(values)
     commands.define_set_flag(values)
 
 
@@ -57,6 +58,10 @@ def run(values, arguments):
             "name images, folders, videos or the number of a camera, as in `lhrcnn predict "
             "photo.jpg --run_dir runs/shapes`"
         )
+    bulk.check(values, "frames", "save")
+    if values.runner:
+        _take_default(values)
+        return bulk.predict(values, arguments, _detector)
     from lhrcnn.inference import saving, sources
 
     given = sources.find_sources(arguments, values.output, hints.image)
@@ -67,6 +72,9 @@ def run(values, arguments):
     output = commands.output_of(values, values.output, inputs=given.files)
     drawn = [] if values.no_draw else [*names, *([] if values.frames else films)]
     output.check(*drawn, DETECTIONS)
+    archives = {one.archive for one in given.images if isinstance(one, sources.TarMember)}
+    if archives:
+        raise UsageError(f"{min(archives)}: an archive is for --runner beam; unpack it")
     formats = saving.check_names(values.save, bool(given.videos))
     by_default = _take_default(values)
     detector = _detector(values)

@@ -33,11 +33,13 @@ _MAX_ENTRIES = 512  # of an EXIF directory that is looked through in a graph
 
 
 def read_image(path, accurate_jpeg=False):
-    """uint8 RGB [H, W, 3] of an image file of any format that is read, as it is to be shown.
+    """uint8 RGB [H, W, 3] of an image file of any format that is read, as it is to be shown; `path`
+    may be anything that has read_bytes.
 
     accurate_jpeg: as of DataConfig, everywhere here. Raises DataError naming the file."""
+    file = path if hasattr(path, "read_bytes") else pathlib.Path(path)
     try:
-        return decode(pathlib.Path(path).read_bytes(), accurate_jpeg)
+        return decode(file.read_bytes(), accurate_jpeg)
     except FileNotFoundError:
         raise DataError(f"{path}: no such image file") from None
     except OSError as error:

@@ -7,6 +7,8 @@ import dataclasses
 
 import numpy as np
 
+from lhrcnn.errors import DataError
+
 
 @dataclasses.dataclass
 class Detections:
@@ -66,6 +68,30 @@ def concatenate(parts):
         for field in dataclasses.fields(Detections)
     ]
     return Detections(*(np.concatenate(column) for column in columns))
+
+
+def from_results(dataset, results):
+    """The `Detections` in the images of a `Dataset`, of results in its order: a dict for each, as
+    `Prediction.to_json` has it, or with "error".
+
+    Raises DataError naming images that could not be used."""
+    parts, errors = [empty()], []
+    for record, one in zip(dataset.records, results):
+        if "error" in one:
+            errors.append(f"{one['error']} (image id {record.shown_id})")
+            continue
+        found = one["detections"]
+        parts.append(
+            Detections(
+                np.full(len(found), record.image_id, np.int64),
+                np.array([box["box"] for box in found], np.float32).reshape(-1, 4),
+                np.array([box["score"] for box in found], np.float32),
+                np.array([box["class"] for box in found], np.int32),
+            )
+        )
+    if errors:
+        raise DataError("\n  ".join(["images that cannot be evaluated:", *errors[:10]]))
+    return concatenate(parts)
 
 
 def as_rows(detections):

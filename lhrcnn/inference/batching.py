@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import itertools
 import os
 
@@ -10,24 +11,30 @@ from lhrcnn.errors import LhrcnnError
 AHEAD = 32  # items that are prepared, and may wait for others of their kind
 
 
-def in_batches(items, prepare, run, batch_size, ahead=AHEAD):
+def in_batches(items, prepare, run, batch_size, ahead=AHEAD, at_once=1):
     """Yields (item, its result) for the items of an iterable, in their order.
 
     prepare(item) -> (kind, prepared) is called in threads for up to `ahead` items before they are
-    needed; run([prepared, ...]) -> their results, for up to `batch_size` items of one kind. The
-    result of an item that `prepare` raises an LhrcnnError for is that error."""
+    needed; run([prepared, ...]) -> their results, for up to `batch_size` items of one kind, in
+    `at_once` threads. The result of an item that `prepare` raises an LhrcnnError for is that
+    error."""
     results, groups, waiting = {}, {}, collections.deque()
 
     def run_group(kind):
         numbers, prepared = zip(*groups.pop(kind))
-        results.update(zip(numbers, run(list(prepared))))
+        batch = runs.submit(run, list(prepared))
+        results.update((number, (batch, row)) for row, number in enumerate(numbers))
 
-    def ready():
-        while waiting and waiting[0][0] in results:
+    def finished(most):
+        """Takes the first ones while they are there, and waits for those beyond `most`."""
+        while waiting and (len(waiting) > most or _is_there(results.get(waiting[0][0]))):
             number, item = waiting.popleft()
-            yield item, results.pop(number)
+            if number not in results:  # its kind is rare: it waits no longer
+                run_group(next(k for k, group in groups.items() if group[0][0] == number))
+            result = results.pop(number)
+            yield item, result[0].result()[result[1]] if isinstance(result, tuple) else result
 
-    with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count(), 8)) as pool:
+    with _threads(min(os.cpu_count(), 8)) as pool, _threads(at_once) as runs:
         for number, (item, future) in enumerate(_ahead(pool, prepare, items, ahead)):
             waiting.append((number, item))
             try:
@@ -38,14 +45,24 @@ def in_batches(items, prepare, run, batch_size, ahead=AHEAD):
                 groups.setdefault(kind, []).append((number, prepared))
                 if len(groups[kind]) == batch_size:
                     run_group(kind)
-            yield from ready()
-            if len(waiting) >= ahead:  # the first one's kind is rare: it waits no longer
-                first = waiting[0][0]
-                run_group(next(k for k, group in groups.items() if group[0][0] == first))
-                yield from ready()
+            yield from finished(ahead - 1)
         for kind in list(groups):
             run_group(kind)
-        yield from ready()
+        yield from finished(0)
+
+
+def _is_there(result):
+    return result is not None and (not isinstance(result, tuple) or result[0].done())
+
+
+@contextlib.contextmanager
+def _threads(number):
+    """An executor of that many threads; what waits when the block ends is dropped."""
+    pool = concurrent.futures.ThreadPoolExecutor(number)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _ahead(pool, prepare, items, ahead):

@@ -3,13 +3,15 @@
 import glob
 import os
 import pathlib
+import tarfile
 import typing
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
-from lhrcnn.data.readers.lookup import is_hidden, walk
+from lhrcnn.data.readers.lookup import is_hidden, read_text, walk
 from lhrcnn.errors import UsageError
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 class Sources(typing.NamedTuple):
@@ -25,13 +27,35 @@ class Sources(typing.NamedTuple):
         return [path for path in [*self.images, *self.videos] if not isinstance(path, int)]
 
 
+class TarMember(typing.NamedTuple):
+    """An image in a tar archive; `str` is its name, ARCHIVE/NAME."""
+
+    archive: str
+    name: str
+    start: int  # byte of the archive
+    size: int  # bytes
+
+    def __str__(self):
+        return f"{self.archive}/{self.name}"
+
+    def __fspath__(self):
+        return str(self)
+
+    def read_bytes(self):
+        """The image file's content."""
+        with open(self.archive, "rb") as file:
+            file.seek(self.start)
+            return file.read(self.size)
+
+
 def find_sources(words, output="", hint=lambda word: ""):
-    """The `Sources` of words: a file, a folder, with all below it, a pattern, a camera's number.
+    """The `Sources` of words: a file, a folder, with all below it, a pattern, a camera's number, a
+    tar archive, or a list of such words, a line each, in a .txt file.
 
     Hidden files of folders and patterns are passed over, as is the folder `output` inside them; a
     file that two words name comes once. Raises UsageError with hint(word) for no file."""
     images, videos, failures = {}, {}, []
-    for word in words:
+    for word in _with_lists(words):
         path = pathlib.Path(word)
         if path.is_dir():
             _take(
@@ -41,6 +65,11 @@ def find_sources(words, output="", hint=lambda word: ""):
                 videos,
                 failures,
             )
+        elif path.is_file() and word.lower().endswith(TAR_SUFFIXES):
+            members = _members(word)
+            images.update(dict.fromkeys(members))
+            if not members:
+                failures.append(f"{word}: no image in this archive")
         elif path.exists():
             (videos if _is_video(word) else images)[path] = None
         elif word.isdigit():
@@ -58,6 +87,36 @@ def find_sources(words, output="", hint=lambda word: ""):
         else:
             images[path] = None  # it is named where it is read
     return Sources(list(images), list(videos), failures)
+
+
+def _with_lists(words):
+    """The words, and the lines of .txt files instead of these."""
+    for word in words:
+        if word.lower().endswith(".txt") and os.path.isfile(word):
+            lines = list(filter(None, map(str.strip, read_text(word).splitlines())))
+            if not lines:
+                raise UsageError(f"{word}: an empty list; expected the path of an image a line")
+            yield from lines
+        else:
+            yield word
+
+
+def _members(path):
+    """The images of a tar archive, as `TarMember`s. Raises UsageError."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            files = [member for member in archive if member.isreg() and not member.issparse()]
+    except (tarfile.TarError, OSError) as error:
+        raise UsageError(
+            f"{path}: not readable as an archive ({error}); allowed are tar files that are not "
+            "compressed, whose images can be read one by one"
+        ) from None
+    return [
+        TarMember(path, member.name, member.offset_data, member.size)
+        for member in files
+        if member.name.lower().endswith(IMAGE_SUFFIXES)
+        and not is_hidden(os.path.basename(member.name))
+    ]
 
 
 def _below(given, output):

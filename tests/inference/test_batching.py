@@ -56,3 +56,14 @@ def test_no_more_items_are_taken_than_wait():
 def test_a_slip_in_preparation_is_no_result():
     with pytest.raises(ZeroDivisionError):
         list(in_batches([0], lambda item: 1 // item, lambda values: values, 2))
+
+
+def test_batches_run_at_once_and_results_stay_in_order():
+    together = threading.Barrier(2, timeout=20)
+
+    def run(prepared):
+        together.wait()  # each batch waits for another one
+        return prepared
+
+    found = list(in_batches(range(1, 13), lambda item: (0, item), run, 3, at_once=2))
+    assert found == [(item, item) for item in range(1, 13)]
