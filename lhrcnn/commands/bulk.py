@@ -104,8 +104,7 @@ def _done(values, detector, output, images, threshold):
     kind = bulk.DetectorFlags(**given)
     about = {**kind._asdict(), "step": detector.meta["step"]}
     job = bulk.start(output, images, about, threshold)
-    missing = len(job.missing)
-    if missing < len(job.shards):
-        print(f"going on: {len(job.shards) - missing} of {len(job.shards)} shards are there")
+    number, total = len(job.missing), len(job.shards)
+    print(f"shards to do: {number} of {total}, in {output.folder / bulk.SHARDS}", flush=True)
     beam.run(job, kind, commands.tiled(detector, values), values.beam_options)
     return job

@@ -12,17 +12,27 @@ import shlex
 from lhrcnn.errors import DependencyError, LhrcnnError, UsageError
 from lhrcnn.inference import bulk
 
-logging.disable(logging.WARNING)  # what its import says of Google's client libraries
+
+@contextlib.contextmanager
+def _quiet(level):
+    """Inside, nothing up to a level is logged: Beam warns of packages that it does not need, its
+    local runner logs the traceback of an error that it also raises."""
+    logging.disable(level)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 try:
-    import apache_beam as beam
-    from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
-    from apache_beam.options.pipeline_options import PipelineOptions
+    with _quiet(logging.WARNING):
+        import apache_beam as beam
+        from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, RunInference
+        from apache_beam.options.pipeline_options import PipelineOptions
 except ImportError as error:
     raise DependencyError(
         f"--runner beam needs Apache Beam ({error}): pip install 'lhrcnn[beam]'"
     ) from error
-finally:
-    logging.disable(logging.NOTSET)
 
 # Beam's DirectRunner first tries to download a binary from the web; this one is all in Python.
 LOCAL = "FnApiRunner"
@@ -67,9 +77,13 @@ def run(job, flags, detector, options=""):
     parsed, shards, threshold = parse(options), job.missing, job.threshold
     if not shards:
         return
+    here = parsed.get_all_options()["runner"] == LOCAL
     _opened[flags] = detector
     try:
-        with beam.Pipeline(options=parsed) as pipeline:
+        with (
+            _quiet(logging.ERROR if here else logging.NOTSET),
+            beam.Pipeline(options=parsed) as pipeline,
+        ):
             _ = (
                 pipeline
                 | "shards" >> beam.Create([(shard, shard) for shard in shards])

@@ -7,6 +7,7 @@ import tarfile
 import pytest
 from inference.conftest import draw_image
 from PIL import Image
+from training.tiny_run import make_coco
 
 from lhrcnn import cli
 from lhrcnn.errors import UsageError
@@ -40,7 +41,7 @@ def test_a_pipeline_finds_what_predict_finds(photos, run_dir, capsys):
     assert read(photos.parent / "plain") == read(photos.parent / "shards")
     assert "5 images, " in capsys.readouterr().out
     assert predict(photos, *flags, "--runner", "beam", "--output", "shards") == 0
-    assert "going on: 1 of 1 shards are there" in capsys.readouterr().out
+    assert "shards to do: 0 of 1, in shards/shards" in capsys.readouterr().out
 
 
 def test_archives_and_images_that_cannot_be_used(photos, run_dir, capsys):
@@ -52,6 +53,21 @@ def test_archives_and_images_that_cannot_be_used(photos, run_dir, capsys):
     assert "5 images, " in captured.out and "1 of 6 images could not be used" in captured.err
     failed = (photos.parent / "found" / "failed.jsonl").read_text().splitlines()
     assert json.loads(failed[0])["file_name"] == "all.tar/in/5.png" and len(failed) == 1
+
+
+def test_eval_scores_the_same(tmp_path, run_dir, capsys):
+    data = make_coco(tmp_path / "data")
+    path = data / "annotations" / "instances_val.json"
+    path.write_text(path.read_text().replace('"red"', '"circle"').replace('"blue"', '"hot dog"'))
+    words = ["eval", f"--run_dir={run_dir}", "--set=data.format=coco", f"--data_dir={data}"]
+    words += ["--split=val", "--output"]
+    assert cli.main([*words, str(tmp_path / "plain.json")]) == 0
+    assert cli.main([*words, str(tmp_path / "beam.json"), "--runner=beam"]) == 0, (
+        capsys.readouterr()
+    )
+    plain, shards = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("plain", "beam"))
+    assert plain == shards and plain["images"] == 3
+    assert len(list((tmp_path / "beam_beam" / "shards").iterdir())) == 1
 
 
 @pytest.mark.parametrize(
