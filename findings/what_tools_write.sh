@@ -158,7 +158,7 @@ labelme     globox       b.jpg
 open_images globox       a.jpg,,ant,,0.055,0.125,0.08125,0.18125,,,,,; a.jpg,,zebra,,0.1,0.4,0.25,0.75,,,,,
 open_images datumaro     a,,ant,1,0.055,0.125,0.08125,0.18125,-1,-1,-1,-1,-1; a,,zebra,1,0.1,0.4,0.25,0.75,-1,-1,-1,-1,-1
 via         globox       a.jpg: rect 10.0 20.0 30.0 40.0 {'label_id': 'zebra'}; a.jpg: rect 5.5 6.5 7.0 8.0 {'label_id': 'ant'}; b.jpg:
-label_studio label_studio a.jpg: 10.0 25.0 30.0 50.0 zebra; a.jpg: 5.5 8.125 7.0 10.0 ant; b.jpg:
+label_studio label_studio ?d=a.jpg: 10.0 25.0 30.0 50.0 zebra; ?d=a.jpg: 5.5 8.125 7.0 10.0 ant; ?d=b.jpg:
 wider_face  datumaro     10.0 20.0 30.0 40.0 zebra; 2; 5.5 6.5 7.0 8.0 ant; no_label/a.jpg; no_label/b.jpg
 EOF
 
