@@ -31,7 +31,7 @@ def open_dataset(data_config, split, training=False, held_out=()):
         shapes.make_shapes(data_config.dir)
     dataset = read_dataset(data_config, split, training, held_out)
     if len(dataset.records) <= _CHECKED_AT_ONCE:
-        drop_unreadable(dataset)
+        drop_unreadable(dataset, deep=data_config.on_error == "skip")
     errors = [problem for problem in dataset.problems if problem.severity == "error"]
     if errors and data_config.on_error == "fail":
         raise DataError(_failure(dataset.name, errors))
@@ -55,9 +55,9 @@ def _say(dataset):
         logging.warning("%s: %s", dataset.name, line)
 
 
-def drop_unreadable(dataset):
-    """Leaves out images that are not readable as annotated, by their headers and ends."""
-    faults = image_faults(dataset.records)
+def drop_unreadable(dataset, deep=False):
+    """Leaves out images that are not readable as annotated, by headers and ends, or decoded."""
+    faults = image_faults(dataset.records, deep)
     dataset.problems.extend(fault for fault in faults if fault)
     dataset.records = [record for record, fault in zip(dataset.records, faults) if not fault]
 

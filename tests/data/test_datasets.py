@@ -90,6 +90,16 @@ def test_unreadable_images_are_left_out_counted_and_named(tmp_path, kind):
         assert find_unreadable(read_dataset(data, "train").records) == [problem.text]
 
 
+def test_an_image_damaged_inside_is_left_out_on_request(tmp_path):
+    path = write_coco(tmp_path) / "train" / "b.png"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    for policy, left in (("fail", [7, 3]), ("skip", [7])):
+        dataset = open_dataset(options(tmp_path, "format=coco", f"on_error={policy}"), "train")
+        assert [record.image_id for record in dataset.records] == left
+
+
 def test_files_of_large_data_sets_are_not_looked_at_before_they_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "_CHECKED_AT_ONCE", 1)
     truncate(write_coco(tmp_path) / "train" / "a.jpg")

@@ -113,7 +113,8 @@ class DataConfig:
     )
     on_error: str = option(
         "fail",
-        "unreadable or wrong images and boxes: fail, or skip and count them",
+        "wrong images and boxes, and files damaged inside: fail, or skip and count them (every "
+        "image is decoded first, in sets of up to 20,000)",
         ["fail", "skip"],
     )
     proposals: str = option(
