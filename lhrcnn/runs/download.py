@@ -1,10 +1,12 @@
 """Files from the web: once, resumed where they broke off, under their name only when checked."""
 
 import contextlib
+import errno
 import hashlib
 import http.client
 import os
 import pathlib
+import shutil
 import sys
 import time
 import urllib.error
@@ -16,6 +18,7 @@ from lhrcnn.files import held
 
 BLOCK = 1 << 20
 TIMEOUT_S = 30
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -41,14 +44,26 @@ def download(url, path, sha256, progress=True):
         except DownloadError:
             raise
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-            reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-            raise DownloadError(
-                f"{url}: cannot be downloaded: {reason}; the same command goes on from what is "
-                "there. Without a network: get the file elsewhere, for `lhrcnn zoo get --from FILE`"
-            ) from error
+            raise DownloadError(_message(url, part, error)) from error
         check(part, sha256, url)
         os.replace(part, path)
     return path
+
+
+def _message(url, part, error):
+    """What to tell about an error of `_fetch`."""
+    goes_on = "the same command goes on from what is there"
+    if getattr(error, "errno", None) in DISK_ERRORS:
+        free = shutil.disk_usage(part.parent).free / 1e6
+        return (
+            f"{part}: cannot be written: {error.strerror}; {free:.0f} MB are free there. Make room "
+            f"or set LHRCNN_CACHE to another folder; {goes_on}"
+        )
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+    return (
+        f"{url}: cannot be downloaded: {reason}; {goes_on}. Without a network: get the file "
+        "elsewhere, for `lhrcnn zoo get --from FILE`"
+    )
 
 
 def check(path, sha256, source):
