@@ -165,14 +165,13 @@ def names_in_list(folder, split, paths):
 
     Empty where no list names one of the images with these paths: `train.txt` may be the label file
     of `train.jpg`."""
-    stems = set(map(lookup.stem, paths))
     for name in ALIASES.get(split, (split,)):
         for file in (name, f"{name}.txt", f"ImageSets/{name}.txt", f"ImageSets/Main/{name}.txt"):
             if file.endswith(".txt") and (folder / file).is_file():
                 text = lookup.read_text(folder / file)
                 lines = [line.strip() for line in text.splitlines() if line.strip()]
                 names = {*lines, *map(lookup.stem, lines)}
-                if names & stems:
+                if not names.isdisjoint(map(lookup.stem, paths)):
                     return names
     return set()
 
