@@ -46,6 +46,7 @@ BENCHMARKS = {  # section: script and arguments
     "ilsvrc_eval": ["ilsvrc_eval"],
     "testing": ["testing"],
     "locnet": ["locnet"],
+    "predict": ["predict"],
 }
 HEAD = """# Speed
 
