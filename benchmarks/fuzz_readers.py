@@ -79,6 +79,7 @@ ANNOTATIONS = {
     "icdar": ("truth/gt_a.txt", "1,2,9,2,9,9,1,9,word\n"),
     "wider_face": ("wider_face_train_bbx_gt.txt", "a.png\n1\n1 2 5 6 0 0 0 0 0 0\n"),
 }
+SPLITS = {"icdar": "images:truth", **dict.fromkeys(("coco", "voc", "yolo"), "train")}  # else "*"
 WEIGHTS = {"npz": ".npz", "torch_zip": ".pth", "torch_older": ".pth", "pkl": ".pkl"}
 WEIGHTS |= {"safetensors": ".safetensors", "tf_index": ".ckpt.index", "tf_data": ".ckpt"}
 OTHERS = ("checkpoint", "config", "classes", "index", "header", "image")
@@ -175,8 +176,7 @@ def prepared(target, folder):
         (folder / "ImageSets" / "Main" / "train.txt").write_text("a\n")
         (folder / "data.yaml").write_text("names: [a]\ntrain: images/train\n")
         options = config.load(None, {"data.dir": str(folder), "data.format": target}).data
-        splits = {"icdar": "images:truth", **dict.fromkeys(("coco", "voc", "yolo"), "train")}
-        split = splits.get(target, "*")
+        split = SPLITS.get(target, "*")
         return path, lambda: resolve(READERS[target])(options, split)
     if target in ("tf_index", "tf_data"):
         for ending, content in tf_checkpoint().items():
@@ -225,6 +225,8 @@ def fuzz(target, seconds):
     corpus.mkdir()
     for number, content in enumerate(seeds(target)):
         (corpus / str(number)).write_bytes(content)
+    path.write_bytes((corpus / "0").read_bytes())
+    read()  # imports TensorFlow, which takes longer than an input may
     tracemalloc.start()
 
     def one(content):

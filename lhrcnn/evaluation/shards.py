@@ -14,6 +14,7 @@ import numpy as np
 from lhrcnn import config as configs
 from lhrcnn.errors import LhrcnnError
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
+from lhrcnn.files import save_npz
 from lhrcnn.runs.state import digest_of
 
 
@@ -52,7 +53,7 @@ def fingerprint(variables, config, dataset):
 def save(file, detections, dataset, identity):
     """Writes the `Detections` of a share, the `Dataset`, to an open file; `identity` is the
     `fingerprint` of the evaluation."""
-    np.savez(
+    save_npz(
         file,
         identity=identity,
         images=np.array([record.image_id for record in dataset.records], np.int64),

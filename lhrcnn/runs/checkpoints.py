@@ -17,9 +17,9 @@ import numpy as np
 from absl import logging
 
 from lhrcnn.errors import CheckpointError
-from lhrcnn.files import replacing, sha256_of
+from lhrcnn.files import replacing, save_npz, sha256_of
 from lhrcnn.models.names import present
-from lhrcnn.weights.npz import UNREADABLE, read_npz, write_npz
+from lhrcnn.weights.npz import UNREADABLE, read_npz
 
 FILE_NAME = re.compile(r"step_(\d{8,})\.npz")
 FORMAT = 2  # 1, not noted: variables have the names on the left of models.names.OLDER
@@ -44,7 +44,7 @@ class CheckpointStore:
         path = self.folder / f"step_{step:08d}.npz"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            digest = _write(path, lambda file: write_npz(file, _encoded(arrays, meta)))
+            digest = _write(path, lambda file: save_npz(file, **_encoded(arrays, meta)))
             earlier = [entry for entry in self._index()["files"] if entry["step"] < step]
             self._write_index(
                 earlier + [{"file": path.name, "step": step, "sha256": digest, "metric": None}]

@@ -1,5 +1,4 @@
-"""NumPy's .npz files: written, and read into no more memory than a few times what they take on the
-disk.
+"""NumPy's .npz files, read into no more memory than a few times what they take on the disk.
 
 `numpy.load` makes room for whatever shape a header names, before it reads a byte.
 """
@@ -50,15 +49,6 @@ def read_npz(path):
         entries = file.infolist()
         refuse_unpacking(path.stat().st_size, sum(entry.file_size for entry in entries))
         return {entry.filename.removesuffix(".npy"): _array(file, entry) for entry in entries}
-
-
-def write_npz(file, arrays):
-    """Writes {name: array} into an open file. `numpy.savez` closes nothing after a full disk, and
-    Python tells about it later."""
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def _array(file, entry):

@@ -151,6 +151,7 @@ def test_full_disk_leaves_the_last_good_checkpoint(tmp_path):
         check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
+    assert not done.stderr  # such as Python's word on an archive that was left open
     message, outcome = done.stdout.strip().splitlines()
     assert "step_00000002.npz: the checkpoint cannot be written: File too large" in message
     assert (

@@ -17,7 +17,7 @@ from absl import logging
 
 from lhrcnn.data.readers import lookup
 from lhrcnn.data.schema import Dataset, Problem, Record
-from lhrcnn.files import cache_dir, replacing
+from lhrcnn.files import cache_dir, replacing, save_npz
 
 # Those with a file for each image, and nothing that they read outside the folder but images.
 FORMATS = ("yolo", "voc", "voc_folder", "labelme", "kitti", "icdar", "imagenet_det")
@@ -80,7 +80,7 @@ def _store(path, digest, dataset):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
             text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-            np.savez(file, about=text, images=np.array(images, np.int64), **columns)
+            save_npz(file, about=text, images=np.array(images, np.int64), **columns)
     except OSError as error:
         logging.info("%s: what was read is not kept: %s", path, error.strerror or error)
 

@@ -1,13 +1,14 @@
-// Coverage-guided fuzzing of the host arithmetic of PSRoIAlign, RoIAlign and RoIPool, without
-// TensorFlow's runtime. EIGEN: the include folder of TensorFlow.
+// Coverage-guided fuzzing of the host arithmetic of PSRoIAlign, RoIAlign, RoIPool and LocNet's search,
+// without TensorFlow's runtime. EIGEN: the include folder of TensorFlow. -DOP=3: LocNet's alone.
 //
 //   clang++ -std=c++17 -O1 -g -fsanitize=fuzzer,address,undefined -ffp-contract=off
-//       -fno-sanitize-recover=all -isystem EIGEN custom_ops/fuzz/fuzz_pooling.cpp -o fuzz_pooling
-//   ./fuzz_pooling -runs=1000000 -max_len=512
+//       -fno-sanitize-recover=all -isystem EIGEN custom_ops/fuzz/fuzz_arithmetic.cpp -o fuzz_arithmetic
+//   ./fuzz_arithmetic -runs=1000000 -max_len=512
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
+#include "../locnet/best_pair_cpu.h"
 #include "../psroi_align/psroi_align_cpu.h"
 #include "../roi_pooling/roi_pooling_cpu.h"
 
@@ -90,6 +91,22 @@ void RoiPooling(Bytes* bytes) {
   }
 }
 
+void BestPair(Bytes* bytes) {
+  using namespace lhrcnn::locnet;
+  const int rows = bytes->Int(1, 3);  // inside; borders; both
+  const int lanes = bytes->Int(1, kLanes), cells = bytes->Int(2, 40);
+  const float limit = bytes->Next<float>();
+  const auto terms = bytes->Numbers<float>(lanes * rows * cells);
+  std::vector<float> buffer(kLanes * rows * cells), pairs(2 * lanes);
+  const auto search = rows == 1 ? BestSums<false> : rows == 2 ? BestProducts : BestSums<true>;
+  search(terms.data(), lanes, cells, limit, buffer.data(), pairs.data());
+  for (int i = 0; i < lanes; ++i) {
+    const float first = pairs[2 * i], last = pairs[2 * i + 1];
+    const bool found = 0 <= first && first < last && last < cells;
+    if (!found && !(std::isnan(first) && std::isnan(last))) __builtin_trap();
+  }
+}
+
 template <typename T>
 void Any(int op, Bytes* bytes) {
   if (op == 0) PsRoiAlign<T>(bytes);
@@ -101,7 +118,16 @@ void Any(int op, Bytes* bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Bytes bytes{data, size};
-  const int op = bytes.Int(0, 2), type = bytes.Int(0, 3);
+#ifdef OP
+  const int op = OP;
+#else
+  const int op = bytes.Int(0, 3);
+#endif
+  if (op == 3) {
+    BestPair(&bytes);
+    return 0;
+  }
+  const int type = bytes.Int(0, 3);
   if (type == 0) Any<float>(op, &bytes);
   if (type == 1) Any<double>(op, &bytes);
   if (type == 2) Any<Eigen::half>(op, &bytes);
