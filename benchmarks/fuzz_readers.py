@@ -82,7 +82,7 @@ ANNOTATIONS = {
 SPLITS = {"icdar": "images:truth", **dict.fromkeys(("coco", "voc", "yolo"), "train")}  # else "*"
 WEIGHTS = {"npz": ".npz", "torch_zip": ".pth", "torch_older": ".pth", "pkl": ".pkl"}
 WEIGHTS |= {"safetensors": ".safetensors", "tf_index": ".ckpt.index", "tf_data": ".ckpt"}
-OTHERS = ("checkpoint", "config", "classes", "index", "header", "image")
+OTHERS = ("checkpoint", "config", "classes", "index", "header", "image", "served")
 
 
 def seeds(target):
@@ -108,7 +108,7 @@ def seeds(target):
         return [len(header).to_bytes(8, "little") + header.encode() + array.tobytes()]
     if target in ("tf_index", "tf_data"):
         return [tf_checkpoint()[".index" if target == "tf_index" else ".data-00000-of-00001"]]
-    if target in ("header", "image"):
+    if target in ("header", "image", "served"):
         return images()
     text = {
         "config": "model: {rpn: {nms_iou: 0.5}}\ntrain:\n  stages: [train.part: rpn]\n",
@@ -189,6 +189,13 @@ def prepared(target, folder):
     run, path = RunDirectory(folder), folder / f"{target}.bin"
     if target == "image":
         return path, lambda: decoded(path)
+    if target == "served":  # by an exported model, which has no errors
+        import tensorflow as tf
+
+        from lhrcnn.inference.export.savedmodel import decoded_or_nothing
+
+        graph = tf.function(decoded_or_nothing)
+        return path, lambda: graph(tf.constant(path.read_bytes()))
     return {
         "checkpoint": (path, lambda: checkpoints.read(path)),
         "config": (folder / "c.yaml", lambda: config.load(folder / "c.yaml")),

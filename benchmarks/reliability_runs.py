@@ -39,6 +39,7 @@ OPTIONS = {
     "model.head.batch_per_image": 8,
     "train.batch_size": 2,
     "train.epochs": 4,
+    "train.eval_every": 2,
     "train.warmup_steps": 2,
     "train.checkpoint_every": 2,
     "train.num_images": 0,

@@ -125,8 +125,12 @@ def decode_image(contents, accurate_jpeg=False):
     first frame, a JPEG or PNG is turned as its EXIF orientation says. Raises InvalidArgumentError
     (TensorFlow's, without a file name) for anything else."""
     image = decode_stored(contents, accurate_jpeg)
-    has_palette = tf.strings.regex_full_match(tf.strings.substr(contents, 0, 30), _PALETTE_BMP)
-    image = tf.cond(has_palette, lambda: _palette_colours(contents, image), lambda: image)
+    image = tf.cond(has_palette(contents), lambda: _palette_colours(contents, image), lambda: image)
+    return turned(image, contents)
+
+
+def turned(image, contents):
+    """An image [H, W, 3] as stored in a file, turned as EXIF in the file's bytes says."""
     orientation = exif_orientation(contents)
     return tf.cond(orientation > 1, lambda: orient(image, orientation), lambda: image)
 
@@ -156,8 +160,10 @@ def dct_method(accurate_jpeg):
     return "INTEGER_ACCURATE" if accurate_jpeg else ""
 
 
-# BITMAPFILEHEADER, then 8 bits a pixel at byte 28
-_PALETTE_BMP = r"BM\C{26}\x08\x00"
+def has_palette(contents):
+    """Whether the bytes (scalar string) are a BMP file of colours with numbers (scalar bool)."""
+    # BITMAPFILEHEADER, then 8 bits a pixel at byte 28
+    return tf.strings.regex_full_match(tf.strings.substr(contents, 0, 30), r"BM\C{26}\x08\x00")
 
 
 def needs_care(contents):

@@ -20,7 +20,7 @@ import tempfile
 import tensorflow as tf
 from absl import logging
 
-from lhrcnn.data.decoding import decode_image
+from lhrcnn.data.decoding import decode_image, decode_stored, has_palette, turned
 from lhrcnn.data.images import canvases, evaluation_short_side, pad_image
 from lhrcnn.errors import ExportError
 from lhrcnn.inference.export.description import describe, write_descriptions
@@ -97,7 +97,7 @@ class _Exported(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def image_bytes(self, image_bytes):
         def prepare_one(contents):
-            return self._prepare(*_decoded(contents, self._data.accurate_jpeg))
+            return self._prepare(*decoded_or_nothing(contents, self._data.accurate_jpeg))
 
         return self._detect(prepare_one, image_bytes)
 
@@ -171,12 +171,28 @@ def _of_images(ok, found):
     }
 
 
-def _decoded(contents, accurate_jpeg):
+def decoded_or_nothing(contents, accurate_jpeg=False):
     """(uint8 [H, W, 3], True) of an encoded image; (a black pixel, False) of what is none.
 
-    A graph has no other way to go on after an error than a tf.data pipeline."""
+    A graph has no other way to go on after an error than a tf.data pipeline. Its functions are made
+    anew for each image, which takes longer than decoding does unless they are small."""
     begins = [tf.strings.substr(contents, 0, len(start)) == start for start in OFFERED]
-    images = tf.data.Dataset.from_tensors(contents).filter(lambda _: tf.reduce_any(begins))
-    images = images.map(lambda image: decode_image(image, accurate_jpeg)).ignore_errors()
-    nothing = tf.zeros([1, 1, 3], tf.uint8), False
-    return images.reduce(nothing, lambda _, image: (image, True))
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+
+    def attempt(decode):
+        images = tf.data.Dataset.from_tensors(contents)
+        images = images.take(tf.cast(tf.reduce_any(begins), tf.int64))
+        images = (
+            images.map(lambda file: decode(file, accurate_jpeg))
+            .ignore_errors()
+            .with_options(options)
+        )
+        nothing = tf.zeros([1, 1, 3], tf.uint8), False
+        return images.reduce(nothing, lambda _, image: (image, True))
+
+    image, is_image = tf.cond(
+        has_palette(contents), lambda: attempt(decode_image), lambda: attempt(decode_stored)
+    )
+    return turned(image, contents), is_image

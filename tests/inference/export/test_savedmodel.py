@@ -1,6 +1,7 @@
 """The SavedModel: same detections as the predictor, in a process that has TensorFlow alone; and
 refusals."""
 
+import io
 import json
 import os
 import pathlib
@@ -112,6 +113,10 @@ def test_what_is_no_image_leaves_the_others_of_its_batch_alone(loaded, detector)
     image = draw_image(50, 80)
     good, jpeg = (encode(image).numpy() for encode in (tf.io.encode_png, tf.io.encode_jpeg))
     others = [b"", b"RIFF\x10\0\0\0WEBPVP8 ", good[: len(good) // 2], jpeg[:50], b"BM", b"text"]
+    Image.fromarray(image).convert("P").save(file := io.BytesIO(), "BMP")
+    for pixels_at in (55, 60, 2**31 - 1):  # within the palette; far outside
+        start = pixels_at.to_bytes(4, "little")
+        others.append(file.getvalue()[:10] + start + file.getvalue()[14:])
     found = loaded.signatures["serving_default"](image_bytes=tf.constant([good, *others, good]))
     assert (found["num_detections"].numpy()[1:-1] == -1).all()
     assert (found["classes"].numpy()[1:-1] == -1).all() and not found["scores"][1:-1].numpy().any()
@@ -194,12 +199,13 @@ def test_batch_of_equal_images_and_no_images(loaded, detector):
         assert empty["boxes"].shape == [0, 8, 4] and empty["num_detections"].shape == [0]
 
 
-def test_jpeg_with_rotation_and_grey_png(loaded, detector, tmp_path):
+def test_jpeg_with_rotation_grey_png_and_bmp_with_a_palette(loaded, detector, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 8
     Image.fromarray(draw_image(40, 90)).save(tmp_path / "turned.jpg", exif=exif)
     Image.fromarray(draw_image(40, 60)[..., 0]).save(tmp_path / "grey.png")
-    paths = [tmp_path / "turned.jpg", tmp_path / "grey.png"]
+    Image.fromarray(draw_image(50, 60)).convert("P").save(tmp_path / "palette.bmp")
+    paths = [tmp_path / "turned.jpg", tmp_path / "grey.png", tmp_path / "palette.bmp"]
     found = loaded.signatures["serving_default"](
         image_bytes=tf.constant([path.read_bytes() for path in paths])
     )
