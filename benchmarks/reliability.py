@@ -25,7 +25,7 @@ import time
 
 import reliability_inputs
 from absl import logging
-from reliability_runs import Trainings, as_a_user, begin, digest, finish, telling, tree
+from reliability_runs import STEP, Trainings, as_a_user, begin, digest, finish, telling, tree
 
 from lhrcnn.data.tools.shapes import make_shapes
 from lhrcnn.errors import CheckpointError
@@ -33,7 +33,7 @@ from lhrcnn.runs import checkpoints
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # moment: (run, functions that it lies in)
-STEP, ANY = "lhrcnn.training.callbacks:FiniteLosses.on_train_batch_end", "lhrcnn.cli:_main"
+ANY = "lhrcnn.cli:_main"
 MOMENTS = {
     "any of a training": ("plain", [ANY]),
     "steps": ("plain", [STEP]),

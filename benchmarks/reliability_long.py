@@ -19,7 +19,7 @@ import tempfile
 import time
 
 import numpy as np
-from reliability_runs import OPTIONS
+from reliability_runs import OPTIONS, STEP, wrap
 
 from lhrcnn import config
 from lhrcnn.data.tools.shapes import make_shapes
@@ -41,43 +41,39 @@ def resident():
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def row(what, calls, memory, note, seconds):
+def row(what, memory, note, seconds):
     """Prints a line of the table; `memory`: [(calls so far, MB)]."""
     later = np.array(memory[len(memory) // 2 :])
     slope = 100 * np.polyfit(later[:, 0], later[:, 1], 1)[0]
-    print(
-        f"| {what} | {calls} | {memory[0][1]:.0f} to {memory[-1][1]:.0f} | {slope:+.3f} | {note} | "
-        f"{seconds:.0f} |",
-        flush=True,
-    )
+    grown = f"{memory[0][1]:.0f} to {memory[-1][1]:.0f} | {slope:+.3f}"
+    print(f"| {what} | {memory[-1][0]} | {grown} | {note} | {seconds:.0f} |", flush=True)
 
 
 def training(folder, steps):
     """Trains with a validation every 200 steps; notes the files when half is done, too."""
-    from lhrcnn.keras import keras
     from lhrcnn.training.trainer import train
 
     memory, sizes, said = [], [], io.StringIO()
 
-    class Watch(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            step = int(self.model.optimizer.iterations.numpy())
-            if step % 20 == 0:
-                memory.append((step, resident()))
-            if step in (steps // 2 + 50, steps):
-                found = [path for path in (folder / "run").rglob("*") if path.is_file()]
-                kept = [path.stat().st_size for path in found if path.suffix == ".npz"]
-                sizes.append(f"{len(found)} files, {sum(kept) / 2**20:.2f} MB of checkpoints")
+    def watch(_, step, call):
+        if step % 20 == 0:
+            memory.append((step, resident()))
+        if step in (steps // 2 + 50, steps):
+            found = [path for path in (folder / "run").rglob("*") if path.is_file()]
+            kept = [path.stat().st_size for path in found if path.suffix == ".npz"]
+            sizes.append(f"{len(found)} files, {sum(kept) / 2**20:.2f} MB of checkpoints")
+        return call()
 
     make_shapes(folder / "shapes", num_train=20, num_val=4)
     options = {**OPTIONS, **TRAINING, "data.dir": str(folder / "shapes"), "train.max_steps": steps}
+    wrap(STEP, watch)
     start = time.monotonic()
     with contextlib.redirect_stdout(said):
-        train(config.load(None, options), folder / "run", callbacks=[Watch()])
+        train(config.load(None, options), folder / "run")
     traced = re.findall(r"traced (\d+) time", said.getvalue())
     looks = said.getvalue().count("validation after step")
     note = f"{looks} validations; graph traced {' '.join(traced)} time(s); {'; then '.join(sizes)}"
-    row("training steps", steps, memory, note, time.monotonic() - start)
+    row("training steps", memory, note, time.monotonic() - start)
 
 
 def predictions(folder, number):
@@ -92,7 +88,7 @@ def predictions(folder, number):
         detector.predict(rng.integers(0, 256, (height, width, 3), np.uint8))
         if call % max(1, number // 200) == 0:
             memory.append((call, resident()))
-    row("predict, sizes 1 to 399 px", number, memory, "", time.monotonic() - start)
+    row("predict, sizes 1 to 399 px", memory, "", time.monotonic() - start)
 
 
 def serving(folder, number):
@@ -119,7 +115,7 @@ def serving(folder, number):
             done += len(places)
             memory.append((done, resident()))
     note = f"{wrong} answers differ, {THREADS} threads"
-    row("requests to the exported model", number, memory, note, time.monotonic() - start)
+    row("requests to the exported model", memory, note, time.monotonic() - start)
 
 
 def main():

@@ -17,6 +17,7 @@ from lhrcnn import config
 from lhrcnn.data.tools.shapes import make_shapes
 from lhrcnn.runs.checkpoints import CheckpointStore
 
+STEP = "lhrcnn.training.callbacks:FiniteLosses.on_train_batch_end"  # after each step
 OPTIONS = {
     "data.format": "coco",
     "data.resize": "stretch",
@@ -167,7 +168,7 @@ def noting(functions, path):
                 file.write(f"{where} {number} {time.monotonic() - start:.4f}\n")
 
     for where in functions:
-        _wrap(where, around)
+        wrap(where, around)
 
 
 def telling(where, number, pipe):
@@ -178,10 +179,11 @@ def telling(where, number, pipe):
             os.write(pipe, b"!")
         return call()
 
-    _wrap(where, around)
+    wrap(where, around)
 
 
-def _wrap(where, around):
+def wrap(where, around):
+    """Has a "module:function" called as around(where, number of the call, the call itself)."""
     module, path = where.split(":")
     *owners, name = path.split(".")
     owner = functools.reduce(getattr, owners, importlib.import_module(module))
