@@ -6,6 +6,7 @@ same weights.
 """
 
 import contextlib
+import gc
 
 import numpy as np
 import tensorflow as tf
@@ -226,6 +227,7 @@ class TrainingLoop:
             if self.workers.number > 1 and isinstance(error, LOST):
                 raise
             raise explained(error, self.step, self.plan, self.training.records) from error
+        gc.collect()  # graphs of pipelines and validations are cycles; Python would let 100s gather
         traces = self.model.train_function.experimental_get_tracing_count()
         if traces != self.traces:
             print(f"training graph traced {traces} time(s)", flush=True)
