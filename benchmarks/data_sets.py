@@ -174,8 +174,10 @@ def main():
         for label, runs in found.items()
     ]
     report.table(("", "s", "MB added"), rows)
+    seconds = {label: [run[0] for run in runs] for label, runs in found.items()}
+    value = measure.ratio(seconds, "COCO, lhrcnn", "COCO, pycocotools")
+    report.check("COCO, time over pycocotools'", value, 1.1)
     if arguments.other:
-        seconds = {label: [run[0] for run in runs] for label, runs in found.items()}
         for label, limit in (("COCO, lhrcnn", 0.35), ("data check", 0.5)):
             value = measure.ratio(seconds, label, f"{label}, other")
             report.check(f"{label}, time over the other's", value, limit)

@@ -47,6 +47,8 @@ BENCHMARKS = {  # section: script and arguments
     "testing": ["testing"],
     "locnet": ["locnet"],
     "predict": ["predict"],
+    "matching": ["matching"],
+    "data_sets": ["data_sets"],
 }
 HEAD = """# Speed
 
