@@ -44,7 +44,7 @@ def assert_same_weights(run, other):
 
 def test_workers_agree_on_where_to_stop_and_end_as_two_devices(tmp_path, two_cpus):
     data = make_coco(tmp_path / "data")
-    options = [*PLAIN, "model.head.batch_norm=true", "model.head.sampler=ohem"]
+    options = [*PLAIN, "model.backbone.name=xception", "model.head.sampler=ohem"]
     options += ["data.val_split=", "train.epochs=2"]
     train(tiny_config(data, *options), tmp_path / "devices", strategy=two_cpus)
     chief, other = start(tmp_path / "workers", data, *options)

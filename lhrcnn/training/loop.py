@@ -123,9 +123,9 @@ class TrainingLoop:
 
     def _announce(self, step):
         versions = environment(self.strategy)
-        begun_from = {"init_from": str(self.init_from)} if self.init_from and not step else {}
-        epoch = step / self.steps_per_epoch
-        self.log.line("start", step, epoch, {"environment": versions, **begun_from})
+        origin = {"init_from": str(self.init_from)} if self.init_from and not step else {}
+        about = {"environment": versions, **origin}
+        self.log.line("start", step, step / self.steps_per_epoch, about)
         print("environment: " + "  ".join(f"{name} {value}" for name, value in versions.items()))
         print(f"run directory: {self.run}")
         print(
@@ -280,14 +280,12 @@ class TrainingLoop:
         interrupted = self.stop.requested and (
             step < self.total_steps or self._validation_is_due(step)
         )
+        where = f"step {step} of {self.total_steps}"
         if self.users and self.users.stopped and step < self.total_steps and not interrupted:
-            print(f"a callback stopped it after step {step} of {self.total_steps}", flush=True)
+            print(f"a callback stopped it after {where}", flush=True)
         if interrupted:
-            print(
-                f"stopped after step {step} of {self.total_steps}; saved: {last or 'nothing yet'}. "
-                "The same command with --resume=auto goes on from there",
-                flush=True,
-            )
+            goes_on = "The same command with --resume=auto goes on from there"
+            print(f"stopped after {where}; saved: {last or 'nothing yet'}. {goes_on}", flush=True)
         return {
             "steps": step,
             "total_steps": self.total_steps,
