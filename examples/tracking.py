@@ -6,7 +6,8 @@
     config = lhrcnn.load_config("light_head_mobilenet_v2_voc07_144")
     lhrcnn.train(config, data="VOCdevkit", run_dir="runs/voc", callbacks=[MLflow(config)])
 
-`pip install mlflow` or `pip install wandb`; lhrcnn needs neither.
+`pip install mlflow` or `pip install wandb`; lhrcnn needs neither. Tried with MLflow 3.17, which
+takes its folder `mlruns` only with MLFLOW_ALLOW_FILE_STORE=true, else a database or a server.
 """
 
 import dataclasses
