@@ -15,7 +15,7 @@ FIRST_STACK = (
 )
 SECOND_STACK = 'python_version >= "3.12"'
 TO_ONNX = [
-    f"tf2onnx>=1.17,<1.18; {FIRST_STACK}",
+    'tf2onnx>=1.17,<1.18; python_version == "3.10" or python_version == "3.11"',
     # From 1.19 on it does not import beside the ml-dtypes of TensorFlow 2.15.
     f"onnx>=1.17,<1.19; {FIRST_STACK}",
 ]
@@ -81,7 +81,12 @@ setuptools.setup(
         "video": ["av>=12,<19"],
         "heic": ["pillow-heif>=0.16,<2"],
         "onnx": [*TO_ONNX, "onnxruntime>=1.19,<2"],  # 1.19 is the last for Python 3.9
-        "openvino": [*TO_ONNX, "openvino>=2025,<2027"],
+        "openvino": [
+            *TO_ONNX,
+            "openvino>=2025,<2027",
+            'nncf>=3.4,<4; python_version >= "3.10"',  # 8 bits
+        ],
+        "litert": ['ai-edge-litert>=2,<3; python_version >= "3.10"'],
         "beam": ['apache-beam>=2.77,<3; python_version >= "3.10"'],
         "cuda": ["tensorflow[and-cuda]"],  # NVIDIA's libraries for a GPU, Linux only
     },

@@ -32,7 +32,19 @@ def define(values):
         "none: the run's own",
         flag_values=values,
     )
-    flags.DEFINE_boolean("int8", False, "products in 8 bits; needs --calibrate", flag_values=values)
+    flags.DEFINE_integer(
+        "batch_size",
+        1,
+        "images that forms of fixed size take at once",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "int8",
+        False,
+        "products in 8 bits; needs --calibrate, except for litert",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "calibrate",
         "",
@@ -57,13 +69,19 @@ def run(values, arguments):
     run_dir = commands.require(values, "run_dir", "runs/shapes")
     name = "export" if values.format == "savedmodel" else f"export_{values.format}"
     output, size = pathlib.Path(values.output or pathlib.Path(run_dir, name)), _size(values)
-    if values.int8 != bool(values.calibrate):
+    from_input = values.format in EXPORTS and EXPORTS[values.format].int8 == "input"
+    if from_input and values.calibrate:
+        raise UsageError(
+            f"--calibrate: {values.format} takes the ranges of activations from each input; "
+            "--int8 alone"
+        )
+    if not from_input and values.int8 != bool(values.calibrate):
         raise UsageError(
             "--int8 and --calibrate go together: --int8 --calibrate train takes the ranges of "
             "activations from images of that split"
         )
     overrides = commands.overrides_of_run(values)
-    calibration = _calibration(values, overrides) if values.int8 else ()
+    calibration = _calibration(values, overrides) if values.calibrate else ()
 
     from lhrcnn.inference.export.write import export
 
@@ -71,7 +89,7 @@ def run(values, arguments):
         run_dir,
         output,
         values.format,
-        Options(roi_impl=values.roi_impl, size=size, calibration=calibration),
+        Options(values.roi_impl, size, values.batch_size, calibration, values.int8),
         values.checkpoint,
         values.overwrite,
         overrides,

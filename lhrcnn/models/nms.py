@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from lhrcnn.distribution import on_gpu
-from lhrcnn.ops.portable import for_onnx, is_portable, onnx_operator
+from lhrcnn.ops.portable import is_portable, onnx_operator, traced_for
 
 # [B, C, 4] px, [B, C], [B, C] int32
 Candidates = collections.namedtuple("Candidates", "boxes scores classes")
@@ -133,14 +133,17 @@ def _nms_each_image(
 
 def _survivors(boxes, scores, iou_threshold, max_outputs, score_threshold, soft_sigma):
     """The indices [n], best first, of the boxes [C, 4] that survive, and all scores [C] then."""
+    if traced_for("onnx") or traced_for("litert"):
+        # Some runtimes drop a box whose IoU equals the threshold.
+        iou_threshold = float(np.nextafter(np.float32(iou_threshold), np.float32(1)))
+    if traced_for("litert"):
+        return _survivors_litert(boxes, scores, iou_threshold, max_outputs)
     if not soft_sigma:
-        if for_onnx():  # some runtimes drop a box whose IoU equals the threshold
-            iou_threshold = float(np.nextafter(np.float32(iou_threshold), np.float32(1)))
         index = tf.image.non_max_suppression(
             boxes, scores, max_outputs, iou_threshold, score_threshold=0.0
         )
         return index, scores
-    if for_onnx():
+    if traced_for("onnx"):
         scores = onnx_operator(
             "SoftNMS",
             [boxes, scores],
@@ -162,7 +165,27 @@ def _survivors(boxes, scores, iou_threshold, max_outputs, score_threshold, soft_
     return index, tf.tensor_scatter_nd_update(scores, index[:, None], kept_scores)
 
 
+def _survivors_litert(boxes, scores, iou_threshold, max_outputs):
+    """`_survivors`, without Soft-NMS, by the padded form of NMS that LiteRT has.
+
+    It takes equal scores in any order, so NMS is given places instead, counted from the last."""
+    order = tf.math.top_k(scores, tf.size(scores)).indices
+    places = tf.cast(tf.range(tf.size(scores), 0, -1), tf.float32)
+    index, _, number = tf.raw_ops.NonMaxSuppressionV5(
+        boxes=tf.gather(boxes, order),
+        scores=tf.where(tf.gather(scores, order) > 0, places, 0.0),
+        max_output_size=max_outputs,
+        iou_threshold=iou_threshold,
+        score_threshold=0.0,
+        soft_nms_sigma=0.0,
+        pad_to_max_output_size=True,
+    )
+    return tf.gather(order, index[:number]), scores
+
+
 def _padded(values, length):
-    """[length, ...] of values [n, ...]: zeros behind them."""
+    """[length, ...] of values [n, ...]: zeros behind them.
+
+    Reshaped, so that in ONNX files too all that follows is of known size, which is quicker."""
     around = [[0, length - tf.shape(values)[0]]] + [[0, 0]] * (len(values.shape) - 1)
-    return tf.ensure_shape(tf.pad(values, around), [length, *values.shape[1:]])
+    return tf.reshape(tf.pad(values, around), [length, *values.shape[1:]])

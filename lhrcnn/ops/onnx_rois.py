@@ -1,8 +1,10 @@
-"""The RoI ops by ONNX's own operators, RoiAlign and MaxRoiPool, for graphs that become ONNX files.
+"""The RoI ops for graphs of other runtimes: ONNX's RoiAlign and MaxRoiPool, and gathers.
 
 Letters: B images, H W rows and columns of the map, C channels, N boxes, P or G bins along a side,
 S samples along a side of a bin. A box of no area gives anything.
 """
+
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -42,47 +44,52 @@ def roi_pool(features, boxes, size, spatial_scale):
 def ps_roi_align(features, boxes, group_size, spatial_scale, sampling_ratio, pool, aligned):
     """`lhrcnn.ops.psroi_align.ps_roi_align` of bin-major features: [B, N, G, G, C].
 
-    Each bin is a box of its own on a map of its own, with a border of zeros, since RoiAlign repeats
-    what is at the border. Samples are RoiAlign's bins, of which the maximum is taken here: runtimes
-    do not agree on RoiAlign's."""
+    In gathers, which all runtimes have and run quickly: OpenVINO's RoiAlign takes twice as long
+    for a box per bin. Samples come first, so that everything else has long rows. M = B * N."""
     _, height, width, depth = features.shape
     bins, channels = group_size**2, depth // group_size**2
-    maps = tf.transpose(tf.reshape(features, [-1, height, width, bins, channels]), [0, 3, 4, 1, 2])
-    maps = tf.reshape(maps, [-1, channels, height, width])
-    maps = tf.pad(maps, [[0, 0], [0, 0], [1, 1], [1, 1]])
-    cells = _corners(boxes) * float(np.float32(spatial_scale))
-    # RoiAlign takes off half a cell; the border adds one.
-    shift = 1.5 - (0.5 if aligned else 0.0)
-    corners = tf.matmul(cells, _bins_of_corners(group_size)) + shift
-    corners = tf.reshape(corners, [-1, 4])  # [B * N * bins, 4]
-    own_map = _image_of(boxes)[:, None] * bins + np.arange(bins)
-    side = 1 if pool == "avg" else int(sampling_ratio)
-    pooled = onnx_operator(
-        "RoiAlign",
-        [maps, corners, tf.reshape(own_map, [-1])],
-        [None, channels, side, side],
-        mode="avg",
-        output_height=side,
-        output_width=side,
-        sampling_ratio=int(sampling_ratio) // side,
-        spatial_scale=1.0,
-        coordinate_transformation_mode="half_pixel",
+    # A border of zeros for samples outside of the map.
+    table = tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    table = tf.reshape(table, [-1, channels])
+    cells = tf.reshape(boxes, [-1, 4, 1]) * float(np.float32(spatial_scale))
+    cells = tf.where(tf.abs(cells) < 1e6, cells, 0.0) + (0.5 if aligned else 1.0)  # no NaN
+    number = np.unravel_index(np.arange(bins), [group_size] * 2)  # of row and column
+    rows, row_shares = _taps(
+        cells[:, 0], cells[:, 2], number[0], group_size, sampling_ratio, height
     )
+    columns, column_shares = _taps(
+        cells[:, 1], cells[:, 3], number[1], group_size, sampling_ratio, width
+    )
+    image = tf.cast(_image_of(boxes), tf.int32)[:, None] * (height + 2)
+    pixels = (image + rows)[:, None] * (width + 2) + columns  # [S, S, M, bins]
+    index = tf.reshape(pixels * bins + np.arange(bins, dtype=np.int32), [sampling_ratio**2, -1])
+    total = 0.0
+    for below in (0, 1):
+        for right in (0, 1):
+            shares = tf.reshape(
+                row_shares[below][:, None] * column_shares[right], [sampling_ratio**2, -1, 1]
+            )
+            step = (below * (width + 2) + right) * bins
+            total += tf.gather(table, index + step) * shares
+    samples = tf.unstack(total)
+    if pool == "avg":
+        pooled = tf.add_n(samples) / float(len(samples))
+    else:
+        pooled = functools.reduce(tf.maximum, samples)
     shape = [boxes.shape[0] or -1, tf.shape(boxes)[1], group_size, group_size, channels]
-    return tf.reshape(tf.reduce_max(pooled, [2, 3]), shape)
+    return tf.reshape(pooled, shape)
 
 
-def _bins_of_corners(group_size):
-    """float32 [4, bins * 4]: the corners of all bins as sums of parts of a box's corners.
+def _taps(start, end, number, group_size, sampling_ratio, size):
+    """The first [S, M, bins] of the two cells that samples lie between, and the shares of both.
 
-    One small product, since broadcasting along an axis of 2 or 4 is slow in onnxruntime."""
-    number = np.stack(np.unravel_index(np.arange(group_size**2), [group_size] * 2), -1)
-    share = np.concatenate([number, number + 1], -1)[:, [1, 0, 3, 2]] / group_size  # [bins, 4]
-    parts = np.zeros([4, group_size**2, 4], np.float32)
-    for column in range(4):
-        parts[column % 2, :, column] = 1 - share[:, column]
-        parts[column % 2 + 2, :, column] = share[:, column]
-    return parts.reshape(4, -1)
+    Along an axis of `size` cells and a border; start, end [M, 1] of boxes; number [bins]."""
+    within = (np.arange(sampling_ratio) + 0.5) / sampling_ratio
+    share = ((number + within[:, None]) / group_size).astype(np.float32)[:, None]  # [S, 1, bins]
+    position = tf.clip_by_value(start * (1 - share) + end * share, 0.0, size + 1.0)
+    first = tf.minimum(tf.cast(position, tf.int32), size)
+    fraction = position - tf.cast(first, tf.float32)
+    return first, (1.0 - fraction, fraction)
 
 
 def _channels_first(features):

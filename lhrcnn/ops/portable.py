@@ -1,4 +1,4 @@
-"""Graphs that runtimes other than TensorFlow can run: one image, no loops, common ops only."""
+"""Graphs that runtimes other than TensorFlow can run: no loops, common ops only."""
 
 import contextlib
 import json
@@ -9,12 +9,13 @@ _tracing = []
 
 
 @contextlib.contextmanager
-def portable(onnx=False):
+def portable(runtime=""):
     """Functions that are traced inside use no op that ONNX has no word for, if there is a choice.
 
     NMS then runs image by image without a loop, by `tf.image.non_max_suppression`; the number of
-    images must be known. onnx: for an ONNX file alone, with operators of `onnx_operator`."""
-    _tracing.append(onnx)
+    images must be known. runtime: "onnx" for an ONNX file alone, with operators of
+    `onnx_operator`; "litert" for LiteRT alone, with the form of NMS that it has."""
+    _tracing.append(runtime)
     try:
         yield
     finally:
@@ -26,9 +27,9 @@ def is_portable():
     return bool(_tracing)
 
 
-def for_onnx():
-    """Whether what is traced now is for an ONNX file alone."""
-    return bool(_tracing) and _tracing[-1]
+def traced_for(runtime):
+    """Whether what is traced now is for that runtime of `portable` alone."""
+    return bool(_tracing) and _tracing[-1] == runtime
 
 
 def onnx_operator(name, inputs, shape, **attributes):

@@ -16,7 +16,7 @@ from lhrcnn.ops.compiled import (  # noqa: F401  the first two for users of the 
     library,
 )
 from lhrcnn.ops.compiling import OpBuildError
-from lhrcnn.ops.portable import for_onnx, is_portable
+from lhrcnn.ops.portable import is_portable, traced_for
 
 _POOLS = ("avg", "max")
 _CHANNEL_ORDERS = ("bin_major", "channel_major")
@@ -81,7 +81,7 @@ def ps_roi_align(
         aligned=aligned,
         channel_order=channel_order,
     )
-    if for_onnx() and channel_order == "bin_major":
+    if (traced_for("onnx") or traced_for("litert")) and channel_order == "bin_major":
         features, boxes = _checked(features, boxes, **attributes)
         del attributes["channel_order"]
         return onnx_rois.ps_roi_align(features, boxes, **attributes)

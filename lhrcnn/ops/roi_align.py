@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lhrcnn.ops import onnx_rois
 from lhrcnn.ops.compiled import compiled_ops, library
-from lhrcnn.ops.portable import for_onnx
+from lhrcnn.ops.portable import traced_for
 from lhrcnn.ops.roi_pooling import checked, pool_in_chunks
 
 
@@ -53,7 +53,7 @@ def roi_align(
         )
     if aligned not in (True, False):
         raise ValueError(f"aligned is {aligned!r}; it must be True or False.")
-    if for_onnx():
+    if traced_for("onnx"):
         return onnx_rois.roi_align(features, boxes, size, spatial_scale, sampling_ratio, aligned)
     ops = compiled_ops(implementation, "RoIAlign")
     if ops:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lhrcnn.ops import onnx_rois
 from lhrcnn.ops.compiled import compiled_ops, library
-from lhrcnn.ops.portable import for_onnx
+from lhrcnn.ops.portable import traced_for
 from lhrcnn.ops.roi_pooling import checked, pool_in_chunks
 
 
@@ -41,7 +41,7 @@ def roi_pool(features, boxes, *, size, spatial_scale, implementation="auto"):
     Source: Fast R-CNN (Girshick 2015), section 2.1.
     """
     features, boxes = checked(features, boxes, size, spatial_scale)
-    if for_onnx():
+    if traced_for("onnx"):
         return onnx_rois.roi_pool(features, boxes, size, spatial_scale)
     ops = compiled_ops(implementation, "RoIPool")
     if ops:

@@ -22,7 +22,7 @@ class Format(typing.NamedTuple):
 
     function(run, folder, options) writes a `predictor.LoadedRun` as files into a folder that is
     empty; options are `Options`. opens(folder, precision) gives a function from images uint8
-    [1, H, W, 3] to a dict of arrays, and words on what runs it and how precisely; it raises
+    [B, H, W, 3] to a dict of arrays, and words on what runs it and how precisely; it raises
     ExportError for a precision that it does not offer. "module:function" is imported when used."""
 
     meaning: str  # one line, for help and docs
@@ -34,7 +34,7 @@ class Format(typing.NamedTuple):
     needs: tuple[str, ...] = ()  # the modules of that extra that write it
     opens: typing.Any = ""  # for `--model`; "" where lhrcnn cannot run it
     runs_with: tuple[str, ...] = ()  # the modules of that extra that run it
-    int8: bool = False  # whether it can be written in 8 bits
+    int8: str = ""  # 8 bits with ranges of "calibration" images, or of each "input"; "": none
     described_in: str = "."  # folder of `DESCRIPTIONS` within that of the model
 
 
@@ -44,13 +44,19 @@ class Options:
 
     roi_impl: str = "tf"  # tf: stock TensorFlow ops; custom: the compiled op
     size: typing.Optional[tuple[int, int]] = None  # height and width, px, of images of fixed size
-    calibration: tuple[
-        str, ...
-    ] = ()  # paths of images that ranges of int8 are taken from; none: float
+    batch_size: int = 1  # images that forms of fixed size take at once
+    # Paths of images that ranges of int8 are taken from, where a format takes them from images.
+    calibration: tuple[str, ...] = ()
+    int8: bool = False  # implied by calibration
 
 
 # What stands beside a model: what it is, how its input is made, and the config of its run.
 DESCRIPTIONS = ("export.json", "preprocess.json", "config.yaml")
+
+FIXED = (
+    "input image: [--batch_size, height, width, 3] uint8 RGB, of --size; preprocess.json says how"
+)
+NOT_FIXED = "decode images, or take images of another size or another number of them"
 
 EXPORTS = {
     "savedmodel": Format(
@@ -67,35 +73,46 @@ EXPORTS = {
         takes=(
             "signature serving_default: image_bytes [images] string, encoded images\n"
             "signature image_tensor: image_tensor [images, height, width, 3] uint8 RGB\n"
-            "signature fixed_size: image [1, height, width, 3] uint8 RGB, of --size"
+            "signature fixed_size: image [--batch_size, height, width, 3] uint8 RGB, of --size"
         ),
         cannot="run where there is no TensorFlow",
         opens="lhrcnn.inference.export.savedmodel:open_saved_model",
         described_in="assets.extra",
     ),
     "onnx": Format(
-        "an ONNX file for one image of --size, NMS inside",
+        "an ONNX file for images of --size, NMS inside",
         "lhrcnn.inference.export.onnx:write_onnx",
         files=("model.onnx", *DESCRIPTIONS),
-        takes="input image: [1, height, width, 3] uint8 RGB, of --size; preprocess.json says how",
-        cannot="decode images, or take images of another size or several at once",
+        takes=FIXED,
+        cannot=NOT_FIXED,
         extra="onnx",
         needs=("onnx", "tf2onnx"),
         opens="lhrcnn.inference.export.onnx:open_onnx",
         runs_with=("onnxruntime",),
-        int8=True,
+        int8="calibration",
     ),
     "openvino": Format(
-        "OpenVINO's model.xml and model.bin for one image of --size, NMS inside",
+        "OpenVINO's model.xml and model.bin for images of --size, NMS inside",
         "lhrcnn.inference.export.openvino:write_openvino",
         files=("model.xml", "model.bin", *DESCRIPTIONS),
-        takes="input image: [1, height, width, 3] uint8 RGB, of --size; preprocess.json says how",
-        cannot="decode images, or take images of another size or several at once",
+        takes=FIXED,
+        cannot=NOT_FIXED,
         extra="openvino",
         needs=("onnx", "tf2onnx", "openvino"),
         opens="lhrcnn.inference.export.openvino:open_openvino",
         runs_with=("openvino",),
-        int8=True,
+        int8="calibration",
+    ),
+    "litert": Format(
+        "a LiteRT (TensorFlow Lite) file for images of --size, NMS inside",
+        "lhrcnn.inference.export.litert:write_litert",
+        files=("model.tflite", *DESCRIPTIONS),
+        takes=FIXED,
+        cannot=NOT_FIXED,
+        extra="litert",
+        opens="lhrcnn.inference.export.litert:open_litert",
+        runs_with=("ai_edge_litert",),
+        int8="input",
     ),
 }
 

@@ -28,11 +28,12 @@ def describe(run, options):
     }
 
 
-def preprocess_of(run, size):
+def preprocess_of(run, size, options):
     """How the input of a form of fixed size (H, W) is made, as a dict for `prepare.prepare`."""
     data = run.config.data
     return {
-        "input": "image: uint8 RGB [1, height, width, 3]",
+        "input": f"image: uint8 RGB [{options.batch_size}, height, width, 3]",
+        "batch_size": options.batch_size,
         "size": list(size),
         "resize": "stretch" if data.resize == "stretch" else "fit",
         "antialias": data.antialias,

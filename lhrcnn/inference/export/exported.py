@@ -42,6 +42,7 @@ class ExportedDetector:
         self._preprocess = None
         if (beside / "preprocess.json").exists():
             self._preprocess = _read(beside / "preprocess.json", json.loads)
+        self._batch_size = self._preprocess.get("batch_size", 1) if self._preprocess else 1
         try:
             self._run, self.runtime = resolve(EXPORTS[self.format].opens)(folder, precision)
         except (ImportError, ExportError):
@@ -58,15 +59,12 @@ class ExportedDetector:
 
     def predict(self, image):
         """The `Prediction` of an image; see `Detector.predict`."""
-        return self._detected(self._prepared(image)[1])
+        return self._detected([self._prepared(image)[1]])[0]
 
     def predict_each(self, images, batch_size=1, ahead=batching.AHEAD):
-        """As of `Detector`; the model itself takes one image at a time."""
-
-        def run(prepared):
-            return [self._detected(one) for one in prepared]
-
-        return batching.in_batches(images, self._prepared, run, batch_size, ahead)
+        """As of `Detector`; the model itself takes the number of images it was exported for."""
+        together = max(batch_size, self._batch_size)
+        return batching.in_batches(images, self._prepared, self._detected, together, ahead)
 
     def _prepared(self, image):
         """(None, (size of an image, what the model takes, its size there))."""
@@ -77,16 +75,27 @@ class ExportedDetector:
         return None, (size, given, inner)
 
     def _detected(self, prepared):
-        size, given, inner = prepared
-        start = time.perf_counter()
-        found = self._run(given)
-        self.seconds.append(time.perf_counter() - start)
-        number = int(found["num_detections"][0])
-        boxes = np.asarray(found["boxes"])[0, :number] * np.tile(np.divide(size, inner), 2)
-        classes = np.asarray(found["classes"])[0, :number]
+        """The `Prediction`s of a list of what `_prepared` makes."""
+        predictions = []
+        for first in range(0, len(prepared), self._batch_size):
+            sizes, given, inner = zip(*prepared[first : first + self._batch_size])
+            missing = self._batch_size - len(given)
+            images = np.concatenate([*given, *given[-1:] * missing])
+            start = time.perf_counter()
+            found = self._run(images)
+            seconds = time.perf_counter() - start
+            self.seconds.extend([seconds / len(given)] * len(given))
+            rows = range(len(given))
+            predictions += [self._prediction(found, row, sizes[row], inner[row]) for row in rows]
+        return predictions
+
+    def _prediction(self, found, row, size, inner):
+        number = int(found["num_detections"][row])
+        boxes = np.asarray(found["boxes"])[row, :number] * np.tile(np.divide(size, inner), 2)
+        classes = np.asarray(found["classes"])[row, :number]
         return Prediction(
             np.clip(boxes, 0, np.tile(size, 2)).astype(np.float32),
-            np.asarray(found["scores"])[0, :number],
+            np.asarray(found["scores"])[row, :number],
             classes,
             [self.class_names[k] for k in classes],
             [self.category_ids[k] for k in classes],

@@ -1,4 +1,4 @@
-"""Detection in one image of a fixed size, as a graph that other runtimes can take over.
+"""Detection in images of a fixed size, as a graph that other runtimes can take over.
 
 No decoding, no loop and no combined NMS is inside; resizing, padding and normalisation are.
 """
@@ -14,12 +14,12 @@ from lhrcnn.ops.portable import portable
 LARGEST = 1 << 14  # px, of a side
 
 
-def fixed_function(run, size=None, onnx=False):
-    """A tf.function of one image for a `LoadedRun`: image [1, H, W, 3] uint8 RGB.
+def fixed_function(run, size=None, batch_size=1, runtime=""):
+    """A tf.function of B images for a `LoadedRun`: image [B, H, W, 3] uint8 RGB.
 
-    size: (H, W), None: `usual_size`; onnx: for an ONNX file alone, it cannot run in TensorFlow. It
-    returns boxes [1, D, 4] px of that image, scores [1, D], classes [1, D] int32 (-1 pads) and
-    num_detections [1] int32. Raises ExportError for a size that no image has."""
+    size: (H, W), None: `usual_size`; runtime: as of `portable`, alone, it cannot run in TensorFlow.
+    It returns boxes [B, D, 4] px of that image, scores [B, D], classes [B, D] int32 (-1 pads) and
+    num_detections [B] int32. Raises ExportError for a size that no image has."""
     data, size = run.config.data, tuple(size or usual_size(run.config.data))
     if not all(0 < side <= LARGEST for side in size):
         raise ExportError(f"--size: found {size[0]}x{size[1]}, allowed: sides of 1 to {LARGEST} px")
@@ -27,14 +27,18 @@ def fixed_function(run, size=None, onnx=False):
     height, width = (int(side) for side in own_canvas(np.array(inner), data))
 
     def detect(image):
-        with portable(onnx):
+        with portable(runtime):
             resized = resize(image, inner, data.antialias, data.whole_pixels)
             below, right = height - inner[0], width - inner[1]
-            canvas = tf.pad(resized, [[0, 0], [0, below], [0, right], [0, 0]])
-            inner_size, image_size = (tf.constant([sides], tf.float32) for sides in (inner, size))
+            pixels = tf.cast(resized, tf.float32)  # LiteRT cannot pad uint8
+            canvas = tf.pad(pixels, [[0, 0], [0, below], [0, right], [0, 0]])
+            canvas = tf.cast(canvas, resized.dtype)
+            inner_size, image_size = (
+                tf.constant([sides] * batch_size, tf.float32) for sides in (inner, size)
+            )
             return detect_in_images(run.model.detect, canvas, inner_size, image_size)
 
-    signature = [tf.TensorSpec([1, *size, 3], tf.uint8, "image")]
+    signature = [tf.TensorSpec([batch_size, *size, 3], tf.uint8, "image")]
     return tf.function(detect, input_signature=signature)
 
 
@@ -47,7 +51,7 @@ def usual_size(data):
 
 
 def resize(images, size, antialias, whole=True):
-    """Images uint8 [1, H, W, 3] of known size at another one, as `lhrcnn.data.images.resize` does.
+    """Images uint8 [B, H, W, 3] of known size at another one, as `lhrcnn.data.images.resize` does.
 
     In gathers and products, since runtimes do not agree on what a resize is."""
     before = [int(side) for side in images.shape[1:3]]
@@ -78,4 +82,5 @@ def _filtered(pixels, axis, before, after):
     with tf.init_scope():
         identity = tf.eye(before)[:, :, None]
         weights = tf.image.resize(identity, [after, before], antialias=True)[..., 0].numpy()
-    return tf.einsum("nx,byxc->bync" if axis == 2 else "ny,byxc->bnxc", weights, pixels)
+    product = "nx,byxc->bync" if axis == 2 else "ny,byxc->bnxc"
+    return tf.einsum(product, weights, pixels, name="low_pass")

@@ -8,12 +8,27 @@ second stage stay float32.
 import pathlib
 import tempfile
 
+import numpy as np
+
+from lhrcnn.data.decoding import read_image
+from lhrcnn.inference.export.prepare import prepare
+
 LEAST_INPUTS = 64  # of a fully connected layer
-FLOAT = ("rpn/box", "box_map", "class_boxes", "class_scores", "locnet/")  # parts of nodes' names
+# Parts of the names of nodes that stay float32.
+FLOAT = ("rpn/box", "box_map", "class_boxes", "class_scores", "locnet/", "low_pass")
+
+
+def calibration_inputs(options, preprocess, accurate_jpeg=False):
+    """Yields the images of options.calibration as the model takes them: uint8 [B, H, W, 3]."""
+    paths = options.calibration
+    for start in range(0, len(paths), options.batch_size):
+        batch = [paths[k % len(paths)] for k in range(start, start + options.batch_size)]
+        pixels = [read_image(path, accurate_jpeg) for path in batch]
+        yield np.concatenate([prepare(image, preprocess)[0] for image in pixels])
 
 
 def quantised(path, images):
-    """The ONNX model in a file in 8 bits; images: input arrays uint8 [1, H, W, 3]."""
+    """The ONNX model in a file in 8 bits; images: input arrays uint8 [B, H, W, 3]."""
     import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -39,6 +54,8 @@ def quantised(path, images):
             op_types_to_quantize=["Conv", "MatMul"],
             nodes_to_exclude=_kept_in_float(prepared),
             per_channel=True,
+            # Ranges are means over images, not the widest of all.
+            extra_options={"CalibMovingAverage": True, "CalibMovingAverageConstant": 0.03},
         )
         return onnx.load(written)
 

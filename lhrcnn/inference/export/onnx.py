@@ -1,18 +1,16 @@
-"""A run as an ONNX file, with resizing, normalisation and NMS inside, for one image of fixed size.
+"""A run as an ONNX file, with resizing, normalisation and NMS inside, for images of fixed size.
 
-Input image [1, H, W, 3] uint8 RGB; outputs as of `fixed.fixed_function`. What the model is stands
+Input image [B, H, W, 3] uint8 RGB; outputs as of `fixed.fixed_function`. What the model is stands
 in the file's metadata and in export.json beside it.
 """
 
 import json
 import logging
 
-from lhrcnn.data.decoding import read_image
 from lhrcnn.errors import ExportError
 from lhrcnn.inference.export.description import describe, preprocess_of, write_descriptions
 from lhrcnn.inference.export.fixed import fixed_function
-from lhrcnn.inference.export.int8 import quantised
-from lhrcnn.inference.export.prepare import prepare
+from lhrcnn.inference.export.int8 import calibration_inputs, quantised
 from lhrcnn.ops.portable import OPERATOR
 
 OPSET = 17
@@ -26,17 +24,14 @@ def write_onnx(run, folder, options):
 
     for hindrance in hindrances(run.config, options):
         raise ExportError(f"--format onnx: {hindrance}")
-    function = fixed_function(run, options.size, onnx=True)
+    function = fixed_function(run, options.size, options.batch_size, "onnx")
     model = converted(function)
     size = list(function.input_signature[0].shape[1:3])
-    preprocess, path = preprocess_of(run, size), folder / "model.onnx"
+    preprocess, path = preprocess_of(run, size, options), folder / "model.onnx"
     if options.calibration:
         onnx.save(model, path)
         accurate = run.config.data.accurate_jpeg
-        images = (
-            prepare(read_image(name, accurate), preprocess)[0] for name in options.calibration
-        )
-        model = quantised(path, images)
+        model = quantised(path, calibration_inputs(options, preprocess, accurate))
     description = {
         **describe(run, options),
         "image_size": size,
@@ -51,7 +46,7 @@ def write_onnx(run, folder, options):
 
 
 def converted(function):
-    """The ONNX model of a tf.function that is traced within `portable(onnx=True)`."""
+    """The ONNX model of a tf.function that is traced within `portable("onnx")`."""
     import onnx
     import tf2onnx
 

@@ -3,7 +3,7 @@
 Signatures, for B images with D detections each:
     serving_default  image_bytes [B] string: JPEG, PNG, BMP or GIF images, each of its own size
     image_tensor     image_tensor [B, H, W, 3] uint8: RGB images of one size, before any resize
-    fixed_size       image [1, H, W, 3] uint8: one RGB image of the size in export.json, without
+    fixed_size       image [B, H, W, 3] uint8: RGB images of size and number in export.json, without
                      decoding, combined NMS or loops but those of RoIAlign: for converters
 The loaded object itself is called like image_tensor.
 
@@ -40,7 +40,7 @@ def write_saved_model(run, folder, options):
         class_file = pathlib.Path(beside, "classes.txt")
         names = [" ".join(name.split()) for name in run.class_names]
         class_file.write_text("\n".join(names), encoding="utf-8")
-        exported = _Exported(run, class_file, options.size)
+        exported = _Exported(run, class_file, options)
         tf.saved_model.save(
             exported,
             str(folder),
@@ -50,9 +50,10 @@ def write_saved_model(run, folder, options):
                 "fixed_size": exported.fixed_size,
             },
         )
-    size = list(exported.fixed_size.input_signature[0].shape[1:3])
+    batch_size, *size = exported.fixed_size.input_signature[0].shape[:3]
     (folder / "assets.extra").mkdir()
-    write_descriptions(run, {**describe(run, options), "image_size": size}, folder / "assets.extra")
+    description = {**describe(run, options), "image_size": size, "batch_size": batch_size}
+    write_descriptions(run, description, folder / "assets.extra")
     if options.roi_impl == "custom":
         logging.warning(
             "this SavedModel needs the compiled PSRoIAlign op: import lhrcnn.ops.psroi_align and "
@@ -82,11 +83,11 @@ class _Exported(tf.Module):
 
     The Keras model itself stays behind, so that no Keras is needed to load them."""
 
-    def __init__(self, run, class_file, size):
+    def __init__(self, run, class_file, options):
         super().__init__(name="lhrcnn")
         self._weights = list(run.model.named_variables().values())
         self._class_file = tf.saved_model.Asset(str(class_file))
-        self.fixed_size = fixed_function(run, size)
+        self.fixed_size = fixed_function(run, options.size, options.batch_size)
         self._model_detect, self._data = run.model.detect, run.config.data
         self._most = run.config.model.postprocess.max_detections
         self._largest = [

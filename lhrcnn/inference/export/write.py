@@ -35,9 +35,7 @@ def export(
             f"roi_impl: found {options.roi_impl!r}, allowed: tf (stock TensorFlow ops), custom "
             "(the compiled op)"
         )
-    if options.calibration and format in EXPORTS and not EXPORTS[format].int8:
-        allowed = ", ".join(name for name, entry in EXPORTS.items() if entry.int8)
-        raise ExportError(f"--int8: {format} has no such form; allowed: --format {allowed}")
+    _check_int8(format, options)
     if format in EXPORTS:  # what is wrong shows before a model is loaded
         _check(format, output, overwrite)
     run = load_run(run_dir, checkpoint, [*overrides, f"model.head.roi_impl={options.roi_impl}"])
@@ -56,6 +54,17 @@ def export(
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
     return output
+
+
+def _check_int8(format, options):
+    """Raises ExportError where this format cannot be written in 8 bits as `Options` say."""
+    if format not in EXPORTS or not (options.int8 or options.calibration):
+        return
+    if not EXPORTS[format].int8:
+        allowed = ", ".join(name for name, entry in EXPORTS.items() if entry.int8)
+        raise ExportError(f"--int8: {format} has no such form; allowed: --format {allowed}")
+    if EXPORTS[format].int8 == "calibration" and not options.calibration:
+        raise ExportError(f"--int8: {format} takes ranges from images: --calibrate SPLIT")
 
 
 def _check(format, output, overwrite):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones.grouped_convolution import grouped_convolution
 from lhrcnn.models.names import joined, variables_of
+from lhrcnn.ops.portable import traced_for
 
 # Of ImageNet, RGB, 0-255: torchvision's and most others' normalisation.
 PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -99,7 +100,10 @@ class MaxPool(keras.layers.Layer):
     The windows are centred like those of `ConvNorm`."""
 
     def call(self, x):
-        return tf.nn.max_pool2d(x, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        around = [[0, 0], [1, 1], [1, 1], [0, 0]]
+        if traced_for("litert"):  # which has no such padding
+            return tf.nn.max_pool2d(tf.pad(x, around, constant_values=x.dtype.min), 3, 2, "VALID")
+        return tf.nn.max_pool2d(x, 3, 2, around)
 
 
 class HardSwish(keras.layers.Layer):

@@ -22,7 +22,7 @@ def run_dir(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("exported") / "run", STRETCH)
 
 
-@pytest.fixture(scope="module", params=["savedmodel", "onnx", "openvino"])
+@pytest.fixture(scope="module", params=["savedmodel", "onnx", "openvino", "litert"])
 def model(request, run_dir):
     for module in (*EXPORTS[request.param].needs, *EXPORTS[request.param].runs_with):
         pytest.importorskip(module, reason=f"needs lhrcnn[{request.param}]")
@@ -122,14 +122,23 @@ def test_faults_of_a_model_are_named(model, tmp_path, monkeypatch):
             ExportedDetector(model)
 
 
-def test_int8_finds_nearly_the_same(run_dir, tmp_path):
-    for module in ("onnx", "tf2onnx", "onnxruntime"):
-        pytest.importorskip(module, reason="needs lhrcnn[onnx]")
+@pytest.mark.parametrize(
+    "name, modules",
+    [
+        ("onnx", ("tf2onnx", "onnxruntime")),
+        ("openvino", ("tf2onnx", "openvino", "nncf")),
+        ("litert", ("ai_edge_litert",)),
+    ],
+)
+def test_int8_finds_nearly_the_same(run_dir, tmp_path, name, modules):
+    for module in modules:
+        pytest.importorskip(module, reason=f"needs lhrcnn[{name}]")
     paths = []
     for number in range(4):
         paths.append(str(tmp_path / f"{number}.png"))
         Image.fromarray(draw_image(64, 80, number)).save(paths[-1])
-    folder = export(run_dir, tmp_path / "int8", "onnx", Options(calibration=tuple(paths)))
+    calibration = tuple(paths) if EXPORTS[name].int8 == "calibration" else ()
+    folder = export(run_dir, tmp_path / "int8", name, Options(calibration=calibration, int8=True))
     exported, detector = ExportedDetector(folder), Detector.from_run(run_dir)
     assert exported.facts["precision"] == "int8"
     found, expected = exported.predict(paths[0]), detector.predict(paths[0])
