@@ -10,7 +10,8 @@ from lhrcnn.inference.export.int8 import FLOAT, calibration_inputs
 from lhrcnn.inference.export.onnx import write_onnx
 
 # Operators that stay float32 in 8 bits, since they also make boxes of deltas.
-ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "ReduceSum")
+ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "Power", "Maximum", "Minimum", "Clamp")
+ARITHMETIC += ("ReduceMax", "ReduceSum", "Interpolate")
 
 
 def write_openvino(run, folder, options):
