@@ -193,8 +193,8 @@ class TrainingLoop:
             FiniteLosses(self._paths_of_step, self.store),
             Progress(self.log, self.clock, self.schedule, train, per_epoch, self.total_steps),
             *self.users.in_fit,
+            self.limits,  # before the checkpoint, which says how long the training has taken
             PeriodicCheckpoint(self.save, train.checkpoint_every, per_epoch),
-            self.limits,
             self.stop,
         ]
 
