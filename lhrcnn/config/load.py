@@ -94,10 +94,23 @@ def save(config, path):
 
 
 def _parsed(text):
-    """What YAML text says; raises ValueError for other text, and for a date of no calendar."""
+    """What YAML text says; raises ValueError for other text, for a key that stands twice, of which
+    PyYAML takes the last, and for a date of no calendar."""
     import yaml
 
     try:
+        nodes, visited = [yaml.compose(text, yaml.SafeLoader)], set()
+        while nodes:
+            node = nodes.pop()
+            new = isinstance(node, yaml.MappingNode) and id(node) not in visited  # aliases repeat
+            visited.add(id(node))
+            pairs, seen = node.value if new else [], set()
+            for key, value in pairs:
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    raise ValueError(f"line {line}: '{key.value}' stands twice; keep one of them")
+                seen.add(key.value)
+                nodes.append(value)
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, TypeError) as error:
         raise ValueError(str(error)) from None

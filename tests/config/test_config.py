@@ -141,6 +141,8 @@ def test_wrong_stages_are_named_when_the_config_is_read(text, words):
         ("train: {epoch: 3}", ["bad.yaml", "'train.epoch'", "did you mean 'epochs'"]),
         ("- a list", ["bad.yaml", "expected `section:` keys"]),
         ("a: [", ["bad.yaml", "not readable as YAML"]),
+        ("train:\n  epochs: 3\n  epochs: 4", ["bad.yaml", "line 3: 'epochs' stands twice"]),
+        ("a: &a {b: *a}", ["bad.yaml", "'a'"]),
         ("base: missing.yaml", ["missing.yaml", "no such config file", "bad.yaml"]),
         ("base: bad.yaml", ["leads back to itself"]),
     ],
