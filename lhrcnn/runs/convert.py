@@ -47,6 +47,9 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
     detector, translation = build_converted(
         source, config, len(names), f"{checkpoint} as a checkpoint of {source_name}"
     )
+    used = len(translation.arrays)
+    del arrays, source  # the model has copies
+    translation.arrays.clear()
     run.start(config, names, category_ids)
     meta = {"step": 0, "converted_from": source_name}
     path = run.checkpoints.save(model_arrays(detector), meta)
@@ -54,7 +57,7 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
         reason: sorted(name for name, why in translation.dropped.items() if why == reason)
         for reason in translation.dropped.values()
     }
-    return Conversion(len(translation.arrays), reasons, translation.new, names, path)
+    return Conversion(used, reasons, translation.new, names, path)
 
 
 def build_converted(source, config, num_classes, what):

@@ -94,7 +94,7 @@ def _torch(path):
         )
     arrays = {
         str(name)[len("module.") :] if str(name).startswith("module.") else str(name): (
-            array.astype(np.float32) if array.dtype.kind == "f" else array
+            array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
         )
         for name, array in content.items()
     }

@@ -5,6 +5,7 @@ ends the reading; what is allowed builds tensors and containers, from lhrcnn's o
 """
 
 import collections
+import concurrent.futures
 import io
 import pickle
 import struct
@@ -224,8 +225,7 @@ def read(path):
     if zipfile.is_zipfile(path):
         return _read_zip(path)
     with open(path, "rb") as file:
-        first = Unpickler(file)
-        content = first.load()
+        content = Unpickler(file).load()
         if content != MAGIC_NUMBER:
             return _finished(content, "<")
         return _read_older(file)
@@ -246,8 +246,12 @@ def _read_zip(path):
             order = ">" if file.read(f"{folder}byteorder") == b"big" else "<"
         unpickler = Unpickler(io.BytesIO(file.read(names[0])))
         result = unpickler.load()
-        for key, storage in unpickler.storages.items():
-            storage.fill(_stored(path, file.getinfo(f"{folder}data/{key}")), order)
+
+        def fill(key):
+            unpickler.storages[key].fill(_stored(path, file.getinfo(f"{folder}data/{key}")), order)
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:  # checksums take as long as reading
+            list(pool.map(fill, unpickler.storages))
     return _finished(result, order)
 
 
