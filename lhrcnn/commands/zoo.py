@@ -28,10 +28,13 @@ def list_models(values, arguments):
     if not zoo.names():
         print("  none in this installation")
     print("\nPublic checkpoints, trained on COCO (80 classes), downloaded and converted once:")
-    print(f"  {'name':<44} {'AP published':>12}  {'licence':<12}  here")
+    row = "  {:<42} {:<11} {:>12} {:>4} {:>5}  {:<12}  {}"
+    print(row.format("name", "source", "AP published", "MB", "time", "licence", "here"))
     for model in public.models().values():
         there = model.folder if model.folder.is_dir() else ""
-        print(f"  {model.name:<44} {model.ap:>12}  {model.licence:<12}  {there}")
+        shown = model.name, model.source, model.ap, model.megabytes, model.time, model.licence
+        print(row.format(*shown, there).rstrip())
+    print("time: of detection on a CPU, as a multiple of the first one's")
 
 
 def define_get(values):

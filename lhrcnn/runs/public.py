@@ -28,6 +28,8 @@ class PublicModel(typing.NamedTuple):
     config: str  # the shipped config that describes it
     changes: str  # and what differs from it, "section.key=value" separated by spaces
     ap: str  # box AP on COCO val2017, as published
+    megabytes: str  # of its weights
+    time: str  # of detection, as a multiple of the first model's: benchmarks/zoo.py
     licence: str
     url: str  # the file's name ends with the first 8 digits of its sha256
 

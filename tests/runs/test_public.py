@@ -49,7 +49,16 @@ def checkpoint(tmp_path, rng, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("LHRCNN_ZOO_URL", f"http://127.0.0.1:{server.server_port}/")
-        row = ["small", "mmdet", "faster_rcnn_resnet50_fpn_coco", CHANGES, "37.4", "Apache-2.0"]
+        row = [
+            "small",
+            "mmdet",
+            "faster_rcnn_resnet50_fpn_coco",
+            CHANGES,
+            "37.4",
+            "1",
+            "1.00",
+            "Apache-2.0",
+        ]
         table = tmp_path / "public.tsv"
         table.write_text("\n".join(["#", "names", "\t".join([*row, f"https://x/{path.name}"])]))
         monkeypatch.setattr(public, "TABLE", table)
@@ -138,4 +147,5 @@ def test_every_row_names_a_config_that_loads(name):
     of_torchvision = model.source == "torchvision"
     assert config.data.size_rounding == ("floor" if of_torchvision else "half_up")
     assert config.data.accurate_jpeg and config.data.whole_pixels != of_torchvision
+    assert float(model.megabytes) > 50 and 0.01 < float(model.time) < 10
     assert 20 < float(model.ap) < 60 and model.licence in ("BSD-3-Clause", "Apache-2.0")
