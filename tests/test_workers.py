@@ -6,6 +6,7 @@ import socket
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from training.tiny_run import Child, lines, make_coco, tiny_config
 
 from lhrcnn import workers
@@ -129,6 +130,19 @@ class Three(workers.Workers):
 def test_workers_that_differ_are_named():
     with pytest.raises(TrainingError, match="^worker 2 of 3 has data that differs from worker 0's"):
         Three().check_same({"a config": "a", "data": "b"})
+
+
+def test_workers_part_together_or_after_one_another():
+    done, one = [], Three()
+    one.any = lambda: done.append("met")
+    one.part()
+
+    def lost():
+        raise tf.errors.UnavailableError(None, None, "Socket closed")
+
+    one.any = lost
+    one.part()
+    assert done == ["met"]
 
 
 @pytest.mark.parametrize(("index", "order"), [(0, ["work", "met"]), (2, ["met", "work"])])

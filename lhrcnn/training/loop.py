@@ -92,7 +92,7 @@ class TrainingLoop:
                     break
                 self._fit_to(self._next_stop())
                 self.save()
-            self.stop.agreed()  # none leaves while another one still needs it
+            self.stop.agreed()  # a signal to one worker is one to all
         self.log.close()
         return self._summary(self.step)
 

@@ -52,9 +52,11 @@ def train(
             training = _prepared(
                 config, run, resume, workers, init_from, training_class or DetectorTraining
             )
-            return training.train(users)
+            summary = training.train(users)
         except LOST as error:
             raise TrainingError(workers.lost(error)) from error
+        workers.part()
+        return summary
 
 
 def _prepared(config, run, resume, workers, init_from, training_class):
