@@ -20,41 +20,22 @@ import sys
 import tempfile
 import time
 
+from reliability_runs import OPTIONS
+
 from lhrcnn import cli, config
 from lhrcnn.data.tools.shapes import make_shapes
 from lhrcnn.runs.checkpoints import CheckpointStore
 from lhrcnn.training import trainer  # noqa: F401  the workers are forks that have it imported
 
 STEPS = 36  # 3 each epoch: two of the 8 images show no object
-OPTIONS = [
-    "data.resize=stretch",
-    "data.stretch_size=[64, 64]",
-    "data.workers=1",
-    "model.backbone.name=vgg16",
-    "model.backbone.width=0.03125",
-    "model.backbone.weights=",
-    "model.rpn.levels=[c5]",
-    "model.rpn.channels=8",
-    "model.rpn.pre_nms_train=64",
-    "model.rpn.post_nms_train=16",
-    "model.rpn.pre_nms_test=64",
-    "model.rpn.post_nms_test=16",
-    "model.head.kernel_size=3",
-    "model.head.mid_channels=8",
-    "model.head.pool_size=3",
-    "model.head.thin_channels=2",
-    "model.head.roi_impl=tf",
-    "model.head.fc_channels=8",
-    "model.head.batch_per_image=8",
-    "train.batch_size=2",
-    "train.epochs=12",
-    "train.warmup_steps=4",
-    "train.log_every=1",
-    "train.checkpoint_every=5",
-    "train.ema_decay=0.9",
-    "train.num_images=0",
-    "eval.batch_size=2",
-]
+CHANGES = {
+    "train.epochs": 12,
+    "train.eval_every": 1,
+    "train.warmup_steps": 4,
+    "train.log_every": 1,
+    "train.checkpoint_every": 5,
+    "train.ema_decay": 0.9,
+}
 
 
 def _work(words, log, ports, index):
@@ -151,7 +132,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="lost_workers_") as name:
         folder = pathlib.Path(name)
         make_shapes(folder / "shapes", num_train=8, num_val=3)
-        options = [*OPTIONS, f"data.dir={folder / 'shapes'}"]
+        options = {**OPTIONS, **CHANGES, "data.dir": str(folder / "shapes")}
         config.save(config.load(None, options), folder / "config.yaml")
         whole = Pair(folder, folder / "whole")
         assert whole.finish() == [0, 0], whole.said(0) + whole.said(1)

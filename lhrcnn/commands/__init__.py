@@ -107,11 +107,9 @@ def define_tile_flags(values):
 
 def tiled(detector, values):
     """The predictor.Detector, or the TiledDetector that --tiles asks for. Raises UsageError."""
-    from lhrcnn.inference.tiles import TiledDetector
+    from lhrcnn.inference import tiles
 
-    if not values.tiles:
-        return detector
-    return TiledDetector(detector, values.tiles, values.overlap, values.tile_merge)
+    return tiles.tiled(detector, values.tiles, values.overlap, values.tile_merge)
 
 
 def define_set_flag(values):

@@ -99,7 +99,9 @@ def _parsed(text):
     import yaml
 
     try:
-        nodes, visited = [yaml.compose(text, yaml.SafeLoader)], set()
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        nodes, visited = [root], set()
         while nodes:
             node = nodes.pop()
             new = isinstance(node, yaml.MappingNode) and id(node) not in visited  # aliases repeat
@@ -111,7 +113,7 @@ def _parsed(text):
                     raise ValueError(f"line {line}: '{key.value}' stands twice; keep one of them")
                 seen.add(key.value)
                 nodes.append(value)
-        return yaml.safe_load(text)
+        return None if root is None else loader.construct_document(root)
     except (yaml.YAMLError, RecursionError, TypeError) as error:
         raise ValueError(str(error)) from None
 

@@ -117,7 +117,7 @@ def read_dataset(data_config, split, training=False, held_out=()):
     dataset.records = drop_missing(dataset.records, dataset.problems)
     boxes = [record.boxes for record in dataset.records if record.height > 16]
     hint = "; set data.format to what the files are (yolo reads shares)"
-    refuse_relative(np.concatenate([np.zeros([0, 4]), *boxes]), dataset.name, hint)
+    refuse_relative(np.concatenate([np.zeros([0, 4], np.float32), *boxes]), dataset.name, hint)
     return dataset
 
 

@@ -18,21 +18,24 @@ def in_batches(items, prepare, run, batch_size, ahead=AHEAD, at_once=1):
     needed; run([prepared, ...]) -> their results, for up to `batch_size` items of one kind, in
     `at_once` threads. The result of an item that `prepare` raises an LhrcnnError for is that
     error."""
-    results, groups, waiting = {}, {}, collections.deque()
+    results, groups, waiting = {}, {}, collections.deque()  # results: (future of a batch, row)
 
     def run_group(kind):
         numbers, prepared = zip(*groups.pop(kind))
         batch = runs.submit(run, list(prepared))
         results.update((number, (batch, row)) for row, number in enumerate(numbers))
 
+    def is_there(number):
+        return number in results and results[number][0].done()
+
     def finished(most):
         """Takes the first ones while they are there, and waits for those beyond `most`."""
-        while waiting and (len(waiting) > most or _is_there(results.get(waiting[0][0]))):
+        while waiting and (len(waiting) > most or is_there(waiting[0][0])):
             number, item = waiting.popleft()
             if number not in results:  # its kind is rare: it waits no longer
                 run_group(next(k for k, group in groups.items() if group[0][0] == number))
-            result = results.pop(number)
-            yield item, result[0].result()[result[1]] if isinstance(result, tuple) else result
+            batch, row = results.pop(number)
+            yield item, batch.result()[row]
 
     with _threads(min(os.cpu_count(), 8)) as pool, _threads(at_once) as runs:
         for number, (item, future) in enumerate(_ahead(pool, prepare, items, ahead)):
@@ -40,7 +43,7 @@ def in_batches(items, prepare, run, batch_size, ahead=AHEAD, at_once=1):
             try:
                 kind, prepared = future.result()
             except LhrcnnError as error:
-                results[number] = error
+                results[number] = _finished([error]), 0
             else:
                 groups.setdefault(kind, []).append((number, prepared))
                 if len(groups[kind]) == batch_size:
@@ -51,8 +54,10 @@ def in_batches(items, prepare, run, batch_size, ahead=AHEAD, at_once=1):
         yield from finished(0)
 
 
-def _is_there(result):
-    return result is not None and (not isinstance(result, tuple) or result[0].done())
+def _finished(result):
+    future = concurrent.futures.Future()
+    future.set_result(result)
+    return future
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import typing
 
 from lhrcnn.errors import DataError, OutputError, UsageError
 from lhrcnn.files import replacing
+from lhrcnn.inference.prediction import coco_result
 from lhrcnn.inference.sources import TarMember
 
 SHARD = 256  # images
@@ -36,23 +37,16 @@ class DetectorFlags(typing.NamedTuple):
 
     def open(self):
         """The Detector, ExportedDetector or TiledDetector; errors are theirs."""
-        if self.model:
-            from lhrcnn.inference.export.exported import ExportedDetector
-
-            return self.tiled(ExportedDetector(self.model, self.precision))
+        from lhrcnn.inference.export.exported import ExportedDetector
         from lhrcnn.inference.predictor import Detector, load_run
+        from lhrcnn.inference.tiles import tiled
 
-        return self.tiled(
-            Detector(load_run(self.run_dir, self.checkpoint, self.overrides, self.ensemble))
-        )
-
-    def tiled(self, detector):
-        """The detector, or the TiledDetector that --tiles asks for."""
-        from lhrcnn.inference.tiles import TiledDetector
-
-        if not self.tiles:
-            return detector
-        return TiledDetector(detector, self.tiles, self.overlap, self.tile_merge)
+        if self.model:
+            detector = ExportedDetector(self.model, self.precision)
+        else:
+            run = load_run(self.run_dir, self.checkpoint, self.overrides, self.ensemble)
+            detector = Detector(run)
+        return tiled(detector, self.tiles, self.overlap, self.tile_merge)
 
 
 class Shard(typing.NamedTuple):
@@ -179,7 +173,8 @@ def collect(job, output, class_names, category_ids):
         for image_id, one in enumerate(found, start=1):
             for box in one["detections"]:
                 boxes += 1
-                _add(file, boxes, {"id": boxes, **_as_coco(box, image_id, category_ids)})
+                place = box["box"], box["score"], category_ids[box["class"]], box["name"]
+                _add(file, boxes, {"id": boxes, **coco_result(image_id, *place)})
         file.write("\n]}\n")
     lines = [json.dumps(error, ensure_ascii=False) + "\n" for error in errors]
     output.write(FAILED, "".join(lines))
@@ -188,14 +183,3 @@ def collect(job, output, class_names, category_ids):
 
 def _add(file, number, entry):
     file.write(("\n" if number == 1 else ",\n") + json.dumps(entry, ensure_ascii=False))
-
-
-def _as_coco(one, image_id, category_ids):
-    ymin, xmin, ymax, xmax = one["box"]
-    return {
-        "image_id": image_id,
-        "category_id": category_ids[one["class"]],
-        "category": one["name"],
-        "score": one["score"],
-        "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-    }

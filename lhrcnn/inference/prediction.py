@@ -42,16 +42,7 @@ class Prediction:
         """COCO's result format, `bbox` as [x, y, width, height] px, with the class name added as
         `category`."""
         columns = zip(self.boxes.tolist(), self.scores.tolist(), self.category_ids, self.names)
-        return [
-            {
-                "image_id": image_id,
-                "category_id": category_id,
-                "category": name,
-                "score": score,
-                "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-            }
-            for (ymin, xmin, ymax, xmax), score, category_id, name in columns
-        ]
+        return [coco_result(image_id, *column) for column in columns]
 
     def to_json(self):
         """The detections as JSON text.
@@ -118,3 +109,16 @@ def _package(name):
         return importlib.import_module(name)
     except ImportError as error:
         raise DependencyError(f"{name} cannot be imported: {error}; pip install {name}") from None
+
+
+def coco_result(image_id, box, score, category_id, name):
+    """An entry of COCO's result format, with the class name added; box: ymin, xmin, ymax, xmax in
+    px."""
+    ymin, xmin, ymax, xmax = box
+    return {
+        "image_id": image_id,
+        "category_id": category_id,
+        "category": name,
+        "score": score,
+        "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
+    }

@@ -39,6 +39,11 @@ def tile_windows(height, width, side, overlap):
     return np.array([(y, x, min(y + side, height), min(x + side, width)) for y, x in pairs])
 
 
+def tiled(detector, side, overlap, merge):
+    """The detector, or a TiledDetector of it for tiles of `side` px, 0: none. Raises UsageError."""
+    return TiledDetector(detector, side, overlap, merge) if side else detector
+
+
 @dataclasses.dataclass
 class TiledDetector:
     """A predictor.Detector that looks at images tile by tile."""
