@@ -1,6 +1,9 @@
 """How long a training will take: of a few real steps, and how many steps fit."""
 
+import time
+
 import pytest
+import tensorflow as tf
 from training.tiny_run import tiny_config
 
 from lhrcnn.data.datasets import open_dataset
@@ -21,3 +24,23 @@ def test_the_pace_is_that_of_real_steps(data):
     config = tiny_config(data)
     found = pace.measure(config, open_dataset(config.data, "train", training=True))
     assert 0 < found.image < found.step < found.start
+
+
+def test_reading_slow_images_counts(data, monkeypatch):
+    config = tiny_config(data)
+    dataset = open_dataset(config.data, "train", training=True)
+    real = pace.training_batches
+
+    def slow(*arguments):
+        def wait(image):
+            time.sleep(2.0)
+            return image
+
+        def delayed(batch):
+            image = tf.numpy_function(wait, [batch["image"]], tf.uint8)
+            return {**batch, "image": tf.ensure_shape(image, batch["image"].shape)}
+
+        return real(*arguments).map(delayed).prefetch(pace.STEPS)
+
+    monkeypatch.setattr(pace, "training_batches", slow)
+    assert pace.measure(config, dataset).step > 2.0

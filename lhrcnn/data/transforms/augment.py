@@ -149,20 +149,25 @@ def zoom_image(image, size, share, offset, antialias):
 
     The window has `share` of the image's sides and begins at `offset` [2], px of the image resized
     to `size`. What lies outside the image gets its mean colour."""
-    pixels, shown = tf.cast(image, tf.float32), tf.cast(size, tf.float32)
+    shown = tf.cast(size, tf.float32)
     factor = shown / tf.cast(tf.shape(image)[:2], tf.float32)
     resampled = tf.raw_ops.ScaleAndTranslate(
-        images=pixels[tf.newaxis],
+        images=image[tf.newaxis],
         size=size,
         scale=factor / share,
         translation=-offset / share,
         kernel_type="triangle",
         antialias=antialias,
     )[0]
-    inside = []
-    for axis in (0, 1):
-        at = (tf.range(shown[axis]) + 0.5) * share + offset[axis]
-        inside.append((at >= 0) & (at <= shown[axis]))
-    inside = (inside[0][:, tf.newaxis] & inside[1][tf.newaxis])[..., tf.newaxis]
-    filled = tf.where(inside, resampled, tf.reduce_mean(pixels, axis=[0, 1]))
-    return tf.cast(tf.clip_by_value(tf.round(filled), 0, 255), tf.uint8)
+
+    def filled():
+        inside = []
+        for axis in (0, 1):
+            at = (tf.range(shown[axis]) + 0.5) * share + offset[axis]
+            inside.append((at >= 0) & (at <= shown[axis]))
+        inside = (inside[0][:, tf.newaxis] & inside[1][tf.newaxis])[..., tf.newaxis]
+        return tf.where(inside, resampled, tf.reduce_mean(tf.cast(image, tf.float32), axis=[0, 1]))
+
+    # the mean of a large image takes as long as its resampling
+    resampled = tf.cond(share > 1, filled, lambda: resampled)
+    return tf.cast(tf.clip_by_value(tf.round(resampled), 0, 255), tf.uint8)
