@@ -4,7 +4,8 @@ each.
     python benchmarks/run_all.py [--data_dir VOCdevkit] [NAME...]
 
 With names, e.g. `psroi_align detector`, only those run, and only their sections are replaced.
-`input` and `training` need the images of VOC 2007 in --data_dir, and are left out without it.
+`input`, `training` and `export` need the images of VOC 2007 in --data_dir, and are left out without
+it.
 Nothing else should run meanwhile.
 """
 
@@ -18,6 +19,9 @@ import sys
 FOLDER = pathlib.Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs" / "speed.md"
 DATA = object()  # stands for --data_dir
+FPN = "faster_rcnn_resnet50_fpn_coco_torchvision"
+INT8 = ["--data_dir", DATA, "--calibrate", "VOC2007/train", "--formats", "onnx,openvino"]
+LARGE = ["--size", "800x1200"]
 BENCHMARKS = {  # section: script and arguments
     "psroi_align": ["psroi_align"],
     "roi_ops": ["roi_ops"],
@@ -28,6 +32,11 @@ BENCHMARKS = {  # section: script and arguments
     "faster_rcnn_v2": ["faster_rcnn", "--case", "v2"],
     "mobilenet_v3_320": ["faster_rcnn", "--case", "mobilenet"],
     "checkpoint": ["checkpoint"],
+    "export": ["export", *INT8, "--rounds", "30"],
+    "export_fpn": ["export", *INT8, "--rounds", "5", *LARGE, "--most", "0.33", "--config", FPN]
+    + ["--peer", "resnet50"],
+    "export_xception": ["export", *INT8, "--rounds", "5", *LARGE, "--most", "0.42"]
+    + ["--config", "light_head_xception_coco"],
     "resnext": ["faster_rcnn", "--case", "resnext"],
     "resnext_bfloat16": ["faster_rcnn", "--case", "resnext", "--precision", "mixed_bfloat16"],
     "faster_rcnn_training": ["faster_rcnn", "--case", "training"],

@@ -69,13 +69,13 @@ def run(values, arguments):
     run_dir = commands.require(values, "run_dir", "runs/shapes")
     name = "export" if values.format == "savedmodel" else f"export_{values.format}"
     output, size = pathlib.Path(values.output or pathlib.Path(run_dir, name)), _size(values)
-    from_input = values.format in EXPORTS and EXPORTS[values.format].int8 == "input"
-    if from_input and values.calibrate:
+    ranges = EXPORTS[values.format].int8 if values.format in EXPORTS else ""
+    if ranges == "input" and values.calibrate:
         raise UsageError(
             f"--calibrate: {values.format} takes the ranges of activations from each input; "
             "--int8 alone"
         )
-    if not from_input and values.int8 != bool(values.calibrate):
+    if ranges == "calibration" and values.int8 != bool(values.calibrate):
         raise UsageError(
             "--int8 and --calibrate go together: --int8 --calibrate train takes the ranges of "
             "activations from images of that split"

@@ -12,6 +12,7 @@ import collections
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn import boxes as box_ops
 from lhrcnn.distribution import on_gpu
 from lhrcnn.ops.portable import is_portable, onnx_operator, traced_for
 
@@ -136,22 +137,21 @@ def _survivors(boxes, scores, iou_threshold, max_outputs, score_threshold, soft_
     if traced_for("onnx") or traced_for("litert"):
         # Some runtimes drop a box whose IoU equals the threshold.
         iou_threshold = float(np.nextafter(np.float32(iou_threshold), np.float32(1)))
-    if traced_for("litert"):
-        return _survivors_litert(boxes, scores, iou_threshold, max_outputs)
     if not soft_sigma:
+        if traced_for("litert"):
+            return _survivors_litert(boxes, scores, iou_threshold, max_outputs), scores
         index = tf.image.non_max_suppression(
             boxes, scores, max_outputs, iou_threshold, score_threshold=0.0
         )
         return index, scores
-    if traced_for("onnx"):
-        scores = onnx_operator(
-            "SoftNMS",
-            [boxes, scores],
-            scores.shape,
-            max_outputs=max_outputs,
-            score_threshold=score_threshold,
-            soft_sigma=soft_sigma,
+    if traced_for("onnx") or traced_for("litert"):
+        options = dict(
+            max_outputs=max_outputs, score_threshold=score_threshold, soft_sigma=soft_sigma
         )
+        if traced_for("onnx"):
+            scores = onnx_operator("SoftNMS", [boxes, scores], scores.shape, **options)
+        else:
+            scores = _soft_scores(boxes, scores, **options)
         order = tf.math.top_k(scores, tf.minimum(max_outputs, tf.size(scores))).indices
         return order[: tf.math.count_nonzero(scores, dtype=tf.int32)], scores
     index, kept_scores = tf.image.non_max_suppression_with_scores(
@@ -166,7 +166,7 @@ def _survivors(boxes, scores, iou_threshold, max_outputs, score_threshold, soft_
 
 
 def _survivors_litert(boxes, scores, iou_threshold, max_outputs):
-    """`_survivors`, without Soft-NMS, by the padded form of NMS that LiteRT has.
+    """The indices [n] that survive the padded form of NMS, which LiteRT has.
 
     It takes equal scores in any order, so NMS is given places instead, counted from the last."""
     order = tf.math.top_k(scores, tf.size(scores)).indices
@@ -180,7 +180,30 @@ def _survivors_litert(boxes, scores, iou_threshold, max_outputs):
         soft_nms_sigma=0.0,
         pad_to_max_output_size=True,
     )
-    return tf.gather(order, index[:number]), scores
+    return tf.gather(order, index[:number])
+
+
+def _soft_scores(boxes, scores, max_outputs, score_threshold, soft_sigma):
+    """The score [C] with which each box survives Soft-NMS, 0 for others; LiteRT's own Soft-NMS
+    also drops boxes by their IoU."""
+    number = tf.range(tf.size(scores))
+
+    def step(left, survived):
+        best = tf.argmax(left, output_type=tf.int32)
+        overlap = box_ops.iou(tf.gather(boxes, [best]), boxes)[0]
+        decayed = left * tf.exp(-(overlap**2) / soft_sigma)
+        gone = tf.equal(number, best) | (decayed <= score_threshold)
+        survived = tf.where(tf.equal(number, best), left, survived)
+        return tf.where(gone, 0.0, decayed), survived
+
+    left = tf.where(scores > score_threshold, scores, 0.0)
+    loop = tf.while_loop(
+        lambda left, survived: tf.reduce_max(left) > 0,
+        step,
+        (left, tf.zeros_like(left)),
+        maximum_iterations=max_outputs,
+    )
+    return loop[1]
 
 
 def _padded(values, length):

@@ -84,6 +84,8 @@ def ps_roi_align(
     if (traced_for("onnx") or traced_for("litert")) and channel_order == "bin_major":
         features, boxes = _checked(features, boxes, **attributes)
         del attributes["channel_order"]
+        if traced_for("litert"):
+            return onnx_rois.ps_roi_align_in_gathers(features, boxes, **attributes)
         return onnx_rois.ps_roi_align(features, boxes, **attributes)
     compiled = None if implementation == "tf" else library()
     if implementation == "custom" and compiled.module is None:

@@ -19,6 +19,7 @@ from lhrcnn.inference.prediction import Prediction
 from lhrcnn.inference.predictor import pixels_of
 
 PRECISIONS = ("float32", "bfloat16")
+OUTPUTS = ("boxes", "scores", "classes", "num_detections")
 
 
 class ExportedDetector:
@@ -40,7 +41,7 @@ class ExportedDetector:
         self.category_ids = self.facts["category_ids"]
         self.meta, self.name = {"step": self.facts["step"]}, str(path)
         self._preprocess = None
-        if (beside / "preprocess.json").exists():
+        if "preprocess.json" in EXPORTS[self.format].files:
             self._preprocess = _read(beside / "preprocess.json", json.loads)
         self._batch_size = self._preprocess.get("batch_size", 1) if self._preprocess else 1
         try:
@@ -48,8 +49,9 @@ class ExportedDetector:
         except (ImportError, ExportError):
             raise
         except Exception as error:  # each runtime has errors of its own for a broken file
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ExportError(f"{path}: cannot be opened as {self.format}: {first}") from error
+            raise ExportError(
+                f"{path}: cannot be opened as {self.format}: {_first_line(error)}"
+            ) from error
         self.seconds = []  # that the model took for each image, without decoding and resizing
 
     @property
@@ -82,20 +84,31 @@ class ExportedDetector:
             missing = self._batch_size - len(given)
             images = np.concatenate([*given, *given[-1:] * missing])
             start = time.perf_counter()
-            found = self._run(images)
+            found = self._found(images)
             seconds = time.perf_counter() - start
             self.seconds.extend([seconds / len(given)] * len(given))
             rows = range(len(given))
             predictions += [self._prediction(found, row, sizes[row], inner[row]) for row in rows]
         return predictions
 
+    def _found(self, images):
+        """What the runtime gives. Raises ExportError where it cannot, or gives something else."""
+        try:
+            found = self._run(images)
+            return {name: np.asarray(found[name]) for name in OUTPUTS}
+        except Exception as error:
+            raise ExportError(
+                f"{self.name}: is not the model that export.json beside it describes, or cannot "
+                f"run here: {_first_line(error)}"
+            ) from error
+
     def _prediction(self, found, row, size, inner):
         number = int(found["num_detections"][row])
-        boxes = np.asarray(found["boxes"])[row, :number] * np.tile(np.divide(size, inner), 2)
-        classes = np.asarray(found["classes"])[row, :number]
+        boxes = found["boxes"][row, :number] * np.tile(np.divide(size, inner), 2)
+        classes = found["classes"][row, :number]
         return Prediction(
             np.clip(boxes, 0, np.tile(size, 2)).astype(np.float32),
-            np.asarray(found["scores"])[row, :number],
+            found["scores"][row, :number],
             classes,
             [self.class_names[k] for k in classes],
             [self.category_ids[k] for k in classes],
@@ -119,5 +132,13 @@ def _read(path, read):
         return read(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ExportError(
-            f"{path}: cannot be read ({error}); `lhrcnn export` writes it beside the model"
+            f"{path}: cannot be read ({' '.join(str(error).split())}); `lhrcnn export` writes it "
+            "beside the model"
         ) from None
+
+
+def _first_line(error):
+    """The first line of a runtime's error that says more than where in its source it arose."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    telling = [line.strip() for line in lines if not line.startswith("Exception from")]
+    return (telling or lines or [type(error).__name__])[0]

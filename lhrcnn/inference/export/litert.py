@@ -52,7 +52,7 @@ def converted(function, variables, int8=False):
 
 def _hindrances(model):
     """A line for each option of a ModelConfig that has no form in LiteRT."""
-    head, sigma = model.head, model.postprocess.soft_nms_sigma
+    head = model.head
     if head.kind in ("fc", "stage5"):
         yield (
             f"'model.head.kind' is {head.kind}, whose RoIAlign and RoIPool LiteRT has no form for; "
@@ -62,11 +62,6 @@ def _hindrances(model):
         yield (
             f"'model.head.localisation' is {head.localisation}, whose RoIAlign LiteRT has no form "
             "for; --set model.head.localisation=box"
-        )
-    if sigma:
-        yield (
-            f"'model.postprocess.soft_nms_sigma' is {sigma}, and LiteRT's soft NMS is another one; "
-            "--set model.postprocess.soft_nms_sigma=0"
         )
 
 

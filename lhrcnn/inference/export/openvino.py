@@ -4,10 +4,11 @@ import dataclasses
 import json
 import logging
 
+from lhrcnn.errors import ExportError
 from lhrcnn.inference.export import require_extra
 from lhrcnn.inference.export.description import write_json
 from lhrcnn.inference.export.int8 import FLOAT, calibration_inputs
-from lhrcnn.inference.export.onnx import write_onnx
+from lhrcnn.inference.export.onnx import hindrances, write_onnx
 
 # Operators that stay float32 in 8 bits, since they also make boxes of deltas.
 ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "Power", "Maximum", "Minimum", "Clamp")
@@ -19,6 +20,8 @@ def write_openvino(run, folder, options):
 
     Weights stay float32 unless options.calibration is given; what the model is stands in the file
     as rt_info under "lhrcnn" too."""
+    for hindrance in hindrances(run.config, options):
+        raise ExportError(f"--format openvino: {hindrance}")
     if options.calibration:
         require_extra("openvino", ("nncf",))
     write_onnx(run, folder, dataclasses.replace(options, calibration=()))

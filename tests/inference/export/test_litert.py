@@ -20,8 +20,9 @@ from lhrcnn.ops.portable import portable
 interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs lhrcnn[litert]")
 
 
-def test_litert_finds_what_the_predictor_finds(tmp_path):
-    run_dir = make_run(tmp_path / "run", FAMILIES["rfcn, antialias"])
+@pytest.mark.parametrize("family", ["rfcn, antialias", "light head, soft NMS, voting"])
+def test_litert_finds_what_the_predictor_finds(tmp_path, family):
+    run_dir = make_run(tmp_path / "run", FAMILIES[family])
     folder = export(run_dir, tmp_path / "lite", "litert", Options(size=SIZE, batch_size=2))
     model = ExportedDetector(folder)
     assert_finds(model, Detector.from_run(run_dir).predict_batch(IMAGES))
@@ -29,11 +30,12 @@ def test_litert_finds_what_the_predictor_finds(tmp_path):
     assert json.loads((folder / "preprocess.json").read_text())["batch_size"] == 2
 
 
+@pytest.mark.parametrize("soft_sigma", [0.0, 0.3])
 @pytest.mark.parametrize("iou", [0.5, 1 / 3])
-def test_equal_overlaps_and_scores_are_taken_as_tensorflow_takes_them(iou):
+def test_equal_overlaps_and_scores_are_taken_as_tensorflow_takes_them(iou, soft_sigma):
     def survivors(boxes, scores):
         pool = nms.Candidates(boxes, scores, tf.zeros_like(scores, tf.int32))
-        return nms.within_classes(pool, float(np.float32(iou)), 4, 0.1)
+        return nms.within_classes(pool, float(np.float32(iou)), 4, 0.1, soft_sigma)
 
     @tf.function(input_signature=[tf.TensorSpec([1, 6, 4]), tf.TensorSpec([1, 6])])
     def in_runtime(boxes, scores):
@@ -49,11 +51,7 @@ def test_equal_overlaps_and_scores_are_taken_as_tensorflow_takes_them(iou):
 
 @pytest.mark.parametrize(
     "name, option",
-    [
-        ("RoIPool", "'model.head.kind' is fc"),
-        ("localisation", "'model.head.localisation' is"),
-        ("soft NMS", "'model.postprocess.soft_nms_sigma' is"),
-    ],
+    [("RoIPool", "'model.head.kind' is fc"), ("localisation", "'model.head.localisation' is")],
 )
 def test_what_stands_in_the_way_is_one_line(tmp_path, name, option):
     run_dir = make_run(tmp_path / "run", next(FAMILIES[key] for key in FAMILIES if name in key))
