@@ -30,7 +30,8 @@ def fixed_function(run, size=None, batch_size=1, runtime=""):
         with portable(runtime):
             resized = resize(image, inner, data.antialias, data.whole_pixels)
             below, right = height - inner[0], width - inner[1]
-            pixels = tf.cast(resized, tf.float32)  # LiteRT cannot pad uint8
+            # LiteRT cannot pad uint8.
+            pixels = tf.cast(resized, tf.float32) if runtime == "litert" else resized
             canvas = tf.pad(pixels, [[0, 0], [0, below], [0, right], [0, 0]])
             canvas = tf.cast(canvas, resized.dtype)
             inner_size, image_size = (

@@ -61,15 +61,19 @@ def quantised(path, images):
 
 
 def _kept_in_float(path):
-    """Names of the nodes that are not quantised: those of `FLOAT`, and products of two activations
-    or with few weights, such as the low-pass filter of the resize."""
+    """Names of the nodes that are not quantised: those of `FLOAT`, products of two activations or
+    with few weights, such as the low-pass filter of the resize, the convolution of the image, and
+    those of each channel alone, whose ranges differ most."""
     import onnx
 
     graph = onnx.load(path).graph
-    weights = {
+    weights = {  # of convolutions [outputs, inputs of a group, height, width]
         value.name
         for value in graph.initializer
-        if len(value.dims) == 4 or len(value.dims) == 2 and value.dims[0] >= LEAST_INPUTS
+        if len(value.dims) == 4
+        and value.dims[1] not in (1, 3)
+        or len(value.dims) == 2
+        and value.dims[0] >= LEAST_INPUTS
     }
     return [
         node.name
