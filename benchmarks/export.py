@@ -12,9 +12,11 @@ network, compiled, in bfloat16, takes its turns.
         [--peer resnet50] [--peer_python .venv-peers/bin/python]
 """
 
+import contextlib
 import importlib.util
 import json
 import pathlib
+import sys
 import tempfile
 
 import measure
@@ -99,8 +101,10 @@ def export_all(run_dir, arguments, folder):
             kinds[f"{form} int8"] = ["--int8", *split]
         for name, more in kinds.items():
             output = pathlib.Path(folder, name.replace(" ", "_"))
-            if cli.main([*words, *more, f"--output={output}"]):
-                raise SystemExit(1)
+            with contextlib.redirect_stdout(sys.stderr):
+                status = cli.main([*words, *more, f"--output={output}"])
+            if status:
+                raise SystemExit(status)
             exported[name] = ExportedDetector(output)
             if form == "openvino":
                 exported[f"{name} bfloat16"] = ExportedDetector(output, "bfloat16")
