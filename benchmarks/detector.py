@@ -105,7 +105,7 @@ def large(report, arguments):
     report.check(
         "inference, of torchvision's time", measure.ratio(times, "lhrcnn", "torchvision"), 0.5
     )
-    figures = measure_stages(config, (height, width), 1, 80, arguments.rounds)
+    figures = measure_stages(detector, config, (height, width), 1, 80, arguments.rounds)
     print(f"\n```\n{format_table(figures)}\n```\n")
     total, stages = figures["total"], figures["stages"]
     # Stage by stage: products replayed alone may take longer than inside, which must not make up

@@ -10,7 +10,8 @@ it. mobilenet: MobileNetV3-Large with a pyramid at 320 x 480, batch 1, 150 propo
 ResNeXt-101 64x4d at 800 x 1344, batch 1, against torchvision's FasterRCNN over the same network,
 which stands for mmdetection's. training: ResNet-50 at 320 x 480, batch 2, two stages and batch norm
 frozen.
-Weights and images are random; proposals and RoIs are as many as torchvision's. --precision holds
+Weights and images are random; proposals and RoIs are as many as torchvision's. Batch norms are
+folded into their convolutions for detection, as those of a run are. --precision holds
 for both sides: `test.precision` or `train.precision` here, autocast there. torchvision runs twice,
 as it comes and with its networks compiled by torch.compile.
 """
@@ -60,6 +61,7 @@ def main():
             ours, theirs = measure.timed(tf.function(detector.train_step), batch), "training"
         else:
             detector = build_detector(config, 80)
+            detector.fold()
             ours, theirs = (
                 measure.timed(tf.function(detector.detect), batch["image"], batch["image_size"]),
                 "inference",

@@ -66,7 +66,7 @@ def system(request, shared):
     source = resolve(SOURCES[source_name].describe)(
         seeded.make(str(folder / f"{request.param}.manifest.json")), config.model
     )
-    detector, _ = build_converted(source, config, source.num_classes, request.param)
+    detector, *_ = build_converted(source, config, source.num_classes, request.param)
     with np.load(folder / f"{request.param}.npz") as file:
         return run(
             detector, config.model, dict(file), tf.constant(seeded.image(*SIZE, seed=0)[None])

@@ -15,6 +15,7 @@ WARM_UP = 3  # runs that are not counted
 def define(values):
     """The flags of `lhrcnn benchmark`."""
     commands.define_config_flags(values)
+    commands.define_run_flags(values)
     commands.define_model_flags(values)
     flags.DEFINE_string(
         "size", "800x1200", "height x width of the images in px", flag_values=values
@@ -37,23 +38,25 @@ def define(values):
 
 
 def run(values, arguments):
-    """Times each stage of the config's detector, of random weights, on a random image; or an
-    exported model as it is."""
+    """Times each stage of a run's detector, or of the config's with random weights, on a random
+    image; or an exported model as it is."""
     del arguments
     size = _size(values.size)
-    experiment = None if values.model else commands.load_config(values)
+    _check(values)
     output = pathlib.Path(values.output) if values.output else None
     if output:
         written = commands.output_of(values, output.parent)
         written.check(output.name)
     if values.model:
         figures = measure_exported(
-            commands.exported_detector(values, "config", "threads"), size, values.runs
+            commands.exported_detector(values, "config", "run_dir", "threads"), size, values.runs
         )
         print("\n".join(f"{name:<12} {value}" for name, value in figures.items()))
     else:
+        _use_threads(values.threads)
+        detector, experiment, num_classes = _detector(values)
         figures = measure(
-            experiment, size, values.batch_size, values.num_classes, values.runs, values.threads
+            detector, experiment, size, values.batch_size, num_classes, values.runs, values.threads
         )
         print(format_table(figures))
     if output:
@@ -61,23 +64,54 @@ def run(values, arguments):
         print(f"\nfigures     {output}")
 
 
-def measure(experiment, size, batch_size, num_classes, runs, threads=0):
-    """What `benchmark_stages.profile` finds for a Config's detector, with the number of parameters,
-    peak memory and what was run."""
+def _check(values):
+    """Raises UsageError and errors of configs and runs before TensorFlow starts."""
+    if not values.run_dir:
+        if not values.model:
+            commands.load_config(values)
+        return
+    for name in ("config", "data_dir", "num_classes"):
+        if values[name].present:
+            raise UsageError(f"--{name} has no meaning beside --run_dir; give one or the other")
+    commands.refuse_several_looks(values)
+    commands.overrides_of_run(values)
+
+
+def _use_threads(number):
+    import tensorflow as tf
+
+    if number:
+        tf.config.threading.set_intra_op_parallelism_threads(number)
+        tf.config.threading.set_inter_op_parallelism_threads(number)
+
+
+def _detector(values):
+    """(TwoStageDetector, its Config, number of foreground classes) of --run_dir or --config."""
+    from lhrcnn.inference.predictor import load_run, require_own_proposals
+    from lhrcnn.keras import keras
+    from lhrcnn.models.build import arithmetic, build_detector
+
+    if values.run_dir:
+        once = commands.overrides_of_run(values, "test.scales=[]", "test.flip=false")
+        trained = load_run(values.run_dir, values.checkpoint, once)
+        require_own_proposals(trained.config)
+        return trained.model, trained.config, len(trained.class_names)
+    experiment = commands.load_config(values)
+    keras.utils.set_random_seed(0)
+    with arithmetic(experiment.test.precision):
+        detector = build_detector(experiment, values.num_classes)
+    return detector, experiment, values.num_classes
+
+
+def measure(detector, experiment, size, batch_size, num_classes, runs, threads=0):
+    """What `benchmark_stages.profile` finds for the TwoStageDetector of a Config, with the number
+    of parameters, peak memory and what was run."""
     import resource
 
     import tensorflow as tf
 
     from lhrcnn.commands.benchmark_stages import profile
-    from lhrcnn.keras import keras
-    from lhrcnn.models.build import arithmetic, build_detector
 
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    keras.utils.set_random_seed(0)
-    with arithmetic(experiment.test.precision):
-        detector = build_detector(experiment, num_classes)
     image = tf.cast(
         tf.random.stateless_uniform([batch_size, *size, 3], [0, 0], 0, 256, tf.int32), tf.uint8
     )

@@ -46,8 +46,10 @@ def build_detector(config, num_classes):
     backbone.freeze(model.backbone.frozen_stages)
     rpn, head = RPN(model.rpn, backbone.strides), build_head(model, backbone.strides, num_classes)
     detector = TwoStageDetector(backbone, rpn, head, model.postprocess)
-    # Creates the variables of RPN and head.
-    detector.detect(tf.zeros([1, 64, 64, 3], tf.uint8), tf.constant([[64.0, 64.0]]))
+    # Creates the variables of RPN and head; one box takes less memory than a thousand proposals.
+    image_size, maps = tf.constant([[64.0, 64.0]]), backbone.model(tf.zeros([1, 64, 64, 3]))
+    rpn(maps)
+    head.localise(head.prepare(maps, image_size), tf.constant([[[0.0, 0, 64, 64]]]), image_size)
     _train_only(config.train.part, detector, model)
     return detector
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import fcntl
 import hashlib
 import os
 import platform
@@ -29,7 +28,7 @@ import tensorflow as tf
 from absl import logging
 
 from lhrcnn.errors import LhrcnnError
-from lhrcnn.files import cache_dir
+from lhrcnn.files import cache_dir, fcntl
 
 # Contraction would round a product and its sum once on some processors and twice
 # on others; without it the same boxes give the same bits everywhere.
@@ -128,7 +127,8 @@ def build_op(force: bool = False, verbose: bool = False) -> Path:
     try:
         plan.path.parent.mkdir(parents=True, exist_ok=True)
         with open(plan.path.parent / "build.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            if fcntl:  # else two processes may build at once
+                fcntl.flock(lock, fcntl.LOCK_EX)
             if force or read_stamp(plan.path) != plan.stamp:
                 _build(plan, verbose)
     except OSError as error:

@@ -44,12 +44,10 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
         names, category_ids = _classes(source, class_names, names_in_file, config.data.classes)
     except CheckpointError as error:
         raise CheckpointError(f"{checkpoint}: {error}") from None
-    detector, translation = build_converted(
+    del arrays  # so that each is gone once the model has it
+    detector, used, translation = build_converted(
         source, config, len(names), f"{checkpoint} as a checkpoint of {source_name}"
     )
-    used = len(translation.arrays)
-    del arrays, source  # the model has copies
-    translation.arrays.clear()
     run.start(config, names, category_ids)
     meta = {"step": 0, "converted_from": source_name}
     path = run.checkpoints.save(model_arrays(detector), meta)
@@ -61,7 +59,8 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
 
 
 def build_converted(source, config, num_classes, what):
-    """(detector, Translation) of a Source for a Config: the detector has the weights.
+    """(detector with the weights of a Source for a Config, number of variables that it set, the
+    Translation, of which the arrays are gone; so are the Source's).
 
     `what` stands before messages.
 
@@ -70,13 +69,14 @@ def build_converted(source, config, num_classes, what):
     variables = detector.named_variables()
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     translation = translate(source, shapes, detector.pixel_mean, detector.pixel_std, what)
-    if not translation.arrays:
+    used = len(translation.arrays)
+    if not used:
         raise CheckpointError(
             f"{what}: no weight in it fits the config's model, {config.model.backbone.name}"
         )
-    for name, array in translation.arrays.items():
-        variables[name].assign(array)
-    return detector, translation
+    for name in list(translation.arrays):
+        variables[name].assign(translation.arrays.pop(name))
+    return detector, used, translation
 
 
 def _classes(source, given, in_file, in_config):

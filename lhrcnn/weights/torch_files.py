@@ -75,13 +75,6 @@ class Tensor:
         return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-class Parameter:
-    """What torch.nn.Parameter adds to a tensor is not needed."""
-
-    def __new__(cls, data, *_):
-        return data
-
-
 class NumpyType:
     """A pickled numpy.dtype of plain numbers."""
 
@@ -133,6 +126,10 @@ def _typed_tensor(storage, offset, size, stride, requires_grad, hooks, kind, *_)
     return Tensor(storage, offset, size, stride, kind)
 
 
+def _parameter(data, *_):
+    return data
+
+
 def _numpy_scalar(kind, content):
     content = content.encode("latin1") if isinstance(content, str) else content
     return np.frombuffer(content, kind.dtype())[0].item()
@@ -151,8 +148,8 @@ ALLOWED = {
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_tensor"): _tensor,
     ("torch._utils", "_rebuild_tensor_v3"): _typed_tensor,
-    ("torch._utils", "_rebuild_parameter"): Parameter,
-    ("torch._utils", "_rebuild_parameter_with_state"): Parameter,
+    ("torch._utils", "_rebuild_parameter"): _parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
     ("torch.storage", "UntypedStorage"): "untyped",
     ("numpy", "dtype"): NumpyType,
     ("numpy", "ndarray"): NumpyArray,

@@ -56,12 +56,12 @@ class Translation(typing.NamedTuple):
 
 
 def translate(source, shapes, pixel_mean, pixel_std, what):
-    """The Translation of a Source for variables {our name: shape} of a detector that normalises
-    pixels by pixel_mean and pixel_std (RGB).
+    """The Translation of a Source, whose state is used up, for variables {our name: shape} of a
+    detector that normalises pixels by pixel_mean and pixel_std (RGB).
 
     `what` stands before messages. Raises CheckpointError that lists every tensor that is
     missing, unknown, or of another shape."""
-    arrays, new, used, problems = {}, [], set(), []
+    arrays, new, problems = {}, [], []
     for name, shape in shapes.items():
         found = find(source, name)
         if found is None:
@@ -71,17 +71,15 @@ def translate(source, shapes, pixel_mean, pixel_std, what):
         if theirs not in source.state:
             problems.append(f"{theirs}: not in the checkpoint, needed for {name} {list(shape)}")
             continue
-        used.add(theirs)
-        array = _stepwise(source.state[theirs], (source.layout, *steps))
+        original = source.state.pop(theirs)  # not in memory twice where a step copies it
+        array = _stepwise(original, (source.layout, *steps))
         if array is None or array.shape != tuple(shape):
-            problems.append(
-                f"{theirs}: {list(source.state[theirs].shape)} does not make {name} {list(shape)}"
-            )
+            problems.append(f"{theirs}: {list(original.shape)} does not make {name} {list(shape)}")
             continue
         arrays[name] = array
     if source.num_classes is not None:
         problems += [f"{name}: has no counterpart in such a checkpoint" for name in new]
-    dropped, unknown = _left_over(source, used)
+    dropped, unknown = _left_over(source)
     problems += [
         f"{theirs}: {list(source.state[theirs].shape)} in the checkpoint, unknown to this model"
         for theirs in unknown
@@ -97,10 +95,10 @@ def translate(source, shapes, pixel_mean, pixel_std, what):
     )
 
 
-def _left_over(source, used):
-    """({their name: why it is dropped}, names that are unknown) of tensors that are not `used`."""
+def _left_over(source):
+    """({their name: why it is dropped}, names that are unknown) of tensors that were not used."""
     dropped, unknown = {}, []
-    for theirs in source.state.keys() - used:
+    for theirs in source.state:
         reasons = [reason for pattern, reason in source.dropped if re.fullmatch(pattern, theirs)]
         if reasons:
             dropped[theirs] = reasons[0]

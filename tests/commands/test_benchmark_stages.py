@@ -89,3 +89,11 @@ def test_command_writes_its_figures(tmp_path, capsys):
 def test_a_wrong_size_is_wrong_usage(capsys):
     assert cli.main(["benchmark", "--size=big"]) == 2
     assert "expected height x width" in capsys.readouterr().err
+
+
+def test_a_run_is_timed_with_its_own_classes_at_one_look(capsys):
+    words = ["benchmark", "--run_dir=light_head_mobilenet_v2_voc07_144", "--size=64x96", "--runs=1"]
+    assert cli.main(words) == 0
+    assert "mobilenet_v2, light head, 1 x 64 x 96 px, 20 classes" in capsys.readouterr().out
+    assert cli.main([*words, "--config=light_head_xception_shapes"]) == 2
+    assert "--config has no meaning beside --run_dir" in capsys.readouterr().err

@@ -106,7 +106,7 @@ def converted(case, state):
     detector, model = built(case)
     shapes = {name: tuple(variable.shape) for name, variable in detector.named_variables().items()}
     translation = translate(
-        resolve(SOURCES[CASES[case][0]].describe)(state, model),
+        resolve(SOURCES[CASES[case][0]].describe)(dict(state), model),
         shapes,
         detector.pixel_mean,
         detector.pixel_std,

@@ -37,13 +37,20 @@ def describe(folder, paths):
 
     Raises DataError where a data file cannot be read, or is of other images."""
     images = [path for path in paths if path.lower().endswith(IMAGE_SUFFIXES)]
+    broken = []
     for path in paths:
-        content = read_yaml(path) if path.lower().endswith((".yaml", ".yml")) else None
-        if content:
-            shape = content.get("kpt_shape") or [0]
-            splits = _yaml_splits(folder, pathlib.Path(path), content, images)
-            return Layout(_names(content, path), splits, math.prod(map(int, shape)))
-    _refuse_broken(path for path in paths if path.lower().endswith((".yaml", ".yml")))
+        if path.lower().endswith((".yaml", ".yml")):
+            try:
+                content = _content(path)
+            except DataError as error:
+                broken.append(error)
+                continue
+            if content:
+                shape = content.get("kpt_shape") or [0]
+                splits = _yaml_splits(folder, pathlib.Path(path), content, images)
+                return Layout(_names(content, path), splits, math.prod(map(int, shape)))
+    if broken:
+        raise broken[0]
     for path in paths:
         content = _read_data(path) if path.endswith(".data") else {}
         if "names" in content:
@@ -62,30 +69,29 @@ def describe(folder, paths):
 
 
 def read_yaml(path):
-    """The content of ultralytics' data file; None where a file is another one."""
+    """The content of ultralytics' data file; None where a file is another one, or broken."""
     try:
-        content = yaml.safe_load(lookup.read_text(path))
-    except yaml.YAMLError:
+        return _content(path)
+    except DataError:
         return None
+
+
+def _content(path):
+    """As of `read_yaml`. Raises DataError for what is a data file, but for its YAML."""
+    text = lookup.read_text(path)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        if not re.search(r"^(names|train|val)\s*:", text, re.MULTILINE):
+            return None
+        place = getattr(error, "problem_mark", None)
+        line = f" line {place.line + 1}:" if place else ""
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise DataError(f"{path}:{line} not readable as YAML: {reason}") from None
     keys = set(content) if isinstance(content, dict) else set()
     has_names = isinstance(content.get("names"), (list, dict)) if keys else False
     has_splits = bool(keys & {"train", "val", "valid", "test"})
     return content if (has_names or "nc" in keys) and (has_splits or "nc" in keys) else None
-
-
-def _refuse_broken(paths):
-    """Raises DataError for the first of these files that is a data file, but for its YAML."""
-    for path in paths:
-        text = lookup.read_text(path)
-        if not re.search(r"^(names|train|val)\s*:", text, re.MULTILINE):
-            continue
-        try:
-            yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            place = getattr(error, "problem_mark", None)
-            line = f" line {place.line + 1}:" if place else ""
-            reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-            raise DataError(f"{path}:{line} not readable as YAML: {reason}") from None
 
 
 def _read_data(path):

@@ -30,7 +30,7 @@ class ConvNorm(keras.layers.Layer):
             dilation,
             groups,
         )
-        self.learns_statistics = config.batch_norm == "train"
+        self.learns_statistics, self.folded = config.batch_norm == "train", False
         self.norm = keras.layers.BatchNormalization(
             momentum=config.batch_norm_momentum,
             epsilon=epsilon,
@@ -63,16 +63,31 @@ class ConvNorm(keras.layers.Layer):
     def call(self, x, training=False):
         if training and self.learns_statistics and self.norm.trainable:
             return self.norm(self._convolve(x, self.kernel), training=True)
+        if self.folded:
+            kernel, bias = self.kernel, self.norm.beta
+        else:
+            # Else a graph begins with the products of all layers, and holds them until they are
+            # used. A number of x stands for x: TensorFlow fuses no activation that another node
+            # waits for.
+            with tf.control_dependencies([x[:1, :1, :1, :1]]):
+                kernel, bias = self._with_norm()
+        return tf.nn.bias_add(self._convolve(x, kernel), tf.cast(bias, self.compute_dtype))
+
+    def fold(self):
+        """Takes the batch norm into the kernel and a bias, once and for good: for inference."""
+        if self.folded:
+            return
+        kernel, bias = self._with_norm()
+        self.kernel.assign(kernel)
+        self.norm.beta.assign(bias)
+        self.folded = True
+
+    def _with_norm(self):
+        """(kernel, bias) of convolution and batch norm with its fixed statistics."""
         norm = self.norm
-        # Else a graph begins with the products of all layers, and holds them until they are used.
-        # A number of x stands for x: TensorFlow fuses no activation that another node waits for.
-        with tf.control_dependencies([x[:1, :1, :1, :1]]):
-            factor = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
-            kernel = self.kernel * (factor if self.channels else factor[:, None])
-        return tf.nn.bias_add(
-            self._convolve(x, kernel),
-            tf.cast(norm.beta - norm.moving_mean * factor, self.compute_dtype),
-        )
+        factor = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+        kernel = self.kernel * (factor if self.channels else factor[:, None])
+        return kernel, norm.beta - norm.moving_mean * factor
 
     def _convolve(self, x, kernel):
         kernel = tf.cast(kernel, self.compute_dtype)

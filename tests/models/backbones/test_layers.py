@@ -81,6 +81,14 @@ def test_fixed_statistics_give_what_the_two_layers_give(unit, twin, x, batch_nor
     )
 
 
+def test_a_folded_layer_gives_what_it_gave(unit, x):
+    layer = unit("affine")
+    before = layer(x)
+    for _ in range(2):  # once and for good
+        layer.fold()
+        np.testing.assert_array_equal(layer(x), before)
+
+
 def test_statistics_of_the_batch(unit, twin, x):
     layer, other = unit("train"), unit("train")
     other.set_weights(layer.get_weights())
