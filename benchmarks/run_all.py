@@ -4,6 +4,7 @@ each.
     python benchmarks/run_all.py [--data_dir VOCdevkit] [NAME...]
 
 With names, e.g. `psroi_align detector`, only those run, and only their sections are replaced.
+Sections of other names are notes by hand: they stay, at the end of the page.
 `input`, `training` and `export` need the images of VOC 2007 in --data_dir, and are left out without
 it.
 Nothing else should run meanwhile.
@@ -107,9 +108,10 @@ def main():
             failed.append(name)
             continue
         known[name] = "".join(lines).strip() + "\n\n"
+        written = [name for name in BENCHMARKS if name in known]
+        notes = [name for name in known if name not in BENCHMARKS]
         PAGE.write_text(
-            HEAD
-            + "".join(f"<!-- {name} -->\n{known[name]}" for name in BENCHMARKS if name in known),
+            HEAD + "".join(f"<!-- {name} -->\n{known[name]}" for name in [*written, *notes]),
             encoding="utf-8",
         )
     if failed:

