@@ -3,6 +3,7 @@
 import shutil
 
 import fuzz_readers
+import fuzz_seeds
 
 
 def cases(root, whole, rng):
@@ -18,13 +19,13 @@ def cases(root, whole, rng):
 
 def annotations(root):
     """Every data format with odd numbers and deep nesting."""
-    for name in fuzz_readers.ANNOTATIONS:
-        for number, content in enumerate(fuzz_readers.seeds(name)[1:]):
+    for name in fuzz_seeds.ANNOTATIONS:
+        for number, content in enumerate(fuzz_seeds.seeds(name)[1:]):
             folder = root / f"{name}_{number}"
             path, _ = fuzz_readers.prepared(name, folder)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-            split = fuzz_readers.SPLITS.get(name, "*")
+            split = fuzz_seeds.SPLITS.get(name, "*")
             options = ["--split", split, "--set", f"data.format={name}", "--data_dir", str(folder)]
             yield "annotations", ["data", "check", *options], True
 
@@ -42,7 +43,7 @@ def damaged_runs(root, whole, image, output, rng):
             (run / "checkpoints" / "index.json").unlink()
             for words in (["eval"], ["predict", str(image), *output], ["export", *output]):
                 yield "run directory", [words[0], "--run_dir", str(run), *words[1:]], False
-    for number, content in enumerate(fuzz_readers.seeds("index")[1:]):
+    for number, content in enumerate(fuzz_seeds.seeds("index")[1:]):
         run = root / f"index_{number}"
         shutil.copytree(whole, run)
         (run / "checkpoints" / "index.json").write_bytes(content)
@@ -52,19 +53,19 @@ def damaged_runs(root, whole, image, output, rng):
 def damaged_files(root, whole, output):
     """Images, configs and weights of others."""
     root.mkdir()
-    for number, content in enumerate(fuzz_readers.images()):
+    for number, content in enumerate(fuzz_seeds.images()):
         for part, cut in enumerate((content[:9], content[: len(content) // 3], content[::-1])):
             path = root / f"image_{number}_{part}.jpg"
             path.write_bytes(cut)
             yield "image", ["predict", str(path), "--run_dir", str(whole), *output], False
-    for number, content in enumerate(fuzz_readers.seeds("config")[1:]):
+    for number, content in enumerate(fuzz_seeds.seeds("config")[1:]):
         path = root / f"{number}.yaml"
         path.write_bytes(b"- " + content)
         yield "config", ["config", str(path)], False
-    for name, ending in fuzz_readers.WEIGHTS.items():
+    for name, ending in fuzz_seeds.WEIGHTS.items():
         if name.startswith("tf_"):
             continue  # not one file; `convert` of them is no case here
-        content = fuzz_readers.seeds(name)[0]
+        content = fuzz_seeds.seeds(name)[0]
         for number, cut in enumerate((b"", content[: len(content) // 2], content[50:], content)):
             path = root / f"{name}_{number}{ending}"
             path.write_bytes(cut)

@@ -152,7 +152,7 @@ class Output:
 def _listed(folder):
     """{path below the folder: sha256} of what lhrcnn wrote there."""
     path = pathlib.Path(folder, LIST)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
     return {line[66:]: line[:64] for line in lines}
 
 

@@ -9,12 +9,19 @@ file. It is written last: without it nothing counts as there.
 import json
 import os
 import pathlib
+import tokenize
 import typing
 
 import numpy as np
 
 from lhrcnn.errors import DataError
 from lhrcnn.files import Output, split_name
+
+# What JSON and numpy, which reads headers as Python's literals, raise for a damaged file.
+_DAMAGED = (
+    *(ValueError, KeyError, TypeError, AttributeError, OverflowError, EOFError, RecursionError),
+    *(SyntaxError, tokenize.TokenError),
+)
 
 
 class Proposals(typing.NamedTuple):
@@ -104,7 +111,7 @@ def _read_header(path, again):
             for row, (image_id, height, width) in enumerate(rows)
         }
         _ = header["split"], header["fingerprint"], header["bytes"], header["number"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except _DAMAGED as error:
         raise DataError(
             f"{path}: not readable as the description of proposals: {error!r}; {again} anew"
         ) from None
@@ -119,7 +126,10 @@ def _open_array(path, header, num_images, again):
             f"{path}: damaged: it has {length} bytes, {described} says {header['bytes']}; "
             f"{again} anew"
         )
-    boxes = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        boxes = np.lib.format.open_memmap(path, mode="r")
+    except _DAMAGED as error:
+        raise DataError(f"{path}: damaged: {error!r}; {again} anew") from None
     if boxes.shape != shape or boxes.dtype != np.float32:
         raise DataError(
             f"{path}: damaged: it holds {boxes.dtype} {list(boxes.shape)}, {described} says "

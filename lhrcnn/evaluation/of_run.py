@@ -45,9 +45,14 @@ def kept(path, about, dataset):
     path = pathlib.Path(path)
     if not (path.is_file() and beside_metrics(path).is_file()):
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return None
     of_same = ("ensemble", "step", "data", "split", "images")  # older files lack some
-    if any(content.get(key, about[key]) != about[key] for key in of_same):
+    if not isinstance(content, dict) or any(
+        content.get(key, about[key]) != about[key] for key in of_same
+    ):
         return None
     return read_results(beside_metrics(path), dataset)
 

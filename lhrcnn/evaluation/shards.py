@@ -7,7 +7,6 @@ fingerprint of the model, its options and the whole data set.
 
 import dataclasses
 import hashlib
-import zipfile
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from lhrcnn.errors import LhrcnnError
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
 from lhrcnn.files import save_npz
 from lhrcnn.runs.state import digest_of
+from lhrcnn.weights.npz import UNREADABLE, read_npz
 
 
 class ShardError(LhrcnnError, ValueError):
@@ -75,11 +75,10 @@ def merge(paths, dataset, identity):
         )
     for path in paths:
         try:
-            with np.load(path, allow_pickle=False) as file:
-                content = dict(file)
+            content = read_npz(path)
             found = Detections(*(content[field.name] for field in dataclasses.fields(Detections)))
             own_identity, own_images = str(content["identity"]), content["images"]
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise ShardError(
                 f"{path}: not readable as a share of an evaluation: {error!r}; make it again"
             ) from error

@@ -75,14 +75,23 @@ class Job:
         """Yields what was found in each image, in order: a dict as `Prediction.to_json` writes it,
         with file_name, or of file_name and error. Raises DataError for a damaged shard."""
         for shard in self.shards:
-            with open(shard.path, encoding="utf-8") as file:
-                lines = [json.loads(line) for line in file]
-            if len(lines) != shard.number:
+            try:
+                with open(shard.path, encoding="utf-8") as file:
+                    lines = [json.loads(line) for line in file]
+            except (ValueError, RecursionError):
+                lines = []
+            if len(lines) != shard.number or not all(map(_is_result, lines)):
                 raise DataError(
-                    f"{shard.path}: found {len(lines)} images, expected {shard.number}; delete it, "
-                    "and start the same command again"
+                    f"{shard.path}: not the results of {shard.number} images, as they were "
+                    "written; delete it, and start the same command again"
                 )
             yield from lines
+
+
+def _is_result(line):
+    """Whether a value of a shard is what `write` makes of an image."""
+    wanted = ({"file_name", "error"}, {"file_name", "height", "width", "detections"})
+    return isinstance(line, dict) and any(keys <= line.keys() for keys in wanted)
 
 
 def start(output, images, about, threshold=0.0, size=SHARD):
@@ -98,7 +107,7 @@ def start(output, images, about, threshold=0.0, size=SHARD):
         digest.update(line.encode())
     plan = json.dumps({"digest": digest.hexdigest(), "images": len(lines), **about}, indent=1)
     path, shards = output.folder / PLAN, output.folder / SHARDS
-    if not path.is_file() or path.read_text(encoding="utf-8") != plan:
+    if not path.is_file() or path.read_bytes() != plan.encode():
         if shards.is_dir() and any(shards.iterdir()):
             _give_up(output, shards)
         with output.writing(IMAGES) as file:

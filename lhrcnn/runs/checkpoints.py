@@ -209,6 +209,8 @@ def _is_entry(entry):
         and isinstance(entry["step"], int)
         and isinstance(entry["sha256"], (str, type(None)))
         and isinstance(entry["metric"], (int, float, type(None)))
+        and not (isinstance(entry["metric"], int) and abs(entry["metric"]) >= 2**63)
+        and isinstance(entry.get("metric_name", ""), str)
     )
 
 
@@ -232,6 +234,8 @@ def read(path, sha256=None):
         raise
     except UNREADABLE as error:
         raise CheckpointError(f"{path}: not a readable checkpoint of lhrcnn: {error}") from error
+    if not isinstance(meta.get("step"), int):
+        raise CheckpointError(f"{path}: not a readable checkpoint of lhrcnn: it has no step")
     if meta.pop("format", 1) < FORMAT:
         arrays = {_present(name): value for name, value in arrays.items()}
     return arrays, {key: value for key, value in meta.items() if key != "dtypes"}

@@ -127,14 +127,7 @@ class RunDirectory:
 
     def data(self):
         """What `data_of` said of the training images; None in a run of an older lhrcnn."""
-        path = self.folder / DATA
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except (ValueError, RecursionError) as error:
-            logging.warning("%s: not readable (%s); the data is not compared", path, error)
-            return None
+        return _json_of(self.folder / DATA, _is_data, "the data is not compared")
 
     def write_data(self, content):
         """Notes what `data_of` says of the training images."""
@@ -145,6 +138,20 @@ class RunDirectory:
     def metrics(self):
         """Path of the log of numbers, a JSON object per line."""
         return self.folder / METRICS
+
+    def logged(self):
+        """Yields the lines of `metrics` as dicts, up to one that a kill or a full disk damaged."""
+        if not self.metrics.is_file():
+            return
+        with open(self.metrics, encoding="utf-8", errors="replace") as file:
+            for text in file:
+                try:
+                    line = json.loads(text)
+                except (ValueError, RecursionError):
+                    return
+                if not _is_line(line):
+                    return
+                yield line
 
     @property
     def tensorboard(self):
@@ -185,12 +192,47 @@ class RunDirectory:
     def summary(self):
         """The summary of a stage that is complete, else None."""
         path = self.folder / "finished.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return _json_of(path, lambda content: "steps" in content, "the stage is looked at again")
 
     def finish(self, summary):
         """Notes that a stage is complete, with the summary of its training."""
         with replacing(self.folder / "finished.json", "w") as file:
             json.dump(summary, file)
+
+
+def _json_of(path, as_written, otherwise):
+    """The dict in a JSON file; None without one, and with a warning where it is damaged.
+
+    as_written(dict): whether it has what lhrcnn writes there; otherwise: what follows if not."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and as_written(content):
+            return content
+        reason = "not as it was written"
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError) as error:
+        reason = error
+    logging.warning("%s: not readable (%s); %s", path, reason, otherwise)
+    return None
+
+
+def _is_data(content):
+    """Whether a dict of data.json has what `data_of` makes."""
+    held_out = content.get("held_out", [])
+    names = isinstance(held_out, list) and all(isinstance(name, str) for name in held_out)
+    return names and isinstance(content.get("digest"), str)
+
+
+def _is_line(line):
+    """Whether a value of metrics.jsonl is a line of a training's log."""
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("step"), int)
+        and isinstance(line.get("epoch"), (int, float))
+        and isinstance(line.get("phase"), str)
+        and all(abs(value) < 2**63 for value in line.values() if isinstance(value, int))
+    )
 
 
 def data_of(dataset):

@@ -28,7 +28,7 @@ class RunLog:
         kept = ("start", "train", "validation") if keep_validation else ("start", "train")
         lines = [
             line
-            for line in self._lines()
+            for line in run.logged()
             if line["step"] < step or line["step"] == step and line["phase"] in kept
         ]
         with replacing(self.path, "w") as file:
@@ -83,15 +83,6 @@ class RunLog:
     def close(self):
         """Ends the TensorBoard file."""
         self._writer.close()
-
-    def _lines(self):
-        """Parsed lines; a last one that a kill cut off is left out."""
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        for line in lines:
-            try:
-                yield json.loads(line)
-            except (ValueError, RecursionError):
-                return
 
 
 class NoLog:

@@ -74,7 +74,7 @@ def test_a_cut_shard_is_named(tmp_path):
     detect(job)
     path = tmp_path / "shards" / "00000-of-00003.jsonl"
     path.write_text("".join(path.read_text(encoding="utf-8").splitlines(True)[:2]), "utf-8")
-    with pytest.raises(DataError, match="00000-of-00003.jsonl: found 2 images, expected 3"):
+    with pytest.raises(DataError, match="00000-of-00003.jsonl: not the results of 3 images"):
         list(job.results())
 
 

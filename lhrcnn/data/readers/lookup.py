@@ -126,7 +126,7 @@ def read_text(file):
     """A text file in UTF-8 or UTF-16, with or without its mark, else in GBK or Latin-1."""
     content = pathlib.Path(file).read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16")
+        return content.decode("utf-16", errors="replace")
     for encoding in ("utf-8-sig", "gbk"):
         try:
             return content.decode(encoding)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 
 from lhrcnn.evaluation.analysis import bootstrap
 from lhrcnn.evaluation.report.gather import gather
@@ -63,13 +62,11 @@ def training_of(run, counts=()):
     if not run.metrics.is_file():
         return {}
     losses, scores = {}, {}
-    for line in run.metrics.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:  # a last line that a kill cut off
-            break
+    for entry in run.logged():
         for name, value in entry.items():
-            if entry["phase"] == "validation" and "/" in name and value is not None:
+            if not isinstance(value, (int, float)):  # None: it was not finite
+                continue
+            if entry["phase"] == "validation" and "/" in name:
                 scores.setdefault(name, []).append((entry["epoch"], value))
             elif entry["phase"] == "train" and name not in (*_NO_LOSSES, *counts):
                 losses.setdefault(name, []).append((entry["epoch"], value))

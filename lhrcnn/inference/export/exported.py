@@ -35,7 +35,7 @@ class ExportedDetector:
         self.format = _format_of(path, folder)
         require_extra(self.format, EXPORTS[self.format].runs_with)
         beside = folder / EXPORTS[self.format].described_in
-        self.facts = _read(beside / "export.json", json.loads)
+        self.facts = _read(beside / "export.json", _facts)
         self.config = _read(beside / "config.yaml", lambda _: config.load(beside / "config.yaml"))
         self.class_names = self.facts["class_names"]
         self.category_ids = self.facts["category_ids"]
@@ -126,11 +126,18 @@ def _format_of(path, folder):
     raise ExportError(f"--model {path}: no exported model there; looked for {known}")
 
 
+def _facts(text):
+    """The dict of export.json, with the parts that are needed here."""
+    facts = json.loads(text)
+    names, ids = list(map(str, facts["class_names"])), list(map(int, facts["category_ids"]))
+    return {**facts, "class_names": names, "category_ids": ids, "step": facts["step"]}
+
+
 def _read(path, read):
     """What a function makes of the text of a file. Raises ExportError naming the file."""
     try:
         return read(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ExportError(
             f"{path}: cannot be read ({' '.join(str(error).split())}); `lhrcnn export` writes it "
             "beside the model"
