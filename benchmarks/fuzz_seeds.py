@@ -126,6 +126,7 @@ def texts(text):
     odd = [
         re.sub(r"\d+", number, text) for number in ("9" * 400, "1e999", "NaN", "-1", "0", "1e38")
     ]
+    odd += [text.replace("\n", "\r"), text.replace(".png", "")]
     odd += ["[" * 4000, '{"a":' * 800, "", "1", "null", "[]", "{}", "[1]", '{"a": 1}']
     return [*(content.encode() for content in (text, *odd)), b"\xff\xfe\x00", bytes(40)]
 

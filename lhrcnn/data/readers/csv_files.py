@@ -105,11 +105,15 @@ def split_words(file):
 
 
 def _rows(file):
-    """The rows of a file as lists of texts, whatever separates them."""
+    """Yields the rows of a file as lists of texts, whatever separates cells and lines."""
     text = lookup.read_text(file)
-    first = text.split("\n", 1)[0]
+    first = re.split("[\r\n]", text, maxsplit=1)[0]
     delimiter = max(",;\t|", key=first.count)
-    return csv.reader(io.StringIO(text), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise DataError(f"{file}: line {reader.line_num}: not readable as CSV: {error}") from None
 
 
 def columns_of(file, mapping=()):
@@ -134,7 +138,7 @@ def columns_of(file, mapping=()):
 
 
 def _rows_of_head(file):
-    text = lookup.head(file, 65536)
+    text = lookup.head(file, 65536).replace("\0", "")  # which Python 3.10 refuses
     lines = text.splitlines()[:1]
     delimiter = max(",;\t|", key=(lines or [""])[0].count)
     return csv.reader(lines, delimiter=delimiter)

@@ -89,13 +89,7 @@ def read_truth(file, problems):
 
     The text of a word that is to be ignored is "###". Each line that is no word is an error in
     `problems`. Raises DataError where the lines are YOLO's."""
-    boxes, texts = [], []
-    try:
-        lines = read_text(file).splitlines()
-    except UnicodeDecodeError as error:
-        text = f"{file}: not readable as text: {error}"
-        problems.append(Problem.error("unreadable annotation file", text))
-        return np.zeros([0, 4]), []
+    boxes, texts, lines = [], [], read_text(file).splitlines()
     lines = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
     if lines and all(_YOLO.fullmatch(line) for _, line in lines):
         raise DataError(

@@ -73,9 +73,8 @@ def _task(task, where, problems):
         results = [entry for value in task.values() if isinstance(value, list) for entry in value]
         return images[0], [_from_min(entry) for entry in results if "original_width" in entry]
     values = task["data"]
-    url = values.get("image") or next(
-        value for value in values.values() if isinstance(value, str) and _is_image(value)
-    )
+    images = [value for value in values.values() if isinstance(value, str) and _is_image(value)]
+    url = values.get("image") or images[0]
     made = task.get("annotations") or task.get("completions") or []
     kept = [annotation for annotation in made if not annotation.get("was_cancelled")]
     kept.sort(key=lambda annotation: not annotation.get("ground_truth"))

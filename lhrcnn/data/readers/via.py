@@ -72,7 +72,10 @@ def _from_json(file):
 def _from_csv(file):
     """File name -> list of (shape, attributes)."""
     images = {}
-    rows = csv.DictReader(lookup.read_text(file).splitlines())
+    try:
+        rows = list(csv.DictReader(lookup.read_text(file).splitlines()))
+    except csv.Error as error:
+        raise DataError(f"{file}: not readable as CSV: {error}") from None
     for number, row in enumerate(rows, start=2):
         row = {(key or "").strip("# "): value for key, value in row.items()}
         try:

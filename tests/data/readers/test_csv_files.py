@@ -17,6 +17,7 @@ ANT = ("ant", 20, 10, 60, 40)
         'image_id,width,height,bbox,class\na,100,80,"[10.0, 20.0, 30.0, 40.0]",ant\n',
         "image,label,x,y,width,height\na.jpg,ant,10,20,30,40\n",
         "\ufefffilename,class,xmin,ymin,xmax,ymax\r\nC:\\photos\\a.jpg,ant,10,20,40,60\r\n",
+        "filename,class,xmin,ymin,xmax,ymax\ra.jpg,ant,10,20,40,60\r",  # lines of Mac spreadsheets
         "TRAIN,gs://bucket/a.jpg,ant,0.1,0.25,,,0.4,0.75,,\n",  # AutoML
     ],
 )
@@ -79,6 +80,14 @@ def test_faulty_lines_are_named(tmp_path):
     dataset = read("csv", tmp_path)
     assert seen(dataset) == {"a.jpg": [ANT]} and kinds(dataset) == ["bad line"]
     assert "x.csv: line 2: 'forty' is no number" in dataset.problems[0].text
+
+
+def test_what_csv_cannot_hold_is_named(tmp_path):
+    images(tmp_path, "a.jpg")
+    text = f"filename,class,xmin,ymin,xmax,ymax\na.jpg,{'a' * 200_000},10,20,40,60\n"
+    write(tmp_path, {"boxes.csv": text})
+    with pytest.raises(DataError, match="boxes.csv: line 2: not readable as CSV"):
+        read("csv", tmp_path)
 
 
 def test_a_column_may_name_the_split(tmp_path):

@@ -93,3 +93,12 @@ def test_a_task_that_nobody_has_annotated_is_no_background(tmp_path):
     dataset = read("label_studio", tmp_path)
     assert seen(dataset) == {"a.jpg": []}
     assert kinds(dataset).count("task without annotations") == 3
+
+
+def test_a_task_without_an_image_is_named(tmp_path):
+    images(tmp_path, "a.jpg")
+    of_text = {"id": 8, "data": {"text": "a sentence"}, "annotations": []}
+    write(tmp_path, {"p.json": [task(result(10, 25, 30, 50)), of_text]})
+    dataset = read("label_studio", tmp_path)
+    assert seen(dataset) == {"a.jpg": [("ant", 20, 10, 60, 40)]}
+    assert "bad task" in kinds(dataset)
