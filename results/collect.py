@@ -30,7 +30,7 @@ def main(run_dir, name):
         yaml.safe_dump(changed, sort_keys=False, default_flow_style=None, width=140),
         encoding="utf-8",
     )
-    lines = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
+    lines = list(run.logged())
     for line in lines:
         if "init_from" in line:  # as the data set's folder, by its last name
             line["init_from"] = pathlib.Path(line["init_from"]).name

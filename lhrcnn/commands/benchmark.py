@@ -42,7 +42,7 @@ def run(values, arguments):
     image; or an exported model as it is."""
     del arguments
     size = _size(values.size)
-    _check(values)
+    experiment = _checked(values)
     output = pathlib.Path(values.output) if values.output else None
     if output:
         written = commands.output_of(values, output.parent)
@@ -54,7 +54,7 @@ def run(values, arguments):
         print("\n".join(f"{name:<12} {value}" for name, value in figures.items()))
     else:
         _use_threads(values.threads)
-        detector, experiment, num_classes = _detector(values)
+        detector, experiment, num_classes = _detector(values, experiment)
         figures = measure(
             detector, experiment, size, values.batch_size, num_classes, values.runs, values.threads
         )
@@ -64,17 +64,17 @@ def run(values, arguments):
         print(f"\nfigures     {output}")
 
 
-def _check(values):
-    """Raises UsageError and errors of configs and runs before TensorFlow starts."""
+def _checked(values):
+    """The Config of --config, None beside --run_dir and --model. Raises UsageError and errors of
+    configs and runs before TensorFlow starts."""
     if not values.run_dir:
-        if not values.model:
-            commands.load_config(values)
-        return
+        return None if values.model else commands.load_config(values)
     for name in ("config", "data_dir", "num_classes"):
         if values[name].present:
             raise UsageError(f"--{name} has no meaning beside --run_dir; give one or the other")
     commands.refuse_several_looks(values)
     commands.overrides_of_run(values)
+    return None
 
 
 def _use_threads(number):
@@ -85,8 +85,9 @@ def _use_threads(number):
         tf.config.threading.set_inter_op_parallelism_threads(number)
 
 
-def _detector(values):
-    """(TwoStageDetector, its Config, number of foreground classes) of --run_dir or --config."""
+def _detector(values, experiment):
+    """(TwoStageDetector, its Config, number of foreground classes) of --run_dir, or of the Config
+    `experiment` with random weights."""
     from lhrcnn.evaluation.proposals import LOOK_ONCE
     from lhrcnn.inference.predictor import load_run
     from lhrcnn.keras import keras
@@ -97,7 +98,6 @@ def _detector(values):
             values.run_dir, values.checkpoint, commands.overrides_of_run(values, *LOOK_ONCE)
         )
         return trained.model, trained.config, len(trained.class_names)
-    experiment = commands.load_config(values)
     keras.utils.set_random_seed(0)
     with arithmetic(experiment.test.precision):
         detector = build_detector(experiment, values.num_classes)

@@ -14,14 +14,12 @@ import typing
 
 import numpy as np
 
+from lhrcnn.data.readers.parsing import MALFORMED
 from lhrcnn.errors import DataError
 from lhrcnn.files import Output, split_name
 
 # What JSON and numpy, which reads headers as Python's literals, raise for a damaged file.
-_DAMAGED = (
-    *(ValueError, KeyError, TypeError, AttributeError, OverflowError, EOFError, RecursionError),
-    *(SyntaxError, tokenize.TokenError),
-)
+_DAMAGED = (*MALFORMED, EOFError, SyntaxError, tokenize.TokenError)
 
 
 class Proposals(typing.NamedTuple):

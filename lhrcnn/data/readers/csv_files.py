@@ -4,8 +4,6 @@ Columns are found by their names, or named in data.csv_columns: `image=file`, `x
 """
 
 import collections
-import csv
-import io
 import re
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
@@ -99,26 +97,16 @@ def split_words(file):
     words = {file.parent.name, file.stem, *re.split(r"[^A-Za-z]+", file.stem)}
     places, has_names = columns_of(file)
     if "split" in places:
-        cells = [row[places["split"]] for row in _rows(file) if len(row) > places["split"]]
+        cells = [
+            row[places["split"]] for row in lookup.read_csv(file) if len(row) > places["split"]
+        ]
         words |= {_AUTOML_SPLITS.get(cell, cell) for cell in cells[has_names:]}
     return words
 
 
-def _rows(file):
-    """Yields the rows of a file as lists of texts, whatever separates cells and lines."""
-    text = lookup.read_text(file)
-    first = re.split("[\r\n]", text, maxsplit=1)[0]
-    delimiter = max(",;\t|", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter)
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise DataError(f"{file}: line {reader.line_num}: not readable as CSV: {error}") from None
-
-
 def columns_of(file, mapping=()):
     """({what a column is for: its position}, whether there is a line of names); None: no boxes."""
-    first = next(iter(_rows_of_head(file)), [])
+    first = lookup.head_of_csv(file)
     mapping = dict(mapping)
     names = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in first]
     places = {}
@@ -135,13 +123,6 @@ def columns_of(file, mapping=()):
         if _fits(first, roles):
             return {role: place for place, role in enumerate(roles) if role}, False
     return None
-
-
-def _rows_of_head(file):
-    text = lookup.head(file, 65536).replace("\0", "")  # which Python 3.10 refuses
-    lines = text.splitlines()[:1]
-    delimiter = max(",;\t|", key=(lines or [""])[0].count)
-    return csv.reader(lines, delimiter=delimiter)
 
 
 def _fits(row, roles):
@@ -163,14 +144,14 @@ def _titles(folder):
     titles = {}
     for file in lookup.listed(folder, ".csv"):
         if re.match(r"/[mg]/\w+,", lookup.head(file, 64)):
-            titles.update((row[0], row[1]) for row in _rows(file) if len(row) == 2)
+            titles.update((row[0], row[1]) for row in lookup.read_csv(file) if len(row) == 2)
     return titles
 
 
 def _parse(file, problems, mapping, titles):
     places, has_names = columns_of(file, mapping)
     images, sizes, splits, largest = collections.OrderedDict(), {}, {}, 0.0
-    for number, row in enumerate(_rows(file), start=1):
+    for number, row in enumerate(lookup.read_csv(file), start=1):
         if not any(row) or (has_names and number == 1):
             continue
         cells = {role: row[place].strip() for role, place in places.items() if place < len(row)}

@@ -1,6 +1,7 @@
 """The files of a data folder: which there are, images by what annotations call them, their text."""
 
 import codecs
+import csv
 import io
 import json
 import os
@@ -141,6 +142,31 @@ def read_json(file):
         return json.loads(read_text(file))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: not readable as JSON: {error}") from None
+
+
+def read_csv(file):
+    """Yields the rows of a file as lists of texts, whatever separates cells and lines. Raises
+    DataError naming the line."""
+    text = read_text(file)
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=_delimiter(_first_line(text)))
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise DataError(f"{file}: line {reader.line_num}: not readable as CSV: {error}") from None
+
+
+def head_of_csv(file):
+    """The first row of a file as `read_csv` has it, of any file."""
+    line = _first_line(head(file, 65536).replace("\0", ""))  # which Python 3.10 refuses
+    return next(csv.reader([line], delimiter=_delimiter(line)))
+
+
+def _first_line(text):
+    return re.split("[\r\n]", text, maxsplit=1)[0]
+
+
+def _delimiter(line):
+    return max(",;\t|", key=line.count)
 
 
 def read_xml(file):

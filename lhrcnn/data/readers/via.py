@@ -3,7 +3,7 @@
 A rectangle's x and y are 0-based px of its corner; VIA stores no image sizes.
 """
 
-import csv
+import itertools
 import json
 import math
 
@@ -72,12 +72,10 @@ def _from_json(file):
 def _from_csv(file):
     """File name -> list of (shape, attributes)."""
     images = {}
-    try:
-        rows = list(csv.DictReader(lookup.read_text(file).splitlines()))
-    except csv.Error as error:
-        raise DataError(f"{file}: not readable as CSV: {error}") from None
+    rows = filter(None, lookup.read_csv(file))
+    names = [name.strip("# ") for name in next(rows, [])]
     for number, row in enumerate(rows, start=2):
-        row = {(key or "").strip("# "): value for key, value in row.items()}
+        row = dict(itertools.zip_longest(names, row))
         try:
             regions = images.setdefault(row["filename"], [])
             shape = json.loads(row["region_shape_attributes"] or "{}")

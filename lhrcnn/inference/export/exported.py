@@ -11,6 +11,7 @@ import numpy as np
 
 from lhrcnn import config
 from lhrcnn.choices import resolve
+from lhrcnn.data.readers.parsing import MALFORMED
 from lhrcnn.errors import ExportError
 from lhrcnn.inference import batching
 from lhrcnn.inference.export import EXPORTS, require_extra
@@ -137,7 +138,7 @@ def _read(path, read):
     """What a function makes of the text of a file. Raises ExportError naming the file."""
     try:
         return read(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (OSError, *MALFORMED) as error:
         raise ExportError(
             f"{path}: cannot be read ({' '.join(str(error).split())}); `lhrcnn export` writes it "
             "beside the model"
