@@ -151,7 +151,7 @@ def _derive(values, path):
     data = base.data
     dataset = open_dataset(data, data.train_split, training=True)
     measures = derive.measure(dataset)
-    choices = derive.derive(measures, base, derive.processor_has_bfloat16())
+    choices = derive.derive(measures, base, derive.processor_has_bfloat16(), path.parent)
     sized = decided(base, choices)
     speed = pace.measure(sized, dataset)
     looks = derive.EVALUATIONS * (

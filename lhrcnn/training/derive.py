@@ -18,6 +18,7 @@ REACH = 1.4  # times that boxes may be smaller or larger than the anchors
 MIN_ANCHOR_RATIO = 1.25
 TRAIN_PX = 6e8  # of all images seen: 2.5 minutes of two CPU cores with bfloat16
 EPOCHS = (4, 60)
+MOST_CACHED = 4e9  # bytes
 EVALUATIONS = 3
 BATCH_SIZE = 8
 # What the trained model has for its own data, as it is for these.
@@ -76,9 +77,9 @@ def measure(dataset):
     )
 
 
-def derive(measures, start, bfloat16):
-    """The `Choice`s for data of these `Measures`, learnt by the model of the Config `start`;
-    bfloat16: whether the processor has it. How long to train is `length`'s."""
+def derive(measures, start, bfloat16, run_dir):
+    """The `Choice`s for data of these `Measures`, learnt by the model of the Config `start` in a
+    run directory; bfloat16: whether the processor has it. How long to train is `length`'s."""
     own = _own_anchors(start)
     side, why_side = _side(measures, own)
     long = math.ceil(side * min(float(np.quantile(measures.aspects, 0.95)), LONGEST))
@@ -90,6 +91,7 @@ def derive(measures, start, bfloat16):
         Choice("data.short_side", [side], why_side),
         Choice("data.long_side", long, "19 of 20 images are not longer"),
         Choice("model.backbone.enlarge", 1, "short_side is what the network sees"),
+        *_cache(measures, side / min(start.data.min_crop, 1), run_dir),
         *anchors,
         Choice(
             "model.postprocess.max_detections",
@@ -196,6 +198,20 @@ def _side(measures, own):
     side = int(round(min(max(wanted, SIDES[0]), most) / 32) * 32)
     limit = "the least: " if wanted <= SIDES[0] else "the most here: " if wanted >= most else ""
     return side, f"{limit}9 of 10 boxes are larger than {small * side:.0f} px then"
+
+
+def _cache(measures, needed, run_dir):
+    """[Choice] of a folder for large images as small as a short side of `needed` px has them."""
+    size = 3 * needed**2 * float(measures.aspects.mean()) * measures.num_images
+    if measures.short_side < 2 * needed or size > MOST_CACHED:
+        return []
+    return [
+        Choice(
+            "data.cache_dir",
+            str(pathlib.Path(run_dir, "images")),
+            f"images are large: kept small, {size / 1e6:.0f} MB, instead of decoded in every epoch",
+        )
+    ]
 
 
 def _anchors(sizes, own):

@@ -34,7 +34,7 @@ def start(**changes):
 
 def values(measures, bfloat16=False, steps=0, model=None):
     """{option: value} of all choices."""
-    choices = derive.derive(measures, model or start(), bfloat16)
+    choices = derive.derive(measures, model or start(), bfloat16, "runs/r")
     config = configs.changed(start(), {choice.option: choice.value for choice in choices})
     choices += derive.length(measures, config, steps)
     return {choice.option: choice.value for choice in choices}
@@ -69,6 +69,18 @@ def test_anchors_are_the_trained_models_where_they_reach_the_boxes():
     assert found["model.rpn.anchor_scales"] == [24, 40, 64, 104, 168, 248]
     found = values(derive.measure(dataset([square(size) for size in (8, 12, 30)])))
     assert found["data.short_side"] == [640] and found["model.rpn.anchor_scales"][0] < 16
+
+
+@pytest.mark.parametrize("height, count, folder", [(950, 9, None), (970, 9, "runs/r/images")])
+def test_large_images_are_kept_small(height, count, folder):
+    found = derive.measure(dataset([square(height // 2)] * count, height, height))
+    assert found.short_side == height
+    assert values(found).get("data.cache_dir") == folder
+
+
+def test_too_many_large_images_are_not_kept():
+    found = derive.measure(dataset([square(1000)] * 4, 2000, 2000))._replace(num_images=6000)
+    assert "data.cache_dir" not in values(found)
 
 
 def test_anchors_in_strides_stay():
@@ -134,7 +146,7 @@ def test_the_processor_decides_the_precision(tmp_path, text, has):
 
 def test_every_choice_fits_the_base_and_has_a_reason():
     measures = derive.measure(dataset([square(80)] * 9))
-    choices = derive.derive(measures, start(), True)
+    choices = derive.derive(measures, start(), True, "runs/r")
     config = configs.changed(start(), {choice.option: choice.value for choice in choices})
     choices += derive.length(measures, config)
     assert config.data.resize == "keep_ratio" and all(choice.reason for choice in choices)

@@ -123,7 +123,10 @@ class DataConfig:
         "RPN's; empty: they do not",
     )
     cache_dir: str = option(
-        "", "folder for decoded images, resized where no zoom is drawn; empty: decode every time"
+        "",
+        "folder for decoded images, resized; where random windows are cut from them (min_crop, "
+        "max_expand), whole or, if that is half or less, as large as the smallest window needs; "
+        "empty: decode every time",
     )
     workers: int = option(
         0, "parallel reads and decodes; 0: as many as processors, at most 16", minimum=0

@@ -1,5 +1,6 @@
-"""Decoded, resized images on disk, one raw file each, so that later epochs and runs skip decoding;
-not yet resized where random windows are cut from them (data.min_crop, data.max_expand).
+"""Decoded, resized images on disk, one raw file each, so that later epochs and runs skip decoding.
+Images that random windows are cut from (data.min_crop, data.max_expand) are whole, or shrunk to
+what the smallest window needs where that is half of their sides or less.
 
 A file is 8 bytes (height and width, little-endian int32) and the uint8 RGB pixels. Its name is a
 hash of the image's path, time and length and of the resize options, so a changed image or option
@@ -8,7 +9,6 @@ nothing half-written under a name that is used.
 """
 
 import concurrent.futures
-import dataclasses
 import hashlib
 import json
 import os
@@ -19,7 +19,7 @@ import tensorflow as tf
 from absl import logging
 
 from lhrcnn.data.faults import load_image
-from lhrcnn.data.images import resize_image
+from lhrcnn.data.images import resize, resized_size
 from lhrcnn.data.transforms.augment import zooms
 from lhrcnn.errors import DataError
 from lhrcnn.files import replacing
@@ -45,11 +45,15 @@ def fill(records, data_config, short_sides):
             "another or leave it empty"
         ) from None
     if data_config.resize == "stretch" or zooms(data_config):
-        short_sides = short_sides[:1]
-    names = [[_name(record, data_config, side) for side in short_sides] for record in records]
+        short_sides = [max(short_sides)]
+    sizes = _sizes(records, data_config, short_sides)
+    names = [
+        [_name(record, data_config, side, size) for side, size in zip(short_sides, row)]
+        for record, row in zip(records, sizes)
+    ]
     missing = [
-        (record, [(name, side) for name, side in zip(row, short_sides) if name not in there])
-        for record, row in zip(records, names)
+        (record, [pair for pair in zip(row, sizes_) if pair[0] not in there])
+        for record, row, sizes_ in zip(records, names, sizes)
     ]
     missing = [(record, wanted) for record, wanted in missing if wanted]
     if missing:
@@ -59,19 +63,29 @@ def fill(records, data_config, short_sides):
     return np.array([[str(folder / name) for name in row] for row in names], object)
 
 
+def _sizes(records, data_config, short_sides):
+    """Height and width in px, int32 [N, len(short_sides), 2], of the cached images of N records."""
+    whole = np.array([(record.height, record.width) for record in records], np.int32).reshape(-1, 2)
+    sizes = np.empty([len(records), len(short_sides), 2], np.int32)
+    for number, side in enumerate(short_sides):
+        size = np.stack(np.broadcast_arrays(*resized_size(*whole.T, data_config, side)), axis=-1)
+        if zooms(data_config):
+            needed = np.ceil(size / min(data_config.min_crop, 1)).astype(np.int32)
+            size = np.where((2 * needed <= whole).all(1, keepdims=True), needed, whole)
+        sizes[:, number] = size
+    return sizes
+
+
 def _store_all(folder, missing, data_config):
-    """Writes files for each (record, [(name, short side)]). Raises DataError naming what failed."""
-    data_config = dataclasses.replace(data_config, whole_pixels=True)
-    resize = tf.function(
-        lambda image, side: image
-        if zooms(data_config)
-        else resize_image(image, data_config, side)[0],
-        input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)],
+    """Writes files for each (record, [(name, size)]). Raises DataError naming what failed."""
+    shrink = tf.function(
+        lambda image, size: resize(image, size, zooms(data_config) or data_config.antialias),
+        input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([2], tf.int32)],
     )
     accurate = data_config.accurate_jpeg
-    resize.get_concrete_function()  # traced once, before the threads call it
+    shrink.get_concrete_function()  # traced once, before the threads call it
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-        faults = list(pool.map(lambda pair: _store(folder, *pair, resize, accurate), missing))
+        faults = list(pool.map(lambda pair: _store(folder, *pair, shrink, accurate), missing))
     faults = [fault for fault in faults if fault]
     if faults:
         raise DataError(
@@ -90,7 +104,7 @@ def read(path):
     )
 
 
-def _name(record, data_config, short_side):
+def _name(record, data_config, short_side, size):
     try:
         status = os.stat(record.path)
     except OSError as error:
@@ -98,7 +112,10 @@ def _name(record, data_config, short_side):
     key = [_FORMAT, os.path.abspath(record.path), status.st_mtime_ns, status.st_size]
     if data_config.accurate_jpeg:
         key.append("accurate_jpeg")
-    if not zooms(data_config):
+    if zooms(data_config):
+        if tuple(size) != (record.height, record.width):
+            key += ["shrunk", size.tolist()]
+    else:
         how = (
             data_config.stretch_size
             if data_config.resize == "stretch"
@@ -108,12 +125,12 @@ def _name(record, data_config, short_side):
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:40] + ".rgb"
 
 
-def _store(folder, record, wanted, resize, accurate_jpeg):
+def _store(folder, record, wanted, shrink, accurate_jpeg):
     """Writes the missing sizes of one image; returns what went wrong, or ""."""
     try:
         image = load_image(record, accurate_jpeg)
-        for name, side in wanted:
-            pixels = resize(image, side).numpy()
+        for name, size in wanted:
+            pixels = shrink(image, size).numpy()
             with replacing(folder / name) as file:
                 file.write(np.array(pixels.shape[:2], "<i4").tobytes())
                 file.write(pixels.tobytes())

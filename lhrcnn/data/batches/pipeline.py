@@ -67,8 +67,12 @@ def evaluation_batches(dataset, data_config, batch_size, worker=0, workers=1):
     are one worker's of several, as many for each.
 
     Filling images have row -1 and no boxes."""
-    if not data_config.whole_pixels:
-        data_config = dataclasses.replace(data_config, cache_dir="")  # whose pixels are whole
+    data_config = dataclasses.replace(
+        data_config,
+        min_crop=1.0,  # nothing is zoomed here
+        max_expand=1.0,
+        cache_dir=data_config.cache_dir if data_config.whole_pixels else "",  # whose pixels are
+    )
     groups, side = aspect_groups(dataset, data_config), evaluation_short_side(data_config)
     chunks, sizes = [], []
     for group, canvas in enumerate(canvases(side, data_config)):

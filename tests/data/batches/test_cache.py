@@ -41,6 +41,20 @@ def test_files_hold_the_resized_images(opened):
             )
 
 
+@pytest.mark.parametrize(
+    "height, width, size",
+    [(128, 192, (64, 96)), (127, 192, (127, 192)), (300, 500, (64, 106)), (40, 30, (40, 30))],
+)
+def test_where_windows_are_cut_large_images_are_as_small_as_the_smallest_needs(
+    tmp_path, height, width, size
+):
+    folder = write_sized(tmp_path, [(height, width)])
+    data = options(folder, "format=coco", "min_crop=0.5", f"cache_dir={tmp_path / 'cache'}")
+    records = open_dataset(data, "train").records
+    paths = cache.fill(records, data, [24, 32])
+    assert paths.shape == (1, 1) and cache.read(paths[0, 0]).shape == (*size, 3)
+
+
 def test_what_is_there_is_not_made_again(opened):
     data, records = opened
     first = cache.fill(records, data, [10, 16])

@@ -335,6 +335,23 @@ def test_cached_images_give_identical_batches(folder, tmp_path, augmentations):
         assert_same(first, second)
 
 
+def test_batches_of_shrunk_images_differ_little(tmp_path):
+    folder = write_sized(tmp_path, [(300, 400), (400, 300)])
+    ramp = np.indices((400, 400)).sum(0, keepdims=True) * [[[0.3]], [[0.2]], [[0.1]]]
+    for path in sorted(folder.glob("**/*.png")):
+        width, height = Image.open(path).size
+        Image.fromarray(np.moveaxis(ramp[:, :height, :width], 0, 2).astype(np.uint8)).save(path)
+    how = ("format=coco", "short_side=[32]", "long_side=48", "min_crop=0.5", "max_expand=1.5")
+    batches = []
+    for extra in ((), (f"cache_dir={tmp_path / 'cache'}",)):
+        data = options(folder, *how, *extra)
+        plan = BatchPlan(open_dataset(data, "train"), data, 2, 3)
+        batches.append(list(stream(plan, data, 0, 4)))
+    for direct, cached in zip(*batches):
+        assert abs(direct.pop("image") - cached.pop("image").astype(float)).mean() < 1
+        assert_same(direct, cached)
+
+
 def test_real_images(shared):
     data = options(
         shared / "data" / "coco64",
