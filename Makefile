@@ -39,7 +39,7 @@ style: $(INSTALLED)  ## ruff's formatting and rules
 	"$(BIN)/ruff" check --quiet .
 
 test: $(BUILT)  ## the same, then all tests; TESTS="tests/ops -x" chooses
-	"$(BIN)/python" -m pytest -n auto --dist loadfile $(TESTS)
+	"$(BIN)/python" -m pytest -n auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
 demo: $(BUILT)  ## the same, then train on the embedded data set, evaluate, export and draw detections
 	"$(BIN)/lhrcnn" train --config configs/light_head_xception_shapes.yaml --run_dir $(RUN)
