@@ -250,12 +250,9 @@ def _present(name):
 def _refuse_non_finite(arrays):
     for name, value in arrays.items():
         value = np.asarray(value)
-        if (
-            _is_float(value)
-            and not np.isfinite(
-                value.astype(np.float32) if value.dtype.itemsize == 2 else value
-            ).all()
-        ):
+        if value.dtype.itemsize == 2:
+            value = value.astype(np.float32)
+        if _is_float(value) and not np.isfinite(value).all():
             raise CheckpointError(
                 f"{name} holds NaN or infinite values; such weights are not saved"
             )

@@ -176,8 +176,10 @@ class RunDirectory:
         """{file name: metrics} of the splits that were evaluated, sorted."""
         found = {}
         for path in sorted(self.folder.glob("eval/*.json")):
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(content, dict):  # the others are detections
+            if path.stem.endswith("_detections"):
+                continue
+            content = _json_of(path, lambda content: "data" in content, "it is passed over")
+            if content:
                 found[path.name] = content
         return found
 

@@ -91,6 +91,8 @@ def test_evaluations_are_found_without_their_detections(tmp_path):
     path.parent.mkdir()
     path.write_text('{"data": "x"}')
     path.with_name(f"{path.stem}_detections.json").write_text("[]")
+    for number, damaged in enumerate(['{"data": "x"', "[1]", "{}", ""]):
+        path.with_name(f"damaged_{number}.json").write_text(damaged)
     assert run.evaluations() == {"VOC2007_test.json": {"data": "x"}}
 
 
