@@ -144,7 +144,7 @@ def test_int8_finds_nearly_the_same(run_dir, tmp_path, name, modules):
     calibration = tuple(paths) if EXPORTS[name].int8 == "calibration" else ()
     folder = export(run_dir, tmp_path / "int8", name, Options(calibration=calibration, int8=True))
     exported, detector = ExportedDetector(folder), Detector.from_run(run_dir)
-    assert exported.facts["precision"] == "int8"
+    assert exported.facts["precision"] == "int8" and exported.runtime.endswith("in int8")
     found, expected = exported.predict(paths[0]), detector.predict(paths[0])
     np.testing.assert_allclose(found.scores[:3], expected.scores[:3], atol=0.1)
     with pytest.raises(ExportError, match="--int8: savedmodel has no such form; allowed: --format"):
