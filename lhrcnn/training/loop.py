@@ -6,7 +6,6 @@ same weights.
 """
 
 import contextlib
-import gc
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +14,7 @@ from lhrcnn import config as configs
 from lhrcnn.keras import keras
 from lhrcnn.models.build import arithmetic
 from lhrcnn.runs import fine_tune, state
+from lhrcnn.training import memory
 from lhrcnn.training.callbacks import (
     FiniteLosses,
     Interrupted,
@@ -227,7 +227,7 @@ class TrainingLoop:
             if self.workers.number > 1 and isinstance(error, LOST):
                 raise
             raise explained(error, self.step, self.plan, self.training.records) from error
-        gc.collect()  # graphs of pipelines and validations are cycles; Python would let 100s gather
+        memory.give_back()
         traces = self.model.train_function.experimental_get_tracing_count()
         if traces != self.traces:
             print(f"training graph traced {traces} time(s)", flush=True)
