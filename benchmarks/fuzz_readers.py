@@ -17,7 +17,17 @@ import sys
 import tempfile
 import tracemalloc
 
-from fuzz_seeds import ANNOTATIONS, COCO, OTHERS, SPLITS, WEIGHTS, WRITTEN, seeds, tf_checkpoint
+from fuzz_seeds import (
+    ANNOTATIONS,
+    BESIDE,
+    COCO,
+    OTHERS,
+    SPLITS,
+    WEIGHTS,
+    WRITTEN,
+    seeds,
+    tf_checkpoint,
+)
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -32,6 +42,12 @@ def prepared(target, folder):
     from lhrcnn.runs import checkpoints
     from lhrcnn.weights.files import read_checkpoint
 
+    if target in BESIDE:
+        of, name, _ = BESIDE[target]
+        annotations, read = prepared(of, folder)
+        annotations.parent.mkdir(parents=True, exist_ok=True)
+        annotations.write_bytes(seeds(of)[0])
+        return folder / name, read
     if target in ANNOTATIONS:
         from lhrcnn.choices import resolve
         from lhrcnn.data.readers import READERS
@@ -147,7 +163,7 @@ def fuzz(target, seconds):
 
 def main():
     """Fuzzes each reader in a process of its own; status 1 after a fault."""
-    names = [*WEIGHTS, *OTHERS, *ANNOTATIONS]
+    names = [*WEIGHTS, *OTHERS, *ANNOTATIONS, *BESIDE]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("readers", nargs="*", metavar="READER", help=f"of {', '.join(names)}")
     parser.add_argument("--seconds", type=int, default=600)

@@ -66,6 +66,14 @@ ANNOTATIONS = {
     "wider_face": ("wider_face_train_bbx_gt.txt", "a.png\n1\n1 2 5 6 0 0 0 0 0 0\n"),
 }
 SPLITS = {"icdar": "images:truth", **dict.fromkeys(("coco", "voc", "yolo"), "train")}  # else "*"
+# What lies beside annotations: (their data.format, the file that is changed, what it holds)
+BESIDE = {
+    "data_yaml": ("yolo", "data.yaml", "names: [a]\ntrain: images/train\nkpt_shape: [17, 3]\n"),
+    "voc_list": ("voc", "ImageSets/Main/train.txt", "a\n"),
+}
+CONFIG = "model: {rpn: {nms_iou: 0.5}}\ntrain:\n  stages: [train.part: rpn]\n"
+YAML = ("5", "[5]", "{a: b}", "9" * 5000, "0x" + "f" * 5000, "1.0e+999", "2001-99-99", "&a [*a]")
+YAML += ("!!int x", "!!float x", "!!bool x", "!!timestamp x", "{.inf: a}", '"\\0"', "a" * 5000)
 WEIGHTS = {"npz": ".npz", "torch_zip": ".pth", "torch_older": ".pth", "pkl": ".pkl"}
 WEIGHTS |= {"safetensors": ".safetensors", "tf_index": ".ckpt.index", "tf_data": ".ckpt"}
 # What else lhrcnn wrote: (the file, what it holds at first)
@@ -118,7 +126,7 @@ def seeds(target):
         return [tf_checkpoint()[".index" if target == "tf_index" else ".data-00000-of-00001"]]
     if target in ("header", "image", "served"):
         return images()
-    return texts("model: {rpn: {nms_iou: 0.5}}\ntrain:\n  stages: [train.part: rpn]\n")
+    return yamls(CONFIG if target == "config" else BESIDE[target][2])
 
 
 def texts(text):
@@ -129,6 +137,16 @@ def texts(text):
     odd += [text.replace("\n", "\r"), text.replace(".png", "")]
     odd += ["[" * 4000, '{"a":' * 800, "", "1", "null", "[]", "{}", "[1]", '{"a": 1}']
     return [*(content.encode() for content in (text, *odd)), b"\xff\xfe\x00", bytes(40)]
+
+
+def yamls(text):
+    """As `texts`; with a value of each line that YAML, or Python, does not take."""
+    lines, made = text.splitlines(), texts(text)
+    for place, line in enumerate(lines):
+        key = line.partition(":")[0]
+        changed = ([*lines[:place], f"{key}: {odd}", *lines[place + 1 :]] for odd in YAML)
+        made.extend("\n".join(content).encode() for content in changed)
+    return made
 
 
 def images():

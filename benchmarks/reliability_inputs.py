@@ -18,15 +18,16 @@ def cases(root, whole, rng):
 
 
 def annotations(root):
-    """Every data format with odd numbers and deep nesting."""
-    for name in fuzz_seeds.ANNOTATIONS:
+    """Every data format with odd numbers and deep nesting, there or in a file beside."""
+    for name in (*fuzz_seeds.ANNOTATIONS, *fuzz_seeds.BESIDE):
+        of = fuzz_seeds.BESIDE.get(name, (name,))[0]
         for number, content in enumerate(fuzz_seeds.seeds(name)[1:]):
             folder = root / f"{name}_{number}"
             path, _ = fuzz_readers.prepared(name, folder)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-            split = fuzz_seeds.SPLITS.get(name, "*")
-            options = ["--split", split, "--set", f"data.format={name}", "--data_dir", str(folder)]
+            split = fuzz_seeds.SPLITS.get(of, "*")
+            options = ["--split", split, "--set", f"data.format={of}", "--data_dir", str(folder)]
             yield "annotations", ["data", "check", *options], True
 
 

@@ -14,7 +14,7 @@ import fuzz_seeds  # noqa: E402
 
 
 @pytest.mark.parametrize(
-    "target", [*fuzz_seeds.WEIGHTS, *fuzz_seeds.OTHERS, *fuzz_seeds.ANNOTATIONS]
+    "target", [*fuzz_seeds.WEIGHTS, *fuzz_seeds.OTHERS, *fuzz_seeds.ANNOTATIONS, *fuzz_seeds.BESIDE]
 )
 def test_odd_numbers_types_and_deep_nesting_are_named(tmp_path, target):
     path, read = fuzz_readers.prepared(target, tmp_path)

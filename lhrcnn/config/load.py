@@ -19,6 +19,7 @@ from lhrcnn.config.rules import broken_rules
 from lhrcnn.config.schema import Config, allowed
 from lhrcnn.errors import ConfigError
 from lhrcnn.files import replacing
+from lhrcnn.yaml_text import parse
 
 # Options that had another name once: configs and run directories of then are read.
 RENAMED = {
@@ -93,38 +94,13 @@ def save(config, path):
         file.write(dump(config))
 
 
-def _parsed(text):
-    """What YAML text says; raises ValueError for other text, for a key that stands twice, of which
-    PyYAML takes the last, and for a date of no calendar."""
-    import yaml
-
-    try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
-        nodes, visited = [root], set()
-        while nodes:
-            node = nodes.pop()
-            new = isinstance(node, yaml.MappingNode) and id(node) not in visited  # aliases repeat
-            visited.add(id(node))
-            pairs, seen = node.value if new else [], set()
-            for key, value in pairs:
-                if key.value in seen:
-                    line = key.start_mark.line + 1
-                    raise ValueError(f"line {line}: '{key.value}' stands twice; keep one of them")
-                seen.add(key.value)
-                nodes.append(value)
-        return None if root is None else loader.construct_document(root)
-    except (yaml.YAMLError, RecursionError, TypeError) as error:
-        raise ValueError(str(error)) from None
-
-
 def _inheritance(path, seen=()):
     """(values, source) of a file's ancestors and itself, oldest first."""
     if path in seen:
         way = " -> ".join(map(str, seen))
         raise ConfigError(f"{path}: `base:` leads back to itself by way of {way}")
     try:
-        values = _parsed(path.read_text(encoding="utf-8")) or {}
+        values = parse(path.read_text(encoding="utf-8"), unique=True) or {}
     except FileNotFoundError:
         nearby = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         raise ConfigError(
@@ -155,7 +131,7 @@ def _changes(overrides):
         if not equals:
             raise ConfigError(f"--set {override}: expected section.key=value")
         try:
-            value = _parsed(text) if text else ""
+            value = parse(text, unique=True) if text else ""
         except ValueError as error:
             raise ConfigError(
                 f"--set {override}: the value is not readable as YAML: {error}"
@@ -228,7 +204,7 @@ def _scalar(value, kind, where):
     if kind is typing.Any:
         return value
     if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OverflowError):
             value = float(value)
     if kind is str and value is None:
         value = ""

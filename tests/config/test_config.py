@@ -8,6 +8,8 @@ import pytest
 from lhrcnn import config
 from lhrcnn.errors import ConfigError
 
+ANCHORS = [f"x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]" for i in range(1, 8)]
+BOMB = "\n".join(["x0: &x0 [1]", *ANCHORS])
 CONFIGS = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
 
@@ -142,7 +144,10 @@ def test_wrong_stages_are_named_when_the_config_is_read(text, words):
         ("- a list", ["bad.yaml", "expected `section:` keys"]),
         ("a: [", ["bad.yaml", "not readable as YAML"]),
         ("train:\n  epochs: 3\n  epochs: 4", ["bad.yaml", "line 3: 'epochs' stands twice"]),
-        ("a: &a {b: *a}", ["bad.yaml", "'a'"]),
+        ("a: &a {b: *a}", ["bad.yaml", "holds itself"]),
+        (BOMB, ["bad.yaml", "more than 1000000 values by its aliases"]),
+        ("train: {epochs: !!bool x}", ["bad.yaml", "not what its tag says"]),
+        ("train: {epochs: %s}" % ("9" * 5000), ["bad.yaml", "line 1: a number of 5000 digits"]),
         ("base: missing.yaml", ["missing.yaml", "no such config file", "bad.yaml"]),
         ("base: bad.yaml", ["leads back to itself"]),
     ],

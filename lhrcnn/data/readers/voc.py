@@ -190,6 +190,9 @@ def parse(file, image_id, image, problems, corners=CORNERS["one_based"], name=No
             Problem.error("missing annotation file", f"{where}: no such annotation file")
         )
         return None
+    except OSError as error:
+        problems.append(Problem.error(kind, f"{where}: {error.strerror or error}"))
+        return None
     except ElementTree.ParseError as error:
         problems.append(Problem.error(kind, f"{where}: not readable as XML: {error}"))
         return None

@@ -8,11 +8,10 @@ import os
 import pathlib
 import re
 
-import yaml
-
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import lookup
 from lhrcnn.errors import DataError
+from lhrcnn.yaml_text import parse
 
 NAME_FILES = (
     "classes.txt",
@@ -21,6 +20,7 @@ NAME_FILES = (
     "classes.names",
     "predefined_classes.txt",
 )
+_MOST_CLASSES = 10**6
 
 
 @dataclasses.dataclass
@@ -46,9 +46,8 @@ def describe(folder, paths):
                 broken.append(error)
                 continue
             if content:
-                shape = content.get("kpt_shape") or [0]
                 splits = _yaml_splits(folder, pathlib.Path(path), content, images)
-                return Layout(_names(content, path), splits, math.prod(map(int, shape)))
+                return Layout(_names(content, path), splits, _keypoints(content, path))
     if broken:
         raise broken[0]
     for path in paths:
@@ -80,14 +79,11 @@ def _content(path):
     """As of `read_yaml`. Raises DataError for what is a data file, but for its YAML."""
     text = lookup.read_text(path)
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = parse(text)
+    except ValueError as error:
         if not re.search(r"^(names|train|val)\s*:", text, re.MULTILINE):
             return None
-        place = getattr(error, "problem_mark", None)
-        line = f" line {place.line + 1}:" if place else ""
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise DataError(f"{path}:{line} not readable as YAML: {reason}") from None
+        raise DataError(f"{path}: not readable as YAML: {error}") from None
     keys = set(content) if isinstance(content, dict) else set()
     has_names = isinstance(content.get("names"), (list, dict)) if keys else False
     has_splits = bool(keys & {"train", "val", "valid", "test"})
@@ -103,23 +99,31 @@ def _read_data(path):
 def _names(content, path):
     """{number: name} of a data file. Raises DataError."""
     names, count = content.get("names"), content.get("nc")
-    if names is None and str(count).isdecimal():
+    if names is None and str(count).isdecimal() and int(count) <= _MOST_CLASSES:
         return {number: f"class_{number}" for number in range(int(count))}
     pairs = names.items() if isinstance(names, dict) else ()
     pairs = enumerate(names) if isinstance(names, list) else pairs
     try:
         named = {int(k): f"class_{k}" if v is None else str(v).strip() for k, v in pairs}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         named = {}
     if not named:
         raise DataError(
             f"{path}: 'names' is {names!r} and 'nc' {count!r}; expected a list of class names, or "
-            "numbers and names, or the number of classes"
+            f"numbers and names, or the number of classes, up to {_MOST_CLASSES}"
         )
     for name, times in collections.Counter(named.values()).items():
         if times > 1:
             raise DataError(f"{path}: 'names' has '{name}' {times} times; give each class its own")
     return named
+
+
+def _keypoints(content, path):
+    """How many numbers follow a box in a line. Raises DataError."""
+    shape = content.get("kpt_shape") or [0]
+    if not isinstance(shape, list) or not all(isinstance(number, int) for number in shape):
+        raise DataError(f"{path}: 'kpt_shape' is {shape!r}; expected numbers, as in [17, 3]")
+    return math.prod(shape)
 
 
 def _lines(path):
@@ -134,7 +138,10 @@ def _yaml_splits(folder, file, content, images):
     splits, missing = {}, []
     for key in ("train", "val", "valid", "test"):
         values = content.get(key) or []
-        for value in [values] if isinstance(values, str) else values:
+        values = values if isinstance(values, list) else [values]
+        for value in values:
+            if not isinstance(value, str):
+                raise DataError(f"{file}: '{key}' has {value!r}; expected paths of images or lists")
             found = _listed(folder, file, str(root / value), images) or _listed(
                 folder, file, str(value), images
             )

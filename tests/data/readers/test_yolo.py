@@ -163,8 +163,8 @@ def test_dota_as_it_is_unpacked(tmp_path):
         ("nc: two\n", "'nc' 'two'; expected"),
         ("names: classes.txt\nnc: 2\n", "'names' is 'classes.txt'"),
         ("names: [ant, ant]\n", "'names' has 'ant' 2 times; give each class its own"),
-        ("train: [images/train\nnames: [ant, bee]\n", "data.yaml: line 3: not readable as YAML"),
-        ("train:\timages/train\nnames: [ant, bee]\n", "data.yaml: line 2: not readable as YAML"),
+        ("train: [images/train\nnames: [ant, bee]\n", "data.yaml: not readable as YAML: line 3"),
+        ("train:\timages/train\nnames: [ant, bee]\n", "data.yaml: not readable as YAML: line 2"),
         ("train: images/gone\nnames: [ant, bee]\n", "'train: images/gone' is no folder, list"),
     ],
 )

@@ -1,0 +1,56 @@
+"""YAML text of others."""
+
+import math
+
+_DIGITS = 40  # of an integer: Python refuses to show one of thousands
+_VALUES = 10**6  # of a text in all: aliases of aliases make billions of ten lines
+
+
+def parse(text, unique=False):
+    """What YAML text says.
+
+    Raises ValueError, with the line where it is known, for other text, for values that are not of
+    their tag or of no calendar, for more digits or values than can be meant, and where `unique` for
+    a key that stands twice, of which PyYAML takes the last."""
+    import yaml  # takes longer than `lhrcnn --help`
+
+    try:
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        if _size(root, {}, unique) > _VALUES:
+            raise ValueError(f"it holds itself, or more than {_VALUES} values by its aliases")
+        return loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        raise ValueError(f"{_line(error.problem_mark)}{error.problem}") from None
+    except (KeyError, AttributeError, OverflowError) as error:
+        raise ValueError(f"a value is not what its tag says: {error}") from None
+    except (yaml.YAMLError, RecursionError, TypeError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _line(mark):
+    return f"line {mark.line + 1}: " if mark else ""
+
+
+def _size(node, known, unique):
+    """How many values a node holds, aliases written out; `known` has those of nodes seen."""
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)], children = math.inf, []  # of one that holds itself
+    if isinstance(node.value, str):
+        if node.tag.endswith(":int") and len(node.value) > _DIGITS:
+            raise ValueError(f"{_line(node.start_mark)}a number of {len(node.value)} digits")
+    elif node.id == "sequence":
+        children = node.value
+    else:
+        seen = set()
+        for key, _ in node.value if unique else ():
+            if key.value in seen:
+                line = _line(key.start_mark)
+                raise ValueError(f"{line}'{key.value}' stands twice; keep one of them")
+            seen.add(key.value)
+        children = [child for pair in node.value for child in pair]
+    known[id(node)] = 1 + sum(_size(child, known, unique) for child in children)
+    return known[id(node)]
