@@ -66,10 +66,22 @@ ANNOTATIONS = {
     "wider_face": ("wider_face_train_bbx_gt.txt", "a.png\n1\n1 2 5 6 0 0 0 0 0 0\n"),
 }
 SPLITS = {"icdar": "images:truth", **dict.fromkeys(("coco", "voc", "yolo"), "train")}  # else "*"
+NAMES = (
+    "a" * 5000,
+    "a\\u0000",
+    "a\0",
+    "http://[x",
+    "a?d=",
+    "..",
+    "/",
+    "C:\\\\a",
+    "\\ud800",
+    "a.png/",
+)
 # What lies beside annotations: (their data.format, the file that is changed, what it holds)
 BESIDE = {
     "data_yaml": ("yolo", "data.yaml", "names: [a]\ntrain: images/train\nkpt_shape: [17, 3]\n"),
-    "voc_list": ("voc", "ImageSets/Main/train.txt", "a\n"),
+    "voc_list": ("voc", "ImageSets/Main/train.txt", "a.png\n"),
 }
 CONFIG = "model: {rpn: {nms_iou: 0.5}}\ntrain:\n  stages: [train.part: rpn]\n"
 YAML = ("5", "[5]", "{a: b}", "9" * 5000, "0x" + "f" * 5000, "1.0e+999", "2001-99-99", "&a [*a]")
@@ -106,7 +118,9 @@ def seeds(target):
     array = np.arange(12, dtype=np.float32).reshape(3, 4)
     if target in ANNOTATIONS or target in WRITTEN:
         content = {**ANNOTATIONS, **WRITTEN}[target][1]
-        return texts(content if isinstance(content, str) else json.dumps(content))
+        text = content if isinstance(content, str) else json.dumps(content)
+        named = [text.replace("a.png", name).encode() for name in NAMES]
+        return list(dict.fromkeys(texts(text) + named))
     if target in ("npz", "checkpoint"):
         meta, packed = np.array(json.dumps({"step": 1, "dtypes": {}, "format": 2})), []
         for save in (np.savez, np.savez_compressed):
@@ -126,6 +140,8 @@ def seeds(target):
         return [tf_checkpoint()[".index" if target == "tf_index" else ".data-00000-of-00001"]]
     if target in ("header", "image", "served"):
         return images()
+    if target == "voc_list":
+        return [BESIDE[target][2].replace("a.png", name).encode() for name in ("a", *NAMES)]
     return yamls(CONFIG if target == "config" else BESIDE[target][2])
 
 

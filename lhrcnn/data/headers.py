@@ -152,6 +152,8 @@ def stored_size(kind, data):
 @contextlib.contextmanager
 def _mapped(path):
     """The bytes of a file, of which only those that are looked at are read. Raises DataError."""
+    if "\0" in str(path):
+        raise DataError(f"{str(path)!r}: no name of a file")
     try:
         with open(path, "rb") as file:
             try:

@@ -76,7 +76,7 @@ def find_annotations(folder, split):
     )
     raise DataError(
         f"{folder}: no annotation file for split '{split}'; tried "
-        f"{', '.join(str(path.relative_to(folder)) for path in tried)}; JSON files there: "
+        f"{', '.join(os.path.relpath(path, folder) for path in tried)}; JSON files there: "
         f"{', '.join(found[:10]) or 'none'}. Name one of them as the split"
     )
 
@@ -107,7 +107,7 @@ def find_image_folder(folder, split, file, image_dir, file_names):
     tried = [folder / part / name for name in names for part in ("", "images")]
     tried = list(dict.fromkeys([*tried, folder / "images", folder, file.parent]))
     for candidate in tried:
-        if any((candidate / file_name).is_file() for file_name in file_names[:100]):
+        if any(os.path.isfile(candidate / file_name) for file_name in file_names[:100]):
             return candidate
     if not file_names:
         return folder

@@ -115,9 +115,9 @@ def read_list(root, name):
     `name` is that of a list in ImageSets/DET or the path of one. Raises DataError when it is
     missing or empty."""
     file = root / LISTS / f"{name}.txt"
-    if not file.is_file() and name.endswith(".txt"):
+    if not os.path.isfile(file) and name.endswith(".txt"):
         file = pathlib.Path(name)
-    if not file.is_file():
+    if not os.path.isfile(file):
         found = sorted(path.stem for path in (root / LISTS).glob("*.txt"))
         raise DataError(
             f"{file}: no such list of images; there are "
@@ -150,7 +150,7 @@ def _parse(root, name, image_id, class_of, problems):
     """What `voc.parse` gives, with `classes` added; a training image without an XML file has no
     objects (negatives have none)."""
     file, image = annotation_file(root, name), root / IMAGES / f"{name}.JPEG"
-    if name.startswith("train/") and not file.is_file():
+    if name.startswith("train/") and not os.path.isfile(file):
         try:
             objects = {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
             return image_size(image), objects, str(image), f"{image}: image id {image_id}"

@@ -1,6 +1,7 @@
 """The files of a data folder: which there are, images by what annotations call them, their text."""
 
 import codecs
+import contextlib
 import csv
 import io
 import json
@@ -69,10 +70,11 @@ def local_name(name):
     """The path in a name that may be Windows's or a URL, such as `/data/local-files/?d=a.jpg`."""
     if ":" not in name and "\\" not in name and "?" not in name:
         return name
-    if "?d=" in name:
-        name = urllib.parse.parse_qs(urllib.parse.urlsplit(name).query)["d"][0]
-    elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
-        name = urllib.parse.unquote(urllib.parse.urlsplit(name).path).lstrip("/")
+    with contextlib.suppress(ValueError, KeyError):  # none of these, though it looks like one
+        if "?d=" in name:
+            name = urllib.parse.parse_qs(urllib.parse.urlsplit(name).query)["d"][0]
+        elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
+            name = urllib.parse.unquote(urllib.parse.urlsplit(name).path).lstrip("/")
     return re.sub(r"^[A-Za-z]:", "", name.replace("\\", "/"))
 
 

@@ -80,6 +80,13 @@ def test_reading(folder):
     assert queried.unlabelled == tuple(k for k in range(200) if k != 2)
 
 
+@pytest.mark.parametrize("name", ["train/a\0", "train/" + "a" * 5000, "val/" + "a" * 5000])
+def test_names_that_no_file_can_have_are_problems(folder, name):
+    (folder / "ImageSets/DET/odd.txt").write_text(f"{FIRST} 1\n{name} 2\n")
+    dataset = read_dataset(det(folder), "odd")
+    assert len(dataset.records) == len(dataset.problems) == 1
+
+
 def test_difficult_objects_as_in_voc(folder):
     assert read_dataset(det(folder), "train").records[1].ignore.tolist() == [True]
     assert read_dataset(det(folder), "train", training=True).records[1].ignore.tolist() == [False]

@@ -50,6 +50,7 @@ def test_a_missing_image_is_named(tmp_path):
 def test_urls():
     assert local_name("/data/local-files/?d=photos%2Fb%20c.jpg") == "photos/b c.jpg"
     assert local_name("https://x.org/a%20b.jpg?size=3") == "a b.jpg"
+    assert local_name("http://[x") == "http://[x" and local_name("a?d=") == "a?d="
 
 
 def test_hidden_files():
