@@ -113,6 +113,7 @@ def reader_of(target, folder):
         "list": lambda: Output(folder).others(),
         "proposals": lambda: proposals._read_header(path, "make it"),
         "export": lambda: exported._read(path, exported._facts),
+        "preprocess": lambda: exported._read(path, exported._preparation),
     }[target]
 
 

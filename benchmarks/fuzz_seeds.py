@@ -99,6 +99,8 @@ LINES = (
 )
 PROPOSALS = {"split": "a", "fingerprint": "f", "number": 2, "bytes": 160, "images": [[1, 9, 9]]}
 FOUND = [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 5, 6], "score": 0.5}]
+PREPARATION = {"batch_size": 1, "size": [64, 96], "resize": "fit", "antialias": False}
+PREPARATION |= {"fill": [104, 117, 123]}
 WRITTEN = {
     "classes": ("classes.json", {"names": ["a"], "category_ids": [1]}),
     "index": ("checkpoints/index.json", INDEX),
@@ -108,6 +110,7 @@ WRITTEN = {
     "list": (".lhrcnn_files", f"{'0' * 64}  config.yaml\n"),
     "proposals": ("a.json", PROPOSALS),
     "results": ("found.json", FOUND),
+    "preprocess": ("preprocess.json", PREPARATION),
     "export": ("export.json", {"class_names": ["a"], "category_ids": [1], "step": 3}),
 }
 OTHERS = ("checkpoint", "config", *WRITTEN, "header", "image", "served")

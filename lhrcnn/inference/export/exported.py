@@ -43,8 +43,8 @@ class ExportedDetector:
         self.meta, self.name = {"step": self.facts["step"]}, str(path)
         self._preprocess = None
         if "preprocess.json" in EXPORTS[self.format].files:
-            self._preprocess = _read(beside / "preprocess.json", json.loads)
-        self._batch_size = self._preprocess.get("batch_size", 1) if self._preprocess else 1
+            self._preprocess = _read(beside / "preprocess.json", _preparation)
+        self._batch_size = self._preprocess["batch_size"] if self._preprocess else 1
         try:
             self._run, self.runtime = resolve(EXPORTS[self.format].opens)(folder, precision)
         except (ImportError, ExportError):
@@ -134,6 +134,21 @@ def _facts(text):
     facts = json.loads(text)
     names, ids = list(map(str, facts["class_names"])), list(map(int, facts["category_ids"]))
     return {**facts, "class_names": names, "category_ids": ids, "step": facts["step"]}
+
+
+def _preparation(text):
+    """The dict of preprocess.json, for `prepare`."""
+    found = {"batch_size": 1, **json.loads(text)}  # the first versions wrote no batch_size
+    (height, width), (red, green, blue) = found["size"], found["fill"]
+    sides, colours = [found["batch_size"], height, width], [red, green, blue]
+    if (
+        not all(type(number) is int for number in sides + colours)
+        or not 1 <= min(sides) <= max(sides) <= 2**15
+        or not 0 <= min(colours) <= max(colours) <= 255
+        or not {"antialias", "resize"} <= found.keys()
+    ):
+        raise ValueError(f"{found} describes no images")
+    return found
 
 
 def _read(path, read):
