@@ -5,6 +5,7 @@ themselves, LhrcnnError and those of the file system, are one message; `--debug`
 come from. All others keep their traceback.
 """
 
+import contextlib
 import difflib
 import logging
 import os
@@ -82,6 +83,8 @@ def main(arguments=None):
     # come back as exceptions too.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _log_plainly()
+    with contextlib.suppress(AttributeError):  # of another kind of stream
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be of no encoding
     try:
         status = _main([argument for argument in arguments if argument != DEBUG])
         sys.stdout.flush()

@@ -17,13 +17,15 @@ LIST = ".lhrcnn_files"  # of what lhrcnn wrote into a folder, in the format of `
 
 @contextlib.contextmanager
 def replacing(path, mode="wb"):
-    """A file open for writing, in UTF-8 where it is text, that becomes `path` when the block ends.
+    """A file open for writing, in UTF-8 where it is text, that becomes `path` when the block ends;
+    what UTF-8 has not, as names of files may have, is escaped as in JSON.
 
     After an exception, or a kill, `path` is what it was before: absent, or the old file."""
     path = pathlib.Path(path)
     partial = path.with_name(f"{path.name}.{os.urandom(16).hex()}.partial")
     try:
-        with open(partial, mode, encoding=None if "b" in mode else "utf-8") as file:
+        text = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
+        with open(partial, mode, **text) as file:
             yield file
         os.replace(partial, path)
     except BaseException:
@@ -134,8 +136,10 @@ class Output:
 
     def record(self, name):
         """Notes that lhrcnn wrote the path `name` below the folder."""
+        if name.splitlines() != [name]:
+            return  # its second line would speak of another file
         self._written[name] = sha256_of(self.folder / name)
-        with open(self.folder / LIST, "a", encoding="utf-8") as file:
+        with open(self.folder / LIST, "a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(f"{self._written[name]}  {name}\n")
 
     def write(self, name, text):
@@ -152,7 +156,7 @@ class Output:
 def _listed(folder):
     """{path below the folder: sha256} of what lhrcnn wrote there."""
     path = pathlib.Path(folder, LIST)
-    lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
+    lines = path.read_text("utf-8", "surrogateescape").splitlines() if path.is_file() else []
     return {line[66:]: line[:64] for line in lines}
 
 

@@ -40,6 +40,7 @@ def _size(node, known, unique):
         return known[id(node)]
     known[id(node)], children = math.inf, []  # of one that holds itself
     if isinstance(node.value, str):
+        node.value.encode()  # raises ValueError for halves of pairs of UTF-16
         if node.tag.endswith(":int") and len(node.value) > _DIGITS:
             raise ValueError(f"{_line(node.start_mark)}a number of {len(node.value)} digits")
     elif node.id == "sequence":

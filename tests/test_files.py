@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lhrcnn.files import check_writable, held, replacing
+from lhrcnn.files import Output, check_writable, held, replacing
 
 
 @pytest.mark.parametrize("before", [None, "old"])
@@ -64,3 +64,13 @@ def test_a_folder_is_held_by_one_process_until_it_dies(tmp_path):
         other.kill()
     with held(tmp_path):
         pass
+
+
+def test_names_of_no_encoding_are_listed_and_names_of_two_lines_are_not(tmp_path):
+    odd, two = os.fsdecode(b"caf\xe9.txt"), "a\nb.txt"
+    output = Output(tmp_path)
+    for name in (odd, two):
+        output.write(name, odd)
+    again = Output(tmp_path)
+    assert again.owns(odd) and not again.owns(two) and again.others() == [two]
+    assert (tmp_path / odd).read_text() == "caf\\udce9.txt"

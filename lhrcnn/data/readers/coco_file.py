@@ -1,6 +1,5 @@
 """A COCO annotation file in parts, so that not all of a large one is in memory at a time."""
 
-import json
 import mmap
 import operator
 import re
@@ -33,7 +32,7 @@ def load(file):
 
 def _parsed(file):
     try:
-        content = json.loads(lookup.read_text(file))
+        content = lookup.from_json(lookup.read_text(file))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: not readable as JSON: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("annotations", []), list):
@@ -67,7 +66,7 @@ def _load_in_parts(file):
     following = min([at for at in later if at > match.end()], default=len(data))
     end = max(match.end(), data.rfind(b"]", match.end(), following))
     try:
-        content = json.loads(data[: match.end()] + data[end:])
+        content = lookup.from_json(data[: match.end()] + data[end:])
     except (ValueError, RecursionError):
         return None, None
     if not isinstance(content, dict) or content.pop("annotations", None) != []:
@@ -82,7 +81,7 @@ def _parts(file, data, start, end):
         stop = match.start() + 1 if match else end
         text = b"[" + data[start:stop] + b"]"
         try:
-            part = _without_polygons(text) or json.loads(text)
+            part = _without_polygons(text) or lookup.from_json(text)
         except (
             ValueError,
             RecursionError,
@@ -97,7 +96,7 @@ def _parts(file, data, start, end):
 def _without_polygons(text):
     """The annotations of a text whose boxes make their polygons needless; else None."""
     try:
-        part = json.loads(_POLYGONS.sub(b"", text))
+        part = lookup.from_json(_POLYGONS.sub(b"", text))
         return part if all(map(_BOXED, part)) else None
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -105,6 +104,6 @@ def _without_polygons(text):
 
 def _remaining(file, text):
     try:
-        return json.loads(b"[" + text + b"]")
+        return lookup.from_json(b"[" + text + b"]")
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: not readable as JSON: 'annotations': {error}") from None

@@ -4,8 +4,6 @@ Of a person's three boxes (x, y, width, height px) the full body's is taken, `fb
 beyond the image where the body does.
 """
 
-import json
-
 from lhrcnn.data.readers import gathering, lookup, parsing
 from lhrcnn.data.readers.gathering import Found
 from lhrcnn.data.readers.parsing import MALFORMED, named, numbers
@@ -34,7 +32,7 @@ def _parse(file, problems):
             continue
         where = f"{file}: line {number}"
         try:
-            entry = json.loads(line)
+            entry = lookup.from_json(line)
             name = str(entry["ID"])
             objects = list(entry.get("gtboxes") or [])
         except MALFORMED as error:

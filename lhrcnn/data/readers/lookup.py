@@ -141,9 +141,18 @@ def read_text(file):
 def read_json(file):
     """The content of a JSON file. Raises DataError where it is none."""
     try:
-        return json.loads(read_text(file))
+        return from_json(read_text(file))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: not readable as JSON: {error}") from None
+
+
+def from_json(text):
+    """What JSON text says, with "?" for halves of pairs of UTF-16, which no file can hold. Raises
+    ValueError or RecursionError."""
+    content = json.loads(text)
+    if re.search(rb"\\u[dD]" if isinstance(text, bytes) else r"\\u[dD]", text):
+        content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+    return content
 
 
 def read_csv(file):

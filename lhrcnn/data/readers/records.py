@@ -205,7 +205,8 @@ def image_problem(path, text):
 
 
 def drop_missing(records, problems):
-    """The records whose image files exist; each other one is an error in `problems`."""
+    """The records whose image files exist and can be named; each other one is an error in
+    `problems`."""
     folders = {}
     for folder in {record.path.rpartition("/")[0] for record in records}:
         try:
@@ -215,9 +216,21 @@ def drop_missing(records, problems):
     kept = []
     for record in records:
         folder, _, name = record.path.rpartition("/")
-        if name in folders[folder]:
+        if not _is_utf8(record.path):
+            text = (
+                f"{record.path}: a name that is not in UTF-8, which TensorFlow cannot open; rename"
+            )
+            problems.append(Problem.error("file name not in UTF-8", text))
+        elif name in folders[folder]:
             kept.append(record)
         else:
             text = f"{record.path}: no such image file (image id {record.shown_id})"
             problems.append(Problem.error("missing image", text))
     return kept
+
+
+def _is_utf8(name):
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False

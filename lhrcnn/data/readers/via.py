@@ -4,7 +4,6 @@ A rectangle's x and y are 0-based px of its corner; VIA stores no image sizes.
 """
 
 import itertools
-import json
 import math
 
 from lhrcnn.data.readers import gathering, lookup, parsing
@@ -78,9 +77,9 @@ def _from_csv(file):
         row = dict(itertools.zip_longest(names, row))
         try:
             regions = images.setdefault(row["filename"], [])
-            shape = json.loads(row["region_shape_attributes"] or "{}")
+            shape = lookup.from_json(row["region_shape_attributes"] or "{}")
             if shape:
-                regions.append((shape, json.loads(row["region_attributes"] or "{}")))
+                regions.append((shape, lookup.from_json(row["region_attributes"] or "{}")))
         except MALFORMED as error:
             raise DataError(
                 f"{file}: line {number}: not a line of VIA 2's CSV: {error!r}"

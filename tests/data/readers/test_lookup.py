@@ -5,7 +5,7 @@ import types
 import pytest
 from data.reading import images
 
-from lhrcnn.data.readers.lookup import ImageIndex, is_hidden, local_name, read_text
+from lhrcnn.data.readers.lookup import ImageIndex, from_json, is_hidden, local_name, read_text
 
 
 def find(folder, name, near=".", split=""):
@@ -71,3 +71,8 @@ def test_a_second_name_tells_two_images_of_one_name_apart(tmp_path):
         image.names = ("a", second)
         path = ImageIndex(tmp_path).find(image, [])
         assert path == (str(tmp_path / found) if found else "")
+
+
+@pytest.mark.parametrize("kind", [str, str.encode], ids=["text", "bytes"])
+def test_halves_of_pairs_in_json_become_question_marks(kind):
+    assert from_json(kind('["\\ud800", "\\ud83d\\ude00", "\\u00e9"]')) == ["?", "\U0001f600", "é"]

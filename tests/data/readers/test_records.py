@@ -1,5 +1,7 @@
 """Checking one image's objects."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -85,14 +87,16 @@ def test_faulty_boxes_are_dropped_with_a_line_each(box, words):
 
 def test_drop_missing_names_path_and_image_id(tmp_path):
     (tmp_path / "p.jpg").write_bytes(b"")
+    (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"")
     objects = {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
     records = [
         make_record(i, str(tmp_path / name), (4, 4), objects, "", [])
-        for i, name in enumerate(("p.jpg", "q.jpg", "sub/p.jpg"))
+        for i, name in enumerate(("p.jpg", "q.jpg", "sub/p.jpg", os.fsdecode(b"caf\xe9.jpg")))
     ]
     problems = []
     assert [record.image_id for record in drop_missing(records, problems)] == [0]
-    assert len(problems) == 2 and "q.jpg: no such image file (image id 1)" in problems[0].text
+    assert len(problems) == 3 and "q.jpg: no such image file (image id 1)" in problems[0].text
+    assert "not in UTF-8" in problems[2].text
 
 
 def labelled(path, *boxes, source_id=None):
