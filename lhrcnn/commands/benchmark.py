@@ -101,6 +101,7 @@ def _detector(values, experiment):
     keras.utils.set_random_seed(0)
     with arithmetic(experiment.test.precision):
         detector = build_detector(experiment, values.num_classes)
+    detector.fold()  # as that of a run
     return detector, experiment, values.num_classes
 
 

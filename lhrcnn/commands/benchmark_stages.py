@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from lhrcnn.models import postprocess
+from lhrcnn.models.constant_kernels import constant_kernels
 
 _GEMM_SIZE = 1536
 _POOLING_OPS = ("LhrcnnPsRoiAlign", "LhrcnnRoiAlign", "LhrcnnRoiPool")
@@ -158,13 +159,11 @@ def profile(detector, image, image_size, runs):
     same, "gemm_gmacs_per_s"}: ms of the stage ("head" without the RoI pooling) and of its
     convolutions and matrix products alone, its share of the whole, 10^9 multiply-adds, and their
     rate over that of a float32 matrix product."""
-    stages = stages_of(detector, image, image_size)
+    with constant_kernels(detector):  # as in the predictor
+        stages = stages_of(detector, image, image_size)
+        total = Stage(detector.detect, image, image_size)
     matrix = tf.random.stateless_normal([_GEMM_SIZE, _GEMM_SIZE], [0, 0])
-    cases = {
-        **stages,
-        "total": Stage(detector.detect, image, image_size),
-        "gemm": Stage(tf.matmul, matrix, matrix),
-    }
+    cases = {**stages, "total": total, "gemm": Stage(tf.matmul, matrix, matrix)}
     macs = {}
     for name, stage in stages.items():
         replay, macs[name] = stage.products()

@@ -18,6 +18,7 @@ from lhrcnn.errors import ConfigError, DataError, UsageError
 from lhrcnn.inference import batching, tta
 from lhrcnn.inference.prediction import Prediction
 from lhrcnn.models.build import arithmetic, build_detector
+from lhrcnn.models.constant_kernels import constant_kernels
 from lhrcnn.runs import state, zoo
 from lhrcnn.runs.directory import RUN_FILES
 
@@ -63,8 +64,10 @@ class Detector:
         )
         self._prepare.get_concrete_function()  # traced here, before threads call it
         self._detect = tf.function(
-            lambda canvas, image_size, size: detect_in_images(
-                self.model.detect, canvas, image_size, size
+            constant_kernels(self.model)(
+                lambda canvas, image_size, size: detect_in_images(
+                    self.model.detect, canvas, image_size, size
+                )
             ),
             input_signature=[
                 tf.TensorSpec([None, None, None, 3], canvas_type(self.config.data)),

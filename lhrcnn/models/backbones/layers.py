@@ -62,7 +62,7 @@ class ConvNorm(keras.layers.Layer):
 
     def call(self, x, training=False):
         if training and self.learns_statistics and self.norm.trainable:
-            return self.norm(self._convolve(x, self.kernel), training=True)
+            return self.norm(self.convolution_op(x, self.kernel), training=True)
         if self.folded:
             kernel, bias = self.kernel, self.norm.beta
         else:
@@ -71,7 +71,7 @@ class ConvNorm(keras.layers.Layer):
             # waits for.
             with tf.control_dependencies([x[:1, :1, :1, :1]]):
                 kernel, bias = self._with_norm()
-        return tf.nn.bias_add(self._convolve(x, kernel), tf.cast(bias, self.compute_dtype))
+        return tf.nn.bias_add(self.convolution_op(x, kernel), tf.cast(bias, self.compute_dtype))
 
     def fold(self):
         """Takes the batch norm into the kernel and a bias, once and for good: for inference."""
@@ -89,7 +89,8 @@ class ConvNorm(keras.layers.Layer):
         kernel = self.kernel * (factor if self.channels else factor[:, None])
         return kernel, norm.beta - norm.moving_mean * factor
 
-    def _convolve(self, x, kernel):
+    def convolution_op(self, x, kernel):
+        """The convolution alone, named as in Keras's Conv2D: constant_kernels.py replaces it."""
         kernel = tf.cast(kernel, self.compute_dtype)
         padding = "SAME"
         # On CPUs convolutions with a padding of their own have a slow gradient in 16 bits, and

@@ -1,5 +1,7 @@
 """MobileNetV3-Large (arXiv 1905.02244, table 1), with torchvision's layer numbering and padding."""
 
+import tensorflow as tf
+
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones import layers
 from lhrcnn.models.parts import Backbone
@@ -89,11 +91,17 @@ def _squeeze_and_excite(x, channels, name):
     """x [B, h, w, C] times a factor 0...1 for each image and channel, from the means of the map
     (arXiv 1709.01507, with a piecewise linear sigmoid)."""
     y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
-    y = keras.layers.Conv2D(channels, 1, activation="relu", name=f"{name}_squeeze")(y)
-    y = keras.layers.Conv2D(x.shape[-1], 1, activation=layers.hard_sigmoid, name=f"{name}_excite")(
-        y
-    )
+    y = _OfOneCell(channels, 1, activation="relu", name=f"{name}_squeeze")(y)
+    y = _OfOneCell(x.shape[-1], 1, activation=layers.hard_sigmoid, name=f"{name}_excite")(y)
     return keras.layers.Multiply(name=f"{name}_scale")([x, y])
+
+
+class _OfOneCell(keras.layers.Conv2D):
+    """A 1x1 convolution of maps of one cell [B, 1, 1, C], as a matrix product: on CPUs a
+    convolution first lays its kernel out anew, which takes longer than the product."""
+
+    def convolution_op(self, inputs, kernel):
+        return tf.matmul(inputs[:, 0, 0], kernel[0, 0])[:, None, None]
 
 
 def _scaled(channels, config):
