@@ -23,8 +23,10 @@ def pack(run_dir, output, checkpoint="best"):
     if packed.checkpoints.steps():
         raise OutputError(f"{output}: already holds checkpoints; give another --output")
     packed.start(portable(source.config()), *source.classes())
-    if source.data():
-        packed.write_data(source.data())
+    data = source.data()
+    if data:
+        folder, _, split = str(data.get("name", "")).rpartition(" ")
+        packed.write_data({**data, "name": f"{pathlib.Path(folder).name} {split}"})
     values = {
         f"model/{name}": array.astype(np.float16) if array.ndim > 1 else array
         for name, array in weights_of(arrays).items()

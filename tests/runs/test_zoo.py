@@ -13,6 +13,7 @@ from lhrcnn import cli
 from lhrcnn import config as configs
 from lhrcnn.errors import CheckpointError
 from lhrcnn.runs import checkpoints, state, zoo
+from lhrcnn.runs.directory import RunDirectory
 from lhrcnn.runs.fine_tune import read_run
 from lhrcnn.runs.pack import pack
 
@@ -53,7 +54,11 @@ def test_a_packed_run_names_no_folder_of_this_machine(run_dir, tmp_path):
     )
     source = shutil.copytree(run_dir, tmp_path / "source")
     configs.save(config, source / "config.yaml")
+    data = {"name": "/home/someone/VOCdevkit VOC2007/trainval", "images": 1, "digest": "0"}
+    RunDirectory(source).write_data(data)
     pack(source, tmp_path / "packed")
+    expected = {**data, "name": "VOCdevkit VOC2007/trainval"}
+    assert RunDirectory(tmp_path / "packed").data() == expected
     packed = configs.load(tmp_path / "packed" / "config.yaml")
     assert (packed.data.dir, packed.data.cache_dir) == ("VOCdevkit", "")
     assert packed == configs.changed(config, {"data.dir": "VOCdevkit", "data.cache_dir": ""})
