@@ -67,12 +67,10 @@ def evaluation_batches(dataset, data_config, batch_size, worker=0, workers=1):
     are one worker's of several, as many for each.
 
     Filling images have row -1 and no boxes."""
+    cache_dir = data_config.cache_dir if data_config.whole_pixels else ""  # its pixels are whole
     data_config = dataclasses.replace(
-        data_config,
-        min_crop=1.0,  # nothing is zoomed here
-        max_expand=1.0,
-        cache_dir=data_config.cache_dir if data_config.whole_pixels else "",  # whose pixels are
-    )
+        data_config, min_crop=1.0, max_expand=1.0, cache_dir=cache_dir
+    )  # nothing is zoomed here
     groups, side = aspect_groups(dataset, data_config), evaluation_short_side(data_config)
     chunks, sizes = [], []
     for group, canvas in enumerate(canvases(side, data_config)):
