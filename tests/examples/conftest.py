@@ -14,22 +14,35 @@ from training.tiny_run import OPTIONS, make_coco
 from lhrcnn import cli
 from lhrcnn.data.readers import READERS
 from lhrcnn.data.transforms import TRANSFORMS
+from lhrcnn.evaluation.metrics import METRICS
 from lhrcnn.inference.predictor import Detector
 from lhrcnn.models.backbones import BACKBONES
 from lhrcnn.models.extractors import EXTRACTORS
 from lhrcnn.models.heads import HEADS
+from lhrcnn.training import OPTIMIZERS, SCHEDULES
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
-DICTS = (BACKBONES, EXTRACTORS, HEADS, READERS, TRANSFORMS)
+DICTS = (BACKBONES, EXTRACTORS, HEADS, METRICS, OPTIMIZERS, READERS, SCHEDULES, TRANSFORMS)
+
+
+@pytest.fixture(autouse=True)
+def dicts_as_before():
+    """Afterwards the dicts are what they were: other tests compare them with the docs."""
+    before, modules = [dict(entries) for entries in DICTS], set(sys.modules)
+    yield
+    for entries, own in zip(DICTS, before):
+        entries.clear()
+        entries.update(own)
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(EXAMPLES)):
+            del sys.modules[name]
 
 
 @pytest.fixture
 def work_with(tmp_path, monkeypatch):
     """A function (example's file, options) -> the Detector of a run that all commands worked on.
 
-    prepare(folder) may rewrite the COCO folder that they work with.
-    Afterwards the dicts are what they were: other tests compare them with the docs."""
-    before, modules = [dict(entries) for entries in DICTS], set(sys.modules)
+    prepare(folder) may rewrite the COCO folder that they work with."""
     monkeypatch.chdir(tmp_path)
 
     def work(example, *overrides, prepare=lambda folder: None):
@@ -55,13 +68,7 @@ def work_with(tmp_path, monkeypatch):
         np.testing.assert_allclose(served["scores"][0, : len(found)], found.scores, atol=1e-4)
         return detector
 
-    yield work
-    for entries, own in zip(DICTS, before):
-        entries.clear()
-        entries.update(own)
-    for name in set(sys.modules) - modules:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(EXAMPLES)):
-            del sys.modules[name]
+    return work
 
 
 def lhrcnn(*arguments):

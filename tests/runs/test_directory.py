@@ -98,8 +98,8 @@ def test_evaluations_are_found_without_their_detections(tmp_path):
 
 def test_classes_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     run = started(tmp_path)
-    monkeypatch.setattr(json, "dumps", lambda *_, **__: "\ud800")  # does not encode: fails halfway
-    with pytest.raises(UnicodeEncodeError):
+    monkeypatch.setattr(json, "dumps", lambda *_, **__: b"")  # is no text: fails halfway
+    with pytest.raises(TypeError):
         run.start(CONFIG, ["c"], [1])
     assert run.classes() == (["a", "b"], [3, 7])
     assert not list(tmp_path.glob("*.partial"))
