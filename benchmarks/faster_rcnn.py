@@ -13,8 +13,7 @@ frozen.
 Weights and images are random; proposals and RoIs are as many as torchvision's. Batch norms are
 folded into their convolutions for detection, and kernels constants where they are in the predictor.
 --precision holds for both sides: `test.precision` or `train.precision` here, autocast there.
-torchvision runs twice,
-as it comes and with its networks compiled by torch.compile.
+torchvision runs twice, as it comes and with its networks compiled by torch.compile.
 """
 
 import measure

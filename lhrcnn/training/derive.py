@@ -10,6 +10,8 @@ import typing
 
 import numpy as np
 
+from lhrcnn.data.batches.cache import SHRUNK_FROM
+
 SIDES = (288, 640)  # px, limits of the short side
 LARGEST_ZOOM = 1.5
 LONGEST = 2.5  # sides of longer images are shrunk to this ratio
@@ -203,7 +205,7 @@ def _side(measures, own):
 def _cache(measures, needed, run_dir):
     """[Choice] of a folder for large images as small as a short side of `needed` px has them."""
     size = 3 * needed**2 * float(measures.aspects.mean()) * measures.num_images
-    if measures.short_side < 2 * needed or size > MOST_CACHED:
+    if measures.short_side < SHRUNK_FROM * needed or size > MOST_CACHED:
         return []
     return [
         Choice(

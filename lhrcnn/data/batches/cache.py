@@ -24,6 +24,7 @@ from lhrcnn.data.transforms.augment import zooms
 from lhrcnn.errors import DataError
 from lhrcnn.files import replacing
 
+SHRUNK_FROM = 2  # times the sides that the smallest window needs
 _HEADER_BYTES = 8
 _FORMAT = 1
 _THREADS = 8
@@ -52,8 +53,8 @@ def fill(records, data_config, short_sides):
         for record, row in zip(records, sizes)
     ]
     missing = [
-        (record, [pair for pair in zip(row, sizes_) if pair[0] not in there])
-        for record, row, sizes_ in zip(records, names, sizes)
+        (record, [pair for pair in zip(row, own) if pair[0] not in there])
+        for record, row, own in zip(records, names, sizes)
     ]
     missing = [(record, wanted) for record, wanted in missing if wanted]
     if missing:
@@ -71,7 +72,7 @@ def _sizes(records, data_config, short_sides):
         size = np.stack(np.broadcast_arrays(*resized_size(*whole.T, data_config, side)), axis=-1)
         if zooms(data_config):
             needed = np.ceil(size / min(data_config.min_crop, 1)).astype(np.int32)
-            size = np.where((2 * needed <= whole).all(1, keepdims=True), needed, whole)
+            size = np.where((SHRUNK_FROM * needed <= whole).all(1, keepdims=True), needed, whole)
         sizes[:, number] = size
     return sizes
 
