@@ -5,6 +5,7 @@ import functools
 import tensorflow as tf
 
 from lhrcnn.keras import keras
+from lhrcnn.models.backbones.depthwise_convolution import depthwise_convolution
 from lhrcnn.models.backbones.grouped_convolution import grouped_convolution
 from lhrcnn.models.names import joined, variables_of
 from lhrcnn.ops.portable import traced_for
@@ -100,13 +101,7 @@ class ConvNorm(keras.layers.Layer):
             if self.size > 1:
                 x = tf.pad(x, [[0, 0], around, around, [0, 0]])
         if self.channels is None:
-            return tf.nn.depthwise_conv2d(
-                x,
-                kernel,
-                [1, self.strides, self.strides, 1],
-                padding,
-                dilations=[self.dilation] * 2,
-            )
+            return depthwise_convolution(x, kernel, self.strides, padding, self.dilation)
         return grouped_convolution(x, kernel, self.groups, self.strides, padding, self.dilation)
 
 
