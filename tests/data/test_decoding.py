@@ -1,5 +1,6 @@
 """Decoding: every path from a file's bytes to the same pixels."""
 
+import concurrent.futures
 import io
 
 import numpy as np
@@ -274,3 +275,14 @@ def test_images_beyond_tensorflows_limit_are_read_by_pillow(kind, in_pipeline, m
     assert decoding.needs_care(contents)
     for found in (decoding.decode(contents), *in_pipeline(contents, png)):
         assert_near(found, np.asarray(colours()), 8)
+
+
+def test_threads_that_begin_together_are_not_warned_of_retracing(tmp_path, caplog):
+    paths = [tmp_path / f"{index}.png" for index in range(16)]
+    for path in paths:
+        path.write_bytes(encoded(colours(), "PNG"))
+    decoding._graph.cache_clear()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        images = list(pool.map(decoding.read_image, paths))
+    assert len({image.tobytes() for image in images}) == 1
+    assert "retracing" not in caplog.text
