@@ -44,11 +44,19 @@ class SkipPooling(keras.layers.Layer):
         # The norm, one number per bin, divides what the convolution makes of a map: as good as
         # dividing the map, and the outputs are fewer.
         reduced = [
-            tf.tensordot(x, kernel * scale[:, None], 1)
-            * tf.math.rsqrt(tf.maximum(tf.reduce_sum(x * x, -1, keepdims=True), 1e-12))
+            _normalised(tf.tensordot(x, kernel * scale[:, None], 1), x)
             for x, kernel, scale in zip(pooled, kernels, self.scales)
         ]
         return tf.nn.relu(tf.add_n(reduced) + self.bias)
+
+
+def _normalised(reduced, x):
+    """`reduced` over the L2 norm of x along the channels."""
+    dtype, least = x.dtype, 1e-12
+    if dtype == tf.float16:  # whose squares end at 65504, as gradients of what is divided do
+        reduced, x, least = tf.cast(reduced, tf.float32), tf.cast(x, tf.float32), 1e-4
+    norm = tf.math.rsqrt(tf.maximum(tf.reduce_sum(x * x, -1, keepdims=True), least))
+    return tf.cast(reduced * norm, dtype)
 
 
 class RoIPooling(keras.layers.Layer):

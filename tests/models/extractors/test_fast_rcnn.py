@@ -7,7 +7,8 @@ from reference.convolution import grouped_convolution
 
 from lhrcnn import config as configs
 from lhrcnn.keras import keras
-from lhrcnn.models.extractors.fast_rcnn import FCExtractor, Stage5Extractor
+from lhrcnn.models.build import arithmetic
+from lhrcnn.models.extractors.fast_rcnn import FCExtractor, SkipPooling, Stage5Extractor
 
 
 def make_head(head_class=FCExtractor, strides=None, *arguments, **options):
@@ -101,6 +102,25 @@ def test_skip_pooling_of_an_empty_box_is_finite():
     assert np.isfinite(loss) and all(
         np.isfinite(gradient).all() for gradient in tape.gradient(loss, head.trainable_variables)
     )
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("value", [0.0, 0.01, 150.0])
+def test_skip_pooling_in_16_bits_is_that_in_32(precision, value):
+    """Half precision has no square of 300, and 1e-12 is 0 there."""
+    maps = [tf.fill([1, 1, 1, 8], value), tf.fill([1, 1, 1, 4], 2 * value)]
+    whole = SkipPooling(3, 0.01)
+    wanted = whole(maps)
+    with arithmetic(precision):
+        layer = SkipPooling(3, 0.01)
+    layer(maps)
+    layer.set_weights(whole.get_weights())
+    with tf.GradientTape() as tape:
+        found = layer(maps)
+        loss = tf.reduce_sum(tf.cast(found, tf.float32))
+    np.testing.assert_allclose(tf.cast(found, tf.float32), wanted, rtol=0.05, atol=0.01)
+    for gradient in tape.gradient(loss, layer.trainable_variables):
+        assert np.isfinite(gradient).all()
 
 
 def test_stage5_is_run_on_each_box_and_averaged():
