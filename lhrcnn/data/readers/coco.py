@@ -34,8 +34,8 @@ def read(data_config, split, training=False):
     content, parts = coco_file.load(file)
     images = _images(content.pop("images"), file, problems)
     names = [entry["file_name"] for entry in images.values()]
-    image_folder = find_image_folder(folder, split, file, data_config.image_dir, names)
-    sized = [_sized(entry, image_folder, file, problems) for entry in images.values()]
+    paths = find_images(folder, split, file, data_config.image_dir, names)
+    sized = [_sized(*pair, file, problems) for pair in zip(images.values(), paths)]
     ids, images = own_image_ids([entry["id"] for entry in images.values()]), list(images)
     categories = Categories(content["categories"], file, problems)
     use_difficult = training and data_config.use_difficult
@@ -95,26 +95,38 @@ def _refuse_one_file_for_two(folder, file, split, other):
         )
 
 
-def find_image_folder(folder, split, file, image_dir, file_names):
-    """The folder in which images of an annotation file lie. Raises DataError: what was tried."""
-    if image_dir:
-        if not (folder / image_dir).is_dir():
-            raise DataError(f"{folder / image_dir}: no such image folder; correct data.image_dir")
-        return folder / image_dir
-    name = pathlib.Path(split).stem if split.endswith(".json") else split
-    name = name[len("instances_") :] if name.startswith("instances_") else name
-    names = [name, *(alias for alias in ALIASES.get(name, ()) if alias != name)]
-    tried = [folder / part / name for name in names for part in ("", "images")]
-    tried = list(dict.fromkeys([*tried, folder / "images", folder, file.parent]))
-    for candidate in tried:
-        if any(os.path.isfile(candidate / file_name) for file_name in file_names[:100]):
-            return candidate
-    if not file_names:
-        return folder
+def find_images(folder, split, file, image_dir, file_names):
+    """The paths of the images of an annotation file, below the folder in which some of them lie.
+
+    Names may begin with folders of another machine. Raises DataError: what was tried."""
+    tried = _image_folders(folder, split, file, image_dir)
+    parts = [pathlib.PurePath(file_name).parts for file_name in file_names]
+    for left_out in range(max(map(len, parts), default=1)):
+        names = [os.path.join("", *each[min(left_out, len(each) - 1) :]) for each in parts]
+        if left_out and len(set(names)) < len(names):
+            break
+        for candidate in tried:
+            if any(os.path.isfile(candidate / name) for name in names[:100]):
+                return [os.path.join(candidate, name) for name in names]
+    if image_dir or not file_names:
+        return [os.path.join(tried[0], name) for name in file_names]
     raise DataError(
         f"{file}: none of its first images, such as '{file_names[0]}', is in "
         f"{', '.join(map(str, tried))}; name their folder in data.image_dir"
     )
+
+
+def _image_folders(folder, split, file, image_dir):
+    """Where the images of an annotation file may lie. Raises DataError for a wrong image_dir."""
+    if image_dir:
+        if not (folder / image_dir).is_dir():
+            raise DataError(f"{folder / image_dir}: no such image folder; correct data.image_dir")
+        return [folder / image_dir]
+    name = pathlib.Path(split).stem if split.endswith(".json") else split
+    name = name[len("instances_") :] if name.startswith("instances_") else name
+    names = [name, *(alias for alias in ALIASES.get(name, ()) if alias != name)]
+    tried = [folder / part / name for name in names for part in ("", "images")]
+    return list(dict.fromkeys([*tried, folder / "images", folder, file.parent]))
 
 
 def _images(entries, file, problems):
@@ -143,9 +155,8 @@ def _images(entries, file, problems):
     return images
 
 
-def _sized(entry, image_folder, file, problems):
+def _sized(entry, path, file, problems):
     """(path, (height, width), message lead) of an image entry; an unknown size is its header's."""
-    path = f"{image_folder}/{entry['file_name']}"
     where = f"{file}: image id {entry['id']} ({entry['file_name']})"
     height, width = entry.get("height"), entry.get("width")
     if (

@@ -99,8 +99,9 @@ def _box(shape, where, problems):
     box = parsing.shape_box(shape, shape.tag, _BOXES, label, where, problems)
     if box is None:
         return None
-    if float(shape.get("rotation") or 0) % 180:
-        turn = f"{shape.tag} of '{label}' turned by {shape.get('rotation')} degrees"
+    degrees = shape.get("rotation") or ""
+    if parsing.is_number(degrees) and float(degrees) % 180:
+        turn = f"{shape.tag} of '{label}' turned by {degrees} degrees"
         text = f"{where}: {turn}; its enclosing box is taken"
         problems.append(Problem.note("turned box", text))
     attributes = {item.get("name"): item.text for item in shape.iterfind("attribute")}

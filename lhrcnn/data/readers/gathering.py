@@ -7,6 +7,7 @@ folder, and `parse(file, problems)` yields a `Found` for each image in one. `gat
 import dataclasses
 import os
 import pathlib
+import posixpath
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -125,13 +126,9 @@ def choose_split(folder, split, placed, many):
     """Those of (Found, path) that belong to a split, by the file, a folder or a list."""
     if split in ("", ALL):
         return placed
-    names = names_in_list(folder, split, [path for _, path in placed if path])
-    if names:
-        return [
-            (image, path)
-            for image, path in placed
-            if path and {os.path.relpath(path, folder), lookup.stem(path)} & names
-        ]
+    named = images_in_list(folder, split, [path for _, path in placed if path])
+    if named:
+        return [(image, path) for image, path in placed if path in named]
     tags = [_tags(folder, image, path, many) for image, path in placed]
     wanted = {split, *ALIASES.get(split, ())}
     chosen = [entry for entry, tag in zip(placed, tags) if wanted & tag]
@@ -160,20 +157,38 @@ def _tags(folder, image, path, many):
     return {*words, *(word.lower() for word in words)}
 
 
-def names_in_list(folder, split, paths):
-    """Image names in a list of a split, such as train.txt, with and without suffix.
+def images_in_list(folder, split, paths):
+    """Those of the image paths, a set, that a list of a split names, such as train.txt.
 
-    Empty where no list names one of the images with these paths: `train.txt` may be the label file
-    of `train.jpg`."""
+    Empty where no list names any: `train.txt` may be the label file of `train.jpg`."""
+    called = {}
+    for path in paths:
+        called.setdefault(os.path.basename(path), []).append(path)
+        called.setdefault(lookup.stem(path), []).append(path)
     for name in ALIASES.get(split, (split,)):
         for file in (name, f"{name}.txt", f"ImageSets/{name}.txt", f"ImageSets/Main/{name}.txt"):
             if file.endswith(".txt") and (folder / file).is_file():
                 text = lookup.read_text(folder / file)
                 lines = [line.strip() for line in text.splitlines() if line.strip()]
-                names = {*lines, *map(lookup.stem, lines)}
-                if not names.isdisjoint(map(lookup.stem, paths)):
-                    return names
+                named = {path for line in lines for path in _named_by(line, called, folder)}
+                if named:
+                    return named
     return set()
+
+
+def _named_by(line, called, folder):
+    """The image paths that a line of a list means: a name or a path, maybe of another machine, with
+    or without suffix; of images that are called alike those that share most of its folders."""
+    words = posixpath.normpath(line.replace("\\", "/")).split("/")
+    found = called.get(words[-1]) or called.get(lookup.stem(words[-1])) or ()
+
+    def shared(path):
+        own = pathlib.Path(os.path.relpath(path, folder)).parts
+        # the empty word tells a path that is the whole line from one that only ends in it
+        return len(os.path.commonprefix([[*each[-2::-1], ""] for each in (own, words)]))
+
+    most = max(map(shared, found), default=0) if len(found) > 1 else 0
+    return [path for path in found if not most or shared(path) == most]
 
 
 def with_sizes(placed, problems):

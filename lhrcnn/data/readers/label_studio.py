@@ -75,6 +75,8 @@ def _task(task, where, problems):
     values = task["data"]
     images = [value for value in values.values() if isinstance(value, str) and _is_image(value)]
     url = values.get("image") or images[0]
+    if not isinstance(url, str):
+        raise ValueError(f"its image is {url!r}; one path or URL is expected")
     made = task.get("annotations") or task.get("completions") or []
     kept = [annotation for annotation in made if not annotation.get("was_cancelled")]
     kept.sort(key=lambda annotation: not annotation.get("ground_truth"))

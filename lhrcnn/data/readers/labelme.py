@@ -34,7 +34,7 @@ def sources(folder):
 def is_labelme(file):
     """Whether a file is of this format, by its head."""
     head = lookup.head(file)
-    return '"shapes"' in head or '"imagePath"' in head
+    return any(key in head for key in ('"shapes"', '"imagePath"', '"imageData"'))
 
 
 def _parse(file, problems):

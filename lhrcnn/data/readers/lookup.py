@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import unicodedata
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
@@ -30,8 +31,8 @@ class ImageIndex:
         self.paths = [path for path in walk(root) if path.lower().endswith(IMAGE_SUFFIXES)]
         for path in self.paths:
             name = os.path.basename(path)
-            self._by_name.setdefault(name.casefold(), []).append(path)
-            self._by_stem.setdefault(os.path.splitext(name)[0].casefold(), []).append(path)
+            self._by_name.setdefault(_key(name), []).append(path)
+            self._by_stem.setdefault(_key(os.path.splitext(name)[0]), []).append(path)
 
     def find(self, image, problems):
         """The path of a Found's image; empty, with a problem, where there is not exactly one."""
@@ -41,7 +42,7 @@ class ImageIndex:
                 path = os.path.normpath(base / name)
                 if os.path.isfile(path) and (not options or path in options):
                     return path
-            word = os.path.basename(name).casefold()
+            word = _key(os.path.basename(name))
             paths = self._by_name.get(word) or self._by_stem.get(word) or ()
             best = _closest(paths, near / image.split / name)
             if options:  # a later name may tell which
@@ -56,6 +57,12 @@ class ImageIndex:
         text = f"{image.where}: no image file '{image.names[0]}' in or below {self._root}; left out"
         problems.append(Problem.error("missing image", text))
         return ""
+
+
+def _key(name):
+    """What names have in common that differ in case, or in how letters with accents are written:
+    macOS stores these in two parts."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _closest(paths, wanted):
@@ -84,10 +91,23 @@ def stem(path):
 
 
 def walk(folder):
-    """Sorted paths of all files in and below a folder, without what systems and tools hide."""
-    paths = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not is_hidden(name)]
+    """Sorted paths of all files in and below a folder, also by links to folders elsewhere, without
+    what systems and tools hide."""
+    paths, walked = [], [os.path.realpath(folder)]
+
+    def is_walked(path):
+        """Whether a folder is a link to what is walked anyway, or to a folder around it."""
+        if not os.path.islink(path):
+            return False
+        target = os.path.realpath(path)
+        if any(os.path.commonpath([target, place]) in (target, place) for place in walked):
+            return True
+        walked.append(target)
+        return False
+
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        there = (name for name in sorted(folders) if not is_hidden(name))
+        folders[:] = [name for name in there if not is_walked(os.path.join(parent, name))]
         paths.extend(os.path.join(parent, name) for name in names if not is_hidden(name))
     return sorted(paths)
 
@@ -126,7 +146,7 @@ def tail(file, size=65536):
 
 
 def read_text(file):
-    """A text file in UTF-8 or UTF-16, with or without its mark, else in GBK or Latin-1."""
+    """A text file in UTF-8, with or without its mark, or UTF-16 with it, else in GBK or Latin-1."""
     content = pathlib.Path(file).read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", errors="replace")

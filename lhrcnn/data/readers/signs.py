@@ -21,7 +21,7 @@ from lhrcnn.data.readers import (
     yolo,
     yolo_layout,
 )
-from lhrcnn.data.readers.gathering import ALIASES, ALL, names_in_list
+from lhrcnn.data.readers.gathering import ALIASES, ALL, images_in_list
 from lhrcnn.errors import DataError
 
 _LOOKED_AT = 20  # files of one suffix
@@ -36,7 +36,7 @@ class Listing:
         if not self.folder.is_dir():
             hint = "; give the folder, not a file" if self.folder.is_file() else ""
             raise DataError(f"{folder}: no such data folder{hint}; set data.dir or --data_dir")
-        self.paths = lookup.walk(folder)
+        self.paths = lookup.walk(self.folder)
 
     @functools.cache  # noqa: B019, a listing lives as long as one look at a folder
     def some(self, *suffixes):
@@ -166,7 +166,7 @@ def _by_place(listing, files=(), folders=()):
     """Splits named by folders (these, or all), lists, and annotation files of many images."""
     words = _words(folders or listing.folders())
     words |= {word for file in files for word in (file.stem, *re.split(r"[^A-Za-z]+", file.stem))}
-    words |= {split for split in ALIASES if names_in_list(listing.folder, split, listing.images())}
+    words |= {split for split in ALIASES if images_in_list(listing.folder, split, listing.images())}
     return _named(words), ALL
 
 

@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ElementTree
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers import parsing
-from lhrcnn.data.readers.lookup import is_hidden, read_text, read_xml
+from lhrcnn.data.readers.lookup import listed, read_text, read_xml
 from lhrcnn.data.readers.records import image_problem, make_record
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
@@ -51,7 +51,7 @@ def read(data_config, split, training=False):
     entries = _entries(devkit, years, split, problems)
     records = []
     for image_id, ((year, name), image) in zip(_image_ids(entries), entries.items()):
-        file = year / "Annotations" / f"{name}.xml"
+        file = _annotation(year, name)
         image = image or year / "JPEGImages" / f"{name}.jpg"
         parsed = parse(file, image_id, image, problems, CORNERS[corners])
         if parsed:
@@ -70,9 +70,9 @@ def _survey(years):
     Unreadable files are passed over here: they are reported by their own split."""
     names, has_zero = set(), False
     for year in years:
-        for file in (year / "Annotations").glob("*.xml"):
+        for file in listed(year / "Annotations", ".xml"):
             try:
-                objects = [] if is_hidden(file.name) else list(read_xml(file).iterfind("object"))
+                objects = list(read_xml(file).iterfind("object"))
             except (ElementTree.ParseError, OSError):
                 continue
             names.update(_text(element, "name") for element in objects)
@@ -88,7 +88,8 @@ def _entries(devkit, years, split, problems):
     for part in split.split("+"):
         year, file = _find_list(devkit, years, part.strip())
         images, seen = _images(year), set()
-        for name in read_list(file):
+        for entry in read_list(file):
+            name = _image_name(entry, year, images)
             if name in seen:
                 text = f"{file}: image {name} stands twice in this list; the second is left out"
                 problems.append(Problem.error("repeated image", text))
@@ -98,7 +99,7 @@ def _entries(devkit, years, split, problems):
 
 
 def read_list(file):
-    """Image names in an ImageSets list, without folders and suffixes of image files.
+    """The images in an ImageSets list, names or paths without suffixes of image files.
 
     Of a list for one class (`NAME 1`, `NAME 0` or `NAME -1` in every line) the images without the
     class (-1) are left out."""
@@ -106,13 +107,25 @@ def read_list(file):
     labelled = [re.fullmatch(r"(.+?)\s+(-1|0|1)", line) for line in lines]
     if lines and all(labelled):
         lines = [match.group(1) for match in labelled if match.group(2) != "-1"]
-    return [_image_name(line) for line in lines]
+    return [_without_suffix(line.replace("\\", "/")) for line in lines]
 
 
-def _image_name(entry):
-    name = entry.replace("\\", "/").rpartition("/")[2]
-    stem, dot, suffix = name.rpartition(".")
-    return stem if dot + suffix.lower() in IMAGE_SUFFIXES else name
+def _without_suffix(entry):
+    stem, dot, suffix = entry.rpartition(".")
+    return stem if dot + suffix.lower() in IMAGE_SUFFIXES else entry
+
+
+def _image_name(entry, year, images):
+    """What the files of an image of a list are called below Annotations and JPEGImages: with
+    folders, as CVAT writes them, where they lie in some there."""
+    words = entry.split("/")
+    tails = ["/".join(words[start:]) for start in range(len(words))]
+    there = (name for name in tails if name in images or _annotation(year, name).is_file())
+    return next(there, tails[-1])
+
+
+def _annotation(year, name):
+    return year / "Annotations" / f"{name}.xml"
 
 
 def _find_years(folder):
@@ -155,12 +168,12 @@ def _find_list(devkit, years, part):
 
 
 def _images(year):
-    """Name without suffix -> image file of a year folder."""
+    """Name without suffix, or path below JPEGImages, -> image file of a year folder."""
     folder = year / "JPEGImages"
     if not folder.is_dir():
         raise DataError(f"{folder}: no such image folder")
-    files = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
-    return {file.stem: file for file in files if not is_hidden(file.name)}
+    files = listed(folder, *IMAGE_SUFFIXES)
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
 
 
 def _image_ids(entries):

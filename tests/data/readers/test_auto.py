@@ -280,3 +280,13 @@ def test_one_image_cannot_be_divided(tmp_path):
     assert len(read("auto", tmp_path, "train").records) == 1
     with pytest.raises(DataError, match="none is left for 'val'.*data.val_split="):
         read("auto", tmp_path, "val")
+
+
+@pytest.mark.parametrize("folder", ["mine", "./mine", "mine//", "{here}/mine/"])
+def test_a_folder_may_be_written_in_any_way(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    images(tmp_path, "mine/images/a/1.jpg", "mine/images/b/2.jpg")
+    data = "train: images/a\nval: images/b\nnames: [ant]\n"
+    write(tmp_path, {"mine/data.yaml": data, "mine/labels/a/1.txt": "0 .5 .5 .5 .5\n"})
+    found = auto.recognise(folder.format(here=tmp_path))
+    assert found.format == "yolo" and found.splits == {"train": "train", "val": "val"}

@@ -471,3 +471,23 @@ def test_coco64(shared):
 def test_other_sized_images_are_of_no_concern(tmp_path):
     save_image(tmp_path / "train" / "unlisted.jpg", 9, 9)
     assert len(open_dataset(options(write_coco(tmp_path), "format=coco"), "train").records) == 2
+
+
+@pytest.mark.parametrize(
+    "start", ["{folder}/train/", "/home/x/train/", "C:\\x\\", "https://x.org/"]
+)
+def test_names_may_begin_with_folders_of_any_machine(tmp_path, start):
+    content = coco_content()
+    for image in content["images"]:
+        image["file_name"] = start.format(folder=tmp_path) + image["file_name"]
+    dataset = open_dataset(options(write_coco(tmp_path, content), "format=coco"), "train")
+    names = [record.path.replace("//", "/") for record in dataset.records]
+    assert names == [f"{tmp_path}/train/a.jpg", f"{tmp_path}/train/b.png"]
+
+
+def test_images_that_folders_of_another_machine_tell_apart_are_not_mixed_up(tmp_path):
+    content = coco_content()
+    for image, folder in zip(content["images"], "xy"):
+        image["file_name"] = f"/home/{folder}/a.jpg"
+    with pytest.raises(DataError, match="none of its first images, such as '/home/x/a.jpg'"):
+        open_dataset(options(write_coco(tmp_path, content), "format=coco"), "train")

@@ -92,3 +92,14 @@ def test_a_file_in_another_encoding(tmp_path, declared):
     text = f'<annotations>{label}<image id="0" name="a.jpg">{box}</image></annotations>'
     (tmp_path / "a.xml").write_bytes((declared + text).encode("gbk"))
     assert seen(read("cvat", tmp_path)) == {"a.jpg": [("蚂蚁", 20, 10, 60, 40)]}
+
+
+def test_a_rotation_that_is_no_number(tmp_path):
+    images(tmp_path, "a.jpg")
+    shape = '<{} label="ant" points="10,20;40,60" rotation="x"/>'
+    image = f'<image id="0" name="a.jpg">{shape.format("polygon")}{shape.format("box")}</image>'
+    write(tmp_path, {"a.xml": f"{HEAD}{image}</annotations>"})
+    dataset = read("cvat", tmp_path)
+    assert seen(dataset) == {"a.jpg": [("ant", 20, 10, 60, 40)]} and kinds(dataset) == [
+        "bad object"
+    ]

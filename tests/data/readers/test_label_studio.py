@@ -102,3 +102,11 @@ def test_a_task_without_an_image_is_named(tmp_path):
     dataset = read("label_studio", tmp_path)
     assert seen(dataset) == {"a.jpg": [("ant", 20, 10, 60, 40)]}
     assert "bad task" in kinds(dataset)
+
+
+def test_a_task_of_several_images_is_named(tmp_path):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, {"p.json": [task(result(1, 1, 9, 9), image=["a.jpg", "b.jpg"]), task()]})
+    dataset = read("label_studio", tmp_path)
+    assert seen(dataset) == {"a.jpg": []} and kinds(dataset) == ["bad task"]
+    assert "its image is ['a.jpg', 'b.jpg']; one path" in dataset.problems[0].text

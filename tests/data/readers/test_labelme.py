@@ -108,3 +108,25 @@ def test_a_file_cut_short_is_an_error(tmp_path):
     assert list(seen(dataset)) == ["a.jpg"]
     found = [(problem.severity, problem.kind) for problem in dataset.problems]
     assert found.count(("error", "unreadable annotation file")) == 2
+
+
+def test_a_large_image_before_all_else(tmp_path):
+    images(tmp_path, "a.jpg")
+    content = file(shape("rectangle", (10, 20), (40, 60)), imageData="A" * 100_000)
+    write(tmp_path, {"a.json": dict(sorted(content.items()))})
+    assert seen(read("labelme", tmp_path)) == {"a.jpg": [("ant", 20, 10, 60, 40)]}
+
+
+def test_lists_tell_images_of_one_name_by_their_folders(tmp_path):
+    names = [f"{folder}/{name}" for folder in ("x", "y", "z/x") for name in ("1", "2")]
+    images(tmp_path, *(f"{name}.jpg" for name in names))
+    write(tmp_path, {f"{name}.json": file(imagePath=f"{name[-1]}.jpg") for name in names})
+    lists = {"train.txt": "x/1.jpg\n./y/2\n", "val.txt": "/home/u/set/z/x/1.jpg\ny\\1.jpg\n"}
+    write(tmp_path, {**lists, "test.txt": "2.jpg\n"})
+
+    def found(split):
+        records = read("labelme", tmp_path, split).records
+        return [record.path[len(f"{tmp_path}/") : -len(".jpg")] for record in records]
+
+    assert found("train") == ["x/1", "y/2"] and found("val") == ["y/1", "z/x/1"]
+    assert found("test") == ["x/2", "y/2", "z/x/2"]

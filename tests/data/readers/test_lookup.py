@@ -1,11 +1,12 @@
 """Images by what annotations call them; text of any encoding."""
 
 import types
+import unicodedata
 
 import pytest
 from data.reading import images
 
-from lhrcnn.data.readers.lookup import ImageIndex, from_json, is_hidden, local_name, read_text
+from lhrcnn.data.readers.lookup import ImageIndex, from_json, is_hidden, local_name, read_text, walk
 
 
 def find(folder, name, near=".", split=""):
@@ -76,3 +77,18 @@ def test_a_second_name_tells_two_images_of_one_name_apart(tmp_path):
 @pytest.mark.parametrize("kind", [str, str.encode], ids=["text", "bytes"])
 def test_halves_of_pairs_in_json_become_question_marks(kind):
     assert from_json(kind('["\\ud800", "\\ud83d\\ude00", "\\u00e9"]')) == ["?", "\U0001f600", "é"]
+
+
+def test_letters_in_two_parts_are_those_in_one(tmp_path):
+    images(tmp_path, unicodedata.normalize("NFD", "x/é.jpg"))
+    path, problems = find(tmp_path, unicodedata.normalize("NFC", "é.jpg"))
+    assert unicodedata.normalize("NFC", path) == "x/é.jpg" and problems == []
+
+
+def test_links_to_folders_elsewhere_are_followed_once(tmp_path):
+    images(tmp_path, "far/b.jpg", "mine/a.jpg", "mine/real/c.jpg")
+    mine = tmp_path / "mine"
+    for name, target in (("far", "far"), ("again", "far"), ("up", "."), ("twin", "mine/real")):
+        (mine / name).symlink_to(tmp_path / target)
+    (tmp_path / "far" / "back").symlink_to(mine)
+    assert walk(mine) == [f"{mine}/{name}" for name in ("a.jpg", "again/b.jpg", "real/c.jpg")]

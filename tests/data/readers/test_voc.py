@@ -296,3 +296,15 @@ def test_bccd_names_its_two_empty_boxes(shared):
     assert "BloodImage_00343.xml" in second.text
     test = open_dataset(voc(folder), "test")
     assert sum(len(record.boxes) for part in (dataset, test) for record in part.records) == 4888 - 2
+
+
+def test_images_in_folders_below_jpegimages(tmp_path):
+    box = ("dog", 0, 1, 1, 60, 40)
+    images = {f"{folder}a.jpg": (40, 60, [box] * n) for n, folder in enumerate(["s/", "t/", ""])}
+    for folder in ("s", "t"):
+        (tmp_path / "Annotations" / folder).mkdir(parents=True)
+    write_voc(tmp_path, images, {"train": ["t/a", "JPEGImages/s/a.jpg", "/home/x/a.jpg"]})
+    dataset = open_dataset(voc(tmp_path), "train")
+    found = {record.path[len(f"{tmp_path}/JPEGImages/") :]: record for record in dataset.records}
+    counts = {name: len(record.boxes) for name, record in found.items()}
+    assert counts == {"t/a.jpg": 1, "s/a.jpg": 0, "a.jpg": 2}

@@ -183,3 +183,13 @@ def test_a_test_split_that_is_not_there_and_a_class_without_a_name(tmp_path):
     write(tmp_path, {"labels/train/a.txt": BOXES, "data.yaml": text, "mkdocs.yml": "a: !!x/y z\n"})
     dataset = read("yolo", tmp_path, "train")
     assert dataset.class_names == ["ant", "class_1"] and len(dataset.records) == 1
+
+
+def test_lists_tell_images_of_one_name_by_their_folders(tmp_path):
+    images(tmp_path, "images/x/1.jpg", "images/y/1.jpg")
+    labels = {f"labels/{folder}/1.txt": "0 .5 .5 .5 .5" for folder in "xy"}
+    lists = {"train.txt": "images/x/1.jpg\n", "val.txt": "./images/y/1.jpg\n"}
+    data = "train: train.txt\nval: val.txt\nnames: [ant]\n"
+    write(tmp_path, {**labels, **lists, "data.yaml": data})
+    found = {s: [r.path for r in read("yolo", tmp_path, s).records] for s in ("train", "val")}
+    assert found == {"train": [f"{tmp_path}/images/x/1.jpg"], "val": [f"{tmp_path}/images/y/1.jpg"]}
