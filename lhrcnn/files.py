@@ -22,7 +22,7 @@ def replacing(path, mode="wb"):
 
     After an exception, or a kill, `path` is what it was before: absent, or the old file."""
     path = pathlib.Path(path)
-    partial = path.with_name(f"{path.name}.{os.urandom(16).hex()}.partial")
+    partial = path.with_name(f"{path.name[:40]}.{os.urandom(16).hex()}.partial")
     try:
         text = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
         with open(partial, mode, **text) as file:

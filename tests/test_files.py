@@ -74,3 +74,9 @@ def test_names_of_no_encoding_are_listed_and_names_of_two_lines_are_not(tmp_path
     again = Output(tmp_path)
     assert again.owns(odd) and not again.owns(two) and again.others() == [two]
     assert (tmp_path / odd).read_text() == "caf\\udce9.txt"
+
+
+def test_a_name_may_be_as_long_as_the_system_takes(tmp_path):
+    name = "é" * 126 + ".t"
+    Output(tmp_path).write(name, "x")
+    assert (tmp_path / name).read_text() == "x"

@@ -1,5 +1,6 @@
 """`lhrcnn data convert`, `make-shapes`, `make-text`, `imagenet-split` and `voc-to-det`."""
 
+import os
 import pathlib
 
 from absl import flags
@@ -181,7 +182,7 @@ def convert(values, arguments):
     del arguments
     from lhrcnn import config
     from lhrcnn.data.datasets import drop_unreadable, read_dataset, summary
-    from lhrcnn.data.readers import auto
+    from lhrcnn.data.readers import auto, lookup
     from lhrcnn.data.tools import convert as converting
 
     folder = commands.require(values, "data_dir", "datasets/mine")
@@ -199,9 +200,13 @@ def convert(values, arguments):
     if not inputs:
         found = summary([problem for dataset in datasets.values() for problem in dataset.problems])
         raise DataError("\n  ".join([f"{folder}: no usable image in {', '.join(splits)}", *found]))
-    lost = converting.convert(
-        datasets, format_, commands.output_of(values, output, inputs), values.images
+    written = commands.output_of(values, output, inputs)
+    written.inputs.update(
+        os.path.realpath(path)
+        for path in lookup.walk(folder)
+        if not written.owns(os.path.relpath(path, output))  # of an earlier call, in this folder
     )
+    lost = converting.convert(datasets, format_, written, values.images)
     for name, dataset in datasets.items():
         boxes = sum(len(record.boxes) for record in dataset.records)
         print(f"{len(dataset.records):7} images  {boxes:8} objects  {name}  of {dataset.name}")

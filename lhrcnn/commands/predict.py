@@ -68,7 +68,7 @@ def run(values, arguments):
     for message in given.failures:
         print(f"lhrcnn: {message}", file=sys.stderr)
     names = sources.output_names(given.images, ".jpg")
-    films = sources.output_names(given.videos, ".mp4")
+    films = sources.output_names(given.videos, ".mp4", names)
     output = commands.output_of(values, values.output, inputs=given.files)
     drawn = [] if values.no_draw else [*names, *([] if values.frames else films)]
     output.check(*drawn, DETECTIONS)

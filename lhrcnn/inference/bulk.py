@@ -101,17 +101,17 @@ def start(output, images, about, threshold=0.0, size=SHARD):
     UsageError for no image, OutputError where the folder holds results of another job."""
     if not images:
         raise UsageError("no image to detect in: nothing was started")
-    lines = [json.dumps(_as_reference(image), ensure_ascii=False) + "\n" for image in images]
+    lines = [_as_line(image) for image in images]
     digest = hashlib.sha256(json.dumps([about, threshold, size], sort_keys=True).encode())
     for line in lines:
-        digest.update(line.encode())
+        digest.update(line)
     plan = json.dumps({"digest": digest.hexdigest(), "images": len(lines), **about}, indent=1)
     path, shards = output.folder / PLAN, output.folder / SHARDS
     if not path.is_file() or path.read_bytes() != plan.encode():
         if shards.is_dir() and any(shards.iterdir()):
             _give_up(output, shards)
         with output.writing(IMAGES) as file:
-            file.writelines(line.encode() for line in lines)
+            file.writelines(lines)
         output.write(PLAN, plan)
     shards.mkdir(exist_ok=True)
     return Job(output.folder, _shards(output.folder, lines, size), threshold)
@@ -134,12 +134,15 @@ def _shards(folder, lines, size):
         part = lines[index * size : (index + 1) * size]
         path = folder / SHARDS / f"{index:05d}-of-{number:05d}.jsonl"
         found.append(Shard(str(path), str(folder / IMAGES), start, len(part)))
-        start += sum(len(line.encode()) for line in part)
+        start += sum(map(len, part))
     return found
 
 
-def _as_reference(image):
-    return list(image) if isinstance(image, TarMember) else [str(image)]
+def _as_line(image):
+    """A line of JSON, in UTF-8 and with escapes for what UTF-8 has not."""
+    reference = list(image) if isinstance(image, TarMember) else [str(image)]
+    text = json.dumps(reference, ensure_ascii=False)
+    return f"{text}\n".encode(errors="backslashreplace")
 
 
 def images_of(shard):

@@ -3,6 +3,7 @@
 import glob
 import os
 import pathlib
+import re
 import tarfile
 import typing
 
@@ -72,7 +73,7 @@ def find_sources(words, output="", hint=lambda word: ""):
                 failures.append(f"{word}: no image in this archive")
         elif path.exists():
             (videos if _is_video(word) else images)[path] = None
-        elif word.isdigit():
+        elif word.isdecimal():
             videos[int(word)] = None
         elif glob.has_magic(word):
             _take(
@@ -131,7 +132,7 @@ def _fitting(pattern, output):
     """The files that a pattern means, and those below the folders that it means."""
     for name in sorted(glob.glob(pattern, recursive=True)):
         path = pathlib.Path(name)
-        if not any(is_hidden(part) for part in path.parts if part not in ("..", path.anchor)):
+        if not any(map(is_hidden, {*path.parts} - {*pathlib.Path(pattern).parts})):
             yield from _below(path, output) if path.is_dir() else [name]
 
 
@@ -150,9 +151,12 @@ def _is_video(name):
     return name.lower().endswith(VIDEO_SUFFIXES)
 
 
-def output_names(paths, suffix):
-    """A file name for each path, numbered where one of another folder has it already."""
-    names, taken = [], set()
+def output_names(paths, suffix, images=()):
+    """A file name for each path, numbered where one of another folder has it already.
+
+    images: file names that frames of a video, NAME_000000.jpg, are not to have."""
+    frames = filter(None, (re.fullmatch(r"(.+)_\d{6,}\.jpg", name) for name in images))
+    names, taken = [], {f"{frame[1]}{suffix}".casefold() for frame in frames}
     for path in paths:
         stem = path.stem if isinstance(path, pathlib.Path) else f"camera_{path}"
         name, number = f"{stem}{suffix}", 1

@@ -1,6 +1,7 @@
 """Detection in shards, as files: what is kept, what a restart does, what is refused."""
 
 import json
+import os
 import tarfile
 
 import numpy as np
@@ -133,3 +134,9 @@ def test_images_of_lists_and_archives(tmp_path, monkeypatch):
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(UsageError, match="empty.txt: an empty list"):
         find_sources(["empty.txt"])
+
+
+def test_names_that_are_not_in_utf_8_are_found_again(tmp_path):
+    images = [os.fsdecode(b"a\xff.jpg"), TarMember("x.tar", "\udcfe.jpg", 512, 9), "b.jpg"]
+    job = bulk.start(Output(tmp_path), images, ABOUT, size=2)
+    assert [image for shard in job.shards for image in bulk.images_of(shard)] == images

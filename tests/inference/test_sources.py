@@ -74,3 +74,14 @@ def test_no_two_outputs_have_one_name():
     paths = [pathlib.Path(name) for name in ("a.png", "x/A.jpg", "y/a.webp", "b.png")]
     assert output_names(paths, ".jpg") == ["a.jpg", "A_2.jpg", "a_3.jpg", "b.jpg"]
     assert output_names([0, pathlib.Path("a.mov")], ".mp4") == ["camera_0.mp4", "a.mp4"]
+
+
+def test_frames_of_a_video_have_names_of_their_own():
+    images = ["clip_000001.jpg", "clip_2_1000000.jpg", "film_01.jpg"]
+    films = [pathlib.Path("Clip.mp4"), pathlib.Path("film.mp4")]
+    assert output_names(films, ".mp4", images) == ["Clip_3.mp4", "film.mp4"]
+
+
+def test_hidden_folders_that_a_pattern_names_and_digits_of_no_camera(folder):
+    assert names(find_sources([".git/*.png"]).images) == [".git/g.png"]
+    assert names(find_sources(["²"]).images) == ["²"]

@@ -1,8 +1,9 @@
 """Images that stand more than once in a data set, told by the contents of their files."""
 
 import collections
-import hashlib
 import os
+
+from lhrcnn.files import sha256_of
 
 
 def same_images(datasets):
@@ -27,7 +28,9 @@ def _by_content(entries):
     for split, path in entries:
         path_on_disk = os.path.realpath(path)
         if path_on_disk not in digests:
-            with open(path, "rb") as file:
-                digests[path_on_disk] = hashlib.sha256(file.read()).hexdigest()
+            try:
+                digests[path_on_disk] = sha256_of(path)
+            except OSError:
+                continue
         groups[digests[path_on_disk]].append((split, path))
     return groups

@@ -3,6 +3,7 @@
 What is written is read back by the readers of these formats with the same boxes, to 1e-6 of a side.
 """
 
+import dataclasses
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ def convert(datasets, format_, output, copy_images=True):
     Images are copied; two of one name become `a.jpg` and `a_2.jpg`. Raises OSError for a file
     that lhrcnn did not write."""
     writer, losses_of, place = WRITERS[format_]
+    datasets = _numbered_alike(datasets) if format_ == "yolo" else datasets
     names = _file_names(datasets, shared="{split}" not in place)
     for split, dataset in datasets.items():
         paths = [place.format(split=split, name=name) for name in names[split]]
@@ -29,6 +31,18 @@ def convert(datasets, format_, output, copy_images=True):
     if format_ == "yolo":
         _write_data_file(output, datasets)
     return losses_of(datasets) + _renamed(datasets, names)
+
+
+def _numbered_alike(datasets):
+    """The same with the classes of all of them in each: YOLO has one list for all splits."""
+    names = list(dict.fromkeys(name for each in datasets.values() for name in each.class_names))
+
+    def numbered(dataset):
+        new_of = np.array([names.index(name) for name in dataset.class_names], np.int32)
+        records = [dataclasses.replace(r, classes=new_of[r.classes]) for r in dataset.records]
+        return dataclasses.replace(dataset, records=records, class_names=names)
+
+    return {split: numbered(dataset) for split, dataset in datasets.items()}
 
 
 def _file_names(datasets, shared):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from lhrcnn import cli
 from lhrcnn.data import headers
+from lhrcnn.data.tools import content
 from lhrcnn.data.tools.check import find_problems
 
 
@@ -179,3 +180,10 @@ def test_the_command_checks_all_splits_that_are_found(tmp_path, capsys):
     assert cli.main(["data", "check", "--data_dir", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "in train, val, test" in out and "warnings, image in two splits" in out
+
+
+def test_an_image_that_cannot_be_opened_is_no_copy(tmp_path, monkeypatch):
+    folder = write_sized(tmp_path, [(20, 30), (20, 30)])
+    shutil.copy(folder / "train" / "1.png", folder / "train" / "2.png")
+    monkeypatch.setattr(content, "sha256_of", lambda path: Image.open("no such file"))
+    assert check(folder, "train") == []

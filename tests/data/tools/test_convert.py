@@ -117,3 +117,40 @@ def test_unreadable_images_are_left_out_and_named(source, tmp_path, capsys):
         (source / name).write_bytes(b"")
     assert cli.main([*words, str(tmp_path / "none")]) == 1 and not (tmp_path / "none").exists()
     assert "no usable image in all" in capsys.readouterr().err
+
+
+def test_yolo_numbers_the_classes_of_all_splits_together(tmp_path):
+    for split, names in (("train", ["ant", "bee", "cow"]), ("val", ["ant", "cow", "dog"])):
+        images(tmp_path, f"{split}/{split}.jpg")
+        objects = [
+            {"id": k, "image_id": 1, "category_id": k, "bbox": [k, 0, 9, 9]} for k in (1, 2, 3)
+        ]
+        content = {
+            "images": [{"id": 1, "file_name": f"{split}.jpg", "height": 80, "width": 100}],
+            "annotations": objects,
+            "categories": [{"id": k, "name": name} for k, name in enumerate(names, start=1)],
+        }
+        write(tmp_path, {f"annotations/instances_{split}.json": content})
+    datasets = {split: read("coco", tmp_path, split) for split in ("train", "val")}
+    convert(datasets, "yolo", Output(tmp_path / "out"))
+    for split, dataset in datasets.items():
+        back = read("yolo", tmp_path / "out", split)
+        assert back.class_names == ["ant", "bee", "cow", "dog"] and seen(back) == seen(dataset)
+
+
+def test_what_is_read_is_never_written_over(tmp_path, capsys):
+    images(tmp_path, "images/a.jpg")
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 80, "width": 100}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 9, 9]]}],
+        "categories": [{"id": 1, "name": "ant"}],
+    }
+    write(tmp_path, {"annotations/instances_train.json": content})
+    file = tmp_path / "annotations" / "instances_train.json"
+    before = file.read_bytes()
+    words = ["data", "convert", "--data_dir", str(tmp_path), "--to", "coco", "--split", "train"]
+    words += ["--set", "data.format=coco", "--overwrite", "--output"]
+    assert cli.main([*words, str(tmp_path)]) == 1 and file.read_bytes() == before
+    assert f"{file}: this command reads it" in capsys.readouterr().err
+    for _ in range(2):  # what it wrote itself into the folder may be replaced
+        assert cli.main([*words, str(tmp_path / "new")]) == 0
