@@ -57,7 +57,7 @@ def decode(contents, accurate_jpeg=False, graph=None):
     kind = formats.format_of(contents)
     if kind not in formats.PILLOW:
         raise DataError(f"not readable as an image: {formats.refusal(contents)}")
-    if kind not in formats.STOCK.values() or _too_large(contents, kind):
+    if kind not in formats.STOCK.values() or _beyond_tensorflow(contents, kind):
         return as_rgb(formats.open_with_pillow(io.BytesIO(contents)))
     if graph:
         with contextlib.suppress(tf.errors.OpError):  # whose message names nodes of the graph
@@ -78,8 +78,13 @@ def _graph(accurate_jpeg):
     ).get_concrete_function()  # else threads that begin together trace it once each
 
 
-def _too_large(contents, kind):
-    """Whether a JPEG, PNG, GIF or BMP file is beyond what TensorFlow decodes."""
+def _beyond_tensorflow(contents, kind):
+    """Whether a JPEG, PNG, GIF or BMP file is too large for TensorFlow, or a BMP file that it does
+    not know: of OS/2, compressed, or of other than 8, 24 and 32 bits a pixel."""
+    if kind == "BMP":
+        header_size, bits, compression = struct.unpack("<I10xHI", contents[14:34].ljust(20, b"\0"))
+        if header_size < 40 or bits not in (8, 24, 32) or compression:
+            return True
     if len(contents) < _SMALL_BYTES:
         return False
     try:
@@ -97,10 +102,11 @@ def _reason(error):
 def as_rgb(image):
     """`rgb_of` a PIL image, turned by EXIF. Raises DataError, also where it cannot be decoded."""
     try:
-        image = as_shown(image)
+        return rgb_of(as_shown(image))
+    except DataError:
+        raise
     except Exception as error:  # noqa: BLE001  Pillow's plugins raise what they like
         raise DataError(f"not decodable: {error}") from None
-    return rgb_of(image)
 
 
 def rgb_of(image):
@@ -187,7 +193,7 @@ def needs_care(contents):
         return True
     if not contents.startswith(tuple(formats.STOCK)) or headers.orientation(contents) > 1:
         return True
-    return _too_large(contents, formats.format_of(contents))
+    return _beyond_tensorflow(contents, formats.format_of(contents))
 
 
 def _palette_colours(contents, image):
@@ -270,8 +276,7 @@ def _tiff_orientation(tiff):
 def as_shown(image):
     """A PIL image turned as `decode_image` turns its file: by EXIF, not by what XMP says."""
     image.load()  # a PNG file may have its EXIF last
-    tiff = (image.info.get("exif") or b"").removeprefix(headers.EXIF)
-    turn = _TURNS.get(headers.tiff_orientation(tiff))
+    turn = _TURNS.get(headers.orientation_of(image))
     return image if turn is None else image.transpose(turn)
 
 

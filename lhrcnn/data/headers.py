@@ -47,9 +47,10 @@ def read_header(path):
 def _pillow_header(path, kind):
     try:
         with open(path, "rb") as file, formats.open_with_pillow(file) as image:
-            (width, height), turn = image.size, image.getexif().get(ORIENTATION_TAG, 1)
+            (width, height), turn = image.size, orientation_of(image)
             if kind == "TIFF":  # Pillow's versions differ in whether its size is as shown
                 width, height = image.tag_v2[_WIDTH_TAG], image.tag_v2[_HEIGHT_TAG]
+                turn = image.getexif().get(ORIENTATION_TAG, 1)  # by which Pillow turns it
     except DataError as error:
         raise DataError(f"{path}: not readable as an image: {error}") from None
     except Exception as error:  # noqa: BLE001  Pillow's plugins raise what they like
@@ -88,6 +89,11 @@ def orientation(data):
     except (IndexError, struct.error):
         return 1
     return tiff_orientation(data[start : start + length])
+
+
+def orientation_of(image):
+    """EXIF's orientation, 1...8, of a PIL image; XMP's, by which Pillow goes too, says nothing."""
+    return tiff_orientation((image.info.get("exif") or b"").removeprefix(EXIF))
 
 
 def exif_block(data):

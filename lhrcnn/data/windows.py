@@ -14,6 +14,7 @@ from lhrcnn.errors import DataError
 
 _LARGE_PX = 40_000_000  # images up to here are decoded whole
 _JPEG_RATIOS = (8, 4, 2, 1)
+_BAND_PX = 4_000_000  # that are shrunk at a time
 
 
 def open_windows(image, accurate_jpeg=False):
@@ -124,4 +125,10 @@ class _Pillow(_File):
         return decoding.rgb_of(self._image.crop((left, top, right, bottom)))
 
     def _stored_reduced(self, longest):
-        return decoding.rgb_of(self._image.reduce(max(1, max(self._image.size) // longest)))
+        (width, height), factor = self._image.size, max(1, max(self._image.size) // longest)
+        rows = factor * max(1, _BAND_PX // (factor * width))
+        # Pillow shrinks no palettes and no 16 bits, and weighs colours by alpha
+        bands = (
+            self._stored((top, 0, min(top + rows, height), width)) for top in range(0, height, rows)
+        )
+        return np.concatenate([np.asarray(Image.fromarray(band).reduce(factor)) for band in bands])

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -286,3 +287,32 @@ def test_threads_that_begin_together_are_not_warned_of_retracing(tmp_path, caplo
         images = list(pool.map(decoding.read_image, paths))
     assert len({image.tobytes() for image in images}) == 1
     assert "retracing" not in caplog.text
+
+
+def bmp(bits, rows, palette=b"", compression=0):
+    """A BMP file of 7 x 5 px."""
+    sizes = struct.pack("<IiiHHIIiiII", 40, 7, 5, 1, bits, compression, len(rows), 0, 0, 0, 0)
+    start = 14 + len(sizes) + len(palette)
+    return b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start) + sizes + palette + rows
+
+
+ODD_BMP = {
+    "1 bit": encoded(colours(5, 7).convert("1"), "BMP"),
+    "4 bits": bmp(4, b"\x10\x32\x54\x70" * 5, bytes(range(64))),
+    "16 bits": bmp(16, bytes(range(80))),
+    "run lengths": bmp(8, b"\x03\x01\x04\x02\0\0" * 5 + b"\0\1", bytes(range(256)) * 4, 1),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_BMP)
+def test_bmp_files_that_tensorflow_does_not_know_are_read_by_pillow(kind, in_pipeline):
+    expected = np.asarray(Image.open(io.BytesIO(ODD_BMP[kind])).convert("RGB"))
+    assert expected.shape == (5, 7, 3) and expected.std() > 0
+    piped, _ = in_pipeline(ODD_BMP[kind], encoded(colours(), "PNG"))
+    for found in (decoding.decode(ODD_BMP[kind]), piped):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_pil_image_that_cannot_become_rgb_is_named():
+    with pytest.raises(DataError, match="not decodable: conversion from La"):
+        decoding.as_rgb(Image.new("La", (3, 3)))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from lhrcnn.data import decoding, headers
 from lhrcnn.errors import DataError
@@ -120,3 +121,13 @@ def test_what_is_no_image_is_named(tmp_path, contents, words):
         headers.image_size(tmp_path / "gone.jpg")
     with pytest.raises(DataError, match="Is a directory"):
         headers.image_size(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_what_xmp_says_turns_size_and_pixels_alike(tmp_path, kind):
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    how = {"PNG": {"pnginfo": text}, "TIFF": {"tiffinfo": {700: xmp}}}.get(kind, {"xmp": xmp})
+    Image.new("RGB", (48, 32)).save(tmp_path / "file", kind, **how)
+    assert headers.image_size(tmp_path / "file") == decoding.read_image(tmp_path / "file").shape[:2]

@@ -136,3 +136,25 @@ def test_wrong_tiles_are_refused():
     for options in ({"side": 8}, {"overlap": 1.0}, {"merge": "sum"}):
         with pytest.raises(UsageError, match="allowed: from 16 px"):
             tiles.TiledDetector(Blobs(), **options)
+
+
+MODES = [("P", "PNG"), ("1", "TIFF"), ("L", "PNG"), ("I;16", "PNG"), ("RGBA", "PNG"), ("P", "GIF")]
+
+
+@pytest.mark.parametrize("mode, kind", MODES)
+def test_large_files_of_any_mode_are_shrunk_as_their_pixels(mode, kind, tmp_path, monkeypatch):
+    path, image = tmp_path / "large", Image.fromarray(smooth(90, 140))
+    if mode == "I;16":
+        image = Image.fromarray(smooth(90, 140)[..., 0].astype(np.uint16) * 257)
+    elif mode == "RGBA":
+        image.putalpha(Image.fromarray(smooth(90, 140)[..., 1]))
+    else:
+        image = image.convert(mode)
+    image.save(path, kind)
+    whole = decoding.read_image(path)
+    monkeypatch.setattr(windows, "_LARGE_PX", 1000)
+    monkeypatch.setattr(windows, "_BAND_PX", 1000)
+    opened = windows.open_windows(path)
+    np.testing.assert_array_equal(opened.read((17, 33, 80, 90)), whole[17:80, 33:90])
+    expected = np.asarray(Image.fromarray(whole).reduce(4))
+    np.testing.assert_array_equal(opened.reduced(longest=35), expected)
