@@ -3,6 +3,7 @@
 from lhrcnn.choices import resolve
 
 POSITION_SENSITIVE = ("light", "rfcn")  # kinds of heads that pool by PSRoIAlign
+JOINING = {"ExactMixUp", "ExactMosaic", "MixUp", "Mosaic"}  # transforms of several images
 
 
 def broken_rules(config):
@@ -27,9 +28,9 @@ def _data(config):
         f"'data.classes': a class stands twice in {data.classes}",
     )
     yield (
-        not data.proposals or not {"ExactMosaic", "MixUp", "Mosaic"} & set(data.transforms),
-        "'data.transforms': boxes of 'data.proposals' cannot follow ExactMosaic, MixUp and "
-        "Mosaic; leave these out",
+        not data.proposals or not JOINING & set(data.transforms),
+        f"'data.transforms': boxes of 'data.proposals' cannot follow {', '.join(sorted(JOINING))}; "
+        "leave these out",
     )
     yield (
         0 < data.min_crop <= 1,

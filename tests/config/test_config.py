@@ -85,7 +85,7 @@ def test_wrong_override(override, words):
 
 
 def test_proposals_cannot_follow_mixed_images():
-    with pytest.raises(ConfigError, match="cannot follow ExactMosaic, MixUp and Mosaic"):
+    with pytest.raises(ConfigError, match="cannot follow ExactMixUp, ExactMosaic, MixUp, Mosaic"):
         config.load(None, ["data.proposals=folder", "data.transforms=[RandomHue, Mosaic]"])
 
 

@@ -91,14 +91,21 @@ class DataConfig:
     )
     transforms: list[str] = option(
         [],
-        "what else is done to training batches, in order; keras-cv's, all here but ExactMosaic, "
-        "draw their own numbers",
+        "what else is done to training batches, in order; keras-cv's, all here but ExactMixUp and "
+        "ExactMosaic, draw their own numbers",
         "lhrcnn.data.transforms:TRANSFORMS",
     )
     max_boxes: int = option(
         0, "most objects learnt of an image, its largest; others are ignored; 0: all", minimum=0
     )
     keep_empty: bool = option(False, "train on images without boxes too")
+    repeat_below: float = option(
+        0.0,
+        "an epoch shows images more often if one of their classes is in fewer than this share of "
+        "all: sqrt(repeat_below / share) times (LVIS); 0: each once",
+        minimum=0,
+        maximum=1,
+    )
     use_difficult: bool = option(
         True, "train on VOC boxes marked difficult (they never count in evaluation)"
     )

@@ -1,6 +1,6 @@
 """What every training step is made of: a pure function of (seed, step), the same on every machine.
 
-Shape letters: N records, S steps of an epoch, B images of a batch.
+Shape letters: N records, T images and S steps of an epoch, B images of a batch.
 """
 
 import typing
@@ -8,6 +8,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.data.batches.repeats import repeat_factors, repeated
 from lhrcnn.data.images import aspect_group, canvases, num_aspect_groups
 from lhrcnn.data.transforms import augment
 
@@ -33,16 +34,20 @@ class _Epoch(typing.NamedTuple):
 class BatchPlan:
     """Which images, canvas, short side and random numbers every training step has.
 
-    An epoch shows each image once. Images of one aspect group share a batch; the few left over of
-    each group share batches on a canvas that holds them all, and the very last batch is filled from
-    the start of the epoch's order."""
+    An epoch shows each image once, with data.repeat_below those of rare classes more often. Images
+    of one aspect group share a batch; the few left over of each group share batches on a canvas
+    that holds them all, and the very last batch is filled from the start of the epoch's order."""
 
     def __init__(self, dataset, data_config, batch_size, seed, num_draws=augment.NUM_DRAWS):
         """batch_size: images of a step over all devices; seed: int from 0; num_draws: per image."""
         self.dataset, self.batch_size = dataset, batch_size
         self.seed, self.num_draws = seed, num_draws
-        self.steps_per_epoch = -(-len(dataset.records) // batch_size)
-        self._data_config = data_config
+        self._data_config, self._factors = data_config, None
+        images = len(dataset.records)
+        if data_config.repeat_below:
+            self._factors = repeat_factors(dataset.records, data_config.repeat_below)
+            images = round(self._factors.sum())
+        self.steps_per_epoch = -(-images // batch_size)
         self._groups = aspect_groups(dataset, data_config)
         self._canvases = {side: canvases(side, data_config) for side in data_config.short_side}
         self._epoch = None
@@ -59,7 +64,7 @@ class BatchPlan:
 
     def _plan(self, number):
         size, sides = self.batch_size, self._data_config.short_side
-        order = _permutation(len(self._groups), 2 * self.seed, number)
+        order = self._order(number)
         batches, leftovers = [], []
         for group in _neighbours(self._data_config):
             members = order[self._groups[order] == group]
@@ -83,6 +88,14 @@ class BatchPlan:
             ]
         )
         return _Epoch(number, indices, canvas, short_sides, numbers.numpy())
+
+    def _order(self, number):
+        """The records of an epoch, shuffled: int64 [T]."""
+        if self._factors is None:
+            return _permutation(len(self._groups), 2 * self.seed, number)
+        key = tf.random.experimental.stateless_fold_in(_key(self.seed, number), 2)
+        shown = repeated(self._factors, tf.random.stateless_uniform([], key).numpy())
+        return shown[_permutation(len(shown), 2 * self.seed, number)]
 
 
 def aspect_groups(dataset, data_config):

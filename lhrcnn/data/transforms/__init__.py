@@ -14,6 +14,7 @@ its own: `TRANSFORMS["my_transform"] = transform`.
 """
 
 TRANSFORMS = {
+    "ExactMixUp": "lhrcnn.data.transforms.mixup:exact_mix_up",
     "ExactMosaic": "lhrcnn.data.transforms.mosaic:exact_mosaic",
     "MixUp": "lhrcnn.data.transforms.keras_cv:mix_up",
     "Mosaic": "lhrcnn.data.transforms.keras_cv:mosaic",

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from lhrcnn.data.transforms.joining import joined_objects
+
 SHARE = 0.5  # of the images that become mosaics
 MARGIN = 0.2  # least distance of the point from the border, as a share of the side
 _MIN_SIDE_PX = 1.0  # smaller remains of boxes are dropped
@@ -52,12 +54,7 @@ def _objects(batch, point, canvas):
         low, high = tf.where(beyond, point, 0.0), tf.where(beyond, canvas, point)
         own = {name: tf.roll(batch[name], -place, 0) for name in ("boxes", "classes", "ignore")}
         parts.append(_seen_within(own, low[:, tf.newaxis], high[:, tf.newaxis]))
-    together = {name: tf.concat([part[name] for part in parts], 1) for name in parts[0]}
-    chosen = _largest(together, batch["boxes"].shape[1])
-    return {
-        name: tf.ensure_shape(tf.gather(values, chosen, batch_dims=1), batch[name].shape)
-        for name, values in together.items()
-    }
+    return joined_objects(parts, batch)
 
 
 def _seen_within(objects, low, high):
@@ -73,11 +70,3 @@ def _seen_within(objects, low, high):
         "classes": tf.where(seen, objects["classes"], -1),
         "ignore": seen & (objects["ignore"] | ~centred),
     }
-
-
-def _largest(objects, most):
-    """Indices [B, most], in order, of the boxes that stay: counted, then ignored, then padding."""
-    area = tf.reduce_prod(objects["boxes"][..., 2:] - objects["boxes"][..., :2], -1)
-    worth = tf.where(objects["ignore"], area, area + tf.reduce_max(area) + 1)
-    worth = tf.where(objects["classes"] >= 0, worth, 0.0)
-    return tf.sort(tf.argsort(worth, 1, "DESCENDING", stable=True)[:, :most], 1)
