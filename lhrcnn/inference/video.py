@@ -8,6 +8,7 @@ import sys
 import typing
 
 import numpy as np
+from absl import logging
 
 from lhrcnn.errors import DataError, DependencyError
 
@@ -48,13 +49,17 @@ def open_video(source):
 
 
 def _frames(container, name, av):
+    number, announced = 0, container.streams.video[0].frames
     with container:
         try:
             for frame in container.decode(video=0):
+                number += 1
                 turns = getattr(frame, "rotation", 0) // 90  # counter-clockwise, as phones have it
                 yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
         except (OSError, av.FFmpegError) as error:
             raise DataError(f"{name}: its video ends in an error: {error}") from None
+    if number < announced:
+        logging.warning("%s: ends after %d of the %d frames it announces", name, number, announced)
 
 
 class VideoWriter:

@@ -51,3 +51,28 @@ def test_without_its_package_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(DependencyError, match="pip install 'lhrcnn.video.'"):
         video.open_video(tmp_path / "a.mp4")
+
+
+def test_a_video_that_is_cut_short_is_said(tmp_path, caplog):
+    av = pytest.importorskip("av")
+    with open(tmp_path / "whole.mp4", "wb") as file:
+        writer = video.VideoWriter(file, 25)
+        for seed in range(60):
+            noise = np.random.default_rng(seed).integers(0, 256, (48, 62, 3), np.uint8)
+            writer.add(Image.fromarray(noise))
+        writer.close()
+    front = {"movflags": "faststart"}  # the index at the beginning, as in what is downloaded
+    with (
+        av.open(tmp_path / "whole.mp4") as source,
+        av.open(tmp_path / "front.mp4", "w", options=front) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    assert len(list(video.open_video(tmp_path / "front.mp4").frames)) == 60 and not caplog.text
+    content = (tmp_path / "front.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[: len(content) * 2 // 3])
+    number = len(list(video.open_video(tmp_path / "cut.mp4").frames))
+    assert 0 < number < 60 and f"cut.mp4: ends after {number} of the 60 frames" in caplog.text

@@ -108,10 +108,13 @@ class ExportedDetector:
     def _prediction(self, found, row, size, inner):
         number = int(found["num_detections"][row])
         boxes = found["boxes"][row, :number] * np.tile(np.divide(size, inner), 2)
-        classes = found["classes"][row, :number]
+        boxes = np.clip(boxes, 0, np.tile(size, 2)).astype(np.float32)
+        # of what lies beside the image in an input of fixed size nothing is left
+        seen = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        classes = found["classes"][row, :number][seen]
         return Prediction(
-            np.clip(boxes, 0, np.tile(size, 2)).astype(np.float32),
-            found["scores"][row, :number],
+            boxes[seen],
+            found["scores"][row, :number][seen],
             classes,
             [self.class_names[k] for k in classes],
             [self.category_ids[k] for k in classes],

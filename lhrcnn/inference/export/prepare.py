@@ -11,7 +11,8 @@ STEPS = [
     "bilinear, pixels being squares with their value at the centre; with antialias the triangle is "
     "as many times wider as the image becomes smaller; round to uint8",
     "with 'fit', put it into the upper left corner of an image of size, filled with fill",
-    "boxes: multiply by the image's height and width over those after the resize, clip to it",
+    "boxes: multiply by the image's height and width over those after the resize, clip to it, drop "
+    "what is empty then",
 ]
 
 

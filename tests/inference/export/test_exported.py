@@ -153,3 +153,19 @@ def test_int8_finds_nearly_the_same(run_dir, tmp_path, name, modules):
 
 def run(words):
     return cli.main([str(word) for word in words])
+
+
+def test_what_is_found_beside_the_image_in_a_form_of_fixed_size_is_dropped():
+    detector = ExportedDetector.__new__(ExportedDetector)  # without a model
+    detector.class_names, detector.category_ids = ["ant", "bee"], [3, 5]
+    boxes = [[0, 0, 20, 8], [12, 0, 30, 8], [2, 9, 6, 12], [1, 1, 9, 4]]
+    found = {
+        "boxes": np.array([boxes], np.float32),
+        "scores": np.array([[0.9, 0.8, 0.7, 0.6]], np.float32),
+        "classes": np.array([[1, 1, 0, 0]]),
+        "num_detections": np.array([4]),
+    }
+    kept = detector._prediction(found, 0, (100, 40), (10, 8))  # of 10 x 8 px in the model's input
+    assert kept.boxes.tolist() == [[0, 0, 100, 40], [10, 5, 90, 20]]
+    assert kept.names == ["bee", "ant"] and kept.category_ids == [5, 3]
+    assert kept.scores.tolist() == pytest.approx([0.9, 0.6])

@@ -65,8 +65,14 @@ def run_block(block, address, folder, monkeypatch):
 
 @pytest.fixture
 def photo(tmp_path, run_dir):
-    """(folder with photo.jpg, what the predictor finds there); of the size the models take."""
-    Image.fromarray(draw_image(*SIZE)).save(tmp_path / "photo.jpg", "PNG")  # which all read alike
+    """(folder with photo.jpg, what the predictor finds there); of the size the models take, as EXIF
+    turns it."""
+    stored, exif = (
+        Image.fromarray(draw_image(*SIZE)).transpose(Image.Transpose.ROTATE_90),
+        Image.Exif(),
+    )
+    exif[0x0112] = 6
+    stored.save(tmp_path / "photo.jpg", "PNG", exif=exif)  # PNG, which all read alike
     return tmp_path, Detector.from_run(run_dir).predict(tmp_path / "photo.jpg")
 
 
