@@ -131,6 +131,11 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
         ),
         ("predict --run_dir x", "name images, folders"),
         ("predict photo.jpg --run_dir x --score_threshold 2", "--score_threshold=2"),
+        ("predict photo.jpg --overlap .5", "--overlap has a meaning only with --tiles"),
+        ("eval --run_dir x --tile_merge fusion", "--tile_merge has a meaning only with --tiles"),
+        ("predict photo.jpg --precision bfloat16", "only with --model; of a run: --set test.prec"),
+        ("benchmark --precision bfloat16", "--precision has a meaning only with --model"),
+        ("eval --model x --checkpoint last", "--checkpoint has no meaning beside --model"),
         ("export", "--run_dir is missing"),
         ("export --run_dir x --roi_impl=torch", "tf|custom"),
         ("data make-shapes --num_train 0", "--num_train=0"),
@@ -334,6 +339,11 @@ def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
     )
     assert call("train --run_dir=run --config light_head_xception_shapes")[0] == 0
     assert seen.pop()[0] == embedded
+    (tmp_path / "mine" / "runs" / "mine").mkdir(parents=True)
+    config.save(experiment, tmp_path / "mine" / "runs" / "mine" / "config.yaml")
+    monkeypatch.chdir(tmp_path / "mine")
+    assert call("train --data_dir=.")[0] == 0
+    assert seen.pop()[1] == "runs/mine", "a derived run has the name of the data folder"
 
 
 def test_env_tells_versions_devices_and_the_op(call):

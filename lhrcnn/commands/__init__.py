@@ -165,10 +165,18 @@ def define_model_flags(values):
     )
 
 
+def check_pairs(values):
+    """Raises UsageError for a flag that says something of another one, which was not given."""
+    for name, of in (("overlap", "tiles"), ("tile_merge", "tiles"), ("precision", "model")):
+        if name in values and values[name].present and not values[of].value:
+            hint = "; of a run: --set test.precision=..." if name == "precision" else ""
+            raise UsageError(f"--{name} has a meaning only with --{of}{hint}")
+
+
 def exported_detector(values, *unused):
-    """The ExportedDetector of --model. Raises UsageError for a flag of `unused` that was given too,
-    and for options in --set that an exported model has fixed."""
-    given = [name for name in unused if values[name].present]
+    """The ExportedDetector of --model. Raises UsageError for a flag of a run, or of `unused`, that
+    was given too, and for options in --set that an exported model has fixed."""
+    given = [name for name in ("run_dir", "checkpoint", *unused) if values[name].present]
     if given:
         raise UsageError(f"--{given[0]} has no meaning beside --model; give one or the other")
     for override in values["set"].value:

@@ -41,6 +41,7 @@ def run(values, arguments):
     """Times each stage of a run's detector, or of the config's with random weights, on a random
     image; or an exported model as it is."""
     del arguments
+    commands.check_pairs(values)
     size = _size(values.size)
     experiment = _checked(values)
     output = pathlib.Path(values.output) if values.output else None
@@ -49,7 +50,7 @@ def run(values, arguments):
         written.check(output.name)
     if values.model:
         figures = measure_exported(
-            commands.exported_detector(values, "config", "run_dir", "threads"), size, values.runs
+            commands.exported_detector(values, "config", "threads"), size, values.runs
         )
         print("\n".join(f"{name:<12} {value}" for name, value in figures.items()))
     else:

@@ -14,6 +14,7 @@ PACKAGES = (
     "keras-cv",
     "numpy",
     "pillow",
+    "hotcoco",
     "pycocotools",
     "faster-coco-eval",
     "absl-py",

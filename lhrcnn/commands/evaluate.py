@@ -72,6 +72,7 @@ def _define_flags_of_files(values):
 def run(values, arguments):
     """Scores a run, an exported model or a file of detections; prints and writes the metrics."""
     del arguments
+    commands.check_pairs(values)
     bulk.check(values, "detections", "annotations", "shard", "merge")
     more = [f"eval.metrics=[{', '.join(values.metrics)}]"] if values.metrics else []
     if values.detections or values.annotations:
@@ -83,7 +84,7 @@ def run(values, arguments):
 
 
 def _evaluate_exported(values, more):
-    unused = ("run_dir", "ensemble", "shard", "merge", "report")
+    unused = ("ensemble", "shard", "merge", "report")
     if values.runner:
         commands.require(values, "output", "metrics.json")
     output = pathlib.Path(values.output) if values.output else None

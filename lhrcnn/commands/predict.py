@@ -58,6 +58,7 @@ def run(values, arguments):
             "name images, folders, videos or the number of a camera, as in `lhrcnn predict "
             "photo.jpg --run_dir runs/shapes`"
         )
+    commands.check_pairs(values)
     bulk.check(values, "frames", "save")
     if values.runner:
         _take_default(values)
@@ -112,7 +113,7 @@ def _take_default(values):
 def _detector(values):
     """The Detector of --run_dir, or the ExportedDetector of --model."""
     if values.model:
-        return commands.exported_detector(values, "run_dir", "ensemble", "set")
+        return commands.exported_detector(values, "ensemble", "set")
     overrides = commands.overrides_of_run(values)
 
     from lhrcnn.inference.predictor import Detector, load_run

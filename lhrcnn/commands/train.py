@@ -45,7 +45,8 @@ def define_training_flags(values, default):
     flags.DEFINE_string(
         "run_dir",
         "",
-        "folder for checkpoints, logs and results; none: runs/NAME_OF_THE_CONFIG",
+        "folder for checkpoints, logs and results; none: runs/ and the name of the config, or of "
+        "the data folder where the config is derived",
         flag_values=values,
     )
     flags.DEFINE_enum(
@@ -118,9 +119,8 @@ def _is_derived(values):
 
 def _derived(values):
     """(Config, run directory) for the data of --data_dir, its choices said with their reasons."""
-    run_dir = pathlib.Path(
-        values.run_dir or pathlib.Path("runs", pathlib.Path(values.data_dir).name)
-    )
+    name = os.path.basename(os.path.abspath(values.data_dir))  # which `.` and `..` have too
+    run_dir = pathlib.Path(values.run_dir or pathlib.Path("runs", name))
     seed = {} if values.seed is None else {"train.seed": values.seed}
     begun = run_dir / "config.yaml"
     if begun.is_file():
