@@ -65,7 +65,7 @@ def _class_table(scored, width):
     longest = max(len(name) for name in ["class", *names])
     rows = [
         f"{name:<{longest}}"
-        + "".join(f"  {_number(values[name]):>5}" for _, values in columns.values())
+        + "".join(f"  {_number(values.get(name, math.nan)):>5}" for _, values in columns.values())
         for name in names
     ]
     head = f"{'class':<{longest}}" + "".join(f"  {title:>5}" for title, _ in columns.values())

@@ -4,7 +4,14 @@ import typing
 
 import numpy as np
 
-from lhrcnn.evaluation.metrics.coco import Found, Objects, found_of, image_rows, objects_of
+from lhrcnn.evaluation.metrics.coco import (
+    Found,
+    Objects,
+    found_of,
+    image_rows,
+    names_of,
+    objects_of,
+)
 
 IOUS = np.arange(50, 100, 5) / 100
 NUM_IOUS = len(IOUS)
@@ -48,8 +55,7 @@ def match(dataset, detections, num_ious=NUM_IOUS):
     for row, threshold in enumerate(IOUS[:num_ious]):
         _take(rivals, objects.crowd, threshold, taken[row], iou[row])
         ignored[row] = chosen(objects.crowd, taken[row], False)
-    names = list(dataset.class_names)
-    return Matches(len(rows), names, rows, objects, found, taken, ignored, iou)
+    return Matches(len(rows), names_of(dataset), rows, objects, found, taken, ignored, iou)
 
 
 def _best(found):

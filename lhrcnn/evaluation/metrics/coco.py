@@ -53,7 +53,7 @@ def coco_metrics(dataset, detections, options):
     statistics = [float(value) if value > -1 else math.nan for value in statistics]
     return {
         **dict(zip(STATISTICS, statistics)),
-        "per_class": dict(zip(_names(dataset), map(_mean, np.moveaxis(precision, 2, 0)))),
+        "per_class": dict(zip(names_of(dataset), map(_mean, np.moveaxis(precision, 2, 0)))),
     }
 
 
@@ -109,7 +109,7 @@ def _mean(precision):
     return float(known.mean()) if len(known) else math.nan
 
 
-def _names(dataset):
+def names_of(dataset):
     """Names of the classes; one that two classes share gets its category id added."""
     names = dataset.class_names
     return [

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from lhrcnn.evaluation.metrics.coco import names_of
 from lhrcnn.evaluation.metrics.voc import Truth, average_precision
 
 MAX_IOU, TOLERANCE_PX = 0.5, 10.0
@@ -41,14 +42,19 @@ def ilsvrc_metrics(dataset, detections, options=None):
     true = _greedy(detection[counted[found]], found[counted[found]], truth.keys, len(order))
     neutral[detection[~counted[found]]] = True
     neutral &= ~true
-    per_class = {}
-    for k, name in enumerate(dataset.class_names):
-        num_objects = int(np.sum(counted & (truth.classes == k)))
-        per_class[name] = average_precision(
-            true[(classes == k) & ~neutral], num_objects, eleven_point=False
+    values = [
+        average_precision(
+            true[(classes == k) & ~neutral],
+            int(np.sum(counted & (truth.classes == k))),
+            eleven_point=False,
         )
-    known = [value for value in per_class.values() if not math.isnan(value)]
-    return {"mAP": float(np.mean(known)) if known else math.nan, "per_class": per_class}
+        for k in range(dataset.num_classes)
+    ]
+    known = [value for value in values if not math.isnan(value)]
+    return {
+        "mAP": float(np.mean(known)) if known else math.nan,
+        "per_class": dict(zip(names_of(dataset), values)),
+    }
 
 
 def _close_pairs(truth, image_ids, classes, boxes):

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from lhrcnn.errors import DataError
+from lhrcnn.evaluation.metrics.coco import names_of
 from lhrcnn.evaluation.overlaps import iou
 
 IOUS = np.arange(50, 100, 5) / 100
@@ -54,7 +55,7 @@ def voc_metrics(dataset, detections, options=None, eleven_point=False):
         "mAP": float(means[0]),
         "mAP70": float(means[4]),
         "mAP50_95": float(means.mean()),
-        "per_class": dict(zip(dataset.class_names, table[0].tolist())),
+        "per_class": dict(zip(names_of(dataset), table[0].tolist())),
     }
 
 

@@ -4,11 +4,12 @@ checkpoint."""
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from lhrcnn import config as configs
 from lhrcnn.choices import resolve
-from lhrcnn.data.schema import Dataset
+from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.errors import ConfigError
 from lhrcnn.evaluation import detections, scoring, tables
 from lhrcnn.evaluation.metrics import METRICS, Metric, main_number
@@ -43,6 +44,23 @@ def test_every_metric_has_its_function_and_its_main_number():
     for name, metric in METRICS.items():
         numbers = resolve(metric.function)(nothing, detections.empty(), configs.EvalConfig())
         assert metric.main in numbers, name
+
+
+def test_two_classes_of_one_name_count_as_two(own_metric):
+    """As in a COCO file whose categories of different ids share a name."""
+    boxes = np.array([[0, 0, 50, 50], [50, 50, 99, 99]], np.float32)
+    classes, areas = np.array([0, 1], np.int32), np.array([2500, 2401], np.float32)
+    record = Record(1, "1.jpg", 100, 100, boxes, classes, np.zeros(2, bool), areas)
+    dataset = Dataset("two", [record], ["cat", "cat"], [1, 2])
+    found = detections.Detections(
+        np.array([1]), boxes[:1], np.array([0.9], np.float32), classes[:1]
+    )
+    names = ["coco", "voc07", "voc", "ilsvrc"]
+    scored = scoring.score(dataset, found, configs.EvalConfig(metrics=[*names, "found"]))
+    for name in names:
+        assert scored[name][METRICS[name].main] == pytest.approx(0.5)
+        assert scored[name]["per_class"] == pytest.approx({"cat (1)": 1, "cat (2)": 0})
+    assert "cat (1)  1.000  1.000  1.000  1.000    n/a" in tables.format_tables(scored)
 
 
 def test_a_metric_of_ones_own_is_chosen_scored_and_shown(own_metric):
