@@ -62,6 +62,7 @@ def _rpn(config):
         f"'model.rpn.negative_iou' {rpn.negative_iou} is above 'model.rpn.positive_iou' "
         f"{rpn.positive_iou}",
     )
+    yield rpn.positive_iou > 0, _all_foreground("model.rpn.positive_iou")
     yield (
         len(rpn.anchor_scales) > 0
         and len(rpn.anchor_ratios) > 0
@@ -104,11 +105,26 @@ def _head(config):
         len(head.target_std) == 4 and min(head.target_std) > 0,
         f"'model.head.target_std': expected 4 numbers above 0, found {head.target_std}",
     )
+    yield head.foreground_iou > 0, _all_foreground("model.head.foreground_iou")
+    yield config.model.locnet.foreground_iou > 0, _all_foreground("model.locnet.foreground_iou")
+    yield (
+        head.background_iou_low < head.foreground_iou,
+        f"'model.head.background_iou_low' {head.background_iou_low} is not below "
+        f"'model.head.foreground_iou' {head.foreground_iou}: no proposal would be background",
+    )
+    yield (
+        head.label_smoothing < 1,
+        f"'model.head.label_smoothing': found {head.label_smoothing}, allowed from 0 to below 1",
+    )
     yield (
         config.model.locnet.decoding == "likelihood" or head.localisation in ("box", "in_out"),
         "'model.locnet.decoding': threshold reads In-Out's probabilities, found "
         f"'model.head.localisation' {head.localisation}",
     )
+
+
+def _all_foreground(option):
+    return f"'{option}': found 0, where all is foreground, in images without objects too; give more"
 
 
 def _training(config):

@@ -34,13 +34,13 @@ def build_detector(config, num_classes):
     """The TwoStageDetector of a Config for `num_classes` foreground classes, with random weights.
 
     Call it inside a distribution strategy's scope. Raises ConfigError for a level that the backbone
-    does not have."""
+    does not have, is named twice, or stands in the wrong place."""
     model = config.model
     backbone = build_backbone(model.backbone)
     if model.fpn.channels:
         _check_levels(model.fpn.levels, "model.fpn.levels", backbone)
         backbone = with_fpn(backbone, model.fpn)
-    _check_levels(model.rpn.levels, "model.rpn.levels", backbone)
+    _check_levels(model.rpn.levels, "model.rpn.levels", backbone, in_order=False)
     _check_levels(model.head.levels, "model.head.levels", backbone)
     _check_levels(model.locnet.levels, "model.locnet.levels", backbone)
     backbone.freeze(model.backbone.frozen_stages)
@@ -103,9 +103,15 @@ def _train_only(part, detector, model):
             layer.trainable = False
 
 
-def _check_levels(levels, option, backbone):
+def _check_levels(levels, option, backbone, in_order=True):
     for level in levels:
         if level not in backbone.strides:
             raise ConfigError(
                 f"'{option}': there is no map '{level}', only {', '.join(backbone.strides)}"
             )
+    right = sorted(dict.fromkeys(levels), key=backbone.strides.get)
+    if len(right) < len(levels) or in_order and right != list(levels):
+        raise ConfigError(
+            f"'{option}': found {', '.join(levels)}; name each map once, from fine to coarse: "
+            f"{', '.join(right)}"
+        )

@@ -35,8 +35,9 @@ def match(
     Foreground: IoU >= foreground_iou, and with a best_iou also the closest candidates of every
     ground-truth box, ties included, that touch it and have that IoU. Background:
     background_iou_low <= IoU < background_iou and not inside an ignored region. Foreground wins.
-    Without any ground truth every candidate is background; an empty or non-finite candidate is
-    neither. (Faster R-CNN, arXiv 1506.01497, section 3.1.2.)"""
+    Without any ground truth all candidates are background, with a background_iou_low above 0
+    neither; an empty or non-finite candidate is neither. (Faster R-CNN, arXiv 1506.01497, section
+    3.1.2.)"""
     labelled, areas = classes >= 0, box_ops.area(boxes)
 
     def compared(start, best, matched, forced_iou, forced, in_ignored):

@@ -76,6 +76,11 @@ def test_saved_config_loads_to_the_same(tmp_path):
         ("model.rpn.kernel_sizes=[3, 3]", ["'model.rpn.kernel_sizes'", "each once"]),
         ("model.head.levels=[]", ["'model.head.levels'", "at least one"]),
         ("model.backbone.pixel_mean=[1]", ["'model.backbone.pixel_mean'", "3 numbers"]),
+        ("model.head.foreground_iou=0", ["'model.head.foreground_iou'", "found 0"]),
+        ("model.locnet.foreground_iou=0", ["'model.locnet.foreground_iou'", "found 0"]),
+        ("model.head.background_iou_low=0.5", ["'model.head.background_iou_low' 0.5", "below"]),
+        ("model.head.label_smoothing=1", ["'model.head.label_smoothing'", "below 1"]),
+        ("train.seed=4294967296", ["'train.seed'", "from 0 to 4294967295"]),
     ],
 )
 def test_wrong_override(override, words):

@@ -354,6 +354,22 @@ def test_level_the_backbone_does_not_have(tiny_config):
         build_detector(tiny_config("model.rpn.levels=[p3]"), 3)
 
 
+@pytest.mark.parametrize(
+    "option, levels, right",
+    [
+        ("model.rpn.levels", "c4, c4", "c4"),
+        ("model.head.levels", "c5, c3", "c3, c5"),
+        ("model.fpn.levels", "c4, c3", "c3, c4"),
+        ("model.locnet.levels", "c5, c5", "c5"),
+    ],
+)
+def test_levels_in_a_wrong_place_or_twice_are_refused(tiny_config, option, levels, right):
+    pyramid = 8 if option == "model.fpn.levels" else 0
+    message = f"'{option}': found {levels}; name each map once, from fine to coarse: {right}$"
+    with pytest.raises(ConfigError, match=message):
+        build_detector(tiny_config(f"{option}=[{levels}]", f"model.fpn.channels={pyramid}"), 3)
+
+
 def test_a_factor_that_meets_no_variable_is_an_error(tiny_config):
     with pytest.raises(ConfigError, match="gradient_multipliers.*begins with 'head/thinmap'"):
         make(tiny_config(), gradient_multipliers={"head/thinmap": 3.0})

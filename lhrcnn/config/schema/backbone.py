@@ -32,7 +32,9 @@ class BackboneConfig:
     )
     width: float = option(1.0, "multiplier of the channels", minimum=0)
     out_stride: int = option(
-        16, "stride of the last map: 16 (its stage keeps the resolution) or 32", [16, 32]
+        16,
+        "stride of the last map: 16 (its stage keeps the resolution) or 32; VGG16's is 16",
+        [16, 32],
     )
     enlarge: int = option(
         1,
@@ -50,14 +52,14 @@ class BackboneConfig:
     )
     dilation: int = option(
         1,
-        "ResNets, MobileNetV2, EfficientNet-Lite: dilation of a last stage of stride 16 (2: DC5, "
+        "ResNets, MobileNets, EfficientNet-Lite: dilation of a last stage of stride 16 (2: DC5, "
         "Light-Head L, and what pretrained weights of stride 32 expect)",
         minimum=1,
     )
     top_conv: bool = option(
         False,
-        "MobileNetV2, EfficientNet-Lite: c5 is what the classifier sees, the 1280 channels of a "
-        "last 1x1 convolution",
+        "MobileNets, EfficientNet-Lite: c5 is what the classifier sees, the 1280 channels of a "
+        "last 1x1 convolution (MobileNetV3: 960)",
     )
     stem_pool: str = option(
         "symmetric",

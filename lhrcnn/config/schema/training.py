@@ -10,7 +10,10 @@ class TrainConfig:
     """Optimisation, schedule, logs and checkpoints."""
 
     seed: int = option(
-        0, "of initial weights, order, augmentation and sampling; --seed overrides it", minimum=0
+        0,
+        "of initial weights, order, augmentation and sampling; --seed overrides it",
+        minimum=0,
+        maximum=2**32 - 1,
     )
     stages: list[dict] = option(
         [],
@@ -87,7 +90,8 @@ class TrainConfig:
     )
     patience: int = option(
         0,
-        "validations in a row without a better best_metric after which a training ends; 0: none",
+        "validations in a row without a better best_metric after which a training ends, where "
+        "there are some (part rpn has none); 0: none",
         minimum=0,
     )
     hours: float = option(
