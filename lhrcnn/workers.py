@@ -96,10 +96,9 @@ class Workers:
         self.strategy, resolver = strategy, strategy.cluster_resolver
         spec = resolver.cluster_spec().as_dict() if resolver else {}
         self.number = max(1, sum(map(len, spec.values())))
-        self.index = 0
+        self._chiefs, self.index = len(spec.get("chief", [])), 0
         if self.number > 1:
-            before = len(spec.get("chief", [])) if resolver.task_type == "worker" else 0
-            self.index = before + resolver.task_id
+            self.index = self._index_of(resolver.task_type, resolver.task_id)
         self.local_replicas = strategy.num_replicas_in_sync // self.number
 
     @property
@@ -167,8 +166,9 @@ class Workers:
 
     def lost(self, error):
         """What to say of an error of `LOST`."""
-        own = str(self.strategy.cluster_resolver.task_id)
-        named = [number for number in re.findall(r"/task:(\d+)", str(error)) if number != own]
+        tasks = re.findall(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)", str(error))
+        named = [self._index_of(job, int(task)) for job, task in tasks]
+        named = [index for index in named if index != self.index]
         who = f"worker {named[-1]}" if named else "another one"
         lines = str(error).split("}} ")[-1].strip().splitlines()
         reason = next((line for line in lines if "aborted" in line), lines[-1])
@@ -190,6 +190,9 @@ class Workers:
             return _divided(dataset, self.local_replicas)
 
         return self.strategy.distribute_datasets_from_function(own)
+
+    def _index_of(self, job, task):
+        return task + (self._chiefs if job == "worker" else 0)
 
     def _sum(self, value):
         return _functions(self.strategy)[0](value)

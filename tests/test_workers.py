@@ -132,6 +132,24 @@ def test_workers_that_differ_are_named():
         Three().check_same({"a config": "a", "data": "b"})
 
 
+def test_the_lost_worker_is_counted_as_the_others_are():
+    """A chief is worker 0, and the first of the job `worker` then worker 1."""
+    spec = tf.train.ClusterSpec({"chief": ["a:1"], "worker": ["b:1", "c:1"]})
+
+    class Strategy:
+        cluster_resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            spec, task_type="worker", task_id=0
+        )
+        num_replicas_in_sync = 3
+
+    own = workers.Workers(Strategy())
+    assert (own.number, own.index) == (3, 1)
+    for task, index in (("chief/replica:0/task:0", 0), ("worker/replica:0/task:1", 2)):
+        text = f"/job:worker/replica:0/task:0 lost /job:{task}"
+        error = tf.errors.UnavailableError(None, None, text)
+        assert own.lost(error).startswith(f"worker 1 of 3: worker {index} has stopped")
+
+
 def test_workers_part_together_or_after_one_another():
     done, one = [], Three()
     one.any = lambda: done.append("met")

@@ -172,6 +172,7 @@ class StopOnSignal(keras.callbacks.Callback):
             f"\n{signal.Signals(number).name} received: finishing the step, then saving\n".encode(),
         )
         if self.nothing_unsaved and self.workers.number == 1:
+            self.nothing_unsaved = False  # one more signal must not end what puts weights back
             raise Interrupted
 
 

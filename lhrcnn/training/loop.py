@@ -248,9 +248,9 @@ class TrainingLoop:
 
         Returns {name: number}; empty where a signal came in between."""
         step = self.step
-        self.stop.nothing_unsaved = True
-        self.users.validation_begins()
         try:
+            self.stop.nothing_unsaved = True
+            self.users.validation_begins()
             with self.average.swapped() if self.average else contextlib.nullcontext():
                 outcome = self._outcome()
         except Interrupted:
