@@ -10,6 +10,9 @@ from lhrcnn.runs import zoo
 from lhrcnn.runs.directory import RUN_FILES, RunDirectory
 from lhrcnn.runs.state import weights_of
 
+PATHS = ("data.dir", "data.proposals", "model.backbone.weights")
+SPLITS = ("train_split", "val_split", "test_split", "image_dir")  # of data: names, or paths
+
 
 def pack(run_dir, output, checkpoint="best"):
     """Writes a run directory that detects as `run_dir` does; returns the path of its weights.
@@ -37,8 +40,30 @@ def pack(run_dir, output, checkpoint="best"):
 def portable(config):
     """A copy of a Config that names no folder of this machine.
 
-    The data set's folder and files of plugins are named by their last part alone, and there is no
-    cache."""
-    data = dataclasses.replace(config.data, dir=pathlib.Path(config.data.dir).name, cache_dir="")
-    plugins = [pathlib.Path(plugin).name for plugin in config.plugins]
-    return dataclasses.replace(config, data=data, plugins=plugins)
+    Folders of data and proposals, weights to start from and files of plugins are named by their
+    last part alone, as are splits and folders of images with a whole path; there is no cache."""
+    data, backbone = config.data, config.model.backbone
+    names = ("dir", "proposals", *SPLITS)
+    own = {name: _portable(f"data.{name}", getattr(data, name)) for name in names}
+    weights = _portable("model.backbone.weights", backbone.weights)
+    stages = [
+        {key: _portable(str(key), value) for key, value in stage.items()}
+        for stage in config.train.stages
+    ]
+    return dataclasses.replace(
+        config,
+        plugins=[pathlib.Path(plugin).name for plugin in config.plugins],
+        data=dataclasses.replace(data, **own, cache_dir=""),
+        model=dataclasses.replace(
+            config.model, backbone=dataclasses.replace(backbone, weights=weights)
+        ),
+        train=dataclasses.replace(config.train, stages=stages),
+    )
+
+
+def _portable(option, value):
+    """The value of an option without the folders of this machine."""
+    split = option.startswith("data.") and option[len("data.") :] in SPLITS
+    if option in PATHS or split and pathlib.Path(value).is_absolute():
+        return pathlib.Path(value).name
+    return value

@@ -48,10 +48,16 @@ def test_a_packed_run_is_small_and_detects_the_same(packed, run_dir):
 
 
 def test_a_packed_run_names_no_folder_of_this_machine(run_dir, tmp_path):
-    config = configs.load(
-        run_dir / "config.yaml",
-        ["data.dir=/home/someone/VOCdevkit", "data.cache_dir=/home/someone/cache"],
-    )
+    paths = {
+        "data.dir": "/home/someone/VOCdevkit",
+        "data.cache_dir": "/home/someone/cache",
+        "data.proposals": "/home/someone/proposals_3",
+        "data.train_split": "/home/someone/train.json",
+        "data.val_split": "VOC2007/val",
+        "model.backbone.weights": "/home/someone/vgg16.npz",
+        "train.stages": [{"train.part": "head", "data.proposals": "/home/someone/proposals_1"}],
+    }
+    config = configs.load(run_dir / "config.yaml", paths)
     source = shutil.copytree(run_dir, tmp_path / "source")
     configs.save(config, source / "config.yaml")
     data = {"name": "/home/someone/VOCdevkit VOC2007/trainval", "images": 1, "digest": "0"}
@@ -61,7 +67,15 @@ def test_a_packed_run_names_no_folder_of_this_machine(run_dir, tmp_path):
     assert RunDirectory(tmp_path / "packed").data() == expected
     packed = configs.load(tmp_path / "packed" / "config.yaml")
     assert (packed.data.dir, packed.data.cache_dir) == ("VOCdevkit", "")
-    assert packed == configs.changed(config, {"data.dir": "VOCdevkit", "data.cache_dir": ""})
+    last_parts = {
+        "data.dir": "VOCdevkit",
+        "data.cache_dir": "",
+        "data.proposals": "proposals_3",
+        "data.train_split": "train.json",
+        "model.backbone.weights": "vgg16.npz",
+        "train.stages": [{"train.part": "head", "data.proposals": "proposals_1"}],
+    }
+    assert packed == configs.changed(config, last_parts)
 
 
 def test_a_name_stands_for_a_run_directory(packed):
