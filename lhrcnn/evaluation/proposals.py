@@ -36,6 +36,8 @@ def fingerprint(detector, config):
         config.model.fpn,
         config.model.rpn,
         *(getattr(config.data, name) for name in FROM_DATA),
+        # Left out where it is the default, as in older files.
+        *([] if config.test.precision == "float32" else [config.test.precision]),
     ]
     return hashlib.sha256(f"{digest_of(weights)}{options}".encode()).hexdigest()
 

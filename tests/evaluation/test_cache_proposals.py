@@ -84,6 +84,8 @@ def test_the_fingerprint_is_that_of_what_proposals_depend_on(made):
     assert (
         fingerprint(detector, config.load(overrides=[*TINY, "data.test_short_side=33"])) != before
     )
+    in_16_bits = config.load(overrides=[*TINY, "test.precision=mixed_bfloat16"])
+    assert fingerprint(detector, in_16_bits) != before
     names["rpn/box/bias"].assign_add(tf.fill([24], 0.5))
     assert fingerprint(detector, options) != before
     assert cache_proposals(detector, dataset, options, folder, "train")
