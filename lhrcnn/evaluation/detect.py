@@ -85,7 +85,7 @@ def results_of(detector, find, dataset, config, strategy=None, progress=True):
         batches = strategy.experimental_distribute_dataset(batches)
     function = _function(detector, find, strategy, batches.element_spec)
     report = Progress("evaluating", len(dataset.records), shown=progress)
-    seen, iterator = set(), iter(batches)
+    seen, iterator = {-1}, iter(batches)  # rows; -1: of filling images
     while True:
         try:
             batch = next(iterator, None)
@@ -103,7 +103,8 @@ def results_of(detector, find, dataset, config, strategy=None, progress=True):
         }
         yield results
         seen.update(results["row"].tolist())
-        report.update(len(seen - {-1}))
+        # The other workers are about as far.
+        report.update(min((len(seen) - 1) * workers.number, len(dataset.records)))
 
 
 def _detect(detector, batch):

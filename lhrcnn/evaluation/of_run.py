@@ -1,5 +1,7 @@
 """Evaluating a trained model: its data set, and the files that are kept of the outcome."""
 
+import dataclasses
+import hashlib
 import json
 import pathlib
 
@@ -22,8 +24,28 @@ def dataset_of(trained, split=""):
     return align_classes(dataset, trained.class_names, trained.category_ids), config, split
 
 
+def options_of(config, dataset):
+    """The options of a Config that detections on a Dataset depend on, as text."""
+    data = dataclasses.replace(
+        config.data,
+        dir="",
+        cache_dir="",
+        image_dir="",
+        workers=0,
+        proposals=dataset.proposals.fingerprint if dataset.proposals else "",
+    )
+    return configs.dump(
+        dataclasses.replace(
+            config, data=data, train=configs.TrainConfig(), eval=configs.EvalConfig()
+        )
+    )
+
+
 def about(run_dir, trained, dataset, split, ensemble=()):
-    """{key: value} of what was evaluated, for `save`."""
+    """{key: value} of what was evaluated, for `save`.
+
+    "identity" is a digest of `options_of` and of what the checkpoint says of its training."""
+    identity = f"{options_of(trained.config, dataset)}{trained.meta}"
     return {
         "run_dir": str(run_dir),
         "ensemble": list(ensemble),
@@ -31,6 +53,7 @@ def about(run_dir, trained, dataset, split, ensemble=()):
         "data": dataset.name,
         "split": split,
         "images": len(dataset.records),
+        "identity": hashlib.sha256(identity.encode()).hexdigest()[:16],
     }
 
 
@@ -49,7 +72,8 @@ def kept(path, about, dataset):
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         return None
-    of_same = ("ensemble", "step", "data", "split", "images")  # older files lack some
+    # Older files lack some.
+    of_same = ("ensemble", "step", "data", "split", "images", "identity")
     if not isinstance(content, dict) or any(
         content.get(key, about[key]) != about[key] for key in of_same
     ):

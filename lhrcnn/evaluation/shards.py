@@ -10,9 +10,9 @@ import hashlib
 
 import numpy as np
 
-from lhrcnn import config as configs
 from lhrcnn.errors import LhrcnnError
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
+from lhrcnn.evaluation.of_run import options_of
 from lhrcnn.files import save_npz
 from lhrcnn.runs.state import digest_of
 from lhrcnn.weights.npz import UNREADABLE, read_npz
@@ -31,19 +31,7 @@ def fingerprint(variables, config, dataset):
     """Hexadecimal digest of what an evaluation depends on.
 
     That is weights {name: variable}, the options that detections depend on, and the images."""
-    data = dataclasses.replace(
-        config.data,
-        dir="",
-        cache_dir="",
-        image_dir="",
-        workers=0,
-        proposals=dataset.proposals.fingerprint if dataset.proposals else "",
-    )
-    options = configs.dump(
-        dataclasses.replace(
-            config, data=data, train=configs.TrainConfig(), eval=configs.EvalConfig()
-        )
-    )
+    options = options_of(config, dataset)
     images = [(record.image_id, record.height, record.width) for record in dataset.records]
     return hashlib.sha256(
         f"{digest_of(variables)}{options}{images}{dataset.class_names}".encode()
