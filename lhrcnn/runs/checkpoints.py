@@ -7,6 +7,7 @@ first, with step, sha256 and metric, and which of them is best. Nothing here is 
 opening somebody's checkpoint runs no code of theirs."""
 
 import json
+import math
 import os
 import pathlib
 import re
@@ -118,28 +119,26 @@ class CheckpointStore:
         return self.folder / name if name else None
 
     def metric(self, step):
-        """The metric recorded for the checkpoint of a step; None where there is none."""
-        return next(
-            (entry["metric"] for entry in self._index()["files"] if entry["step"] == step), None
-        )
+        """The metric recorded for the checkpoint of a step, NaN where that was no number; None
+        where none was."""
+        entries = {entry["step"]: entry for entry in self._index()["files"]}
+        entry = entries.get(step, {"metric": None})
+        unknown = entry["metric"] is None and "metric_name" in entry
+        return math.nan if unknown else entry["metric"]
 
     def best(self):
         """(step, metric) of the best checkpoint; None where no metric was recorded."""
-        index = self._index()
-        return next(
-            (
-                (entry["step"], entry["metric"])
-                for entry in index["files"]
-                if entry["file"] == index["best"]
-            ),
-            None,
-        )
+        entry = self._best()
+        return entry and (entry["step"], entry["metric"])
 
     def metric_name(self):
         """What the metric of the best checkpoint is called; "" where that is not known."""
+        return (self._best() or {}).get("metric_name", "")
+
+    def _best(self):
+        """The entry of the best checkpoint; None where no metric was recorded."""
         index = self._index()
-        best = (entry for entry in index["files"] if entry["file"] == index["best"])
-        return next((entry.get("metric_name", "") for entry in best), "")
+        return next((entry for entry in index["files"] if entry["file"] == index["best"]), None)
 
     def _index(self):
         """The parsed index; where it is missing or damaged, one made from the files that are

@@ -3,6 +3,7 @@
 Both follow from what checkpoints hold, so that a resumed training ends where one in one go does.
 """
 
+import math
 import time
 
 from lhrcnn.keras import keras
@@ -44,7 +45,8 @@ class Limits(keras.callbacks.Callback):
     def _reached(self, step):
         if self._out_of_time:
             return f"train.hours={self.limit_s / 3600:g} are over"
-        if not self.patience or self.store.metric(step) is None:
+        score = self.store.metric(step)
+        if not self.patience or score is None or math.isnan(score):
             return ""
         best_step, _ = self.store.best()
         without = (step - best_step) // self.eval_steps

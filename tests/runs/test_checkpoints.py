@@ -63,7 +63,8 @@ def test_keeps_the_newest_and_the_best(tmp_path):
     ]
     assert store.steps() == [2, 4, 5]
     assert store.best() == (2, 0.7)
-    assert [store.metric(step) for step in (2, 4, 5, 6)] == [0.7, 0.5, None, None]
+    assert [store.metric(step) for step in (2, 4, 6)] == [0.7, 0.5, None]
+    assert np.isnan(store.metric(5))  # which tells it from one that nobody scored
     assert store.load("best")[1]["step"] == 2
     assert store.load("last")[1]["step"] == 5
     assert store.path("best").name == "step_00000002.npz"

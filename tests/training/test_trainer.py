@@ -19,6 +19,7 @@ from lhrcnn.errors import CheckpointError, ConfigError, DataError, OutputError, 
 from lhrcnn.files import held
 from lhrcnn.keras import keras
 from lhrcnn.runs.checkpoints import CheckpointStore
+from lhrcnn.training import validation
 from lhrcnn.training.trainer import DetectorTraining, train
 
 LOSSES = ["loss", "rpn_objectness", "rpn_box", "head_class", "head_box", "l2"]
@@ -141,6 +142,18 @@ def test_complete_run_says_so(whole, data, capsys):
     )
     assert "this run is complete: step 10 of 10" in capsys.readouterr().out
     assert (run_dir / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_whose_last_score_is_no_number_is_complete(data, tmp_path, monkeypatch, capsys):
+    """As where no image of the validation split has an object."""
+    outcome = validation.Outcome("coco/AP", {"coco/AP": float("nan")})
+    monkeypatch.setattr(validation, "validate", lambda *_: outcome)
+    options = tiny_config(data, "train.max_steps=1", "train.patience=1")
+    summary = train(options, tmp_path / "run")
+    assert (summary["steps"], summary["best_score"]) == (1, None)
+    assert train(options, tmp_path / "run") == summary
+    assert "this run is complete: step 1 of 1" in capsys.readouterr().out
+    assert len(lines(tmp_path / "run", "validation")) == 1
 
 
 @pytest.mark.parametrize(
