@@ -24,7 +24,7 @@ def with_fpn(backbone, config):
         maps[name] = _conv(x, config, 3, f"fpn_output_{name}")
     if config.extra_level:
         last = config.levels[-1].replace("c", "p")
-        extra = f"p{int(last[1:]) + 1}"
+        extra = f"p{int(last[1:].partition('_')[0]) + 1}"  # p6 after p5, and after p5_1
         maps[extra] = keras.layers.MaxPool2D(1, 2, name=f"fpn_output_{extra}")(maps[last])
         strides[extra] = 2 * strides[last]
     names = sorted(maps)

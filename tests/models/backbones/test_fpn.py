@@ -15,11 +15,10 @@ from lhrcnn.models.parts import Backbone
 
 @pytest.fixture
 def bare():
-    """A function (heights and widths) -> backbone whose maps c2... are its inputs, one per
-    level."""
+    """A function (channels, names) -> backbone whose maps, c2... unless named, are its inputs."""
 
-    def make(channels):
-        maps = {f"c{i}": keras.Input([None, None, number]) for i, number in enumerate(channels, 2)}
+    def make(channels, names=("c2", "c3", "c4", "c5")):
+        maps = {name: keras.Input([None, None, number]) for name, number in zip(names, channels)}
         return Backbone(
             maps,
             maps,
@@ -30,6 +29,12 @@ def bare():
         )
 
     return make
+
+
+def test_the_extra_level_is_named_after_the_last_one(bare):
+    options = configs.FPNConfig(channels=6, levels=["c4", "c5_1"])
+    strides = with_fpn(bare([3, 4], ["c4", "c5_1"]), options).strides
+    assert strides == {"c4": 4, "c5_1": 8, "p4": 4, "p5_1": 8, "p6": 16}
 
 
 @pytest.mark.parametrize(
