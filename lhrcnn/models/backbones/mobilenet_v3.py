@@ -90,7 +90,8 @@ def _unit(x, size, expanded, channels, squeezes, activation, name, config, strid
 def _squeeze_and_excite(x, channels, name):
     """x [B, h, w, C] times a factor 0...1 for each image and channel, from the means of the map
     (arXiv 1709.01507, with a piecewise linear sigmoid)."""
-    y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
+    # In 32 bits: on CPUs the sum of a map in 16 bits stays where a cell no longer adds to it.
+    y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean", dtype="float32")(x)
     y = _OfOneCell(channels, 1, activation="relu", name=f"{name}_squeeze")(y)
     y = _OfOneCell(x.shape[-1], 1, activation=layers.hard_sigmoid, name=f"{name}_excite")(y)
     return keras.layers.Multiply(name=f"{name}_scale")([x, y])

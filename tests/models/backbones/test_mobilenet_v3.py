@@ -8,6 +8,7 @@ import tensorflow as tf
 from lhrcnn import config as configs
 from lhrcnn.models.backbones import layers
 from lhrcnn.models.backbones.mobilenet_v3 import _squeeze_and_excite, mobilenet_v3_large
+from lhrcnn.models.build import arithmetic
 
 
 def maps_of(image, **options):
@@ -65,6 +66,24 @@ def test_squeeze_and_excite(rng):
     factor = np.clip(squeezed @ excite[0, 0] + excite_bias + 3, 0, 6) / 6
     assert factor.min() < 0.2 and factor.max() > 0.8
     np.testing.assert_allclose(model(x), x * factor[:, None, None], atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_squeeze_and_excite_of_a_large_map_in_16_bits(rng, precision):
+    """The map of stride 8 of an image of 768 px, whose sum no 16 bits hold."""
+    with arithmetic(precision):
+        image = layers.keras.Input([None, None, 5])
+        x = _squeeze_and_excite(image, 8, "unit")
+        model = layers.keras.Model(image, [x, layers.keras.layers.Activation("linear")(image)])
+    squeeze = rng.uniform(0, 0.1, [1, 1, 5, 8]), np.zeros(8)
+    excite = rng.uniform(-0.5, 0.5, [1, 1, 8, 5]), np.zeros(5)
+    model.set_weights([*squeeze, *excite])
+    values = rng.uniform(8, 10, [1, 96, 96, 5]).astype(np.float32)
+    squeezed = values.mean((1, 2)) @ squeeze[0][0, 0]
+    factor = np.clip(squeezed @ excite[0][0, 0] + 3, 0, 6) / 6
+    assert np.ptp(factor) > 0.1
+    found, unchanged = (np.asarray(tf.cast(output, tf.float32)) for output in model(values))
+    np.testing.assert_allclose(found / unchanged, np.ones_like(values) * factor, atol=0.02)
 
 
 def test_any_image_size_works_even_one_pixel():
