@@ -20,8 +20,7 @@ def read(data_config, split, training=False):
 
     Labels lie in label_2/, labels/ or beside the images. Raises DataError."""
     del training
-    dataset = gathering.gather(data_config, split, sources, _parse, many=False, ignored=IGNORED)
-    return dataset
+    return gathering.gather(data_config, split, sources, _parse, many=False, ignored=IGNORED)
 
 
 def sources(folder):
