@@ -63,12 +63,14 @@ class Detector:
             input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
         )
         self._prepare.get_concrete_function()  # traced here, before threads call it
+
+        # Not a decorator of it: AutoGraph would warn that it cannot read the source of such.
+        def detect(canvas, image_size, size):
+            with constant_kernels(self.model):
+                return detect_in_images(self.model.detect, canvas, image_size, size)
+
         self._detect = tf.function(
-            constant_kernels(self.model)(
-                lambda canvas, image_size, size: detect_in_images(
-                    self.model.detect, canvas, image_size, size
-                )
-            ),
+            detect,
             input_signature=[
                 tf.TensorSpec([None, None, None, 3], canvas_type(self.config.data)),
                 tf.TensorSpec([None, 2]),

@@ -2,6 +2,7 @@
 input."""
 
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -26,6 +27,17 @@ def assert_same(first, second, tolerance=1e-4):
     assert first.names == second.names and first.size == second.size
     np.testing.assert_allclose(first.scores, second.scores, atol=tolerance)
     np.testing.assert_allclose(first.boxes, second.boxes, atol=tolerance * max(first.size))
+
+
+def test_autograph_has_nothing_to_warn_of(run_dir):
+    handler, said = logging.Handler(), []
+    handler.emit = lambda record: said.append(record.getMessage())
+    logging.getLogger("tensorflow").addHandler(handler)
+    try:
+        Detector.from_run(run_dir).predict(draw_image(50, 80))
+    finally:
+        logging.getLogger("tensorflow").removeHandler(handler)
+    assert not [text for text in said if "AutoGraph" in text]
 
 
 def test_from_run_knows_classes_config_and_checkpoint(detector, run_dir):
