@@ -150,7 +150,8 @@ def classifier(backbone, num_classes):
     """The Keras model images [B, S, S, 3] -> logits [B, K]: average pooling of a Backbone's last
     map and a dense layer."""
     last = backbone.model.output[list(backbone.strides)[-1]]
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(last)
+    # In 32 bits: on CPUs the sum of a map in 16 bits stays where a cell no longer adds to it.
+    x = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(last)
     return keras.Model(
         backbone.model.input, keras.layers.Dense(num_classes, dtype="float32", name="classifier")(x)
     )

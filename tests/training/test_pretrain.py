@@ -15,12 +15,18 @@ from lhrcnn import cli
 from lhrcnn import config as configs
 from lhrcnn.data import datasets
 from lhrcnn.errors import ConfigError, DataError, TrainingError
-from lhrcnn.models.build import build_backbone, build_detector
+from lhrcnn.keras import keras
+from lhrcnn.models.build import arithmetic, build_backbone, build_detector
 from lhrcnn.runs.backbone import load_backbone
 from lhrcnn.runs.checkpoints import CheckpointStore
 from lhrcnn.training import pretrain as pretraining
 from lhrcnn.training.pretrain import pretrain
-from lhrcnn.training.pretrain_models import Classification, Distillation, _level_of_stride
+from lhrcnn.training.pretrain_models import (
+    Classification,
+    Distillation,
+    _level_of_stride,
+    classifier,
+)
 
 OPTIONS = [
     "data.format=folders",
@@ -362,3 +368,15 @@ def test_detector_is_not_trained_on_folders(data, tmp_path):
 
     with pytest.raises(ConfigError, match="folders has no boxes"):
         train(options(data), tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_a_classifier_averages_in_32_bits(rng, precision):
+    with arithmetic(precision):
+        image = keras.Input([None, None, 3])
+        last = keras.layers.Activation("linear")(image)
+        backbone = SimpleNamespace(model=keras.Model(image, {"c5": last}), strides={"c5": 1})
+        model = classifier(backbone, 3)
+    model.set_weights([np.eye(3), np.zeros(3)])
+    pixels = rng.uniform(8, 10, [1, 96, 96, 3]).astype(np.float32)
+    np.testing.assert_allclose(model(pixels), pixels.mean((1, 2)), rtol=2e-3)

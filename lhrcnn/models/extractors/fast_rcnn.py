@@ -164,5 +164,7 @@ class Stage5Extractor(RoIPooling):
 
     def call(self, maps, boxes, training=False):
         """Features [B, N, F] of boxes [B, N, 4] px."""
-        x = tf.reduce_mean(self.stage5(self.pool(maps, boxes), training=training), [1, 2])
+        x = self.stage5(self.pool(maps, boxes), training=training)
+        # In 32 bits: on CPUs TensorFlow would add in 16, too.
+        x = tf.reduce_mean(tf.cast(x, tf.float32), [1, 2])
         return tf.reshape(x, [*tf.unstack(tf.shape(boxes)[:2]), x.shape[-1]])

@@ -134,3 +134,15 @@ def test_stage5_is_run_on_each_box_and_averaged():
         features[0], tf.reduce_mean(stage5(head.pool(prepared, boxes)), [1, 2]), rtol=1e-5
     )
     assert [v.name for v in head.weights] == ["c5_1_reduce/kernel:0", "c5_1_reduce/bias:0"]
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_stage5_is_averaged_in_32_bits(rng, precision):
+    """Whatever the network computes in: 1,024 cells are more than a sum in 16 bits can take."""
+    with arithmetic(precision):
+        stage5 = keras.layers.Activation("linear")
+        head = make_head(Stage5Extractor, None, stage5, kind="stage5", pool_size=32)
+    x = tf.cast(rng.uniform(70, 80, [1, 1, 1, 5]) + tf.zeros([1, 40, 40, 5]), stage5.compute_dtype)
+    features = head({"c5": x}, tf.constant([[[0.0, 0, 512, 512]]]))
+    expected = tf.cast(x, tf.float32)[0, 0, 0]
+    np.testing.assert_allclose(tf.cast(features, tf.float32)[0, 0], expected, rtol=1e-3)

@@ -1,6 +1,7 @@
 """R-FCN's votes against a loop over bins."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from lhrcnn import config as configs
@@ -47,3 +48,14 @@ def test_variables_are_three_convolutions_and_every_one_learns(rng):
     assert all(
         np.abs(gradient).sum() > 0 for gradient in tape.gradient(loss, head.trainable_variables)
     )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_means_are_taken_in_32_bits(rng, dtype):
+    head = make_head(pool_size=16)
+    values = rng.uniform(300, 400, [1, 1, 1, 4]).astype(np.float32)
+    class_map = tf.cast(tf.tile(values, [1, 40, 40, 256]), dtype)
+    logits, _ = head(
+        (class_map, tf.zeros([1, 40, 40, 256 * 12])), tf.constant([[[0.0, 0, 512, 512]]])
+    )
+    np.testing.assert_allclose(logits[0, 0], tf.cast(class_map, tf.float32)[0, 0, 0, :4], rtol=1e-3)
