@@ -11,6 +11,7 @@ from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones import LAST_STAGES
 from lhrcnn.models.backbones.layers import ConvNorm, initializer
+from lhrcnn.models.dense import Dense
 from lhrcnn.ops.roi_align import roi_align
 from lhrcnn.ops.roi_levels import pool_levels
 from lhrcnn.ops.roi_pool import roi_pool
@@ -133,7 +134,7 @@ class FCExtractor(RoIPooling):
             for index in range(config.conv_layers)
         ]
         self.fcs = [
-            keras.layers.Dense(
+            Dense(
                 config.fc_channels,
                 "relu",
                 kernel_initializer=initializer(config.init_std),

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones.layers import initializer
+from lhrcnn.models.dense import Dense
 from lhrcnn.ops.psroi_align import ps_roi_align
 from lhrcnn.ops.roi_levels import pool_levels
 
@@ -58,7 +59,7 @@ class LightExtractor(keras.layers.Layer):
             config.init_std,
             config.batch_norm,
         )
-        self.fc = keras.layers.Dense(
+        self.fc = Dense(
             config.fc_channels, kernel_initializer=initializer(config.init_std), name="fc"
         )
         self.fc_norm = (
