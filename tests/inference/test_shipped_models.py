@@ -18,11 +18,16 @@ def test_the_default_model_is_there():
     assert zoo.DEFAULT in zoo.names()
 
 
+def test_all_together_are_small_and_one_is_smaller():
+    sizes = [file.stat().st_size for file in zoo.FOLDER.glob("*/checkpoints/*.npz")]
+    assert min(sizes) <= 8e6 and sum(sizes) <= 60e6
+
+
 @pytest.mark.parametrize("name", zoo.names())
 def test_a_model_is_whole_and_small(name):
     folder = zoo.FOLDER / name
     (path,) = folder.glob("checkpoints/*.npz")
-    assert path.stat().st_size <= 12e6
+    assert path.stat().st_size <= 30e6
     (entry,) = json.loads((folder / "checkpoints" / "index.json").read_text())["files"]
     assert len(entry["sha256"]) == 64 and checkpoints.read(path, entry["sha256"])
     config = configs.load(folder / "config.yaml")

@@ -8,6 +8,7 @@ be one pixel by VOC's rule; as it is a slip of the annotator's hand wherever it 
 empty.
 """
 
+import os
 import pathlib
 import re
 import xml.etree.ElementTree as ElementTree
@@ -120,7 +121,8 @@ def _image_name(entry, year, images):
     folders, as CVAT writes them, where they lie in some there."""
     words = entry.split("/")
     tails = ["/".join(words[start:]) for start in range(len(words))]
-    there = (name for name in tails if name in images or _annotation(year, name).is_file())
+    # os.path, since pathlib raises for names that no file can have
+    there = (n for n in tails if n in images or os.path.isfile(_annotation(year, n)))
     return next(there, tails[-1])
 
 

@@ -10,21 +10,23 @@ from lhrcnn.data.transforms import mixup
 NAMES = ("boxes", "classes", "ignore")
 
 
-def mixed(batch, seed):
-    """(the batch after the transform, as arrays; the weight of the next image in each, [B])."""
-    numbers = tf.random.stateless_uniform([len(batch["image"]), 2], seed).numpy()
-    weights = mixup.LEAST + (1 - 2 * mixup.LEAST) * numbers[:, 1]
-    batches = tf.data.Dataset.from_tensors(batch)
+def mixed(batch, *seeds):
+    """For each seed (the batch after the transform, as arrays; the weight of the next image in
+    each, [B])."""
     transform = mixup.exact_mix_up(DataConfig())
-    changed = batches.map(lambda batch: transform(batch, tf.constant(seed, tf.int64)))
-    assert changed.element_spec == batches.element_spec
-    result = next(iter(changed.as_numpy_iterator()))
-    return result, np.where(numbers[:, 0] < mixup.SHARE, weights, 0)
+    changed = tf.data.Dataset.from_tensor_slices(np.array(seeds, np.int64)).map(
+        lambda seed: transform({name: tf.constant(values) for name, values in batch.items()}, seed)
+    )
+    assert changed.element_spec == tf.data.Dataset.from_tensors(batch).element_spec
+    for seed, found in zip(seeds, changed.as_numpy_iterator()):
+        numbers = tf.random.stateless_uniform([len(batch["image"]), 2], seed).numpy()
+        weights = mixup.LEAST + (1 - 2 * mixup.LEAST) * numbers[:, 1]
+        yield found, np.where(numbers[:, 0] < mixup.SHARE, weights, 0)
 
 
 @pytest.mark.parametrize("seed", [(0, 0), (1, 2), (3, 4), (5, 6)])
 def test_pixels_and_objects_are_those_of_the_twin(batch, seed):
-    found, weights = mixed(batch, seed)
+    ((found, weights),) = mixed(batch, seed)
     number, most = batch["classes"].shape
     for index, weight in enumerate(weights):
         following = (index + 1) % number
@@ -50,8 +52,7 @@ def test_pixels_and_objects_are_those_of_the_twin(batch, seed):
 
 def test_about_half_of_the_images_stay_as_they_are(batch):
     alone = 0
-    for seed in range(40):
-        found, weights = mixed(batch, (seed, 0))
+    for found, weights in mixed(batch, *((seed, 0) for seed in range(40))):
         assert ((weights == 0) | (weights >= 0.35) & (weights <= 0.65)).all()
         for index in np.flatnonzero(weights == 0):
             alone += 1
@@ -61,7 +62,7 @@ def test_about_half_of_the_images_stay_as_they_are(batch):
 
 
 def test_the_seed_decides(batch):
-    first, again, other = (mixed(batch, seed)[0] for seed in ((1, 2), (1, 2), (2, 2)))
+    first, again, other = (found for found, _ in mixed(batch, (1, 2), (1, 2), (2, 2)))
     for name in batch:
         np.testing.assert_array_equal(first[name], again[name])
     assert (first["image"] != other["image"]).any()
