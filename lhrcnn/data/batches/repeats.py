@@ -14,7 +14,7 @@ def repeat_factors(records, threshold):
     ask for nothing. The factors' sum is a whole number: they are a little larger for that."""
     seen = [np.unique(record.classes[~record.ignore]) for record in records]
     _, index, counts = np.unique(np.concatenate(seen), return_inverse=True, return_counts=True)
-    asked = np.maximum(1, np.sqrt(threshold * len(records) / counts))[index]
+    asked = np.sqrt(threshold * len(records) / counts)[index]
     ends = np.cumsum([len(classes) for classes in seen])
     factors = [own.max(initial=1.0) for own in np.split(asked, ends[:-1])]
     return np.array(factors) * np.ceil(np.sum(factors)) / np.sum(factors)

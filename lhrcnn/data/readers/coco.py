@@ -100,13 +100,9 @@ def find_images(folder, split, file, image_dir, file_names):
 
     Names may begin with folders of another machine. Raises DataError: what was tried."""
     tried = _image_folders(folder, split, file, image_dir)
-    parts = [pathlib.PurePath(file_name).parts for file_name in file_names]
-    for left_out in range(max(map(len, parts), default=1)):
-        names = [os.path.join("", *each[min(left_out, len(each) - 1) :]) for each in parts]
-        if left_out and len(set(names)) < len(names):
-            break
-        for candidate in tried:
-            if any(os.path.isfile(candidate / name) for name in names[:100]):
+    for names in _shortened(file_names):
+        for candidate in map(str, tried):
+            if any(os.path.isfile(os.path.join(candidate, name)) for name in names[:100]):
                 return [os.path.join(candidate, name) for name in names]
     if image_dir or not file_names:
         return [os.path.join(tried[0], name) for name in file_names]
@@ -114,6 +110,17 @@ def find_images(folder, split, file, image_dir, file_names):
         f"{file}: none of its first images, such as '{file_names[0]}', is in "
         f"{', '.join(map(str, tried))}; name their folder in data.image_dir"
     )
+
+
+def _shortened(file_names):
+    """The names, then the same without their first folder, and so on while they stay different."""
+    yield file_names
+    parts = [pathlib.PurePath(file_name).parts for file_name in file_names]
+    for left_out in range(1, max(map(len, parts), default=1)):
+        names = [os.path.join("", *each[min(left_out, len(each) - 1) :]) for each in parts]
+        if len(set(names)) < len(names):
+            return
+        yield names
 
 
 def _image_folders(folder, split, file, image_dir):

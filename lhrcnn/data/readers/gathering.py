@@ -161,18 +161,21 @@ def images_in_list(folder, split, paths):
     """Those of the image paths, a set, that a list of a split names, such as train.txt.
 
     Empty where no list names any: `train.txt` may be the label file of `train.jpg`."""
+    lists = [
+        folder / file
+        for name in ALIASES.get(split, (split,))
+        for file in (name, f"{name}.txt", f"ImageSets/{name}.txt", f"ImageSets/Main/{name}.txt")
+        if file.endswith(".txt") and (folder / file).is_file()
+    ]
     called = {}
-    for path in paths:
+    for path in paths if lists else ():
         called.setdefault(os.path.basename(path), []).append(path)
         called.setdefault(lookup.stem(path), []).append(path)
-    for name in ALIASES.get(split, (split,)):
-        for file in (name, f"{name}.txt", f"ImageSets/{name}.txt", f"ImageSets/Main/{name}.txt"):
-            if file.endswith(".txt") and (folder / file).is_file():
-                text = lookup.read_text(folder / file)
-                lines = [line.strip() for line in text.splitlines() if line.strip()]
-                named = {path for line in lines for path in _named_by(line, called, folder)}
-                if named:
-                    return named
+    for file in lists:
+        lines = [line.strip() for line in lookup.read_text(file).splitlines() if line.strip()]
+        named = {path for line in lines for path in _named_by(line, called, folder)}
+        if named:
+            return named
     return set()
 
 
