@@ -133,7 +133,7 @@ def _main(arguments):
         print(_help(name, command, values))
         return 0
     positional = _parse(name, command, values, rest)
-    return command.run(values, positional) or 0
+    return command.run(values, *([positional] if command.positional else [])) or 0
 
 
 def _split(arguments):

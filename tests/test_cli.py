@@ -198,7 +198,7 @@ def test_failures_are_one_message_and_status_1(call, tmp_path, monkeypatch, line
 
 
 def _raise(error):
-    def run(values, arguments):
+    def run(values):
         raise error
 
     return run
@@ -221,9 +221,7 @@ def _raise(error):
     ],
 )
 def test_only_unexpected_errors_show_a_traceback(call, monkeypatch, error, status, traceback):
-    monkeypatch.setitem(
-        cli.COMMANDS, "env", commands.Command("fails", lambda values: None, _raise(error))
-    )
+    monkeypatch.setitem(cli.COMMANDS, "env", commands.Command("fails", (), _raise(error)))
     found, _, err = call("env")
     assert found == status and ("Traceback" in err) == traceback
     assert "a.jpg: " in err or not isinstance(error, OSError)

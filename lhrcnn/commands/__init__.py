@@ -6,6 +6,7 @@ once. One rule for all: --split names images as the config does; --output is rep
 lhrcnn wrote it, or with --overwrite, and never where the command reads it.
 """
 
+import functools
 import pathlib
 import typing
 
@@ -27,82 +28,136 @@ class Command(typing.NamedTuple):
     """What `lhrcnn NAME` is and does."""
 
     summary: str  # one line
-    define: typing.Callable  # (flags.FlagValues) -> None: its flags
-    run: typing.Callable  # (flags.FlagValues, positional arguments) -> exit status, None being 0
+    flags: tuple  # of what `text`, `switch`, ... below make
+    run: typing.Callable  # (flags.FlagValues[, positional arguments]) -> status, None being 0
     positional: str = ""  # what positional arguments are, "": there are none
 
+    def define(self, values):
+        """Defines its flags in flags.FlagValues."""
+        for flag in self.flags:
+            flag(flag_values=values)
 
-def define_config_flags(values, default=DEFAULT_CONFIG):
-    """--config, --set and --data_dir."""
-    flags.DEFINE_string(
-        "config",
+
+# Flags by kind: text(name, default, meaning), or what else absl's function takes, is one of a
+# command, to be defined where there are FlagValues.
+text, switch, integer, number, choice, several = (
+    functools.partial(functools.partial, define)
+    for define in (
+        flags.DEFINE_string,
+        flags.DEFINE_boolean,
+        flags.DEFINE_integer,
+        flags.DEFINE_float,
+        flags.DEFINE_enum,
+        flags.DEFINE_multi_string,
+    )
+)
+
+SET = several(
+    "set", [], "key=value: changes one option, e.g. --set train.batch_size=4; may be repeated"
+)
+DATA_DIR = text("data_dir", "", "folder of the data set, instead of the config's data.dir")
+# Of commands that use a trained model.
+RUN = (
+    text("run_dir", "", "run directory of the training, or the name of a pretrained model"),
+    text("checkpoint", "best", "best, last, or the path of a checkpoint file of this run"),
+)
+# Of commands that run exported models.
+MODEL = (
+    text(
+        "model",
         "",
-        f"YAML file with the options, or the name of a shipped one; none: {default}",
-        flag_values=values,
-    )
-    define_set_flag(values)
-    define_data_dir_flag(values)
-
-
-def define_split_flag(values, use, default, repeated=False):
-    """--split: the images that are used in some way, else those of the option data.`default`."""
-    meaning = f"{use}, named as in the config; none: its data.{default}"
-    if repeated:
-        flags.DEFINE_multi_string("split", [], f"{meaning}; may be repeated", flag_values=values)
-    else:
-        flags.DEFINE_string("split", "", meaning, flag_values=values)
-
-
-def define_output_flags(values, default, meaning):
-    """--output and --overwrite, for `output_of`."""
-    flags.DEFINE_string("output", default, meaning, flag_values=values)
-    flags.DEFINE_boolean(
-        "overwrite",
-        False,
-        "replace what --output holds, also where lhrcnn did not write it, but never what the "
-        "command reads",
-        flag_values=values,
-    )
-
-
-def define_new_folder_flag(values, meaning, default=""):
-    """--output of commands that make a run or a data set, which go into a folder of their own."""
-    flags.DEFINE_string(
-        "output", default, f"{meaning}: a new folder, or one that lhrcnn made", flag_values=values
-    )
-
-
-def output_of(values, folder, inputs=(), of_run=False):
-    """The files.Output of a command with `define_output_flags`, which reads the files `inputs`.
-
-    of_run: the folder belongs to a run directory, where lhrcnn may replace its own older files."""
-    return files.Output(folder, overwrite=values.overwrite or of_run, inputs=inputs)
-
-
-def define_tile_flags(values):
-    """--tiles, --overlap and --tile_merge, for `tiled`."""
-    flags.DEFINE_integer(
+        "what `lhrcnn export` wrote, instead of a run: its folder, or the file of the model in it",
+    ),
+    choice(
+        "precision",
+        "float32",
+        ["float32", "bfloat16"],
+        "of the runtime of --model, where it has a choice (OpenVINO)",
+    ),
+)
+ENSEMBLE = several(
+    "ensemble",
+    [],
+    "run directory of another model that detects together with the first: their proposals are "
+    "united, their scores and boxes averaged; may be repeated",
+)
+# For `tiled`.
+TILES = (
+    integer(
         "tiles",
         0,
         "side in px of the tiles that each image is cut into; 0: it is looked at as a whole",
         lower_bound=0,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
+    ),
+    number(
         "overlap",
         0.2,
         "share of a tile's side that neighbours have in common; more than the largest object needs",
         lower_bound=0,
         upper_bound=0.9,
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
+    ),
+    choice(
         "tile_merge",
         "nms",
         list(MERGES),
         "what becomes of boxes of several tiles: the best stays, or their weighted mean",
-        flag_values=values,
+    ),
+)
+
+
+def config_flags(default=DEFAULT_CONFIG):
+    """--config, --set and --data_dir."""
+    meaning = f"YAML file with the options, or the name of a shipped one; none: {default}"
+    return text("config", "", meaning), SET, DATA_DIR
+
+
+def split_flag(use, default):
+    """--split: the images that are used in some way, else those of the option data.`default`."""
+    return text("split", "", f"{use}, named as in the config; none: its data.{default}")
+
+
+def splits_flag(use):
+    """--split, several times, for `data check` and `stats`."""
+    default = "train_split, val_split and test_split, or all found"
+    meaning = f"{use}, named as in the config; none: its data.{default}; may be repeated"
+    return several("split", [], meaning)
+
+
+def output_flags(default, meaning):
+    """--output and --overwrite, for `output_of`."""
+    overwrite = (
+        "replace what --output holds, also where lhrcnn did not write it, but never what the "
+        "command reads"
     )
+    return text("output", default, meaning), switch("overwrite", False, overwrite)
+
+
+def new_folder_flag(meaning, default=""):
+    """--output of commands that make a run or a data set, which go into a folder of their own."""
+    return text("output", default, f"{meaning}: a new folder, or one that lhrcnn made")
+
+
+def output_of(values, folder, inputs=(), of_run=False):
+    """The files.Output of a command with `output_flags`, which reads the files `inputs`.
+
+    of_run: the folder belongs to a run directory, where lhrcnn may replace its own older files."""
+    return files.Output(folder, overwrite=values.overwrite or of_run, inputs=inputs)
+
+
+def file_output(values, inputs=()):
+    """A function (text, what it is) that writes the file of --output and says so; it does nothing
+    where none is given. Raises OutputError where the file may not be written."""
+    if not values.output:
+        return lambda text, what: None
+    path = pathlib.Path(values.output)
+    output = output_of(values, path.parent, inputs)
+    output.check(path.name)
+
+    def write(text, what):
+        output.write(path.name, text)
+        print(f"{what}     {path}")
+
+    return write
 
 
 def tiled(detector, values):
@@ -110,59 +165,6 @@ def tiled(detector, values):
     from lhrcnn.inference import tiles
 
     return tiles.tiled(detector, values.tiles, values.overlap, values.tile_merge)
-
-
-def define_set_flag(values):
-    """--set."""
-    flags.DEFINE_multi_string(
-        "set",
-        [],
-        "key=value: changes one option, e.g. --set train.batch_size=4; may be repeated",
-        flag_values=values,
-    )
-
-
-def define_data_dir_flag(values):
-    """--data_dir."""
-    flags.DEFINE_string(
-        "data_dir",
-        "",
-        "folder of the data set, instead of the config's data.dir",
-        flag_values=values,
-    )
-
-
-def define_run_flags(values):
-    """--run_dir and --checkpoint of commands that use a trained model."""
-    flags.DEFINE_string(
-        "run_dir",
-        "",
-        "run directory of the training, or the name of a pretrained model",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "checkpoint",
-        "best",
-        "best, last, or the path of a checkpoint file of this run",
-        flag_values=values,
-    )
-
-
-def define_model_flags(values):
-    """--model and --precision of commands that run exported models."""
-    flags.DEFINE_string(
-        "model",
-        "",
-        "what `lhrcnn export` wrote, instead of a run: its folder, or the file of the model in it",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "precision",
-        "float32",
-        ["float32", "bfloat16"],
-        "of the runtime of --model, where it has a choice (OpenVINO)",
-        flag_values=values,
-    )
 
 
 def check_pairs(values):
@@ -188,17 +190,6 @@ def exported_detector(values, *unused):
     from lhrcnn.inference.export.exported import ExportedDetector
 
     return ExportedDetector(values.model, values.precision)
-
-
-def define_ensemble_flag(values):
-    """--ensemble."""
-    flags.DEFINE_multi_string(
-        "ensemble",
-        [],
-        "run directory of another model that detects together with the first: their proposals are "
-        "united, their scores and boxes averaged; may be repeated",
-        flag_values=values,
-    )
 
 
 def overrides_of_run(values, *more):

@@ -2,9 +2,6 @@
 
 import json
 import os
-import pathlib
-
-from absl import flags
 
 from lhrcnn import commands
 from lhrcnn.errors import UsageError
@@ -12,42 +9,28 @@ from lhrcnn.errors import UsageError
 WARM_UP = 3  # runs that are not counted
 
 
-def define(values):
-    """The flags of `lhrcnn benchmark`."""
-    commands.define_config_flags(values)
-    commands.define_run_flags(values)
-    commands.define_model_flags(values)
-    flags.DEFINE_string(
-        "size", "800x1200", "height x width of the images in px", flag_values=values
-    )
-    flags.DEFINE_integer(
-        "batch_size", 1, "images that run together", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_integer("num_classes", 80, "foreground classes", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer(
-        "runs", 20, "timed runs of every stage, by turns", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_integer(
-        "threads",
-        0,
-        "threads of TensorFlow; 0: as many as processors",
-        lower_bound=0,
-        flag_values=values,
-    )
-    commands.define_output_flags(values, "", "JSON file for the figures; none: they are printed")
+FLAGS = (
+    *commands.config_flags(),
+    *commands.RUN,
+    *commands.MODEL,
+    commands.text("size", "800x1200", "height x width of the images in px"),
+    commands.integer("batch_size", 1, "images that run together", lower_bound=1),
+    commands.integer("num_classes", 80, "foreground classes", lower_bound=1),
+    commands.integer("runs", 20, "timed runs of every stage, by turns", lower_bound=1),
+    commands.integer(
+        "threads", 0, "threads of TensorFlow; 0: as many as processors", lower_bound=0
+    ),
+    *commands.output_flags("", "JSON file for the figures; none: they are printed"),
+)
 
 
-def run(values, arguments):
+def run(values):
     """Times each stage of a run's detector, or of the config's with random weights, on a random
     image; or an exported model as it is."""
-    del arguments
     commands.check_pairs(values)
     size = _size(values.size)
     experiment = _checked(values)
-    output = pathlib.Path(values.output) if values.output else None
-    if output:
-        written = commands.output_of(values, output.parent)
-        written.check(output.name)
+    write = commands.file_output(values)
     if values.model:
         figures = measure_exported(
             commands.exported_detector(values, "config", "threads"), size, values.runs
@@ -60,9 +43,7 @@ def run(values, arguments):
             detector, experiment, size, values.batch_size, num_classes, values.runs, values.threads
         )
         print(format_table(figures))
-    if output:
-        written.write(output.name, json.dumps(figures, indent=1))
-        print(f"\nfigures     {output}")
+    write(json.dumps(figures, indent=1), "\nfigures")
 
 
 def _checked(values):
@@ -197,5 +178,5 @@ def _size(text):
 
 
 COMMAND = commands.Command(
-    "time of every stage of a detector, beside the machine's float32 rate", define, run
+    "time of every stage of a detector, beside the machine's float32 rate", FLAGS, run
 )

@@ -1,24 +1,17 @@
 """`lhrcnn build-ops`."""
 
-from absl import flags
-
 from lhrcnn import commands
 
-
-def define(values):
-    """The flags of `lhrcnn build-ops`."""
-    flags.DEFINE_boolean(
-        "force",
-        False,
-        "build even if there is a library for this TensorFlow and these sources",
-        flag_values=values,
-    )
-    flags.DEFINE_boolean("verbose", False, "show the compiler's command lines", flag_values=values)
+FLAGS = (
+    commands.switch(
+        "force", False, "build even if there is a library for this TensorFlow and these sources"
+    ),
+    commands.switch("verbose", False, "show the compiler's command lines"),
+)
 
 
-def run(values, arguments):
+def run(values):
     """Builds the compiled op and loads it once. Raises OpBuildError, which says what is missing."""
-    del arguments
     from lhrcnn.ops.compiling import build_op
     from lhrcnn.ops.psroi_align import custom_op_available, custom_op_status
 
@@ -27,4 +20,4 @@ def run(values, arguments):
     return 0 if custom_op_available() else 1
 
 
-COMMAND = commands.Command("compile the PS-RoIAlign op for the installed TensorFlow", define, run)
+COMMAND = commands.Command("compile the PS-RoIAlign op for the installed TensorFlow", FLAGS, run)

@@ -2,8 +2,6 @@
 
 import sys
 
-from absl import flags
-
 from lhrcnn import commands
 from lhrcnn.commands import hints
 from lhrcnn.errors import UsageError
@@ -13,23 +11,21 @@ _OF_TILES = ("tiles", "overlap", "tile_merge")
 _SHOWN = 10  # images that could not be used
 
 
-def define_runner_flags(values):
-    """--runner and --beam_options."""
-    flags.DEFINE_enum(
+FLAGS = (
+    commands.choice(
         "runner",
         None,
         ["beam"],
         "beam: detect by an Apache Beam pipeline, in shards that a restart goes on from; none: in "
         "this process",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
+    ),
+    commands.text(
         "beam_options",
         "",
         "options of Beam in one text, such as '--runner=FlinkRunner --flink_master=host:8081'; "
         "none: Beam's local runner",
-        flag_values=values,
-    )
+    ),
+)
 
 
 def check(values, *unused):

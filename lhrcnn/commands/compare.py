@@ -1,37 +1,27 @@
 """`lhrcnn compare`."""
 
-import pathlib
-
-from absl import flags
-
 from lhrcnn import commands
 from lhrcnn.errors import UsageError
 
 SURE = 0.05  # p-value below which a difference is told as one
 
 
-def define(values):
-    """The flags of `lhrcnn compare`."""
-    flags.DEFINE_string(
-        "checkpoint",
-        "best",
-        "best, last, or the path of a checkpoint file, of every run",
-        flag_values=values,
-    )
-    commands.define_data_dir_flag(values)
-    commands.define_split_flag(values, "images to compare on", "test_split")
-    commands.define_output_flags(values, "", "JSON file for the figures; none: they are printed")
-    commands.define_set_flag(values)
+FLAGS = (
+    commands.text(
+        "checkpoint", "best", "best, last, or the path of a checkpoint file, of every run"
+    ),
+    commands.DATA_DIR,
+    commands.split_flag("images to compare on", "test_split"),
+    *commands.output_flags("", "JSON file for the figures; none: they are printed"),
+    commands.SET,
+)
 
 
 def run(values, arguments):
     """Compares each further run with the first one, on the same images."""
     if len(arguments) < 2:
         raise UsageError("compare: expected two or more run directories, such as runs/a runs/b")
-    output = pathlib.Path(values.output) if values.output else None
-    if output:
-        written = commands.output_of(values, output.parent)
-        written.check(output.name)
+    write = commands.file_output(values)
 
     from lhrcnn.evaluation.analysis.compare import compare
     from lhrcnn.evaluation.tables import to_json
@@ -43,10 +33,8 @@ def run(values, arguments):
         _check_same(arguments[0], dataset, name, other)
         results[name] = compare(dataset, first, second)
         print(format_comparison(arguments[0], name, results[name]), flush=True)
-    if output:
-        content = {"first": arguments[0], "split": dataset.name, "compared": results}
-        written.write(output.name, to_json(content))
-        print(f"figures     {output}")
+    content = {"first": arguments[0], "split": dataset.name, "compared": results}
+    write(to_json(content), "figures")
 
 
 def _detections(values, run_dir):
@@ -114,5 +102,5 @@ def _row(name, row):
 
 
 COMMAND = commands.Command(
-    "whether one run is better than another, or only luckier", define, run, "RUN_A RUN_B ..."
+    "whether one run is better than another, or only luckier", FLAGS, run, "RUN_A RUN_B ..."
 )

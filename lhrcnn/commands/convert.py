@@ -2,56 +2,43 @@
 
 import pathlib
 
-from absl import flags
-
 from lhrcnn import commands, config, files
 from lhrcnn.weights.sources import SOURCES
 
-
-def define(values):
-    """The flags of `lhrcnn convert`."""
-    flags.DEFINE_enum(
+FLAGS = (
+    commands.choice(
         "source",
         None,
         list(SOURCES),
         "where the checkpoint comes from: "
         + "; ".join(f"{name}: {origin.meaning}" for name, origin in SOURCES.items()),
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "checkpoint",
-        "",
-        "its file: .pth, .npz, .safetensors, .h5 or a TensorFlow checkpoint",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "config",
-        "",
-        "YAML file, or the name of a shipped one, that describes the same detector",
-        flag_values=values,
-    )
-    commands.define_set_flag(values)
-    commands.define_new_folder_flag(values, "run directory to write")
-    flags.DEFINE_string(
+    ),
+    commands.text(
+        "checkpoint", "", "its file: .pth, .npz, .safetensors, .h5 or a TensorFlow checkpoint"
+    ),
+    commands.text(
+        "config", "", "YAML file, or the name of a shipped one, that describes the same detector"
+    ),
+    commands.SET,
+    commands.new_folder_flag("run directory to write"),
+    commands.text(
         "classes",
         "",
         "file with the class names in the order of its outputs, one per line, without the "
         "background; none: those in the checkpoint, or of COCO or VOC by their number",
-        flag_values=values,
-    )
-    flags.DEFINE_float(
+    ),
+    commands.number(
         "epsilon",
         None,
         "of its batch norms, where not the usual one: 0 for torchvision detectors fine-tuned from "
         "COCO_V1",
         lower_bound=0,
-        flag_values=values,
-    )
+    ),
+)
 
 
-def run(values, arguments):
+def run(values):
     """Converts a checkpoint, and prints what became of every tensor."""
-    del arguments
     source = commands.require(values, "source", "mmdet")
     checkpoint = commands.require(values, "checkpoint", "faster_rcnn_r50_fpn.pth")
     commands.require(values, "config", "faster_rcnn_resnet50_fpn_coco")
@@ -87,4 +74,4 @@ def run(values, arguments):
     )
 
 
-COMMAND = commands.Command("turn a checkpoint of another library into a run", define, run)
+COMMAND = commands.Command("turn a checkpoint of another library into a run", FLAGS, run)

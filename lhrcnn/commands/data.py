@@ -3,8 +3,6 @@
 import collections
 import json
 
-from absl import flags
-
 from lhrcnn import commands
 from lhrcnn.errors import UsageError
 
@@ -12,22 +10,11 @@ IMAGES_A_SHEET, COLUMNS = 24, 6
 PAGE = "stats.png"
 
 
-def define_check(values):
-    """The flags of `lhrcnn data check`."""
-    commands.define_config_flags(values)
-    commands.define_split_flag(
-        values,
-        "images to check",
-        "train_split, val_split and test_split, or all found",
-        repeated=True,
-    )
-    flags.DEFINE_boolean("deep", False, "decode every image, too", flag_values=values)
-    flags.DEFINE_boolean("json", False, "print one JSON object instead", flag_values=values)
+JSON = commands.switch("json", False, "print one JSON object instead")
 
 
-def check(values, arguments):
+def check(values):
     """Lists the problems of the splits by kind; status 1 if one of them is an error."""
-    del arguments
     data = commands.load_config(values).data
     splits = _splits(values, data)
 
@@ -60,22 +47,8 @@ def _splits(values, data):
     return list(dict.fromkeys(filter(None, named)))
 
 
-def define_stats(values):
-    """The flags of `lhrcnn data stats`."""
-    commands.define_config_flags(values)
-    commands.define_split_flag(
-        values,
-        "images to describe",
-        "train_split, val_split and test_split, or all found",
-        repeated=True,
-    )
-    commands.define_output_flags(values, "stats", "folder for the PNG page")
-    flags.DEFINE_boolean("json", False, "print one JSON object instead", flag_values=values)
-
-
-def stats(values, arguments):
+def stats(values):
     """Prints numbers of the splits, and draws them on a PNG page."""
-    del arguments
     data, output = commands.load_config(values).data, commands.output_of(values, values.output)
     output.check(PAGE)
     splits = _splits(values, data)
@@ -97,30 +70,8 @@ def stats(values, arguments):
     print(output.folder / PAGE)
 
 
-def define_browse(values):
-    """The flags of `lhrcnn data browse`."""
-    commands.define_config_flags(values)
-    commands.define_split_flag(values, "images to show", "train_split")
-    commands.define_output_flags(values, "browse", "folder for the PNG sheets")
-    flags.DEFINE_integer("num", 48, "how many images", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer(
-        "first",
-        0,
-        "number of the first image, or of the first training step with --augmented",
-        lower_bound=0,
-        flag_values=values,
-    )
-    flags.DEFINE_boolean(
-        "augmented",
-        False,
-        "show what a training step sees, after resize and augmentation",
-        flag_values=values,
-    )
-
-
-def browse(values, arguments):
+def browse(values):
     """Writes contact sheets of a split's images with their boxes."""
-    del arguments
     experiment = commands.load_config(values)
     split, output = (
         values.split or experiment.data.train_split,
@@ -203,11 +154,41 @@ def _drawn(image, boxes, classes, ignore, dataset):
 
 
 CHECK = commands.Command(
-    "list every problem of a data set; exit status 1 if there is one", define_check, check
+    "list every problem of a data set; exit status 1 if there is one",
+    (
+        *commands.config_flags(),
+        commands.splits_flag("images to check"),
+        commands.switch("deep", False, "decode every image, too"),
+        JSON,
+    ),
+    check,
 )
 STATS = commands.Command(
     "numbers of images, objects, sizes, classes, overlaps and duplicates, and a page of plots",
-    define_stats,
+    (
+        *commands.config_flags(),
+        commands.splits_flag("images to describe"),
+        *commands.output_flags("stats", "folder for the PNG page"),
+        JSON,
+    ),
     stats,
 )
-BROWSE = commands.Command("draw images and their boxes on PNG sheets", define_browse, browse)
+BROWSE = commands.Command(
+    "draw images and their boxes on PNG sheets",
+    (
+        *commands.config_flags(),
+        commands.split_flag("images to show", "train_split"),
+        *commands.output_flags("browse", "folder for the PNG sheets"),
+        commands.integer("num", 48, "how many images", lower_bound=1),
+        commands.integer(
+            "first",
+            0,
+            "number of the first image, or of the first training step with --augmented",
+            lower_bound=0,
+        ),
+        commands.switch(
+            "augmented", False, "show what a training step sees, after resize and augmentation"
+        ),
+    ),
+    browse,
+)

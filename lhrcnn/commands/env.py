@@ -7,30 +7,14 @@ import lhrcnn
 from lhrcnn import commands
 
 PACKAGES = (
-    "tensorflow",
-    "keras",
-    "tf-keras",
-    "tensorflow-addons",
-    "keras-cv",
-    "numpy",
-    "pillow",
-    "hotcoco",
-    "pycocotools",
-    "faster-coco-eval",
-    "absl-py",
-    "tensorboard",
-    "pyyaml",
-    "matplotlib",
-)
+    "tensorflow keras tf-keras tensorflow-addons keras-cv numpy pillow hotcoco pycocotools "
+    "faster-coco-eval absl-py tensorboard pyyaml matplotlib"
+).split()
 
 
-def define(values):
-    """`lhrcnn env` has no flags."""
-
-
-def run(values, arguments):
+def run(values):
     """Prints versions, devices and the state of the op."""
-    del values, arguments
+    del values
     rows = [
         ("lhrcnn", f"{lhrcnn.__version__} in {commands.PACKAGE}"),
         ("python", f"{platform.python_version()} at {sys.executable}"),
@@ -65,4 +49,4 @@ def _describe(device):
     return device.name.split(":", 1)[1] + (f" ({name})" if name else "")
 
 
-COMMAND = commands.Command("versions, devices and the compiled op", define, run)
+COMMAND = commands.Command("versions, devices and the compiled op", (), run)

@@ -3,75 +3,48 @@
 import pathlib
 import re
 
-from absl import flags
-
 from lhrcnn import commands, config
 from lhrcnn.commands import bulk, report
 from lhrcnn.errors import UsageError
 from lhrcnn.evaluation.metrics import METRICS
 from lhrcnn.runs.directory import RunDirectory
 
-
-def define(values):
-    """The flags of `lhrcnn eval`."""
-    commands.define_run_flags(values)
-    commands.define_model_flags(values)
-    commands.define_ensemble_flag(values)
-    commands.define_data_dir_flag(values)
-    commands.define_split_flag(values, "images to evaluate on", "test_split")
-    flags.DEFINE_multi_string(
+FLAGS = (
+    *commands.RUN,
+    *commands.MODEL,
+    commands.ENSEMBLE,
+    commands.DATA_DIR,
+    commands.split_flag("images to evaluate on", "test_split"),
+    commands.several(
         "metrics",
         [],
         f"of {', '.join(METRICS)} and those of plugins, separated by commas or repeated; none: the "
         "config's eval.metrics",
-        flag_values=values,
-    )
-    commands.define_output_flags(
-        values, "", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json"
-    )
-    flags.DEFINE_string(
+    ),
+    *commands.output_flags("", "JSON file for the metrics; none: RUN_DIR/eval/SPLIT.json"),
+    commands.text(
         "shard",
         "",
         "i/n: detect in the i-th of n shares of the images only, from 1 on; then --merge",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "merge",
-        0,
-        "score the n shares that --shard i/n left, once all are there",
-        lower_bound=0,
-        flag_values=values,
-    )
-    flags.DEFINE_boolean(
-        "report",
-        False,
-        "write RUN_DIR/report/SPLIT.html too, as `lhrcnn report` does",
-        flag_values=values,
-    )
-    _define_flags_of_files(values)
-    commands.define_tile_flags(values)
-    bulk.define_runner_flags(values)
-    commands.define_set_flag(values)
+    ),
+    commands.integer(
+        "merge", 0, "score the n shares that --shard i/n left, once all are there", lower_bound=0
+    ),
+    commands.switch(
+        "report", False, "write RUN_DIR/report/SPLIT.html too, as `lhrcnn report` does"
+    ),
+    commands.text(
+        "detections", "", "COCO result file to score instead of a run; needs --annotations"
+    ),
+    commands.text("annotations", "", "COCO annotation file that --detections is scored against"),
+    *commands.TILES,
+    *bulk.FLAGS,
+    commands.SET,
+)
 
 
-def _define_flags_of_files(values):
-    flags.DEFINE_string(
-        "detections",
-        "",
-        "COCO result file to score instead of a run; needs --annotations",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "annotations",
-        "",
-        "COCO annotation file that --detections is scored against",
-        flag_values=values,
-    )
-
-
-def run(values, arguments):
+def run(values):
     """Scores a run, an exported model or a file of detections; prints and writes the metrics."""
-    del arguments
     commands.check_pairs(values)
     bulk.check(values, "detections", "annotations", "shard", "merge")
     more = [f"eval.metrics=[{', '.join(values.metrics)}]"] if values.metrics else []
@@ -84,14 +57,10 @@ def run(values, arguments):
 
 
 def _evaluate_exported(values, more):
-    unused = ("ensemble", "shard", "merge", "report")
     if values.runner:
         commands.require(values, "output", "metrics.json")
-    output = pathlib.Path(values.output) if values.output else None
-    if output:
-        written = commands.output_of(values, output.parent)
-        written.check(output.name)
-    detector = commands.exported_detector(values, *unused)
+    write = commands.file_output(values)
+    detector = commands.exported_detector(values, "ensemble", "shard", "merge", "report")
 
     import statistics
 
@@ -105,7 +74,7 @@ def _evaluate_exported(values, more):
     trained = LoadedRun(None, settings, names, ids, detector.meta, detector.name)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     if values.runner:
-        detections = bulk.detections(values, detector, dataset, output)
+        detections = bulk.detections(values, detector, dataset, pathlib.Path(values.output))
     else:
         detections = detect_images(commands.tiled(detector, values), dataset)
     metrics = score(dataset, detections, experiment.eval)
@@ -123,27 +92,12 @@ def _evaluate_exported(values, more):
         f"detections\n{detector.runtime}: {facts['ms_per_image']:.1f} ms per image, the median, "
         "without reading and resizing"
     )
-    if output:
-        written.write(output.name, to_json({**facts, **metrics}))
-        print(f"metrics     {output}")
+    write(to_json({**facts, **metrics}), "metrics")
 
 
 def _score_files(values, options):
-    unused = [
-        name
-        for name in (
-            "run_dir",
-            "model",
-            "ensemble",
-            "data_dir",
-            "split",
-            "shard",
-            "merge",
-            "report",
-            "tiles",
-        )
-        if values[name].value
-    ]
+    of_models = "run_dir model ensemble data_dir split shard merge report tiles".split()
+    unused = [name for name in of_models if values[name].value]
     if unused:
         raise UsageError(
             f"--{unused[0]} has no meaning beside --detections and --annotations; give one or the "
@@ -151,21 +105,15 @@ def _score_files(values, options):
         )
     truth = commands.require(values, "annotations", "instances_val.json")
     detections = commands.require(values, "detections", "results.json")
-    output = pathlib.Path(values.output) if values.output else None
-    if output:
-        written = commands.output_of(values, output.parent, inputs=[truth, detections])
-        written.check(output.name)
+    write = commands.file_output(values, inputs=[truth, detections])
 
     from lhrcnn.evaluation.scoring import score_files
     from lhrcnn.evaluation.tables import format_tables, to_json
 
     metrics = score_files(truth, detections, options)
     print(format_tables(metrics))
-    if output:
-        written.write(
-            output.name, to_json({"annotations": truth, "detections": detections, **metrics})
-        )
-        print(f"\nmetrics     {output}")
+    content = {"annotations": truth, "detections": detections, **metrics}
+    write(to_json(content), "\nmetrics")
 
 
 def _evaluate_run(values, more):
@@ -270,4 +218,4 @@ def _shard(values):
     return int(match[1]), int(match[2])
 
 
-COMMAND = commands.Command("evaluate a run, or detections made elsewhere, once", define, run)
+COMMAND = commands.Command("evaluate a run, or detections made elsewhere, once", FLAGS, run)

@@ -3,8 +3,6 @@
 import pathlib
 import re
 
-from absl import flags
-
 from lhrcnn import commands
 from lhrcnn.errors import UsageError
 from lhrcnn.inference.export import EXPORTS, Options
@@ -13,59 +11,45 @@ from lhrcnn.runs.directory import RUN_FILES
 IMAGES = 300  # that int8 is calibrated on, at most
 
 
-def define(values):
-    """The flags of `lhrcnn export`."""
-    commands.define_run_flags(values)
-    commands.define_output_flags(
-        values, "", "folder of the model; none: RUN_DIR/export, or RUN_DIR/export_FORMAT"
-    )
-    flags.DEFINE_string(
+FLAGS = (
+    *commands.RUN,
+    *commands.output_flags(
+        "", "folder of the model; none: RUN_DIR/export, or RUN_DIR/export_FORMAT"
+    ),
+    commands.text(
         "format",
         "savedmodel",
         "; ".join(f"{name}: {format.meaning}" for name, format in EXPORTS.items()),
-        flag_values=values,
-    )
-    flags.DEFINE_string(
+    ),
+    commands.text(
         "size",
         "",
         "HxW: height and width in px of the images that forms of fixed size take, such as 480x640; "
         "none: the run's own",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "batch_size",
-        1,
-        "images that forms of fixed size take at once",
-        lower_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_boolean(
-        "int8",
-        False,
-        "products in 8 bits; needs --calibrate, except for litert",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
+    ),
+    commands.integer(
+        "batch_size", 1, "images that forms of fixed size take at once", lower_bound=1
+    ),
+    commands.switch("int8", False, "products in 8 bits; needs --calibrate, except for litert"),
+    commands.text(
         "calibrate",
         "",
         "split whose images, 300 at most, the ranges of --int8 are taken from; not the one that is "
         "tested on",
-        flag_values=values,
-    )
-    commands.define_data_dir_flag(values)
-    flags.DEFINE_enum(
+    ),
+    commands.DATA_DIR,
+    commands.choice(
         "roi_impl",
         "tf",
         ["tf", "custom"],
         "tf: stock TensorFlow loads the model; custom: only with lhrcnn's compiled op",
-        flag_values=values,
-    )
-    commands.define_set_flag(values)
+    ),
+    commands.SET,
+)
 
 
-def run(values, arguments):
+def run(values):
     """Exports a run, and prints where the model is and what it cannot do."""
-    del arguments
     run_dir = commands.require(values, "run_dir", "runs/shapes")
     name = "export" if values.format == "savedmodel" else f"export_{values.format}"
     output, size = pathlib.Path(values.output or pathlib.Path(run_dir, name)), _size(values)
@@ -121,4 +105,4 @@ def _size(values):
     return (int(match[1]), int(match[2])) if match else None
 
 
-COMMAND = commands.Command("write a run as a model for use elsewhere", define, run)
+COMMAND = commands.Command("write a run as a model for use elsewhere", FLAGS, run)

@@ -4,21 +4,19 @@ import pathlib
 
 from lhrcnn import commands
 
+FLAGS = (
+    *commands.RUN,
+    commands.DATA_DIR,
+    commands.split_flag("images whose objects are used", "test_split"),
+    *commands.output_flags(
+        "", "JSON file for the table; none: RUN_DIR/eval/SPLIT_localisation.json"
+    ),
+    commands.SET,
+)
 
-def define(values):
-    """The flags of `lhrcnn localisation`."""
-    commands.define_run_flags(values)
-    commands.define_data_dir_flag(values)
-    commands.define_split_flag(values, "images whose objects are used", "test_split")
-    commands.define_output_flags(
-        values, "", "JSON file for the table; none: RUN_DIR/eval/SPLIT_localisation.json"
-    )
-    commands.define_set_flag(values)
 
-
-def run(values, arguments):
+def run(values):
     """Prints and writes how well a run localises boxes of given overlaps with objects."""
-    del arguments
     run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
     commands.refuse_several_looks(values)
     overrides = commands.overrides_of_run(values)
@@ -44,5 +42,5 @@ def run(values, arguments):
 
 
 COMMAND = commands.Command(
-    "how far a run moves boxes towards their objects: recall against the boxes' IoU", define, run
+    "how far a run moves boxes towards their objects: recall against the boxes' IoU", FLAGS, run
 )

@@ -3,32 +3,23 @@
 import os
 import pathlib
 
-from absl import flags
-
 from lhrcnn import commands
+from lhrcnn.data.readers import READERS
 from lhrcnn.errors import DataError, UsageError
 
 
-def define_make_shapes(values):
-    """The flags of `lhrcnn data make-shapes`."""
-    _define_generated(values, "datasets/shapes", "images are the same for the same seed", 400, 100)
-
-
-def _define_generated(values, folder, seed, num_train, num_val):
+def _generated_flags(folder, seed, num_train, num_val):
     """The flags of commands that draw a data set; `seed` says what it decides."""
-    commands.define_new_folder_flag(values, "folder of the data set", folder)
-    flags.DEFINE_integer("seed", 0, seed, lower_bound=0, flag_values=values)
-    flags.DEFINE_integer(
-        "num_train", num_train, "images of the split `train`", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_integer(
-        "num_val", num_val, "images of the split `val`", lower_bound=1, flag_values=values
+    return (
+        commands.new_folder_flag("folder of the data set", folder),
+        commands.integer("seed", 0, seed, lower_bound=0),
+        commands.integer("num_train", num_train, "images of the split `train`", lower_bound=1),
+        commands.integer("num_val", num_val, "images of the split `val`", lower_bound=1),
     )
 
 
-def make_shapes(values, arguments):
+def make_shapes(values):
     """Draws the embedded data set."""
-    del arguments
     from lhrcnn.data.tools import shapes
 
     shapes.make_shapes(values.output, values.seed, values.num_train, values.num_val)
@@ -39,23 +30,8 @@ def make_shapes(values, arguments):
     )
 
 
-def define_make_text(values):
-    """The flags of `lhrcnn data make-text`."""
-    _define_generated(
-        values,
-        "datasets/text",
-        "images are the same for the same seed, images and fonts",
-        7000,
-        500,
-    )
-    flags.DEFINE_string(
-        "images", "", "folder of images that words are written on", flag_values=values
-    )
-
-
-def make_text(values, arguments):
+def make_text(values):
     """Writes words on images."""
-    del arguments
     images = commands.require(values, "images", "photos")
     from lhrcnn.data.tools import words
 
@@ -67,30 +43,8 @@ def make_text(values, arguments):
     )
 
 
-def define_imagenet_split(values):
-    """The flags of `lhrcnn data imagenet-split`."""
-    commands.define_data_dir_flag(values)
-    flags.DEFINE_string(
-        "val2",
-        "",
-        "list of the images of val2, a name or a .txt file; none: halves of the same class balance",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "per_class", 0, "most training images per class; 0: all", lower_bound=0, flag_values=values
-    )
-    flags.DEFINE_integer(
-        "seed",
-        0,
-        "of the halves and of the training images that stay",
-        lower_bound=0,
-        flag_values=values,
-    )
-
-
-def imagenet_split(values, arguments):
+def imagenet_split(values):
     """Writes the lists train, val1 and val2, and prints how well the halves are balanced."""
-    del arguments
     import numpy as np
 
     from lhrcnn.data.readers import imagenet_det
@@ -113,23 +67,8 @@ def imagenet_split(values, arguments):
     )
 
 
-def define_voc_to_det(values):
-    """The flags of `lhrcnn data voc-to-det`."""
-    commands.define_config_flags(values)
-    flags.DEFINE_multi_string(
-        "list",
-        [],
-        "LIST=SPLIT: a list of the new data set and the split that fills it, such as "
-        "train=VOC2007/trainval; images of lists named train... lie in train/, others in val/; may "
-        "be repeated",
-        flag_values=values,
-    )
-    commands.define_new_folder_flag(values, "folder of the data set")
-
-
-def voc_to_det(values, arguments):
+def voc_to_det(values):
     """Writes splits of a VOC or COCO data set in the layout of ImageNet DET."""
-    del arguments
     output = commands.require(values, "output", "datasets/voc_as_det")
     parts = [
         part.partition("=") for part in commands.require(values, "list", "train=VOC2007/trainval")
@@ -151,35 +90,15 @@ def voc_to_det(values, arguments):
     print(f"DET data set  {output}")
 
 
-def define_convert(values):
-    """The flags of `lhrcnn data convert`."""
-    from lhrcnn.data.readers import READERS
+def _convert_to(flag_values):
+    """--to, defined where it is asked for: its formats need NumPy."""
     from lhrcnn.data.tools.convert import WRITERS
 
-    commands.define_data_dir_flag(values)
-    commands.define_set_flag(values)
-    flags.DEFINE_enum(
-        "from",
-        "auto",
-        list(READERS),
-        "format of the data set; auto: it is found",
-        flag_values=values,
-    )
-    flags.DEFINE_enum("to", None, list(WRITERS), "format to write", flag_values=values)
-    flags.DEFINE_multi_string(
-        "split",
-        [],
-        "split to convert, or NAME=SPLIT to call it otherwise; none: all that are found; may be "
-        "repeated",
-        flag_values=values,
-    )
-    flags.DEFINE_boolean("images", True, "copy the images, too", flag_values=values)
-    commands.define_output_flags(values, "", "folder of the new data set")
+    commands.choice("to", None, list(WRITERS), "format to write")(flag_values=flag_values)
 
 
-def convert(values, arguments):
+def convert(values):
     """Writes splits of a data set in another format, and names what that cannot hold."""
-    del arguments
     from lhrcnn import config
     from lhrcnn.data.datasets import drop_unreadable, read_dataset, summary
     from lhrcnn.data.readers import auto, lookup
@@ -224,17 +143,67 @@ def _named_split(text):
 
 
 MAKE_SHAPES = commands.Command(
-    "draw the embedded data set of shapes", define_make_shapes, make_shapes
+    "draw the embedded data set of shapes",
+    _generated_flags("datasets/shapes", "images are the same for the same seed", 400, 100),
+    make_shapes,
 )
 IMAGENET_SPLIT = commands.Command(
-    "write the lists train, val1 and val2 of ImageNet DET", define_imagenet_split, imagenet_split
+    "write the lists train, val1 and val2 of ImageNet DET",
+    (
+        commands.DATA_DIR,
+        commands.text(
+            "val2",
+            "",
+            "list of the images of val2, a name or a .txt file; none: halves of the same class "
+            "balance",
+        ),
+        commands.integer("per_class", 0, "most training images per class; 0: all", lower_bound=0),
+        commands.integer(
+            "seed", 0, "of the halves and of the training images that stay", lower_bound=0
+        ),
+    ),
+    imagenet_split,
 )
 VOC_TO_DET = commands.Command(
-    "write a VOC or COCO data set in the layout of ImageNet DET", define_voc_to_det, voc_to_det
+    "write a VOC or COCO data set in the layout of ImageNet DET",
+    (
+        *commands.config_flags(),
+        commands.several(
+            "list",
+            [],
+            "LIST=SPLIT: a list of the new data set and the split that fills it, such as "
+            "train=VOC2007/trainval; images of lists named train... lie in train/, others in "
+            "val/; may be repeated",
+        ),
+        commands.new_folder_flag("folder of the data set"),
+    ),
+    voc_to_det,
 )
 MAKE_TEXT = commands.Command(
-    "write words on images: a scene-text data set in ICDAR's layout", define_make_text, make_text
+    "write words on images: a scene-text data set in ICDAR's layout",
+    (
+        *_generated_flags(
+            "datasets/text", "images are the same for the same seed, images and fonts", 7000, 500
+        ),
+        commands.text("images", "", "folder of images that words are written on"),
+    ),
+    make_text,
 )
 CONVERT = commands.Command(
-    "write a data set in the format of COCO, VOC, YOLO or labelme", define_convert, convert
+    "write a data set in the format of COCO, VOC, YOLO or labelme",
+    (
+        commands.DATA_DIR,
+        commands.SET,
+        commands.choice("from", "auto", list(READERS), "format of the data set; auto: it is found"),
+        _convert_to,
+        commands.several(
+            "split",
+            [],
+            "split to convert, or NAME=SPLIT to call it otherwise; none: all that are found; may "
+            "be repeated",
+        ),
+        commands.switch("images", True, "copy the images, too"),
+        *commands.output_flags("", "folder of the new data set"),
+    ),
+    convert,
 )

@@ -2,19 +2,14 @@
 
 import pathlib
 
-from absl import flags
-
 from lhrcnn import commands, config
 from lhrcnn.errors import UsageError
 
-
-def define(values):
-    """The flags of `lhrcnn config`."""
-    commands.define_set_flag(values)
-    commands.define_data_dir_flag(values)
-    flags.DEFINE_boolean(
-        "markdown", False, "all options with their defaults, as docs/options.md", flag_values=values
-    )
+FLAGS = (
+    commands.SET,
+    commands.DATA_DIR,
+    commands.switch("markdown", False, "all options with their defaults, as docs/options.md"),
+)
 
 
 def run(values, arguments):
@@ -43,7 +38,7 @@ def _shipped():
 
 COMMAND = commands.Command(
     "options of a shipped config, a file or a run, with their meanings",
-    define,
+    FLAGS,
     run,
     positional="[NAME]",
 )

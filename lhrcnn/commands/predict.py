@@ -4,8 +4,6 @@ import json
 import sys
 import time
 
-from absl import flags
-
 from lhrcnn import commands
 from lhrcnn.choices import resolve
 from lhrcnn.commands import bulk, hints
@@ -17,36 +15,32 @@ DETECTIONS = "detections.json"
 OTHERS = "of 80 classes, COCO's: --run_dir fasterrcnn_resnet50_fpn, or another of `lhrcnn zoo`"
 
 
-def define(values):
-    """The flags of `lhrcnn predict`."""
-    commands.define_run_flags(values)
-    commands.define_model_flags(values)
-    commands.define_ensemble_flag(values)
-    commands.define_output_flags(
-        values, "predictions", "folder for annotated images and videos, and detections.json"
-    )
-    flags.DEFINE_float(
+FLAGS = (
+    *commands.RUN,
+    *commands.MODEL,
+    commands.ENSEMBLE,
+    *commands.output_flags(
+        "predictions", "folder for annotated images and videos, and detections.json"
+    ),
+    commands.number(
         "score_threshold",
         0.5,
         "detections below are neither drawn nor written",
         lower_bound=0,
         upper_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_boolean("no_draw", False, "write no annotated images", flag_values=values)
-    flags.DEFINE_boolean(
-        "frames", False, "write annotated frames of videos, not a video", flag_values=values
-    )
-    flags.DEFINE_multi_string(
+    ),
+    commands.switch("no_draw", False, "write no annotated images"),
+    commands.switch("frames", False, "write annotated frames of videos, not a video"),
+    commands.several(
         "save",
         [],
         f"write the detections in more forms, of {', '.join(SAVES)}, separated by commas or "
         "repeated; those of annotation tools with copies of the images",
-        flag_values=values,
-    )
-    commands.define_tile_flags(values)
-    bulk.define_runner_flags(values)
-    commands.define_set_flag(values)
+    ),
+    *commands.TILES,
+    *bulk.FLAGS,
+    commands.SET,
+)
 
 
 def run(values, arguments):
@@ -169,7 +163,7 @@ def _about(run_dir, detector, ensemble):
 
 COMMAND = commands.Command(
     "detect in images, folders, videos: annotated ones and a JSON file",
-    define,
+    FLAGS,
     run,
     positional="INPUT...",
 )

@@ -1,19 +1,13 @@
 """`lhrcnn pretrain`."""
 
 from lhrcnn import commands
-from lhrcnn.commands.train import define_training_flags, experiment_of, format_summary
+from lhrcnn.commands.train import experiment_of, format_summary, training_flags
 
 DEFAULT_CONFIG = "xception_imagenet"
 
 
-def define(values):
-    """The flags of `lhrcnn pretrain`."""
-    define_training_flags(values, DEFAULT_CONFIG)
-
-
-def run(values, arguments):
+def run(values):
     """Pretrains a backbone, and prints what came out, and how a detector starts from it."""
-    del arguments
     experiment, run_dir = experiment_of(values, DEFAULT_CONFIG)
 
     from lhrcnn.training.pretrain import pretrain
@@ -31,6 +25,6 @@ def run(values, arguments):
 
 COMMAND = commands.Command(
     "train a backbone by itself, on folders of classes or from another backbone's features",
-    define,
+    training_flags(DEFAULT_CONFIG),
     run,
 )

@@ -4,24 +4,21 @@ import pathlib
 
 from lhrcnn import commands, files
 
-
-def define(values):
-    """The flags of `lhrcnn proposals`."""
-    commands.define_run_flags(values)
-    commands.define_data_dir_flag(values)
-    commands.define_split_flag(values, "images to propose boxes in", "train_split")
-    commands.define_output_flags(
-        values,
+FLAGS = (
+    *commands.RUN,
+    commands.DATA_DIR,
+    commands.split_flag("images to propose boxes in", "train_split"),
+    *commands.output_flags(
         "",
         "folder that gets a file for the split, to be named in data.proposals; none: "
         "RUN_DIR/proposals",
-    )
-    commands.define_set_flag(values)
+    ),
+    commands.SET,
+)
 
 
-def run(values, arguments):
+def run(values):
     """Writes what the RPN of a run proposes."""
-    del arguments
     run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
     output = pathlib.Path(values.output or run_dir / "proposals")
     commands.refuse_several_looks(values)
@@ -51,5 +48,5 @@ def run(values, arguments):
 
 
 COMMAND = commands.Command(
-    "write what a run's RPN proposes, for second stages without one", define, run
+    "write what a run's RPN proposes, for second stages without one", FLAGS, run
 )

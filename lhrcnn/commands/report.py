@@ -2,29 +2,24 @@
 
 import pathlib
 
-from absl import flags
-
 from lhrcnn import commands
 from lhrcnn.runs.directory import RunDirectory
 
 RUNS = 10  # of every stage
 
 
-def define(values):
-    """The flags of `lhrcnn report`."""
-    commands.define_run_flags(values)
-    commands.define_data_dir_flag(values)
-    commands.define_split_flag(values, "images to report on", "test_split")
-    commands.define_output_flags(values, "", "HTML file; none: RUN_DIR/report/SPLIT.html")
-    flags.DEFINE_boolean(
-        "speed", True, "time every stage of the detector, for the table", flag_values=values
-    )
-    commands.define_set_flag(values)
+FLAGS = (
+    *commands.RUN,
+    commands.DATA_DIR,
+    commands.split_flag("images to report on", "test_split"),
+    *commands.output_flags("", "HTML file; none: RUN_DIR/report/SPLIT.html"),
+    commands.switch("speed", True, "time every stage of the detector, for the table"),
+    commands.SET,
+)
 
 
-def run(values, arguments):
+def run(values):
     """Writes what a run gets wrong, from its kept detections or after detecting again."""
-    del arguments
     run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
     overrides = commands.overrides_of_run(values)
 
@@ -96,4 +91,4 @@ def _stages(detector, dataset, experiment):
     }
 
 
-COMMAND = commands.Command("what a run gets wrong, as one HTML page with its data", define, run)
+COMMAND = commands.Command("what a run gets wrong, as one HTML page with its data", FLAGS, run)

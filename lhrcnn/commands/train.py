@@ -3,72 +3,64 @@
 import os
 import pathlib
 
-from absl import flags
-
 from lhrcnn import commands, config
 from lhrcnn.errors import UsageError
 from lhrcnn.evaluation.metrics import main_name
 from lhrcnn.runs import zoo
 
 
-def define(values):
-    """The flags of `lhrcnn train`."""
-    default = f"derived from the data of --data_dir, without that {commands.DEFAULT_CONFIG}"
-    define_training_flags(values, default)
-    flags.DEFINE_string(
+def training_flags(default):
+    """The flags of any training; `default` is the config without --config."""
+    return (
+        *commands.config_flags(default),
+        commands.text(
+            "run_dir",
+            "",
+            "folder for checkpoints, logs and results; none: runs/ and the name of the config, or "
+            "of the data folder where the config is derived",
+        ),
+        commands.choice(
+            "resume",
+            "auto",
+            ["auto", "never", "must"],
+            "a run directory with checkpoints: auto goes on from them, never refuses, must fails "
+            "where there are none",
+        ),
+        commands.integer(
+            "seed",
+            None,
+            "of weights, order and augmentation, instead of the config's train.seed",
+            lower_bound=0,
+        ),
+    )
+
+
+FLAGS = (
+    *training_flags(f"derived from the data of --data_dir, without that {commands.DEFAULT_CONFIG}"),
+    commands.text(
         "init_from",
         "",
         "run directory or pretrained model whose weights a new run starts from; those of classes "
         "of equal name too",
-        flag_values=values,
-    )
-    flags.DEFINE_float(
+    ),
+    commands.number(
         "minutes",
         None,
         "how long a training with a derived config may take here; none: what suits the data",
         lower_bound=0.1,
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
+    ),
+    commands.choice(
         "workers",
         "env",
         ["env", "slurm"],
         "who names the workers of a training on several machines: the variable TF_CONFIG, where "
         "it is set, or Slurm, whose srun started this",
-        flag_values=values,
-    )
+    ),
+)
 
 
-def define_training_flags(values, default):
-    """The flags of any training; `default` is the config without --config."""
-    commands.define_config_flags(values, default)
-    flags.DEFINE_string(
-        "run_dir",
-        "",
-        "folder for checkpoints, logs and results; none: runs/ and the name of the config, or of "
-        "the data folder where the config is derived",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "resume",
-        "auto",
-        ["auto", "never", "must"],
-        "a run directory with checkpoints: auto goes on from them, never refuses, must fails where "
-        "there are none",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "seed",
-        None,
-        "of weights, order and augmentation, instead of the config's train.seed",
-        lower_bound=0,
-        flag_values=values,
-    )
-
-
-def run(values, arguments):
+def run(values):
     """Trains, and prints what came out and where it is."""
-    del arguments
     if values.workers == "slurm" or os.environ.get("TF_CONFIG"):
         from lhrcnn import workers
 
@@ -198,4 +190,4 @@ def _config_path(values, default):
     return commands.find_config(default), " (the default; --config names another)"
 
 
-COMMAND = commands.Command("train a detector; without flags the embedded example", define, run)
+COMMAND = commands.Command("train a detector; without flags the embedded example", FLAGS, run)

@@ -4,20 +4,14 @@ import difflib
 import json
 import pathlib
 
-from absl import flags
-
 from lhrcnn import commands, files
 from lhrcnn.errors import UsageError
 from lhrcnn.runs import public, zoo
 
 
-def define_nothing(values):
-    """`lhrcnn zoo` has no flags."""
-
-
-def list_models(values, arguments):
+def list_models(values):
     """Prints the pretrained models with their scores."""
-    del values, arguments
+    del values
     print("In the package:")
     for entry in zoo.entries():
         print(
@@ -37,30 +31,11 @@ def list_models(values, arguments):
     print("time: of detection on a CPU, as a multiple of the first one's")
 
 
-def define_get(values):
-    """The flags of `lhrcnn zoo get`."""
-    flags.DEFINE_string(
-        "from",
-        "",
-        "its checkpoint file, where that is here already; for machines without a network",
-        flag_values=values,
-    )
-
-
 def get(values, arguments):
     """Makes the run directory of a public model, and says where it is."""
     name = _public(arguments)
     folder = public.get(name, values["from"].value)
     print(f"run directory  {folder}\nnext           lhrcnn predict photo.jpg --run_dir {name}")
-
-
-def define_verify(values):
-    """The flags of `lhrcnn zoo verify`."""
-    commands.define_data_dir_flag(values)
-    commands.define_split_flag(values, "images to evaluate on", "test_split")
-    flags.DEFINE_string(
-        "output", "", "JSON file for the metrics; none: NAME_verified.json", flag_values=values
-    )
 
 
 def verify(values, arguments):
@@ -92,15 +67,8 @@ def _public(arguments):
     return arguments[0]
 
 
-def define_pack(values):
-    """The flags of `lhrcnn pack`."""
-    commands.define_run_flags(values)
-    commands.define_new_folder_flag(values, "the small run directory")
-
-
-def pack(values, arguments):
+def pack(values):
     """Writes a small run directory and prints its size."""
-    del arguments
     run_dir = commands.require(values, "run_dir", "runs/shapes")
     output = pathlib.Path(commands.require(values, "output", "shapes_small"))
     files.check_writable(output)
@@ -115,12 +83,32 @@ def pack(values, arguments):
 
 
 LIST = commands.Command(
-    "list the pretrained models: of the package, and public ones", define_nothing, list_models
+    "list the pretrained models: of the package, and public ones", (), list_models
 )
-GET = commands.Command("download and convert a public model", define_get, get, positional="NAME")
+GET = commands.Command(
+    "download and convert a public model",
+    (
+        commands.text(
+            "from",
+            "",
+            "its checkpoint file, where that is here already; for machines without a network",
+        ),
+    ),
+    get,
+    positional="NAME",
+)
 VERIFY = commands.Command(
-    "the AP of a public model, measured and published", define_verify, verify, positional="NAME"
+    "the AP of a public model, measured and published",
+    (
+        commands.DATA_DIR,
+        commands.split_flag("images to evaluate on", "test_split"),
+        commands.text("output", "", "JSON file for the metrics; none: NAME_verified.json"),
+    ),
+    verify,
+    positional="NAME",
 )
 PACK = commands.Command(
-    "make a small run directory, to share or ship, of a trained one", define_pack, pack
+    "make a small run directory, to share or ship, of a trained one",
+    (*commands.RUN, commands.new_folder_flag("the small run directory")),
+    pack,
 )
