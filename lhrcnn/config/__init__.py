@@ -19,27 +19,3 @@ from lhrcnn.config.schema import (
     TestConfig,
     TrainConfig,
 )
-
-__all__ = [
-    "BackboneConfig",
-    "Config",
-    "DataConfig",
-    "EvalConfig",
-    "FPNConfig",
-    "HeadConfig",
-    "LocNetConfig",
-    "ModelConfig",
-    "PRECISIONS",
-    "PostprocessConfig",
-    "PretrainConfig",
-    "RPNConfig",
-    "TestConfig",
-    "TrainConfig",
-    "changed",
-    "describe",
-    "dump",
-    "load",
-    "markdown",
-    "save",
-    "stage",
-]

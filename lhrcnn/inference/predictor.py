@@ -22,17 +22,9 @@ from lhrcnn.models.constant_kernels import constant_kernels
 from lhrcnn.runs import state, zoo
 from lhrcnn.runs.directory import RUN_FILES
 
-PREPARATION = (
-    "resize",
-    "short_side",
-    "test_short_side",
-    "long_side",
-    "size_rounding",
-    "stretch_size",
-    "antialias",
-    "accurate_jpeg",
-    "whole_pixels",
-    "pad_multiple",
+PREPARATION = tuple(
+    "resize short_side test_short_side long_side size_rounding stretch_size antialias "
+    "accurate_jpeg whole_pixels pad_multiple".split()
 )
 
 

@@ -15,18 +15,7 @@ from lhrcnn.files import Output
 from lhrcnn.inference import SAVES
 from lhrcnn.inference.prediction import Prediction
 
-_COLUMNS = (
-    "filename",
-    "frame",
-    "width",
-    "height",
-    "class",
-    "score",
-    "xmin",
-    "ymin",
-    "xmax",
-    "ymax",
-)
+_COLUMNS = "filename frame width height class score xmin ymin xmax ymax".split()
 
 
 class Found(typing.NamedTuple):

@@ -9,26 +9,10 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from lhrcnn.errors import UsageError
 
-_PALETTE = [
-    "#e6194b",
-    "#3cb44b",
-    "#4363d8",
-    "#f58231",
-    "#911eb4",
-    "#42d4f4",
-    "#f032e6",
-    "#bfef45",
-    "#ffe119",
-    "#469990",
-    "#b07a3a",
-    "#dcbeff",
-    "#c83737",
-    "#aaffc3",
-    "#a0a000",
-    "#ffd8b1",
-    "#7a7af0",
-    "#fabed4",
-]
+_PALETTE = (
+    "#e6194b #3cb44b #4363d8 #f58231 #911eb4 #42d4f4 #f032e6 #bfef45 #ffe119 #469990 #b07a3a "
+    "#dcbeff #c83737 #aaffc3 #a0a000 #ffd8b1 #7a7af0 #fabed4"
+).split()
 _BACKGROUND, _TRUTH = "#202020", "#ffffff"
 
 

@@ -9,28 +9,14 @@ from lhrcnn.runs.directory import CLASSES, CONFIG, data_of
 RESUME = ("auto", "never", "must")
 # Options that do not change what a step computes (the length does under a cosine); a resumed run
 # may have other values of them.
-FREE = (
-    "data.dir",
-    "data.image_dir",
-    "data.proposals",
-    "data.cache_dir",
-    "data.workers",
-    "data.val_split",
-    "data.test_split",
-    "data.test_short_side",
-    "model.backbone.weights",
-    "model.head.roi_impl",
-    "model.postprocess.",
-    "train.log_every",
-    "train.checkpoint_every",
-    "train.keep_checkpoints",
-    "train.eval_every",
-    "train.best_metric",
-    "train.patience",
-    "train.hours",
-    "train.num_images",
-    "eval.",
-    "test.",
+FREE = tuple(
+    (
+        "data.dir data.image_dir data.proposals data.cache_dir data.workers data.val_split "
+        "data.test_split data.test_short_side model.backbone.weights model.head.roi_impl "
+        "model.postprocess. train.log_every train.checkpoint_every train.keep_checkpoints "
+        "train.eval_every train.best_metric train.patience train.hours train.num_images eval. "
+        "test."
+    ).split()
 )
 LENGTH = ("train.epochs", "train.max_steps")
 

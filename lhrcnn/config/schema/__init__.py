@@ -10,25 +10,6 @@ from lhrcnn.config.schema.rpn import RPNConfig
 from lhrcnn.config.schema.testing import EvalConfig, TestConfig
 from lhrcnn.config.schema.training import PretrainConfig, TrainConfig
 
-__all__ = [
-    "BackboneConfig",
-    "Config",
-    "DataConfig",
-    "EvalConfig",
-    "FPNConfig",
-    "HeadConfig",
-    "LocNetConfig",
-    "ModelConfig",
-    "PRECISIONS",
-    "PostprocessConfig",
-    "PretrainConfig",
-    "RPNConfig",
-    "TestConfig",
-    "TrainConfig",
-    "allowed",
-    "option",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:

@@ -15,44 +15,22 @@ from lhrcnn.errors import DataError
 
 # What a column is for -> what it is called, in lower case without `_`, blanks and points.
 COLUMNS = {
-    "image": (
-        "filename",
-        "image",
-        "imageid",
-        "imagename",
-        "imagepath",
-        "path",
-        "file",
-        "img",
-        "imgid",
-        "imageidentifier",
-        "imgpath",
-        "filepath",
-        "externalid",
-    ),
-    "class": (
-        "class",
-        "label",
-        "labelname",
-        "classname",
-        "name",
-        "category",
-        "categoryname",
-        "classid",
-    ),
-    "xmin": ("xmin", "x1", "left", "bboxxmin", "xtl"),
-    "ymin": ("ymin", "y1", "top", "bboxymin", "ytl"),
-    "xmax": ("xmax", "x2", "right", "bboxxmax", "xbr"),
-    "ymax": ("ymax", "y2", "bottom", "bboxymax", "ybr"),
-    "x": ("x", "bboxx", "xleft"),
-    "y": ("y", "bboxy", "ytop"),
-    "w": ("w", "bboxwidth", "bboxw", "boxwidth"),
-    "h": ("h", "bboxheight", "bboxh", "boxheight"),
-    "bbox": ("bbox", "boundingbox", "box"),
-    "width": ("width", "imagewidth", "imgwidth", "imgw"),
-    "height": ("height", "imageheight", "imgheight", "imgh"),
-    "ignore": ("isgroupof", "isgroup", "ignore", "difficult", "iscrowd"),
-    "split": ("split", "subset", "set"),
+    "image": "filename image imageid imagename imagepath path file img imgid imageidentifier "
+    "imgpath filepath externalid",
+    "class": "class label labelname classname name category categoryname classid",
+    "xmin": "xmin x1 left bboxxmin xtl",
+    "ymin": "ymin y1 top bboxymin ytl",
+    "xmax": "xmax x2 right bboxxmax xbr",
+    "ymax": "ymax y2 bottom bboxymax ybr",
+    "x": "x bboxx xleft",
+    "y": "y bboxy ytop",
+    "w": "w bboxwidth bboxw boxwidth",
+    "h": "h bboxheight bboxh boxheight",
+    "bbox": "bbox boundingbox box",
+    "width": "width imagewidth imgwidth imgw",
+    "height": "height imageheight imgheight imgh",
+    "ignore": "isgroupof isgroup ignore difficult iscrowd",
+    "split": "split subset set",
 }
 _RETINANET = ("image", "xmin", "ymin", "xmax", "ymax", "class")
 _AUTOML = ("split", "image", "class", "xmin", "ymin", "", "", "xmax", "ymax", "", "")
@@ -111,8 +89,8 @@ def columns_of(file, mapping=()):
     names = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in first]
     places = {}
     for role, known in COLUMNS.items():
-        wanted = [re.sub(r"[^a-z0-9]", "", mapping[role].lower())] if role in mapping else known
-        place = next((names.index(name) for name in wanted if name in names), None)
+        own = [re.sub(r"[^a-z0-9]", "", mapping[role].lower())] if role in mapping else []
+        place = next((names.index(name) for name in own or known.split() if name in names), None)
         if place is not None:
             places[role] = place
     if {"x", "y", "width", "height"} <= set(places) and not {"xmin", "w"} & set(places):

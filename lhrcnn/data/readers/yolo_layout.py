@@ -13,13 +13,7 @@ from lhrcnn.data.readers import lookup
 from lhrcnn.errors import DataError
 from lhrcnn.yaml_text import parse
 
-NAME_FILES = (
-    "classes.txt",
-    "obj.names",
-    "_darknet.labels",
-    "classes.names",
-    "predefined_classes.txt",
-)
+NAME_FILES = "classes.txt obj.names _darknet.labels classes.names predefined_classes.txt".split()
 _MOST_CLASSES = 10**6
 
 
