@@ -42,7 +42,8 @@ def train(config, data=None, run_dir="run", resume="auto", init_from="", callbac
     init_from: run directory or pretrained model whose weights a new run starts from.
     callbacks: Keras callbacks (`from lhrcnn.keras import keras`). on_train_batch_end gets the
     number of the step, from 1, and its losses, on_test_end the scores of a validation, on_epoch_end
-    the epoch, from 0, with losses and scores; `self.model.stop_training = True` ends the training.
+    the epoch, from 0, with losses and scores; `self.model.stop_training = True` ends the training,
+    or that one of `train.stages`.
 
     Returns a dict: steps, total_steps, interrupted, best_metric, best_score, best_step, run_dir,
     checkpoint, best_checkpoint. Raises ConfigError, DataError, CheckpointError, OutputError and

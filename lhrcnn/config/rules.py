@@ -3,7 +3,6 @@
 from lhrcnn.choices import resolve
 
 POSITION_SENSITIVE = ("light", "rfcn")  # kinds of heads that pool by PSRoIAlign
-JOINING = {"ExactMixUp", "ExactMosaic", "MixUp", "Mosaic"}  # transforms of several images
 
 
 def broken_rules(config):
@@ -13,7 +12,7 @@ def broken_rules(config):
 
 
 def _data(config):
-    data = config.data
+    data, joining = config.data, resolve("lhrcnn.data.transforms:joining")()
     yield len(data.short_side) > 0, "'data.short_side': found an empty list, give at least one px"
     yield (
         len(data.stretch_size) == 2,
@@ -28,9 +27,9 @@ def _data(config):
         f"'data.classes': a class stands twice in {data.classes}",
     )
     yield (
-        not data.proposals or not JOINING & set(data.transforms),
-        f"'data.transforms': boxes of 'data.proposals' cannot follow {', '.join(sorted(JOINING))}; "
-        "leave these out",
+        not data.proposals or not {*joining} & {*data.transforms},
+        f"'data.transforms': boxes of 'data.proposals' cannot follow {', '.join(joining)}; leave "
+        "these out",
     )
     yield (
         0 < data.min_crop <= 1,

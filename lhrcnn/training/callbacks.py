@@ -181,7 +181,8 @@ class UserCallbacks:
 
     on_train_batch_begin and _end get the number of the step, counted from 1, and the latter its
     losses; on_test_end gets the scores of a validation; on_epoch_end the epoch, counted from 0, and
-    the losses of its last step with the scores. Setting `model.stop_training` ends the training.
+    the losses of its last step with the scores. Setting `model.stop_training` ends the training;
+    of alternating training, the stage.
     A context manager for the time of the training, once `begin` has told of which."""
 
     def __init__(self, callbacks):

@@ -1,9 +1,11 @@
 """Pretraining of a backbone: the loop of a training with whole images instead of boxes."""
 
 import functools
+import operator
 
 import tensorflow as tf
 
+from lhrcnn.config import Config
 from lhrcnn.data.batches.crops import held_out_crops, plan_of, training_crops
 from lhrcnn.data.datasets import align_classes, open_dataset
 from lhrcnn.data.faults import find_unreadable
@@ -15,6 +17,16 @@ from lhrcnn.training.pretrain_models import build_pretraining
 from lhrcnn.training.validation import Outcome
 from lhrcnn.workers import Workers, strategy_of_workers
 
+# Options that say nothing here: one that is set was meant to do something.
+NOT_HERE = {
+    "train.stages": "a backbone is pretrained at once",
+    "train.part": "a backbone is pretrained without RPN and head",
+    "train.best_metric": "checkpoints of a pretraining are compared by top1, or by explained where "
+    "there is a teacher",
+    "data.transforms": "images are cropped (pretrain.min_crop_area), mirrored (data.flip) and "
+    "changed in colour (data.photometric), and nothing else",
+}
+
 
 def pretrain(config, run_dir, resume="auto", strategy=None):
     """Pretrains the Config's backbone into run_dir, which then stands as model.backbone.weights of
@@ -22,8 +34,11 @@ def pretrain(config, run_dir, resume="auto", strategy=None):
 
     Arguments, summary and errors as of `trainer.train`; the score is top-1, or the share of the
     teacher's variance explained."""
-    if config.train.stages:
-        raise ConfigError("'train.stages': a backbone is pretrained at once; set train.stages=[]")
+    default = Config()
+    for option, reason in NOT_HERE.items():
+        found, usual = (operator.attrgetter(option)(node) for node in (config, default))
+        if found != usual:
+            raise ConfigError(f"'{option}': found {found!r}; {reason}; set {option}={usual}")
     strategy = strategy or strategy_of_workers()
     Workers(strategy).require_one("pretraining is")
     return trainer.train(config, run_dir, resume, strategy, training_class=BackboneTraining)

@@ -76,7 +76,8 @@ def train(config, run_dir, resume="auto", init_from="", callbacks=()):
 
 
 def _train_stage(config, stage, name, start, cache, callbacks):
-    """The summary of training the RunDirectory of a stage, which is marked when it is complete.
+    """The summary of training the RunDirectory of a stage, which is marked when it is complete: as
+    soon as a callback ended it, too, which is how a Keras `fit` ends early.
 
     cache: (run, Config) of the stage whose RPN makes the proposals that it learns from, or None."""
     part, source = config.train.part, start or "the beginning"
@@ -88,6 +89,8 @@ def _train_stage(config, stage, name, start, cache, callbacks):
     except LhrcnnError as error:
         raise type(error)(f"stage {name}: {error}") from error
     if not summary["interrupted"]:
+        if summary["steps"] < summary["total_steps"]:
+            print(f"stage {name} is complete with that", flush=True)
         stage.finish(summary)
     return summary
 

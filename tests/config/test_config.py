@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from lhrcnn import config
+from lhrcnn.data.transforms import TRANSFORMS, Joining, transform_of
 from lhrcnn.errors import ConfigError
 
 ANCHORS = [f"x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]" for i in range(1, 8)]
@@ -92,6 +93,15 @@ def test_wrong_override(override, words):
 def test_proposals_cannot_follow_mixed_images():
     with pytest.raises(ConfigError, match="cannot follow ExactMixUp, ExactMosaic, MixUp, Mosaic"):
         config.load(None, ["data.proposals=folder", "data.transforms=[RandomHue, Mosaic]"])
+
+
+def test_proposals_cannot_follow_a_transform_of_ones_own_that_mixes(monkeypatch):
+    monkeypatch.setitem(TRANSFORMS, "Collage", Joining(print))
+    monkeypatch.setitem(TRANSFORMS, "Blur", print)
+    assert transform_of("Collage") is transform_of("Blur") is print
+    config.load(None, ["data.proposals=folder", "data.transforms=[Blur]"])
+    with pytest.raises(ConfigError, match="cannot follow Collage, ExactMixUp"):
+        config.load(None, ["data.proposals=folder", "data.transforms=[Collage]"])
 
 
 def test_stages_change_options_of_the_whole(tmp_path):

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lhrcnn import config as configs
 from lhrcnn.config import TrainConfig
 from lhrcnn.errors import ConfigError, TrainingError
 from lhrcnn.keras import keras
+from lhrcnn.training import stages
 from lhrcnn.training.callbacks import (
     FiniteLosses,
     Interrupted,
@@ -180,3 +182,22 @@ def test_scalars_are_the_numbers_of_all_metrics():
 def test_callbacks_of_another_keras_are_refused():
     with pytest.raises(ConfigError, match="callbacks: found <built-in function print>; allowed"):
         UserCallbacks([print])
+
+
+def test_a_stage_that_a_callback_ended_is_complete_and_one_that_was_interrupted_is_not(
+    tmp_path, monkeypatch, capsys
+):
+    config = configs.load(None, ["train.stages=[{train.epochs: 1}, {train.epochs: 2}]"])
+
+    def train(config, run, **arguments):
+        if config.train.epochs == 2:
+            raise KeyboardInterrupt
+        return {"steps": 3, "total_steps": 5, "interrupted": False, "signalled": False}
+
+    monkeypatch.setattr(stages.trainer, "train", train)
+    monkeypatch.setattr(stages.RunDirectory, "finish", lambda run, summary: finished.append(run))
+    finished = []
+    with pytest.raises(KeyboardInterrupt):
+        stages.train(config, tmp_path / "run")
+    assert [str(run) for run in finished] == [str(tmp_path / "run" / "stage_1")]
+    assert "stage 1 of 2 is complete with that" in capsys.readouterr().out

@@ -317,7 +317,18 @@ def test_level_that_is_not_there_is_named(random_teacher, data):
         (
             lambda data: None,
             ["train.stages=[{train.epochs: 1}]"],
-            "'train.stages': a backbone is pretrained at once",
+            "'train.stages': found .*a backbone is pretrained at once",
+        ),
+        (
+            lambda data: None,
+            ["train.best_metric=coco/AP50"],
+            "'train.best_metric': found 'coco/AP50'; .* by top1.*; set train.best_metric=$",
+        ),
+        (lambda data: None, ["train.part=rpn"], "'train.part': found 'rpn'.*set train.part=all"),
+        (
+            lambda data: None,
+            ["data.transforms=[ExactMixUp]"],
+            "'data.transforms': found .'ExactMixUp'.; images",
         ),
         (lambda data: None, ["pretrain.min_crop_area=0"], "'pretrain.min_crop_area': found 0"),
     ],

@@ -107,8 +107,9 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainConfig:
-    """What `lhrcnn pretrain` does with a backbone; data, model.backbone and train apply as they do
-    to a detector."""
+    """What `lhrcnn pretrain` does with a backbone. model.backbone and train apply as they do to a
+    detector; of data, what says which images there are, flip, photometric, antialias, accurate_jpeg
+    and repeat_below."""
 
     teacher: str = option(
         "",

@@ -8,7 +8,6 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.choices import resolve
 from lhrcnn.data.batches import cache
 from lhrcnn.data.batches.plan import aspect_groups
 from lhrcnn.data.batches.reading import num_workers, read_ahead
@@ -21,7 +20,7 @@ from lhrcnn.data.images import (
     resized_size,
     scale_of,
 )
-from lhrcnn.data.transforms import TRANSFORMS, augment
+from lhrcnn.data.transforms import augment, transform_of
 from lhrcnn.errors import DataError
 
 _LARGEST_CHUNK = 8
@@ -47,7 +46,7 @@ def training_batches(plan, data_config, start_step, stop_step, worker=0, workers
         "numbers": np.concatenate([step.numbers[read] for step in steps]),
         "seed": np.repeat([step.seed for step in steps], size, axis=0),
     }
-    transforms = [resolve(TRANSFORMS[name])(data_config) for name in data_config.transforms]
+    transforms = [transform_of(name)(data_config) for name in data_config.transforms]
 
     def changed(image, row):
         return augment.augment_image(image, row["size"], row["numbers"], data_config)

@@ -22,7 +22,8 @@ def read(data_config, split, training=False):
     """The `Dataset` of a split; of several annotations of a task the first that was not cancelled
     counts, or the one marked as ground truth.
 
-    Polygons, ellipses and turned rectangles give their enclosing boxes. Raises DataError."""
+    Polygons, ellipses and turned rectangles give their enclosing boxes; a task may have several
+    images. Raises DataError."""
     del training
     return gathering.gather(data_config, split, sources, _parse)
 
@@ -46,44 +47,87 @@ def _parse(file, problems):
     for number, task in enumerate(tasks, start=1):
         where = f"{file}: task {task.get('id', number)}"
         try:
-            url, results = _task(task, where, problems)
-            sizes = {_size(result) for result in results or () if result.get("original_width")}
-            objects = _objects(results or (), where, problems)
+            images = [
+                (url, results is not None, *_objects(results or (), where, problems))
+                for url, results in _images(task, where, problems)
+            ]
         except MALFORMED as error:
             text = f"{where}: not a task of Label Studio's: {error!r}; left out"
             problems.append(Problem.error("bad task", text))
             continue
-        if results is None:
-            text = f"{where}: nobody has annotated {url}; left out"
-            problems.append(Problem.note("task without annotations", text))
-            continue
-        name = os.path.basename(lookup.local_name(url))
-        names = tuple(dict.fromkeys((url, name, _UPLOAD.sub("", name))))
-        size = sizes.pop() if len(sizes) == 1 else ()
-        source_id = task.get("id") if isinstance(task.get("id"), int) else None
-        yield Found(names, file, where, size, objects, relative=not size, source_id=source_id)
+        one = len(images) == 1 and isinstance(task.get("id"), int)
+        for url, annotated, size, objects in images:
+            if not annotated:
+                text = f"{where}: nobody has annotated {url}; left out"
+                problems.append(Problem.note("task without annotations", text))
+                continue
+            name = os.path.basename(lookup.local_name(url))
+            names = tuple(dict.fromkeys((url, name, _UPLOAD.sub("", name))))
+            source_id = task["id"] if one else None
+            yield Found(names, file, where, size, objects, relative=True, source_id=source_id)
 
 
-def _task(task, where, problems):
-    """(image's URL, list of results, None: not annotated) of a task of either export."""
+def _images(task, where, problems):
+    """[(URL, list of its results; None: not annotated)] of a task of either export."""
     if "data" not in task:  # JSON-MIN: the results stand under the name of their tag
-        images = [
-            value for key, value in task.items() if isinstance(value, str) and _is_image(value)
-        ]
-        results = [entry for value in task.values() if isinstance(value, list) for entry in value]
-        return images[0], [_from_min(entry) for entry in results if "original_width" in entry]
-    values = task["data"]
-    images = [value for value in values.values() if isinstance(value, str) and _is_image(value)]
-    url = values.get("image") or images[0]
-    if not isinstance(url, str):
-        raise ValueError(f"its image is {url!r}; one path or URL is expected")
+        lists = [value for value in task.values() if isinstance(value, list)]
+        entries = [entry for entries in lists for entry in entries if isinstance(entry, dict)]
+        return _shared(
+            _urls(task), [_from_min(entry) for entry in entries if "original_width" in entry]
+        )
+    urls = _urls(task["data"])
     made = task.get("annotations") or task.get("completions") or []
     kept = [annotation for annotation in made if not annotation.get("was_cancelled")]
     kept.sort(key=lambda annotation: not annotation.get("ground_truth"))
     if len(kept) > 1:
         text = f"{where}: {len(kept)} annotations; id {kept[0].get('id')} is taken"
         problems.append(Problem.note("several annotations of an image", text))
-    return url, kept[0]["result"] if kept else None
+    if not kept:
+        return [(url, None) for url in urls]
+    results = kept[0]["result"]
+    tags = {str(result.get("to_name")) for result in results if _kind(result) in _KINDS}
+    if (
+        len(tags) > 1
+        and sum(isinstance(v, str) and _is_image(v) for v in task["data"].values()) > 1
+    ):
+        raise ValueError(
+            f"its boxes are on {', '.join(sorted(tags))}, and nothing in the file says which image "
+            "each of these is; export tasks of one image"
+        )
+    return _shared(urls, results)
+
+
+def _urls(values):
+    """The images of a task of these {field: value}: those of `image`, else of the first field that
+    has any; more than one where the field is a list (valueList)."""
+    if values.get("image") and isinstance(values["image"], str):
+        return [values["image"]]
+    for value in (values.get("image"), *values.values()):
+        urls = value if isinstance(value, list) else [value]
+        if urls and all(isinstance(url, str) and _is_image(url) for url in urls):
+            return urls
+    raise ValueError("no image among its data")
+
+
+def _shared(urls, results):
+    """[(URL, results)]: of several images, each result names its own by `item_index`, from 0."""
+    if len(urls) == 1:
+        return [(urls[0], results)]
+    own = [[] for _ in urls]
+    for result in results:
+        index = result.get("item_index")
+        if isinstance(index, int) and 0 <= index < len(urls):
+            own[index].append(result)
+        elif _kind(result) in _KINDS:
+            raise ValueError(
+                f"item_index {index} of a box does not say which of its {len(urls)} images it is on"
+                "; read the export JSON"
+            )
+    return list(zip(urls, own))
+
+
+def _kind(result):
+    return str(result.get("type")).replace("labels", "")
 
 
 def _from_min(entry):
@@ -101,21 +145,25 @@ def _is_image(value):
 
 
 def _size(result):
-    return int(result["original_height"]), int(result["original_width"])
+    size = int(result["original_height"]), int(result["original_width"])
+    if min(size) < 1:
+        raise ValueError(f"original size {size}")
+    return size
 
 
 def _objects(results, where, problems):
-    """The `LabelledBox`es of a task's results, in px where sizes are there, else as shares."""
+    """((height, width) px of an image where its results agree on one, `LabelledBox`es as shares)
+    of its results."""
+    sizes = {_size(result) for result in results if result.get("original_width")}
+    size = sizes.pop() if len(sizes) == 1 else ()
     labels, boxes = {}, []
-    for (
-        result
-    ) in results:  # a <Rectangle> with <Labels> or <Choices> has its class in a second result
+    # A <Rectangle> with <Labels> or <Choices> has its class in a second result.
+    for result in results:
         for key in ("labels", "choices"):
             if result.get("type") == key and result.get("id"):
                 labels.setdefault(result["id"], result["value"].get(key))
     for result in results:
-        value, type_ = result.get("value") or {}, str(result.get("type"))
-        kind = type_.replace("labels", "")
+        value, type_, kind = result.get("value") or {}, str(result.get("type")), _kind(result)
         names = value.get(f"{kind}labels") or labels.get(result.get("id")) or []
         if kind not in _KINDS or not names:
             if type_ not in ("labels", "choices"):
@@ -125,13 +173,16 @@ def _objects(results, where, problems):
         if result.get("image_rotation"):
             text = f"{where}: image turned by {result['image_rotation']} degrees in Label Studio"
             problems.append(Problem.warning("image turned by the tool", text))
-        height, width = _size(result) if result.get("original_width") else (1, 1)
+        # Turning is done in px, so that it needs a size; results imported from elsewhere have none.
+        height, width = _size(result) if result.get("original_width") else size or (1, 1)
         if value.get("rotation"):
             turn = f"{kind} of '{names[0]}' turned by {value['rotation']:g} degrees"
             text = f"{where}: {turn}; its enclosing box is taken"
             problems.append(Problem.note("turned box", text))
-        boxes.append(named(names[0], _BOXES[kind](value, height / 100, width / 100)))
-    return boxes
+        box = _BOXES[kind](value, height / 100, width / 100)
+        shares = tuple(px / side for px, side in zip(box, (height, width) * 2))
+        boxes.append(named(names[0], shares))
+    return size, boxes
 
 
 def _rectangle(value, vertical, horizontal):

@@ -104,9 +104,50 @@ def test_a_task_without_an_image_is_named(tmp_path):
     assert "bad task" in kinds(dataset)
 
 
-def test_a_task_of_several_images_is_named(tmp_path):
+def test_boxes_of_several_images_say_on_which_they_are(tmp_path):
+    images(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    album = task(
+        result(10, 25, 30, 50, item_index=1),
+        result(20, 50, 30, 25, item_index=1, label="bee"),
+        result(50, 50, 20, 10, item_index=0),
+        {"type": "choices", "value": {"choices": ["dark"]}},
+    )
+    album["data"] = {"title": "x", "images": [f"/data/upload/3/8f1a2b3c-{k}.jpg" for k in "abc"]}
+    write(tmp_path, {"p.json": [album]})
+    dataset = read("label_studio", tmp_path)
+    assert seen(dataset) == {
+        "a.jpg": [("ant", 40, 50, 48, 70)],
+        "b.jpg": [("ant", 20, 10, 60, 40), ("bee", 40, 20, 60, 50)],
+        "c.jpg": [],
+    }
+    assert kinds(dataset) == [] and len({record.image_id for record in dataset.records}) == 3
+
+
+@pytest.mark.parametrize("index", [{}, {"item_index": 2}, {"item_index": -1}])
+def test_a_box_that_may_be_on_any_of_several_images_is_named(tmp_path, index):
     images(tmp_path, "a.jpg")
-    write(tmp_path, {"p.json": [task(result(1, 1, 9, 9), image=["a.jpg", "b.jpg"]), task()]})
+    several = task(result(1, 1, 9, 9, **index), image=["a.jpg", "b.jpg"])
+    write(tmp_path, {"p.json": [several, task()]})
     dataset = read("label_studio", tmp_path)
     assert seen(dataset) == {"a.jpg": []} and kinds(dataset) == ["bad task"]
-    assert "its image is ['a.jpg', 'b.jpg']; one path" in dataset.problems[0].text
+    assert f"item_index {index.get('item_index')} of a box" in dataset.problems[0].text
+
+
+def test_boxes_on_two_tags_of_an_image_each_are_not_guessed(tmp_path):
+    images(tmp_path, "a.jpg", "b.jpg")
+    pair = task(result(1, 1, 9, 9, to_name="left"), result(1, 1, 9, 9, to_name="right"))
+    pair["data"] = {"first": "a.jpg", "second": "b.jpg"}
+    write(tmp_path, {"p.json": [pair, task()]})
+    dataset = read("label_studio", tmp_path)
+    assert seen(dataset) == {"a.jpg": []}
+    assert kinds(dataset) == ["bad task", "image without annotations"]
+    assert "its boxes are on left, right" in dataset.problems[0].text
+
+
+@pytest.mark.parametrize("width, height", [(None, None), (200, 160)])
+def test_a_box_without_a_size_or_of_another_one_is_a_share_too(tmp_path, width, height):
+    images(tmp_path, "a.jpg")
+    other = result(10, 25, 30, 50, original_width=width, original_height=height)
+    write(tmp_path, {"p.json": [task(result(20, 50, 30, 25), other)]})
+    boxes = [("ant", 40, 20, 60, 50), ("ant", 20, 10, 60, 40)]
+    assert seen(read("label_studio", tmp_path)) == {"a.jpg": boxes}
