@@ -67,7 +67,7 @@ def gather(data_config, split, sources, parse, class_names=None, many=True, igno
         ]
     index = ImageIndex(folder, data_config.image_dir)
     placed = [(image, index.find(image, image.problems)) for image in found]
-    chosen = _first_of_each(choose_split(folder, split, placed, many))
+    chosen = _first_of_each(choose_split(folder, split, placed, many, problems))
     problems.extend(problem for image, _ in chosen for problem in image.problems)
     problems.extend(_unnamed(index, placed, chosen))
     images = with_sizes(chosen, problems)
@@ -122,12 +122,14 @@ class NoSplits(DataError):
     """A data set has no splits at all, and one is asked for."""
 
 
-def choose_split(folder, split, placed, many):
+def choose_split(folder, split, placed, many, problems):
     """Those of (Found, path) that belong to a split, by the file, a folder or a list."""
     if split in ("", ALL):
         return placed
-    named = images_in_list(folder, split, [path for _, path in placed if path])
+    paths = [path for _, path in placed if path]
+    named = images_in_list(folder, split, paths, problems)
     if named:
+        problems.extend(_in_no_list(folder, paths))
         return [(image, path) for image, path in placed if path in named]
     tags = [_tags(folder, image, path, many) for image, path in placed]
     wanted = {split, *ALIASES.get(split, ())}
@@ -157,8 +159,9 @@ def _tags(folder, image, path, many):
     return {*words, *(word.lower() for word in words)}
 
 
-def images_in_list(folder, split, paths):
-    """Those of the image paths, a set, that a list of a split names, such as train.txt.
+def images_in_list(folder, split, paths, problems=None):
+    """Those of the image paths, a set, that a list of a split names, such as train.txt; what else
+    it names goes to problems.
 
     Empty where no list names any: `train.txt` may be the label file of `train.jpg`."""
     lists = [
@@ -172,11 +175,26 @@ def images_in_list(folder, split, paths):
         called.setdefault(os.path.basename(path), []).append(path)
         called.setdefault(lookup.stem(path), []).append(path)
     for file in lists:
-        lines = [line.strip() for line in lookup.read_text(file).splitlines() if line.strip()]
-        named = {path for line in lines for path in _named_by(line, called, folder)}
-        if named:
-            return named
+        lines = [line.strip() for line in lookup.read_text(file).splitlines()]
+        images = [_named_by(line, called, folder) if line else () for line in lines]
+        if any(images):
+            for number, line in enumerate(lines, 1) if problems is not None else ():
+                if line and not images[number - 1]:
+                    text = (
+                        f"{file}: line {number}: no annotated image '{line}' in {folder}; left out"
+                    )
+                    problems.append(Problem.warning("image of a list not found", text))
+            return set().union(*images)
     return set()
+
+
+def _in_no_list(folder, paths):
+    """A note for each image that no list of a split names, where splits are lists."""
+    listed_ones = set().union(*(images_in_list(folder, split, paths) for split in ALIASES))
+    for path in dict.fromkeys(paths):
+        if path not in listed_ones:
+            text = f"{path}: in no list of a split ({folder}/train.txt ...); left out"
+            yield Problem.note("image in no list", text)
 
 
 def _named_by(line, called, folder):

@@ -43,7 +43,7 @@ def read(data_config, split, training=False):
         for key, images in layout.splits.items()
         for path in images
     ]
-    chosen = gathering.choose_split(folder, split, placed, many=False)
+    chosen = gathering.choose_split(folder, split, placed, many=False, problems=problems)
     for image, _ in chosen if layout.names else placed:
         image.where = str(image.source)
         if image.source.suffix.lower() == ".txt":

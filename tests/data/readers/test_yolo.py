@@ -193,3 +193,17 @@ def test_lists_tell_images_of_one_name_by_their_folders(tmp_path):
     write(tmp_path, {**labels, **lists, "data.yaml": data})
     found = {s: [r.path for r in read("yolo", tmp_path, s).records] for s in ("train", "val")}
     assert found == {"train": [f"{tmp_path}/images/x/1.jpg"], "val": [f"{tmp_path}/images/y/1.jpg"]}
+
+
+def test_lists_that_leave_images_out_or_name_others_are_told(tmp_path):
+    images(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    labels = {f"{stem}.txt": "0 .5 .5 .5 .5" for stem in "abc"}
+    write(tmp_path, {**labels, "train.txt": "old/a.jpg\nold/z.jpg\n", "test.txt": "b.jpg\n"})
+    dataset = read("yolo", tmp_path, "train")
+    assert [record.path for record in dataset.records] == [f"{tmp_path}/a.jpg"]
+    told = {(problem.kind, problem.text) for problem in dataset.problems}
+    missing = (
+        f"{tmp_path}/train.txt: line 2: no annotated image 'old/z.jpg' in {tmp_path}; left out"
+    )
+    unlisted = f"{tmp_path}/c.jpg: in no list of a split ({tmp_path}/train.txt ...); left out"
+    assert told >= {("image of a list not found", missing), ("image in no list", unlisted)}
