@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from lhrcnn.data.transforms.joining import joined_objects
+from lhrcnn.data.transforms.joined import joined_objects
 
 SHARE = 0.5  # of the images that become mosaics
 MARGIN = 0.2  # least distance of the point from the border, as a share of the side

@@ -7,6 +7,7 @@ from reference.mosaic import OBJECTS
 from reference.mosaic import mosaic as slow_mosaic
 
 from lhrcnn.config.schema import DataConfig
+from lhrcnn.data import transforms
 from lhrcnn.data.transforms import mosaic
 
 HEIGHT, WIDTH = 32, 48  # of the batch
@@ -58,3 +59,8 @@ def test_the_seed_decides(batch):
     for name in batch:
         np.testing.assert_array_equal(first[name], again[name])
     assert (first["image"] != other["image"]).any()
+
+
+def test_a_config_can_be_checked_after_its_import():
+    """A module of the name of what the check calls would have taken its place."""
+    assert "ExactMosaic" in transforms.joining()
