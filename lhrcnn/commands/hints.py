@@ -1,10 +1,9 @@
 """What users of other tools write, and what does it here; `lhrcnn` says so where it meets it."""
 
-import dataclasses
 import pathlib
 import re
 
-from lhrcnn.config import Config
+from lhrcnn.config import Config, flat
 
 # Commands of other tools: what to call here.
 COMMANDS = {
@@ -73,7 +72,7 @@ def flag(command_name, name, value, known):
         of_command = not commands or command_name in commands.split()
         if of_command and name in names.split() and _possible(here, known):
             return f"write {here.format(value=value or 'VALUE')}"
-    options = [option for option in _options() if option.rpartition(".")[2] == name]
+    options = [option for option in flat(Config()) if option.rpartition(".")[2] == name]
     if options and "set" in known:
         return "write " + " or ".join(f"--set {o}={value or 'VALUE'}" for o in options)
     return ""
@@ -113,14 +112,3 @@ def _possible(here, known):
     """Whether a command with the flags `known` takes what a hint says."""
     flags = re.findall(r"--(\w+)", here)
     return all(name in known for name in flags)
-
-
-def _options(node=None, prefix=""):
-    """Dotted names of all options."""
-    node = Config() if node is None else node
-    for field in dataclasses.fields(node):
-        value = getattr(node, field.name)
-        if dataclasses.is_dataclass(value):
-            yield from _options(value, f"{prefix}{field.name}.")
-        else:
-            yield prefix + field.name

@@ -1,7 +1,7 @@
 """Options: what there are (`schema`), how they are read and written (`load`), what they have to do
 with each other (`rules`), what they mean (`describe`), and modules of the user (`plugins`)."""
 
-from lhrcnn.config.describe import describe, markdown
+from lhrcnn.config.describe import describe, flat, markdown
 from lhrcnn.config.load import changed, dump, load, save, stage
 from lhrcnn.config.schema import (
     PRECISIONS,

@@ -49,6 +49,15 @@ def meaning(field):
     return field.metadata["meaning"] + (f" [{', '.join(choices)}]" if choices else "")
 
 
+def flat(config):
+    """{dotted name: value} of all options of a Config."""
+    return {
+        f"{name}.{field.name}".lstrip("."): getattr(section, field.name)
+        for name, section, fields in _sections(config)
+        for field in fields
+    }
+
+
 def _sections(node, name=""):
     """(dotted name, dataclass, fields that are options) of a section and of all below it."""
     fields = dataclasses.fields(node)

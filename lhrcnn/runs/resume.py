@@ -1,7 +1,6 @@
 """Whether the run in a RunDirectory is the one that is asked for. All raise TrainingError."""
 
-import dataclasses
-
+from lhrcnn import config as configs
 from lhrcnn.errors import TrainingError, UsageError
 from lhrcnn.models.names import present
 from lhrcnn.runs.directory import CLASSES, CONFIG, data_of
@@ -47,10 +46,10 @@ def check_same_experiment(config, run):
             f"{path} is missing, so the run in this folder cannot be resumed; restore it, or give "
             "another --run_dir"
         )
-    old, new = _flat(run.config()), _flat(config)
-    for flat in (old, new):  # keys of older runs name variables as they were called then
-        factors = flat["train.gradient_multipliers"].items()
-        flat["train.gradient_multipliers"] = {present(key): factor for key, factor in factors}
+    old, new = configs.flat(run.config()), configs.flat(config)
+    for options in (old, new):  # keys of older runs name variables as they were called then
+        factors = options["train.gradient_multipliers"].items()
+        options["train.gradient_multipliers"] = {present(key): factor for key, factor in factors}
     free = FREE + (LENGTH if config.train.schedule == "step" and not config.train.stages else ())
     changed = [
         f"{key}: {old[key]!r} in the run, {new[key]!r} now"
@@ -100,16 +99,3 @@ def check_same_data(dataset, meta, run):
             "the same: their ids, order, sizes, boxes or classes differ, so it cannot go on as it "
             f"began; {other}"
         )
-
-
-def _flat(node, prefix=""):
-    """{dotted key: value} of a dataclass tree."""
-    flat = {}
-    for field in dataclasses.fields(node):
-        value = getattr(node, field.name)
-        flat.update(
-            _flat(value, f"{prefix}{field.name}.")
-            if dataclasses.is_dataclass(value)
-            else {prefix + field.name: value}
-        )
-    return flat
