@@ -50,9 +50,7 @@ def imagenet_split(values):
     from lhrcnn.data.readers import imagenet_det
     from lhrcnn.data.tools import imagenet_split as split
 
-    root = imagenet_det.find_root(
-        pathlib.Path(commands.require(values, "data_dir", "datasets/ILSVRC2015"))
-    )
+    root = imagenet_det.find_root(commands.require(values, "data_dir", "datasets/ILSVRC2015"))
     lists = {}
     lists["val1"], lists["val2"], imbalance = split.split_validation(root, values.seed, values.val2)
     lists["train"] = split.training_images(root, values.per_class, values.seed)

@@ -8,7 +8,7 @@ import tarfile
 import typing
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
-from lhrcnn.data.readers.lookup import is_hidden, read_text, walk
+from lhrcnn.data.readers.lookup import is_hidden, lines, walk
 from lhrcnn.errors import UsageError
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
@@ -57,15 +57,9 @@ def find_sources(words, output="", hint=lambda word: ""):
     file that two words name comes once. Raises UsageError with hint(word) for no file."""
     images, videos, failures = {}, {}, []
     for word in _with_lists(words):
-        path = pathlib.Path(word)
+        path, names = pathlib.Path(word), None
         if path.is_dir():
-            _take(
-                _below(path, output),
-                f"{word}: no image in or below this folder",
-                images,
-                videos,
-                failures,
-            )
+            names, missing = _below(path, output), "no image in or below this folder"
         elif path.is_file() and word.lower().endswith(TAR_SUFFIXES):
             members = _members(word)
             images.update(dict.fromkeys(members))
@@ -76,17 +70,19 @@ def find_sources(words, output="", hint=lambda word: ""):
         elif word.isdecimal():
             videos[int(word)] = None
         elif glob.has_magic(word):
-            _take(
-                _fitting(word, output),
-                f"{word}: no image fits this pattern",
-                images,
-                videos,
-                failures,
-            )
+            names, missing = [*_fitting(word, output)], "no image fits this pattern"
         elif hint(word):
             raise UsageError(f"{word}: no such file; {hint(word)}")
         else:
             images[path] = None  # it is named where it is read
+        if names is not None:
+            found = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
+            films = [name for name in names if _is_video(name)]
+            images.update((pathlib.Path(name), None) for name in found)
+            videos.update((pathlib.Path(name), None) for name in films)
+            if not found and not films:
+                looked_for = f"looked for {', '.join(IMAGE_SUFFIXES)} and videos"
+                failures.append(f"{word}: {missing} ({looked_for})")
     return Sources(list(images), list(videos), failures)
 
 
@@ -94,10 +90,10 @@ def _with_lists(words):
     """The words, and the lines of .txt files instead of these."""
     for word in words:
         if word.lower().endswith(".txt") and os.path.isfile(word):
-            lines = list(filter(None, map(str.strip, read_text(word).splitlines())))
-            if not lines:
+            named = [line for _, line in lines(word)]
+            if not named:
                 raise UsageError(f"{word}: an empty list; expected the path of an image a line")
-            yield from lines
+            yield from named
         else:
             yield word
 
@@ -134,17 +130,6 @@ def _fitting(pattern, output):
         path = pathlib.Path(name)
         if not any(map(is_hidden, {*path.parts} - {*pathlib.Path(pattern).parts})):
             yield from _below(path, output) if path.is_dir() else [name]
-
-
-def _take(names, missing, images, videos, failures):
-    """Puts the images and videos among files into the dicts."""
-    names = list(names)
-    found = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
-    films = [name for name in names if _is_video(name)]
-    images.update((pathlib.Path(name), None) for name in found)
-    videos.update((pathlib.Path(name), None) for name in films)
-    if not found and not films:
-        failures.append(f"{missing} (looked for {', '.join(IMAGE_SUFFIXES)} and videos)")
 
 
 def _is_video(name):

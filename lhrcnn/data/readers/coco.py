@@ -13,12 +13,12 @@ from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers import coco_file, parsing
 from lhrcnn.data.readers.coco_objects import Categories, plain_id, read_objects
 from lhrcnn.data.readers.gathering import ALIASES
-from lhrcnn.data.readers.lookup import is_hidden, local_name
-from lhrcnn.data.readers.records import image_problem, make_records, own_image_ids
+from lhrcnn.data.readers.lookup import data_folder, is_hidden, local_name
+from lhrcnn.data.readers.records import LabelledImage, image_problem, make_records
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
-MOST_PX = 2**31 - 1  # of a side
+SIDES_PX = range(1, 2**31)
 
 
 def read(data_config, split, training=False):
@@ -27,7 +27,7 @@ def read(data_config, split, training=False):
     Classes are the file's categories in the order of their ids. Crowd regions become `ignore`, and
     so do objects marked `ignore` or difficult. Raises DataError when there is no annotation file,
     it is not COCO's format, or its categories contradict each other."""
-    folder, problems = pathlib.Path(data_config.dir), []
+    folder, problems = data_folder(data_config.dir), []
     file = find_annotations(folder, split)
     if training and data_config.val_split not in ("", split):
         _refuse_one_file_for_two(folder, file, split, data_config.val_split)
@@ -36,19 +36,17 @@ def read(data_config, split, training=False):
     names = [entry["file_name"] for entry in images.values()]
     paths = find_images(folder, split, file, data_config.image_dir, names)
     sized = [_sized(*pair, file, problems) for pair in zip(images.values(), paths)]
-    ids, images = own_image_ids([entry["id"] for entry in images.values()]), list(images)
     categories = Categories(content["categories"], file, problems)
     use_difficult = training and data_config.use_difficult
-    objects = read_objects(parts, images, categories.class_of, use_difficult, file, problems)
+    objects = read_objects(parts, list(images), categories.class_of, use_difficult, file, problems)
     categories.leave_out_root(objects, problems)
-    records = make_records(ids, sized, objects, categories.names, problems)
+    classes, names = objects["classes"], categories.names
+    records = make_records(sized, objects, lambda i: names[classes[i]], problems)
     return Dataset(f"{file}", records, categories.names, categories.ids, problems)
 
 
 def find_annotations(folder, split):
     """Path of the annotation file of a split. Raises DataError: what was tried, what is there."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such data folder; set data.dir or --data_dir")
     if split.endswith(".json"):
         tried = [folder / split]
     else:
@@ -163,25 +161,22 @@ def _images(entries, file, problems):
 
 
 def _sized(entry, path, file, problems):
-    """(path, (height, width), message lead) of an image entry; an unknown size is its header's."""
+    """The `LabelledImage` of an image entry without objects; an unknown size is its header's."""
     where = f"{file}: image id {entry['id']} ({entry['file_name']})"
-    height, width = entry.get("height"), entry.get("width")
-    if (
-        type(height) is int
-        and type(width) is int
-        and 0 < min(height, width) <= max(height, width) <= MOST_PX
-    ):
-        return path, (height, width), where
+    height, width, size = entry.get("height"), entry.get("width"), None
     try:
         if height is None or width is None:
-            return path, image_size(path), where
-        height, width = parsing.numbers([height, width])
-        if not 1 <= min(height, width) <= max(height, width) <= MOST_PX:
-            raise ValueError(f"not from 1 to {MOST_PX} px")
-        return path, (int(height), int(width)), where
+            size = image_size(path)
+        elif type(height) is type(width) is int and height in SIDES_PX and width in SIDES_PX:
+            size = height, width
+        else:
+            height, width = parsing.numbers([height, width])
+            if not 1 <= min(height, width) <= max(height, width) <= SIDES_PX[-1]:
+                raise ValueError(f"not from 1 to {SIDES_PX[-1]} px")
+            size = int(height), int(width)
     except DataError as error:
         problems.append(image_problem(path, f"{error} (image id {entry['id']})"))
     except ValueError as error:
         text = f"{where}: height {height!r} and width {width!r} are no size in px: {error}"
         problems.append(Problem.error("bad image size", text))
-    return path, None, where
+    return LabelledImage(path, size, (), where, entry["id"])

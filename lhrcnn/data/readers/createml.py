@@ -1,7 +1,7 @@
 """Reader of Apple's Create ML files: a JSON list of images; x and y are px of a box's center."""
 
 from lhrcnn.data.readers import gathering, lookup
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import Found, Kind
 from lhrcnn.data.readers.parsing import MALFORMED, named, numbers
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
@@ -12,20 +12,17 @@ def read(data_config, split, training=False):
 
     Raises DataError."""
     del training
-    return gathering.gather(data_config, split, sources, _parse)
+    return gathering.gather(data_config, split, KIND, _parse)
 
 
-def sources(folder):
-    """Create ML's files below a folder."""
-    return [file for file in lookup.listed(folder, ".json") if is_createml(file)]
-
-
-def is_createml(file):
-    """Whether a file is of this format, by its head."""
+def _is_createml(file):
     head = lookup.head(file).lstrip()
     keys = '"image"' in head or '"imagefilename"' in head
     empty = '"annotations"' in head and '"data"' not in head and '"original_width"' not in head
     return head.startswith("[") and keys and ('"coordinates"' in head or empty)
+
+
+KIND = Kind(_is_createml, (".json",))
 
 
 def _parse(file, problems):

@@ -5,11 +5,12 @@ beyond the image where the body does.
 """
 
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import Found, Kind
 from lhrcnn.data.readers.parsing import MALFORMED, named, numbers
 from lhrcnn.data.schema import Problem
 
 CLASS_NAME = "person"
+KIND = Kind(lambda file: True, (".odgt",))
 
 
 def read(data_config, split, training=False):
@@ -18,18 +19,11 @@ def read(data_config, split, training=False):
     Objects of the tag `mask` and those with `extra: {"ignore": 1}` become `ignore`. Other tags are
     classes of their own. Raises DataError."""
     del training
-    return gathering.gather(data_config, split, sources, _parse)
-
-
-def sources(folder):
-    """The .odgt files below a folder."""
-    return lookup.listed(folder, ".odgt")
+    return gathering.gather(data_config, split, KIND, _parse)
 
 
 def _parse(file, problems):
-    for number, line in enumerate(lookup.read_text(file).splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in lookup.lines(file):
         where = f"{file}: line {number}"
         try:
             entry = lookup.from_json(line)

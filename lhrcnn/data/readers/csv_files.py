@@ -8,7 +8,7 @@ import re
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import Found, Kind
 from lhrcnn.data.readers.parsing import named, numbers
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
@@ -45,17 +45,21 @@ def read(data_config, split, training=False):
     with an image alone is an image without objects. Raises DataError."""
     del training
     mapping = parse_mapping(data_config.csv_columns)
-    folder = gathering.data_folder(data_config)
+    folder = lookup.data_folder(data_config.dir)
     titles = _titles(folder)
 
     def parse(file, problems):
         return _parse(file, problems, mapping, titles)
 
-    def sources_(folder):
-        return [file for file in lookup.listed(folder, ".csv", ".tsv") if columns_of(file, mapping)]
-
     hint = "; name columns of boxes in data.csv_columns: image=photo, class=kind, xmin=left, ..."
-    return gathering.gather(data_config, split, sources_, parse, hint=hint)
+    return gathering.gather(data_config, split, _kind(mapping), parse, hint=hint)
+
+
+def _kind(mapping=()):
+    return Kind(lambda file: columns_of(file, mapping) is not None, (".csv", ".tsv"))
+
+
+KIND = _kind()
 
 
 def parse_mapping(texts):

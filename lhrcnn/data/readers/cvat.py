@@ -6,7 +6,7 @@ Corners are 0-based half-open px; a box's `rotation` is in degrees, clockwise ab
 import xml.etree.ElementTree as ElementTree
 
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import Found, Kind
 from lhrcnn.data.readers.parsing import corners, named, turned
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
@@ -19,21 +19,12 @@ def read(data_config, split, training=False):
     `difficult` or `iscrowd` gives `ignore`. Classes are the file's labels in their order. Raises
     DataError, for CVAT's video format too."""
     del training
-    folder = gathering.data_folder(data_config)
-    labels = [label for file in sources(folder) for label in _labels(file)]
-    return gathering.gather(
-        data_config, split, sources, _parse, list(dict.fromkeys(labels)) or None
-    )
+    files = KIND.files(lookup.data_folder(data_config.dir))
+    labels = list(dict.fromkeys(label for file in files for label in _labels(file)))
+    return gathering.gather(data_config, split, KIND, _parse, labels or None, files=files)
 
 
-def sources(folder):
-    """CVAT's XML files below a folder."""
-    return [file for file in lookup.listed(folder, ".xml") if is_cvat(file)]
-
-
-def is_cvat(file):
-    """Whether a file is of this format, by its head."""
-    return "<annotations>" in lookup.head(file, 4096)
+KIND = Kind(lambda file: "<annotations>" in lookup.head(file, 4096), (".xml",))
 
 
 def subsets(file):

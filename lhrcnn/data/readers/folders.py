@@ -54,7 +54,7 @@ def _records(folder, names):
     groups = [
         (
             {"boxes": box, "classes": np.array([k], np.int32), "ignore": ignore, "areas": areas},
-            _images(folder / name),
+            [path for path in walk(folder / name) if _is_image(os.path.basename(path))],
         )
         for k, name in enumerate(names)
     ]
@@ -70,11 +70,6 @@ def _subfolders(folder):
     return sorted(
         entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name)
     )
-
-
-def _images(folder):
-    """Sorted paths of all images in a folder and those below it."""
-    return [path for path in walk(folder) if _is_image(os.path.basename(path))]
 
 
 def _is_image(name):

@@ -1,7 +1,7 @@
 """What the readers of annotation tools' files share: images, splits and sizes of what was parsed.
 
-A reader of this kind is two functions: `sources(folder)` lists its annotation files below the data
-folder, and `parse(file, problems)` yields a `Found` for each image in one. `gather` does the rest.
+A reader of this sort is the `Kind` of its annotation files, and `parse(file, problems)`, which
+yields a `Found` for each image in one. `gather` does the rest.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ import os
 import pathlib
 import posixpath
 import re
+import typing
 from concurrent.futures import ThreadPoolExecutor
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
@@ -28,6 +29,20 @@ ALIASES = {
 }
 
 
+class Kind(typing.NamedTuple):
+    """The annotation files of a format."""
+
+    test: typing.Callable  # whether a file with one of the suffixes is one, by its head
+    suffixes: tuple
+    many: bool = True  # a file holds more than one image, so its own name may be a split's
+
+    def files(self, folder):
+        """Those below a folder; with those like them that hold something else, where each is of one
+        image."""
+        files = [file for file in listed(folder, *self.suffixes) if self.test(file)]
+        return files if self.many else with_broken(folder, files)
+
+
 @dataclasses.dataclass
 class Found:
     """An image as an annotation file has it, before its file and its size are looked up."""
@@ -43,14 +58,14 @@ class Found:
     problems: list = dataclasses.field(default_factory=list)
 
 
-def gather(data_config, split, sources, parse, class_names=None, many=True, ignored=None, hint=""):
+def gather(data_config, split, kind, parse, class_names=None, ignored=None, hint="", files=None):
     """The `Dataset` of a split of annotation files; see `lhrcnn.data.readers` for the contract.
 
-    class_names: None for the sorted names of all splits; many: a file holds more than one image, so
-    its own name may be a split's; ignored: the name of what is of no class; hint: what to do
-    without an annotation file. Raises DataError where there is none, or no such split."""
-    folder, problems = data_folder(data_config), []
-    files = sources(folder)
+    class_names: None for the sorted names of all splits; ignored: the name of what is of no class;
+    hint: what to do without an annotation file; files: those of the kind, where they are known.
+    Raises DataError where there is none, or no such split."""
+    folder, problems = lookup.data_folder(data_config.dir), []
+    files = kind.files(folder) if files is None else files
     if not files:
         there = [str(path.relative_to(folder)) for path in listed(folder)]
         raise DataError(
@@ -67,7 +82,7 @@ def gather(data_config, split, sources, parse, class_names=None, many=True, igno
         ]
     index = ImageIndex(folder, data_config.image_dir)
     placed = [(image, index.find(image, image.problems)) for image in found]
-    chosen = _first_of_each(choose_split(folder, split, placed, many, problems))
+    chosen = _first_of_each(choose_split(folder, split, placed, kind.many, problems))
     problems.extend(problem for image, _ in chosen for problem in image.problems)
     problems.extend(_unnamed(index, placed, chosen))
     images = with_sizes(chosen, problems)
@@ -175,16 +190,15 @@ def images_in_list(folder, split, paths, problems=None):
         called.setdefault(os.path.basename(path), []).append(path)
         called.setdefault(lookup.stem(path), []).append(path)
     for file in lists:
-        lines = [line.strip() for line in lookup.read_text(file).splitlines()]
-        images = [_named_by(line, called, folder) if line else () for line in lines]
-        if any(images):
-            for number, line in enumerate(lines, 1) if problems is not None else ():
-                if line and not images[number - 1]:
+        images = {line: _named_by(line[1], called, folder) for line in lookup.lines(file)}
+        if any(images.values()):
+            for (number, line), named in images.items():
+                if not named and problems is not None:
                     text = (
                         f"{file}: line {number}: no annotated image '{line}' in {folder}; left out"
                     )
                     problems.append(Problem.warning("image of a list not found", text))
-            return set().union(*images)
+            return set().union(*images.values())
     return set()
 
 
@@ -238,11 +252,3 @@ def _scaled(labelled, size):
     height, width = size
     ymin, xmin, ymax, xmax = labelled.box
     return labelled._replace(box=(ymin * height, xmin * width, ymax * height, xmax * width))
-
-
-def data_folder(data_config):
-    """The data folder. Raises DataError where there is none."""
-    folder = pathlib.Path(data_config.dir)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such data folder; set data.dir or --data_dir")
-    return folder

@@ -18,8 +18,8 @@ import numpy as np
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.headers import image_size
-from lhrcnn.data.readers.lookup import is_hidden, read_text
-from lhrcnn.data.readers.records import image_problem, make_record
+from lhrcnn.data.readers import lookup
+from lhrcnn.data.readers.records import LabelledBox, LabelledImage, image_problem, records_of
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
@@ -43,9 +43,9 @@ def read(data_config, split, training=False):
     differ, else the position from 1. Raises DataError when a folder is missing or without images,
     or the lines are YOLO's."""
     del training
-    images, truth = _folders(pathlib.Path(data_config.dir), split)
+    images, truth = _folders(lookup.data_folder(data_config.dir), split)
     paths = _image_paths(images)
-    problems, records = [], []
+    problems, found = [], []
     for image_id, path in zip(_image_ids([path.stem for path in paths]), paths):
         names = truth_names(path.stem)
         file = next((truth / name for name in names if (truth / name).is_file()), None)
@@ -61,23 +61,21 @@ def read(data_config, split, training=False):
         except DataError as error:
             problems.append(image_problem(path, f"{error} (image id {image_id})"))
             continue
-        boxes, texts = read_truth(file, problems)
-        objects = {
-            "boxes": boxes,
-            "classes": [0] * len(boxes),
-            "ignore": [text == IGNORED_TEXT for text in texts],
-            "names": texts,
-            "areas": [None] * len(boxes),
-        }
+        boxes = [
+            LabelledBox(text, box, text == IGNORED_TEXT)
+            for box, text in zip(*read_truth(file, problems))
+        ]
         where = f"{file}: image id {image_id}"
-        records.append(make_record(image_id, str(path), size, objects, where, problems))
+        found.append(LabelledImage(str(path), size, boxes, where, image_id))
+    class_of = dict.fromkeys((box.name for image in found for box in image.boxes), 0)
+    records = records_of(found, class_of, problems)
     return Dataset(f"{images}", records, [CLASS_NAME], [1], problems)
 
 
 def _image_paths(folder):
     """The image files of a folder, img_2 before img_10. Raises DataError where there is none."""
     paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    paths = [path for path in paths if not is_hidden(path.name)]
+    paths = [path for path in paths if not lookup.is_hidden(path.name)]
     if not paths:
         suffixes = ", ".join(IMAGE_SUFFIXES)
         raise DataError(f"{folder}: no image in this folder (looked for {suffixes})")
@@ -89,8 +87,7 @@ def read_truth(file, problems):
 
     The text of a word that is to be ignored is "###". Each line that is no word is an error in
     `problems`. Raises DataError where the lines are YOLO's."""
-    boxes, texts, lines = [], [], read_text(file).splitlines()
-    lines = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    boxes, texts, lines = [], [], lookup.lines(file)
     if lines and all(_YOLO.fullmatch(line) for _, line in lines):
         raise DataError(
             f"{file}: its lines are YOLO's, such as '{lines[0][1]}': class, center and size as "
@@ -190,8 +187,6 @@ def has_truth(folder, split):
 
 def _folders(folder, split):
     """(folder of the images, folder of their truth) of a split."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such data folder; set data.dir or --data_dir")
     images, colon, truth = split.partition(":")
     tried = [folder / truth] if colon else _truth_folders(folder, split)
     for needed in (folder / images, tried[-1]):

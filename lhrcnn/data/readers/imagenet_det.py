@@ -15,7 +15,7 @@ from absl import logging
 from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers import lookup, voc
 from lhrcnn.data.readers.imagenet_det_classes import CLASSES
-from lhrcnn.data.readers.records import image_problem, make_record
+from lhrcnn.data.readers.records import LabelledImage, image_problem, records_of
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
@@ -35,28 +35,26 @@ def read(data_config, split, training=False):
     `ignore`, unless `training` and data.use_difficult. Image ids are positions in the split from 1.
     The two images known to be damaged are left out where they are. Raises DataError when a folder
     or list is missing, or a list is empty."""
-    root = find_root(pathlib.Path(data_config.dir))
+    root = find_root(data_config.dir)
     table = read_classes(root)
     class_of = {wnid: k for k, (wnid, _) in enumerate(table)}
-    problems, records = [], []
+    problems, images = [], []
     blacklist, unlabelled = _read_blacklist(root, class_of), {}
+    keep_difficult = training and data_config.use_difficult
     for image_id, name in enumerate(_names(root, split, problems), start=1):
-        parsed = _parse(root, name, image_id, class_of, problems)
-        if not parsed:
+        image = _parse(root, name, image_id, class_of, keep_difficult, problems)
+        if not image:
             continue
-        size, objects, path, where = parsed
-        if training and data_config.use_difficult:
-            objects["ignore"] = [False] * len(objects["ignore"])
         missing = blacklist.get(name, ())
         if name.startswith(PARTLY_LABELLED):
-            present = frozenset(objects["classes"])
+            present = frozenset(class_of[box.name] for box in image.boxes)
             missing = unlabelled.setdefault(
                 present, tuple(k for k in range(len(table)) if k not in present)
             )
-        records.append(make_record(image_id, path, size, objects, where, problems, missing))
+        images.append(image._replace(unlabelled=missing))
     return Dataset(
         name=f"{root} {split}",
-        records=_without_known_unreadable(records),
+        records=_without_known_unreadable(records_of(images, class_of, problems)),
         class_names=[name for _, name in table],
         category_ids=list(range(1, len(table) + 1)),
         problems=problems,
@@ -82,8 +80,7 @@ def find_root(folder):
     """The folder that holds ImageSets/DET: this one or one in it, such as ILSVRC2015.
 
     Raises DataError."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such data folder; set data.dir or --data_dir")
+    folder = lookup.data_folder(folder)
     for root in (folder, *sorted(folder.iterdir())):
         if (root / LISTS).is_dir():
             return root
@@ -100,7 +97,7 @@ def read_classes(root):
     file = root / "devkit" / "data" / "map_det.txt"
     if not file.is_file():
         return CLASSES
-    rows = [line.split(None, 2) for line in lookup.read_text(file).splitlines() if line.strip()]
+    rows = [line.split(None, 2) for _, line in lookup.lines(file)]
     if [row[1:2] for row in rows] != [[str(k + 1)] for k in range(len(rows))] or not all(
         len(row) == 3 for row in rows
     ):
@@ -124,7 +121,7 @@ def read_list(root, name):
             f"{', '.join(found[:30]) or 'none'}. `lhrcnn data imagenet-split` "
             "makes train, val1 and val2"
         )
-    rows = [line.split() for line in lookup.read_text(file).splitlines() if line.strip()]
+    rows = [line.split() for _, line in lookup.lines(file)]
     names = [full_name(row[0]) for row in rows if row[1:] != ["-1"]]
     if not names:
         raise DataError(
@@ -146,41 +143,29 @@ def annotation_file(root, name):
     return root / ANNOTATIONS / f"{name}.xml"
 
 
-def _parse(root, name, image_id, class_of, problems):
-    """What `voc.parse` gives, with `classes` added; a training image without an XML file has no
-    objects (negatives have none)."""
-    file, image = annotation_file(root, name), root / IMAGES / f"{name}.JPEG"
+def _parse(root, name, image_id, class_of, keep_difficult, problems):
+    """The `LabelledImage` of `voc.parse`, without objects of unknown classes; a training image
+    without an XML file has no objects (negatives have none)."""
+    file, path = annotation_file(root, name), root / IMAGES / f"{name}.JPEG"
     if name.startswith("train/") and not os.path.isfile(file):
         try:
-            objects = {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
-            return image_size(image), objects, str(image), f"{image}: image id {image_id}"
+            where = f"{path}: image id {image_id}"
+            return LabelledImage(str(path), image_size(path), [], where, image_id)
         except DataError as error:
-            problems.append(image_problem(image, f"{error} (image id {image_id})"))
+            problems.append(image_problem(path, f"{error} (image id {image_id})"))
             return None
-    parsed = voc.parse(
-        file,
-        image_id,
-        image,
-        problems,
-        voc.CORNERS["zero_based_inclusive"],
-        name=name.rpartition("/")[2],
-    )
-    if not parsed:
+    corners, own_name = voc.CORNERS["zero_based_inclusive"], name.rpartition("/")[2]
+    image = voc.parse(file, image_id, path, problems, corners, keep_difficult, own_name)
+    if not image:
         return None
-    size, objects, path, where = parsed
-    for wnid in dict.fromkeys(objects["names"]):
+    for wnid in dict.fromkeys(box.name for box in image.boxes):
         if wnid not in class_of:
-            problems.append(
-                Problem.error(
-                    "unknown class",
-                    f"{where}: wnid '{wnid}' of an object is none of the {len(class_of)} classes; "
-                    "the object is left out",
-                )
+            text = (
+                f"{image.where}: wnid '{wnid}' of an object is none of the {len(class_of)} "
+                "classes; the object is left out"
             )
-    known = [i for i, wnid in enumerate(objects["names"]) if wnid in class_of]
-    objects = {key: [values[i] for i in known] for key, values in objects.items()}
-    objects["classes"] = [class_of[wnid] for wnid in objects["names"]]
-    return size, objects, path, where
+            problems.append(Problem.error("unknown class", text))
+    return image._replace(boxes=[box for box in image.boxes if box.name in class_of])
 
 
 def _read_blacklist(root, class_of):
@@ -189,21 +174,16 @@ def _read_blacklist(root, class_of):
     files = sorted((root / "devkit" / "data").glob("*_det_validation_blacklist.txt"))
     if not files:
         return {}
-    rows = [
-        line.split()
-        for line in lookup.read_text(root / LISTS / "val.txt").splitlines()
-        if line.strip()
-    ]
+    rows = [line.split() for _, line in lookup.lines(root / LISTS / "val.txt")]
     names = {row[1]: full_name(row[0]) for row in rows if len(row) == 2}
     blacklist = {}
-    for line in lookup.read_text(files[-1]).splitlines():
-        if line.strip():
-            number, wnid = (line.split() + [""])[:2]
-            if number not in names or wnid not in class_of:
-                raise DataError(
-                    f"{files[-1]}: '{line}': expected the number of an image in val.txt and a wnid"
-                )
-            blacklist.setdefault(names[number], []).append(class_of[wnid])
+    for _, line in lookup.lines(files[-1]):
+        number, wnid = (line.split() + [""])[:2]
+        if number not in names or wnid not in class_of:
+            raise DataError(
+                f"{files[-1]}: '{line}': expected the number of an image in val.txt and a wnid"
+            )
+        blacklist.setdefault(names[number], []).append(class_of[wnid])
     return {name: tuple(classes) for name, classes in blacklist.items()}
 
 

@@ -7,7 +7,7 @@ results, a score. Corners are 0-based px, decimals; the development kit takes ri
 import os
 
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import Found, Kind
 from lhrcnn.data.readers.parsing import named
 from lhrcnn.data.schema import Problem
 
@@ -20,22 +20,17 @@ def read(data_config, split, training=False):
 
     Labels lie in label_2/, labels/ or beside the images. Raises DataError."""
     del training
-    return gathering.gather(data_config, split, sources, _parse, many=False, ignored=IGNORED)
+    return gathering.gather(data_config, split, KIND, _parse, ignored=IGNORED)
 
 
-def sources(folder):
-    """KITTI's label files below a folder, with empty ones."""
-    files = lookup.listed(folder, ".txt")
-    labels = [file for file in files if is_kitti(lookup.head(file, 4096))]
-    return gathering.with_broken(folder, labels)
-
-
-def is_kitti(text):
-    """Whether a text begins with a line of KITTI's labels."""
+def _is_kitti(file):
     try:
-        return bool(_split(text.split("\n", 1)[0]))
+        return bool(_split(lookup.head(file, 4096).split("\n", 1)[0]))
     except ValueError:
         return False
+
+
+KIND = Kind(_is_kitti, (".txt",), many=False)
 
 
 def _split(line):
@@ -49,9 +44,7 @@ def _split(line):
 
 def _parse(file, problems):
     boxes = []
-    for number, line in enumerate(lookup.read_text(file).splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in lookup.lines(file):
         try:
             name, values = _split(line)
         except ValueError as error:

@@ -10,7 +10,7 @@ import re
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import gathering, lookup
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import Found, Kind
 from lhrcnn.data.readers.parsing import MALFORMED, corners, named, numbers, turned_ellipse
 from lhrcnn.data.schema import Problem
 
@@ -25,21 +25,18 @@ def read(data_config, split, training=False):
     Polygons, ellipses and turned rectangles give their enclosing boxes; a task may have several
     images. Raises DataError."""
     del training
-    return gathering.gather(data_config, split, sources, _parse)
+    return gathering.gather(data_config, split, KIND, _parse)
 
 
-def sources(folder):
-    """Label Studio's files below a folder."""
-    return [file for file in lookup.listed(folder, ".json") if is_label_studio(file)]
-
-
-def is_label_studio(file):
-    """Whether a file is of this format, by its head."""
+def _is_label_studio(file):
     head = lookup.head(file).lstrip()
     return head.startswith("[") and (
         '"original_width"' in head
         or ('"data"' in head and ('"annotations"' in head or '"completions"' in head))
     )
+
+
+KIND = Kind(_is_label_studio, (".json",))
 
 
 def _parse(file, problems):

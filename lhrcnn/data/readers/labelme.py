@@ -6,7 +6,7 @@ Points are (x, y) px from the outer corner of the first pixel (measured: docs/fo
 import math
 
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import Found, Kind
 from lhrcnn.data.readers.parsing import MALFORMED, corners, named
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
@@ -22,19 +22,15 @@ def read(data_config, split, training=False):
     class one box; a flag or attribute `difficult`, `ignore` or `crowd` gives `ignore`. Raises
     DataError."""
     del training
-    return gathering.gather(data_config, split, sources, _parse, many=False, ignored=_IGNORED)
+    return gathering.gather(data_config, split, KIND, _parse, ignored=_IGNORED)
 
 
-def sources(folder):
-    """labelme's files below a folder."""
-    files = [file for file in lookup.listed(folder, ".json") if is_labelme(file)]
-    return gathering.with_broken(folder, files)
-
-
-def is_labelme(file):
-    """Whether a file is of this format, by its head."""
+def _is_labelme(file):
     head = lookup.head(file)
     return any(key in head for key in ('"shapes"', '"imagePath"', '"imageData"'))
+
+
+KIND = Kind(_is_labelme, (".json",), many=False)
 
 
 def _parse(file, problems):

@@ -73,6 +73,15 @@ def _closest(paths, wanted):
     return [path for path, rank in zip(paths, ranks) if rank == max(ranks)]
 
 
+def data_folder(name):
+    """The path of a data folder. Raises DataError where there is none."""
+    folder = pathlib.Path(name)
+    if not folder.is_dir():
+        hint = "; give the folder, not a file" if folder.is_file() else ""
+        raise DataError(f"{name}: no such data folder{hint}; set data.dir or --data_dir")
+    return folder
+
+
 def local_name(name):
     """The path in a name that may be Windows's or a URL, such as `/data/local-files/?d=a.jpg`."""
     if ":" not in name and "\\" not in name and "?" not in name:
@@ -158,6 +167,12 @@ def read_text(file):
     return content.decode("latin-1")
 
 
+def lines(file):
+    """[(number from 1, line without blanks around it)] of a text file, but for empty lines."""
+    found = enumerate(map(str.strip, read_text(file).splitlines()), start=1)
+    return [(number, line) for number, line in found if line]
+
+
 def read_json(file):
     """The content of a JSON file. Raises DataError where it is none."""
     try:
@@ -214,9 +229,3 @@ def xml_stream(file):
     """The text of an XML file as a stream in UTF-8, whatever encoding it has or names."""
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", read_text(file))
     return io.BytesIO(text.encode(errors="replace"))
-
-
-def is_voc_xml(file):
-    """Whether a file is of one image, as VOC has it; the files of MIT's old LabelMe are others."""
-    text = head(file, 4096)
-    return re.search(r"<annotation[\s>]", text) is not None and "<imagesize>" not in text

@@ -32,6 +32,7 @@ class LabelledImage(typing.NamedTuple):
     boxes: list  # of LabelledBox
     where: str = ""  # leads a message about it: "FILE: line 3"; empty: the path
     source_id: typing.Any = None  # the id of the image in the user's files; None: there is none
+    unlabelled: tuple = ()  # as in `Record`
 
 
 def make_dataset(name, images, problems, class_names=None, category_ids=None):
@@ -42,24 +43,36 @@ def make_dataset(name, images, problems, class_names=None, category_ids=None):
     if class_names is None:
         class_names = sorted({box.name for image in images for box in image.boxes})
     class_of = {class_name: k for k, class_name in enumerate(class_names)}
-    ids = own_image_ids([image.source_id for image in images])
-    records = []
-    for (image_id, source_id), image in zip(ids, images):
-        where, objects = image.where or image.path, no_objects()
-        for box in image.boxes:
-            if box.name in class_of:
-                add_object(objects, box.box, class_of[box.name], box.name, box.ignore, box.area)
-                continue
-            text = f"{where}: '{box.name}' is none of the {len(class_names)} classes; left out"
-            problems.append(Problem.error("unknown class", text))
-        record = make_record(image_id, image.path, image.size, objects, where, problems)
-        records.append(dataclasses.replace(record, source_id=source_id))
+    records = records_of(images, class_of, problems)
     ignored = sum(int(record.ignore.sum()) for record in records)
     if ignored:
         text = f"{name}: {ignored} objects are marked as to be ignored; neither learnt nor counted"
         problems.append(Problem.note("ignored objects", text))
     category_ids = category_ids or list(range(1, len(class_names) + 1))
     return Dataset(name, records, list(class_names), list(category_ids), problems)
+
+
+def records_of(images, class_of, problems):
+    """The `Record`s of a list of `LabelledImage`; an error for each box whose name is none of
+    class_of, {name: class}."""
+    rows, boxes = [], []
+    for row, image in enumerate(images):
+        for box in image.boxes:
+            if box.name in class_of:
+                rows.append(row)
+                boxes.append(box)
+                continue
+            where = image.where or image.path
+            text = f"{where}: '{box.name}' is none of the {len(class_of)} classes; left out"
+            problems.append(Problem.error("unknown class", text))
+    objects = {
+        "rows": np.array(rows, np.int64),
+        "boxes": np.array([box.box for box in boxes], np.float64).reshape(-1, 4),
+        "classes": np.array([class_of[box.name] for box in boxes], np.int32),
+        "ignore": np.array([box.ignore for box in boxes], bool),
+        "areas": np.array([box.area for box in boxes], np.float64),  # None becomes NaN
+    }
+    return make_records(images, objects, lambda i: boxes[i].name, problems)
 
 
 def own_image_ids(source_ids):
@@ -74,73 +87,36 @@ def own_image_ids(source_ids):
     return list(enumerate(source_ids, start=1))
 
 
-def no_objects():
-    """The empty `objects` of `make_record`."""
-    return {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
+def make_records(images, objects, name_of, problems):
+    """The `Record`s of the sound objects of all images; a `Problem` for each other object.
 
-
-def add_object(objects, box, k, name, ignore=False, area=None):
-    """Appends an object of class k to the `objects` of `make_record`."""
-    for key, value in zip(objects, (box, k, ignore, name, area)):
-        objects[key].append(value)
-
-
-def make_record(image_id, path, size, objects, where, problems, unlabelled=()):
-    """A `Record` of the sound objects of an image; a `Problem` for each other one.
-
-    size: (height, width) px; objects: dict of parallel lists `boxes` (ymin, xmin, ymax, xmax),
-    `classes`, `ignore`, `names` and `areas` (px^2, None: the box's); where: leads a message;
-    unlabelled: as in `Record`. Empty boxes and those wholly outside are dropped, those further
-    outside than rounding explains clipped: warnings. Reversed and non-finite ones are errors."""
-    boxes = np.asarray(objects["boxes"], np.float64).reshape(-1, 4)
-    clipped, faulty, reported = _checked(boxes, np.broadcast_to(size, [len(boxes), 2]))
-    for i in np.flatnonzero(reported):
-        problems.append(_box_problem(where, boxes[i], objects["names"][i], size, faulty[i]))
-    keep = np.flatnonzero(~faulty)
-    clipped = clipped[keep].astype(np.float32)
-    own_areas = _areas(clipped)
-    areas = [
-        own_areas[i] if objects["areas"][k] is None else objects["areas"][k]
-        for i, k in enumerate(keep)
-    ]
-    return Record(
-        image_id=image_id,
-        path=path,
-        height=size[0],
-        width=size[1],
-        boxes=clipped,
-        classes=np.asarray(objects["classes"], np.int32)[keep],
-        ignore=np.asarray(objects["ignore"], bool)[keep],
-        areas=np.asarray(areas, np.float32),
-        unlabelled=unlabelled,
-    )
-
-
-def make_records(ids, images, objects, class_names, problems):
-    """The `Record`s of all images of a data set: `make_record` for columns, for large ones.
-
-    ids: [(image_id, source_id)]; images: [(path, (height, width) or None, message lead)], those
-    without a size are left out; objects: arrays `rows` [n] of their images, `boxes` [n, 4],
-    `classes`, `ignore` and `areas` [n], NaN: the box's."""
-    sizes = np.array([size or (0, 0) for _, size, _ in images], np.int64).reshape(-1, 2)
+    images: `LabelledImage`s whose boxes are not looked at, those without a size are left out;
+    objects: arrays `rows` [n] of their images, `boxes` [n, 4] (ymin, xmin, ymax, xmax), `classes`,
+    `ignore` and `areas` [n] px^2, NaN: the box's; name_of: what a message calls the i-th. Empty
+    boxes and those wholly outside are dropped, those further outside than rounding explains
+    clipped: warnings. Reversed and non-finite ones are errors."""
+    sizes = np.array([image.size or (0, 0) for image in images], np.float64).reshape(-1, 2)
+    has_size = np.array([bool(image.size) for image in images], bool)
     order = np.argsort(objects["rows"], kind="stable")
-    order = order[sizes[objects["rows"][order], 0] > 0]
+    order = order[has_size[objects["rows"][order]]]
     rows, boxes = objects["rows"][order], objects["boxes"][order]
     clipped, faulty, reported = _checked(boxes, sizes[rows])
     for i in np.flatnonzero(reported):
-        path, size, where = images[rows[i]]
-        name = class_names[objects["classes"][order[i]]]
-        problems.append(_box_problem(where, boxes[i], name, size, faulty[i]))
+        image = images[rows[i]]
+        problems.append(_box_problem(image, boxes[i], name_of(order[i]), faulty[i]))
     order, rows, boxes = order[~faulty], rows[~faulty], clipped[~faulty].astype(np.float32)
     areas = objects["areas"][order].astype(np.float32)
-    areas = np.where(np.isnan(areas), _areas(boxes), areas)
+    own_areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    areas = np.where(np.isnan(areas), own_areas, areas)
     columns = boxes, objects["classes"][order].astype(np.int32), objects["ignore"][order], areas
     ends = np.cumsum(np.bincount(rows, minlength=len(images))).tolist()
     records, start = [], 0
-    for (image_id, source_id), (path, size, _), end in zip(ids, images, ends):
-        if size:
+    ids = own_image_ids([image.source_id for image in images])
+    for (image_id, source_id), image, end in zip(ids, images, ends):
+        if image.size:
             own = [column[start:end] for column in columns]
-            records.append(Record(image_id, path, *size, *own, source_id=source_id))
+            about = image_id, image.path, *image.size
+            records.append(Record(*about, *own, image.unlabelled, source_id))
         start = end
     return records
 
@@ -149,7 +125,7 @@ def _checked(boxes, sizes):
     """(boxes clipped to their images, which are faulty, which are to be reported) of boxes [n, 4].
 
     sizes [n, 2]: of the image of each."""
-    corner = np.concatenate([sizes, sizes], axis=1).astype(np.float64)
+    corner = np.concatenate([sizes, sizes], axis=1)
     with np.errstate(invalid="ignore"):
         clipped = np.clip(boxes, 0, corner)
         faulty = ~(np.isfinite(boxes) & np.isfinite(clipped)).all(axis=1)
@@ -158,13 +134,10 @@ def _checked(boxes, sizes):
     return clipped, faulty, faulty | overhang.any(axis=1)
 
 
-def _areas(boxes):
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-
-
-def _box_problem(where, box, name, size, dropped):
-    severity, kind, fault = _box_fault(box, size, dropped)
+def _box_problem(image, box, name, dropped):
+    severity, kind, fault = _box_fault(box, image.size, dropped)
     shown = ", ".join(f"{value:g}" for value in box)
+    where = image.where or image.path
     text = f"{where}: box (ymin, xmin, ymax, xmax) = ({shown}) of '{name}' {fault}"
     return Problem(severity, kind, text)
 

@@ -9,6 +9,7 @@ import re
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import (
     createml,
+    crowdhuman,
     csv_files,
     cvat,
     icdar,
@@ -17,12 +18,12 @@ from lhrcnn.data.readers import (
     labelme,
     lookup,
     via,
+    voc_folder,
     wider_face,
     yolo,
     yolo_layout,
 )
-from lhrcnn.data.readers.gathering import ALIASES, ALL, images_in_list
-from lhrcnn.errors import DataError
+from lhrcnn.data.readers.gathering import ALIASES, ALL, Kind, images_in_list
 
 _LOOKED_AT = 20  # files of one suffix
 
@@ -32,10 +33,7 @@ class Listing:
 
     def __init__(self, folder):
         """Raises DataError where there is no such folder."""
-        self.folder = pathlib.Path(folder)
-        if not self.folder.is_dir():
-            hint = "; give the folder, not a file" if self.folder.is_file() else ""
-            raise DataError(f"{folder}: no such data folder{hint}; set data.dir or --data_dir")
+        self.folder = lookup.data_folder(folder)
         self.paths = lookup.walk(self.folder)
 
     @functools.cache  # noqa: B019, a listing lives as long as one look at a folder
@@ -44,10 +42,10 @@ class Listing:
         files = [path for path in self.paths if path.lower().endswith(suffixes)]
         return [pathlib.Path(path) for path in files[:: max(1, -(-len(files) // _LOOKED_AT))]]
 
-    def first(self, test, *suffixes):
-        """The first of some files that passes a test, as a path below the folder; empty: none."""
-        for file in self.some(*suffixes):
-            if test(file):
+    def first(self, kind):
+        """The first of some files of a `Kind`, as a path below the folder; empty: none."""
+        for file in self.some(*kind.suffixes):
+            if kind.test(file):
                 return str(file.relative_to(self.folder))
         return ""
 
@@ -68,11 +66,11 @@ class Listing:
         ).most_common(5)
 
 
-def _first(meaning, test, *suffixes):
-    """A sign: one of a folder's files passes a test."""
+def _first(meaning, kind):
+    """A sign: one of a folder's files is of a `Kind`."""
 
     def sign(listing):
-        file = listing.first(test, *suffixes)
+        file = listing.first(kind)
         return file and f"{file}: {meaning}"
 
     return sign
@@ -101,7 +99,7 @@ def _imagenet_det(listing):
 def _voc_folder(listing):
     if _devkit(listing) or _imagenet_det(listing):
         return ""
-    return _first("<annotation> of an image", lookup.is_voc_xml, ".xml")(listing)
+    return _first("<annotation> of an image", voc_folder.KIND)(listing)
 
 
 def _icdar_line(file):
@@ -112,41 +110,31 @@ def _icdar_line(file):
 
 
 def _yolo(listing):
-    file = listing.first(lambda file: yolo_layout.read_yaml(file) is not None, ".yaml", ".yml")
-    if file:
-        return f"{file}: names of classes"
-    return _first(
-        "a class number and shares of the image",
-        lambda file: yolo.looks_like_label(lookup.head(file, 4096)),
-        ".txt",
-    )(listing)
+    data = Kind(lambda file: yolo_layout.read_yaml(file) is not None, (".yaml", ".yml"))
+    label = Kind(lambda file: yolo.looks_like_label(lookup.head(file, 4096)), (".txt",))
+    of_data = _first("names of classes", data)
+    return of_data(listing) or _first("a class number and shares of the image", label)(listing)
 
 
-SIGNS = {
-    "coco": _first("images, annotations and categories", _is_coco, ".json"),
+# What tells a format: a function of a Listing, or what a file of it is called and its `Kind`.
+_SIGNS = {
+    "coco": ("images, annotations and categories", Kind(_is_coco, (".json",))),
     "voc": _devkit,
     "voc_folder": _voc_folder,
     "imagenet_det": _imagenet_det,
-    "icdar": _first("corners of a word", _icdar_line, ".txt", ".gt"),
+    "icdar": ("corners of a word", Kind(_icdar_line, (".txt", ".gt"))),
     "yolo": _yolo,
-    "csv": _first(
-        "columns of boxes", lambda file: bool(csv_files.columns_of(file)), ".csv", ".tsv"
-    ),
-    "labelme": _first("shapes of an image", labelme.is_labelme, ".json"),
-    "cvat": _first("<annotations> of CVAT", cvat.is_cvat, ".xml"),
-    "via": _first("regions of VIA", via.is_via, ".json", ".csv"),
-    "label_studio": _first("tasks of Label Studio", label_studio.is_label_studio, ".json"),
-    "kitti": _first(
-        "a class and 14 numbers", lambda file: kitti.is_kitti(lookup.head(file, 4096)), ".txt"
-    ),
-    "wider_face": _first(
-        "images and their faces",
-        lambda file: wider_face.is_wider_face(lookup.head(file, 4096)),
-        ".txt",
-    ),
-    "crowdhuman": _first(".odgt", lambda file: True, ".odgt"),
-    "createml": _first("a list of images with coordinates", createml.is_createml, ".json"),
+    "csv": ("columns of boxes", csv_files.KIND),
+    "labelme": ("shapes of an image", labelme.KIND),
+    "cvat": ("<annotations> of CVAT", cvat.KIND),
+    "via": ("regions of VIA", via.KIND),
+    "label_studio": ("tasks of Label Studio", label_studio.KIND),
+    "kitti": ("a class and 14 numbers", kitti.KIND),
+    "wider_face": ("images and their faces", wider_face.KIND),
+    "crowdhuman": (".odgt", crowdhuman.KIND),
+    "createml": ("a list of images with coordinates", createml.KIND),
 }
+SIGNS = {name: _first(*it) if isinstance(it, tuple) else it for name, it in _SIGNS.items()}
 
 # A format -> those whose signs its own files may show as well.
 STRONGER = {
@@ -174,19 +162,17 @@ def _words(folders):
     return {word for name in folders for word in pathlib.Path(name).parts}
 
 
-def _by_labels(suffix):
-    """As `_by_place`, for files of an image each: their folders, where these name splits."""
+def _by_kind(kind):
+    """As `_by_place`, by annotation files; those of an image each by their folders alone, where
+    these name splits."""
 
     def splits(listing):
-        folders = listing.folders(suffix)
+        if kind.many:
+            return _by_place(listing, filter(kind.test, listing.some(*kind.suffixes)))
+        folders = listing.folders(*kind.suffixes)
         return _by_place(listing, folders=folders if _named(_words(folders)) else ())
 
     return splits
-
-
-def _by_files(test, *suffixes):
-    """As `_by_place`, the files being those that pass a test."""
-    return lambda listing: _by_place(listing, filter(test, listing.some(*suffixes)))
 
 
 def _named(words):
@@ -217,7 +203,7 @@ def _yolo_splits(listing):
 
 def _csv_splits(listing):
     """Splits of the files with columns of boxes alone: Open Images has others beside them."""
-    files = [file for file in listing.some(".csv", ".tsv") if csv_files.columns_of(file)]
+    files = filter(csv_files.KIND.test, listing.some(*csv_files.KIND.suffixes))
     found = _named({word for file in files for word in csv_files.split_words(file)})
     return (found, ALL) if found else _by_place(listing)
 
@@ -269,18 +255,12 @@ def _voc_splits(listing):
 
 
 _SPLITS = {
+    **{name: _by_kind(it[1]) for name, it in _SIGNS.items() if isinstance(it, tuple)},
+    "voc_folder": _by_kind(voc_folder.KIND),
     "icdar": _icdar_splits,
     "yolo": _yolo_splits,
     "cvat": _cvat_splits,
     "coco": _coco_splits,
     "csv": _csv_splits,
     "voc": _voc_splits,
-    "voc_folder": _by_labels(".xml"),
-    "labelme": _by_labels(".json"),
-    "kitti": _by_labels(".txt"),
-    "via": _by_files(via.is_via, ".json", ".csv"),
-    "label_studio": _by_files(label_studio.is_label_studio, ".json"),
-    "createml": _by_files(createml.is_createml, ".json"),
-    "wider_face": _by_files(lambda file: wider_face.is_wider_face(lookup.head(file, 4096)), ".txt"),
-    "crowdhuman": _by_files(lambda file: True, ".odgt"),
 }

@@ -7,7 +7,7 @@ import itertools
 import math
 
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import Found, Kind
 from lhrcnn.data.readers.parsing import MALFORMED, corners, named, numbers, turned_ellipse
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
@@ -25,20 +25,17 @@ def read(data_config, split, training=False):
 
     Circles, ellipses and polygons give their enclosing boxes. Raises DataError."""
     del training
-    return gathering.gather(data_config, split, sources, _parse)
+    return gathering.gather(data_config, split, KIND, _parse)
 
 
-def sources(folder):
-    """VIA's files below a folder."""
-    return [file for file in lookup.listed(folder, ".json", ".csv") if is_via(file)]
-
-
-def is_via(file):
-    """Whether a file is of this format, by its head."""
+def _is_via(file):
     head = lookup.head(file)
     if file.suffix.lower() == ".csv":
         return "region_shape_attributes" in head.split("\n", 1)[0]
     return '"shape_attributes"' in head or '"_via_' in head or '"file_attributes"' in head
+
+
+KIND = Kind(_is_via, (".json", ".csv"))
 
 
 def _parse(file, problems):

@@ -9,15 +9,14 @@ empty.
 """
 
 import os
-import pathlib
 import re
 import xml.etree.ElementTree as ElementTree
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers import parsing
-from lhrcnn.data.readers.lookup import listed, read_text, read_xml
-from lhrcnn.data.readers.records import image_problem, make_record
+from lhrcnn.data.readers.lookup import data_folder, lines, listed, read_xml
+from lhrcnn.data.readers.records import LabelledBox, LabelledImage, image_problem, records_of
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
@@ -34,7 +33,7 @@ def read(data_config, split, training=False):
     data.use_difficult. Image ids are the digits of the file names where all are made of digits
     (2008_000012 is 2008000012), else the position in the split from 1. Raises DataError when a
     folder or list is missing."""
-    devkit, years = _find_years(pathlib.Path(data_config.dir))
+    devkit, years = _find_years(data_folder(data_config.dir))
     names, has_zero = _survey(years)
     if not names:
         folders = ", ".join(f"{year}/Annotations" for year in years)
@@ -50,17 +49,13 @@ def read(data_config, split, training=False):
             )
             problems.append(Problem.note("0-based corners", text))
     entries = _entries(devkit, years, split, problems)
-    records = []
+    keep_difficult, images = training and data_config.use_difficult, []
     for image_id, ((year, name), image) in zip(_image_ids(entries), entries.items()):
+        path = image or year / "JPEGImages" / f"{name}.jpg"
         file = _annotation(year, name)
-        image = image or year / "JPEGImages" / f"{name}.jpg"
-        parsed = parse(file, image_id, image, problems, CORNERS[corners])
-        if parsed:
-            size, objects, path, where = parsed
-            if training and data_config.use_difficult:
-                objects["ignore"] = [False] * len(objects["ignore"])
-            objects["classes"] = [class_of[name] for name in objects["names"]]
-            records.append(make_record(image_id, path, size, objects, where, problems))
+        found = parse(file, image_id, path, problems, CORNERS[corners], keep_difficult)
+        images.extend([found] if found else [])
+    records = records_of(images, class_of, problems)
     ids = list(range(1, len(names) + 1))
     return Dataset(f"{devkit} {split}", records, names, ids, problems)
 
@@ -104,11 +99,11 @@ def read_list(file):
 
     Of a list for one class (`NAME 1`, `NAME 0` or `NAME -1` in every line) the images without the
     class (-1) are left out."""
-    lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
-    labelled = [re.fullmatch(r"(.+?)\s+(-1|0|1)", line) for line in lines]
-    if lines and all(labelled):
-        lines = [match.group(1) for match in labelled if match.group(2) != "-1"]
-    return [_without_suffix(line.replace("\\", "/")) for line in lines]
+    names = [line for _, line in lines(file)]
+    labelled = [re.fullmatch(r"(.+?)\s+(-1|0|1)", line) for line in names]
+    if names and all(labelled):
+        names = [match.group(1) for match in labelled if match.group(2) != "-1"]
+    return [_without_suffix(line.replace("\\", "/")) for line in names]
 
 
 def _without_suffix(entry):
@@ -132,8 +127,6 @@ def _annotation(year, name):
 
 def _find_years(folder):
     """The devkit, and its folders that hold ImageSets."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such data folder; set data.dir or --data_dir")
     if (folder / "ImageSets").is_dir():
         return folder, [folder]
     for devkit in (folder, folder / "VOCdevkit"):
@@ -187,12 +180,12 @@ def _image_ids(entries):
     return list(range(1, len(digits) + 1))
 
 
-def parse(file, image_id, image, problems, corners=CORNERS["one_based"], name=None):
-    """(size, objects for `make_record`, image path, message lead) of an annotation file.
+def parse(file, image_id, image, problems, corners, keep_difficult, name=None):
+    """The `LabelledImage` of an annotation file and the path of its image.
 
     None, with a problem, where it cannot be read. corners: see `CORNERS`; where `name` is given,
     the file must be of that image if it names one."""
-    where, kind = f"{file}: image id {image_id}", "unreadable annotation file"
+    where = f"{file}: image id {image_id}"
     try:
         root = read_xml(file)
         height, width = _number(root, "size/height", 0), _number(root, "size/width", 0)
@@ -200,36 +193,32 @@ def parse(file, image_id, image, problems, corners=CORNERS["one_based"], name=No
         found = _text(root, "filename")
         if name and found and name not in (found, found.rpartition(".")[0]):
             raise ValueError(f"is of another image, '{found}'")
-    except FileNotFoundError:
-        problems.append(
-            Problem.error("missing annotation file", f"{where}: no such annotation file")
-        )
-        return None
-    except OSError as error:
-        problems.append(Problem.error(kind, f"{where}: {error.strerror or error}"))
-        return None
-    except ElementTree.ParseError as error:
-        problems.append(Problem.error(kind, f"{where}: not readable as XML: {error}"))
-        return None
     except DataError as error:
         problems.append(image_problem(image, f"{error} (image id {image_id})"))
         return None
-    except ValueError as error:
-        problems.append(Problem.error(kind, f"{where}: {error}"))
+    except FileNotFoundError:
+        text = f"{where}: no such annotation file"
+        problems.append(Problem.error("missing annotation file", text))
         return None
-    objects = {"boxes": [], "ignore": [], "names": [], "areas": []}
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        no_xml = isinstance(error, ElementTree.ParseError)
+        found = (
+            f"not readable as XML: {error}" if no_xml else getattr(error, "strerror", "") or error
+        )
+        problems.append(Problem.error("unreadable annotation file", f"{where}: {found}"))
+        return None
+    boxes = []
     for number, element in enumerate(root.iterfind("object"), start=1):
+        name = _text(element, "name")
         try:
             box = _box(element, corners)
         except ValueError as error:
-            text = f"{where}: object {number} '{_text(element, 'name')}': {error}"
+            text = f"{where}: object {number} '{name}': {error}"
             problems.append(Problem.error("bad object", text))
             continue
-        objects["boxes"].append(box)
-        objects["names"].append(_text(element, "name"))
-        objects["ignore"].append(parsing.is_true(_text(element, "difficult")))
-        objects["areas"].append(None)
-    return size, objects, str(image), where
+        ignore = parsing.is_true(_text(element, "difficult")) and not keep_difficult
+        boxes.append(LabelledBox(name, box, ignore))
+    return LabelledImage(str(image), size, boxes, where, image_id)
 
 
 def _box(element, corners):

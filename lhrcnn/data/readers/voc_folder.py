@@ -10,7 +10,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import Found, Kind
 from lhrcnn.data.readers.parsing import named, numbers, turned
 from lhrcnn.data.schema import Problem
 
@@ -24,7 +24,7 @@ def read(data_config, split, training=False):
     (`robndbox`, an attribute `rotation`) give their enclosing boxes. Raises DataError."""
     keep_difficult = training and data_config.use_difficult
     corners = data_config.voc_corners
-    files = sources(gathering.data_folder(data_config))
+    files = KIND.files(lookup.data_folder(data_config.dir))
     if corners == "auto":
         zero = any(_ZERO_BASED.search(lookup.read_text(file)) for file in files)
         corners = "zero_based" if zero else "one_based"
@@ -33,13 +33,16 @@ def read(data_config, split, training=False):
     def parse(file, problems):
         return _parse(file, problems, first, keep_difficult)
 
-    return gathering.gather(data_config, split, lambda folder: files, parse, many=False)
+    return gathering.gather(data_config, split, KIND, parse, files=files)
 
 
-def sources(folder):
-    """The XML files of images below a folder."""
-    files = [file for file in lookup.listed(folder, ".xml") if lookup.is_voc_xml(file)]
-    return gathering.with_broken(folder, files)
+def _is_voc_xml(file):
+    """Whether a file is of one image, as VOC has it; the files of MIT's old LabelMe are others."""
+    text = lookup.head(file, 4096)
+    return re.search(r"<annotation[\s>]", text) is not None and "<imagesize>" not in text
+
+
+KIND = Kind(_is_voc_xml, (".xml",), many=False)
 
 
 def _parse(file, problems, first, keep_difficult):

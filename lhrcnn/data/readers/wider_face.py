@@ -6,7 +6,7 @@ it; datumaro writes the name of a class after the box.
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found
+from lhrcnn.data.readers.gathering import Found, Kind
 from lhrcnn.data.readers.parsing import named
 from lhrcnn.data.schema import Problem
 
@@ -21,25 +21,21 @@ def read(data_config, split, training=False):
     Empty boxes (0 0 0 0 stands for "no face") say nothing; invalid faces become `ignore`. Raises
     DataError."""
     del training
-    return gathering.gather(data_config, split, sources, _parse)
+    return gathering.gather(data_config, split, KIND, _parse)
 
 
-def sources(folder):
-    """WIDER FACE's lists below a folder."""
-    return [
-        file for file in lookup.listed(folder, ".txt") if is_wider_face(lookup.head(file, 4096))
-    ]
-
-
-def is_wider_face(text):
-    """Whether a text begins like such a list: an image's name, a count, a face."""
-    lines = [line.strip() for line in text.splitlines()[:3]]
+def _is_wider_face(file):
+    """Whether a file begins like such a list: an image's name, a count, a face."""
+    lines = [line.strip() for line in lookup.head(file, 4096).splitlines()[:3]]
     return (
         len(lines) == 3
         and _is_name(lines[0])
         and lines[1].isdecimal()
         and (_is_name(lines[2]) or len(lines[2].split()) >= 4)
     )
+
+
+KIND = Kind(_is_wider_face, (".txt",))
 
 
 def _is_name(line):

@@ -27,7 +27,7 @@ def read(data_config, split, training=False):
     Polygons and turned rectangles give their enclosing boxes. Raises DataError where no label file
     or no such split is there."""
     del training
-    folder, problems = gathering.data_folder(data_config), []
+    folder, problems = lookup.data_folder(data_config.dir), []
     paths = lookup.walk(folder)
     layout = describe(folder, paths)
     labels = {path for path in paths if path.lower().endswith(".txt")}
@@ -90,9 +90,9 @@ def _labels(images, labels, below):
 def _boxes(file, layout, problems):
     """(`LabelledBox`es of a label file, whether they are shares of the image and not px)."""
     boxes, seen, relative = [], set(), True
-    for number, line in enumerate(lookup.read_text(file).splitlines(), start=1):
+    for number, line in lookup.lines(file):
         words = tuple(line.split())
-        if not words or words[0].startswith(_DOTA_HEADS):
+        if words[0].startswith(_DOTA_HEADS):
             continue
         where = f"{file}: line {number}"
         if words in seen:

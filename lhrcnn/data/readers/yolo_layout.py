@@ -156,7 +156,7 @@ def _listed(folder, file, value, images):
     if value.endswith(".txt"):
         path = _under(folder, value, set(map(str, lookup.listed(folder, ".txt"))))
         return _in_list(folder, pathlib.Path(path), images) if path else []
-    if os.path.isdir(value) and not _is_below(value, folder):
+    if os.path.isdir(value) and not _real(value).is_relative_to(_real(folder)):
         return [path for path in lookup.walk(value) if path.lower().endswith(IMAGE_SUFFIXES)]
     words = [
         word for word in pathlib.PurePosixPath(value.replace("\\", "/")).parts if word not in "/.."
@@ -172,9 +172,8 @@ def _listed(folder, file, value, images):
 def _in_list(folder, file, images):
     """The images named in a list of paths, which may be of the machine where it was made."""
     known, found = set(images), []
-    for line in lookup.read_text(file).splitlines():
-        path = _under(folder, line.strip(), known) if line.strip() else ""
-        found.append(path or os.path.normpath(file.parent / line.strip()))
+    for _, line in lookup.lines(file):
+        found.append(_under(folder, line, known) or os.path.normpath(file.parent / line))
     return [path for path in found if path.lower().endswith(IMAGE_SUFFIXES)]
 
 
@@ -185,7 +184,5 @@ def _under(folder, name, known):
     return next((path for path in tails if path in known), "")
 
 
-def _is_below(path, folder):
-    return os.path.commonpath(
-        [os.path.realpath(path), os.path.realpath(folder)]
-    ) == os.path.realpath(folder)
+def _real(path):
+    return pathlib.Path(os.path.realpath(path))

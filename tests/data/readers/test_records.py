@@ -10,21 +10,17 @@ from lhrcnn.data.readers.records import (
     LabelledImage,
     drop_missing,
     make_dataset,
-    make_record,
     own_image_ids,
+    records_of,
 )
 
 
 def record_of(boxes, areas=None):
-    count, problems = len(boxes), []
-    objects = {
-        "boxes": boxes,
-        "classes": list(range(count)),
-        "ignore": [False] * count,
-        "names": [f"c{i}" for i in range(count)],
-        "areas": areas or [None] * count,
-    }
-    return make_record(5, "p.jpg", (100, 200), objects, "file.json: image id 5", problems), problems
+    problems, areas = [], areas or [None] * len(boxes)
+    found = [LabelledBox(f"c{i}", box, False, areas[i]) for i, box in enumerate(boxes)]
+    image = LabelledImage("p.jpg", (100, 200), found, "file.json: image id 5", 5)
+    class_of = {box.name: k for k, box in enumerate(found)}
+    return records_of([image], class_of, problems)[0], problems
 
 
 def test_sound_boxes_are_kept_as_they_are():
@@ -88,11 +84,11 @@ def test_faulty_boxes_are_dropped_with_a_line_each(box, words):
 def test_drop_missing_names_path_and_image_id(tmp_path):
     (tmp_path / "p.jpg").write_bytes(b"")
     (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"")
-    objects = {"boxes": [], "classes": [], "ignore": [], "names": [], "areas": []}
-    records = [
-        make_record(i, str(tmp_path / name), (4, 4), objects, "", [])
+    images = [
+        LabelledImage(str(tmp_path / name), (4, 4), [], source_id=i)
         for i, name in enumerate(("p.jpg", "q.jpg", "sub/p.jpg", os.fsdecode(b"caf\xe9.jpg")))
     ]
+    records = records_of(images, {}, [])
     problems = []
     assert [record.image_id for record in drop_missing(records, problems)] == [0]
     assert len(problems) == 3 and "q.jpg: no such image file (image id 1)" in problems[0].text
