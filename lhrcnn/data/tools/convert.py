@@ -12,6 +12,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import yaml
 
+from lhrcnn.data.readers.voc import CORNERS
+
 
 def convert(datasets, format_, output, copy_images=True):
     """Writes {split: Dataset} into a files.Output in a format of WRITERS; returns lines of losses.
@@ -83,18 +85,12 @@ def _write_coco(output, split, dataset, paths):
         for box, k, ignore, area, score in zip(
             record.boxes.tolist(), record.classes, record.ignore, record.areas, _scores(record)
         ):
+            number = len(annotations) + 1  # from 1: evaluators take 0 for "no match"
+            ids = {"image_id": record.image_id, "category_id": dataset.category_ids[k]}
             ymin, xmin, ymax, xmax = box
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,  # from 1: evaluators take 0 for "no match"
-                    "image_id": record.image_id,
-                    "category_id": dataset.category_ids[k],
-                    "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-                    "area": float(area),
-                    "iscrowd": int(ignore),
-                    **score,
-                }
-            )
+            bbox = [xmin, ymin, xmax - xmin, ymax - ymin]
+            place = {"bbox": bbox, "area": float(area), "iscrowd": int(ignore)}
+            annotations.append({"id": number, **ids, **place, **score})
     pairs = zip(dataset.category_ids, dataset.class_names)
     categories = [{"id": number, "name": name} for number, name in pairs]
     content = {"images": images, "annotations": annotations, "categories": categories}
@@ -112,24 +108,30 @@ def _write_voc(output, split, dataset, paths):
     """Corners 1-based and inclusive, with decimals; ignored objects are `difficult`."""
     stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
     for record, path, stem in zip(dataset.records, paths, stems):
-        root = ElementTree.Element("annotation")
-        _add(root, "filename", os.path.basename(path))
-        size = _add(root, "size")
-        for key, value in (("width", record.width), ("height", record.height), ("depth", 3)):
-            _add(size, key, value)
-        for box, k, ignore in zip(record.boxes.tolist(), record.classes, record.ignore):
-            element = _add(root, "object")
-            _add(element, "name", dataset.class_names[k])
-            _add(element, "difficult", int(ignore))
-            corners = _add(element, "bndbox")
-            ymin, xmin, ymax, xmax = box
-            for key, value in zip(
-                ("xmin", "ymin", "xmax", "ymax"), (xmin + 1, ymin + 1, xmax, ymax)
-            ):
-                _add(corners, key, f"{value:.10g}")
-        ElementTree.indent(root)
-        output.write(f"Annotations/{stem}.xml", ElementTree.tostring(root, encoding="unicode"))
+        text = voc_xml(record, os.path.basename(path), dataset.class_names, "one_based")
+        output.write(f"Annotations/{stem}.xml", text)
     output.write(f"ImageSets/Main/{split}.txt", "".join(f"{stem}\n" for stem in stems))
+
+
+def voc_xml(record, filename, class_names, corners):
+    """The annotation file of a Record as VOC has it, with corners of a kind of `voc.CORNERS`."""
+    low, high = CORNERS[corners]
+    root = ElementTree.Element("annotation")
+    _add(root, "filename", filename)
+    size = _add(root, "size")
+    for key, value in (("width", record.width), ("height", record.height), ("depth", 3)):
+        _add(size, key, value)
+    for box, k, ignore in zip(record.boxes.tolist(), record.classes, record.ignore):
+        element = _add(root, "object")
+        _add(element, "name", class_names[k])
+        _add(element, "difficult", int(ignore))
+        bounds = _add(element, "bndbox")
+        ymin, xmin, ymax, xmax = box
+        moved = xmin - low, ymin - low, xmax - high, ymax - high
+        for key, value in zip(("xmin", "ymin", "xmax", "ymax"), moved):
+            _add(bounds, key, f"{value:.10g}")
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _add(parent, tag, text=None):
@@ -166,19 +168,15 @@ def _write_data_file(output, datasets):
 def _write_labelme(output, split, dataset, paths):
     """A JSON file beside each image; ignored objects have the flag `ignore`."""
     for record, path in zip(dataset.records, paths):
-        shapes = [
-            {
-                "label": dataset.class_names[k],
-                "points": [[xmin, ymin], [xmax, ymax]],
-                "group_id": None,
-                "shape_type": "rectangle",
-                "flags": {"ignore": True} if ignore else {},
-                **score,
-            }
-            for (ymin, xmin, ymax, xmax), k, ignore, score in zip(
-                record.boxes.tolist(), record.classes, record.ignore, _scores(record)
-            )
-        ]
+        shapes = []
+        for box, k, ignore, score in zip(
+            record.boxes.tolist(), record.classes, record.ignore, _scores(record)
+        ):
+            ymin, xmin, ymax, xmax = box
+            what = {"label": dataset.class_names[k], "points": [[xmin, ymin], [xmax, ymax]]}
+            flags = {"ignore": True} if ignore else {}
+            kind = {"group_id": None, "shape_type": "rectangle", "flags": flags}
+            shapes.append({**what, **kind, **score})
         content = {
             "version": "5.4.1",
             "flags": {},

@@ -3,9 +3,9 @@
 import os
 import pathlib
 import shutil
-import xml.etree.ElementTree as ElementTree
 
 from lhrcnn.data.readers.imagenet_det import ANNOTATIONS, IMAGES, LISTS
+from lhrcnn.data.tools.convert import voc_xml
 from lhrcnn.errors import DataError
 
 
@@ -39,45 +39,20 @@ def write(datasets, folder):
             _write_image(folder, name, record, wnids)
         lines = "".join(f"{name} {number}\n" for number, name in enumerate(names, start=1))
         _write_text(folder / LISTS / f"{list_name}.txt", lines)
-    _write_text(
-        folder / "devkit" / "data" / "map_det.txt",
-        "".join(
-            f"{wnid} {k} {name}\n"
-            for k, (wnid, name) in enumerate(zip(wnids, class_names), start=1)
-        ),
-    )
+    pairs = enumerate(zip(wnids, class_names), start=1)
+    lines = "".join(f"{wnid} {k} {name}\n" for k, (wnid, name) in pairs)
+    _write_text(folder / "devkit" / "data" / "map_det.txt", lines)
 
 
 def _write_image(folder, name, record, wnids):
-    root = ElementTree.Element("annotation")
-    _add(root, "filename", name.rpartition("/")[2])
-    size = _add(root, "size")
-    for key, value in (("width", record.width), ("height", record.height), ("depth", 3)):
-        _add(size, key, value)
-    for box, k, ignore in zip(record.boxes.astype(float), record.classes, record.ignore):
-        element = _add(root, "object")
-        _add(element, "name", wnids[k])
-        corners = _add(element, "bndbox")
-        for key, value in zip(
-            ("ymin", "xmin", "ymax", "xmax"), (box[0], box[1], box[2] - 1, box[3] - 1)
-        ):
-            _add(corners, key, f"{value:.8g}")
-        _add(element, "difficult", int(ignore))
-    _write_text(
-        folder / ANNOTATIONS / f"{name}.xml", ElementTree.tostring(root, encoding="unicode")
-    )
+    text = voc_xml(record, name.rpartition("/")[2], wnids, "zero_based_inclusive")
+    _write_text(folder / ANNOTATIONS / f"{name}.xml", text)
     copy = folder / IMAGES / f"{name}.JPEG"
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(record.path, copy)
     except OSError:  # another file system, or one without links
         shutil.copyfile(record.path, copy)
-
-
-def _add(parent, tag, text=None):
-    element = ElementTree.SubElement(parent, tag)
-    element.text = None if text is None else str(text)
-    return element
 
 
 def _write_text(path, text):

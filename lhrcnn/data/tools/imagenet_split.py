@@ -99,11 +99,7 @@ def object_counts(root, names):
     counts = np.zeros([len(names), len(class_of)], np.int64)
     for i, name in enumerate(names):
         try:
-            objects = (
-                ElementTree.parse(annotation_file(root, full_name(name)))
-                .getroot()
-                .iterfind("object")
-            )
+            objects = ElementTree.parse(annotation_file(root, full_name(name))).findall("object")
         except (ElementTree.ParseError, OSError):
             continue
         for element in objects:
@@ -117,10 +113,8 @@ def write_list(root, name, images):
     """Writes a list of images into ImageSets/DET and returns its path.
 
     Raises DataError where another one of this name is there."""
-    output, file = (
-        Output(pathlib.Path(root, "ImageSets", "DET"), "--data_dir"),
-        pathlib.Path(root, "ImageSets", "DET", f"{name}.txt"),
-    )
+    output = Output(pathlib.Path(root, "ImageSets", "DET"), "--data_dir")
+    file = output.folder / f"{name}.txt"
     text = "".join(f"{image} {number}\n" for number, image in enumerate(images, start=1))
     if file.exists() and file.read_text(encoding="utf-8") != text:
         raise DataError(f"{file}: there already, with other images; remove or rename it first")

@@ -28,9 +28,8 @@ _EMPTY_SHARE = 0.03
 _MAX_OBJECTS = 5
 _MIN_GAP = 0.85  # between centres, in halves of the larger object's side
 _MAX_HIDDEN = 0.7  # objects hidden more than this are not annotated
-_MIN_CONTRAST = (
-    60  # mean absolute difference of an object's colour from what lies under it, grey levels
-)
+# Mean absolute difference of an object's colour from what lies under it, grey levels.
+_MIN_CONTRAST = 60
 
 
 def make_shapes(folder, seed=0, num_train=400, num_val=100):
@@ -81,9 +80,7 @@ def is_drawn(folder):
 def draw_image(rng):
     """(uint8 [H, W, 3] image, list of (class index, (ymin, xmin, ymax, xmax) px)) drawn with a
     NumPy Generator."""
-    height, width = (
-        int(side) for side in rng.integers(_IMAGE_SIDES[0], _IMAGE_SIDES[1], 2, endpoint=True)
-    )
+    height, width = rng.integers(*_IMAGE_SIDES, 2, endpoint=True).tolist()
     canvas = _texture(rng, height, width, *rng.uniform(0, 255, (2, 3)))
     owner = np.full((height, width), -1)  # the object seen at each pixel
     objects, pixels = [], []
@@ -116,16 +113,9 @@ def _write_split(output, split, seed, count):
         )
         for shape, (ymin, xmin, ymax, xmax) in objects:
             box = [round(float(value), 2) for value in (xmin, ymin, xmax - xmin, ymax - ymin)]
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": shape + 1,
-                    "bbox": box,
-                    "area": round(box[2] * box[3], 2),
-                    "iscrowd": 0,
-                }
-            )
+            ids = {"id": len(annotations) + 1, "image_id": number, "category_id": shape + 1}
+            area = round(box[2] * box[3], 2)
+            annotations.append({**ids, "bbox": box, "area": area, "iscrowd": 0})
     categories = [{"id": k + 1, "name": name} for k, name in enumerate(CLASSES)]
     return {
         "info": {"description": "lhrcnn shapes", "seed": seed[0]},
@@ -159,15 +149,12 @@ def _paint(rng, canvas, shape, place):
     y, x, radius = place
     outline = _outline(shape, rng.uniform(-_LARGEST_TURN, _LARGEST_TURN))
     low, high = outline.min(axis=0), outline.max(axis=0)
-    outline = (outline - (low + high) / 2) * (2 * radius / (high - low).max()) + (
-        y,
-        x,
-    )  # the longer side of its box is 2 radius
+    # The longer side of its box is 2 radius.
+    outline = (outline - (low + high) / 2) * (2 * radius / (high - low).max()) + (y, x)
     ymin, xmin, ymax, xmax = box = (*outline.min(axis=0), *outline.max(axis=0))
     rows, columns = slice(int(ymin), math.ceil(ymax)), slice(int(xmin), math.ceil(xmax))
-    cover = _coverage(
-        outline - (rows.start, columns.start), rows.stop - rows.start, columns.stop - columns.start
-    )
+    size = rows.stop - rows.start, columns.stop - columns.start
+    cover = _coverage(outline - (rows.start, columns.start), *size)
     under = canvas[rows, columns]
     background = np.average(under.reshape(-1, 3), axis=0, weights=cover.reshape(-1))
     colour = _colour(rng, shape)
@@ -189,21 +176,18 @@ def _colour(rng, shape):
 def _outline(shape, angle):
     """Corners [n, 2] (y, x) of a shape around 0, turned by an angle from upright."""
     corners = {"circle": 64, "square": 4, "triangle": 3, "star": 10}[CLASSES[shape]]
-    first = (
-        -math.pi / 4 if corners == 4 else -math.pi / 2
-    )  # a square lies on a side, the others point up
+    first = -math.pi / 4 if corners == 4 else -math.pi / 2  # a square lies on a side
     angles = first + angle + np.arange(corners) * 2 * math.pi / corners
-    radii = (
-        np.where(np.arange(corners) % 2, 0.42, 1.0)
-        if CLASSES[shape] == "star"
-        else np.ones(corners)
-    )
+    radii = np.ones(corners)
+    if CLASSES[shape] == "star":
+        radii[1::2] = 0.42
     return np.stack([radii * np.sin(angles), radii * np.cos(angles)], axis=1)
 
 
-def _coverage(outline, height, width, samples=3):
+def _coverage(outline, height, width):
     """Share [height, width] of each pixel inside the polygon [n, 2] (y, x): even-odd rule at
-    samples x samples points."""
+    3 x 3 points."""
+    samples = 3
     y = (np.arange(height * samples) + 0.5)[:, np.newaxis] / samples
     x = (np.arange(width * samples) + 0.5)[np.newaxis] / samples
     inside = np.zeros((height * samples, width * samples), bool)
@@ -229,9 +213,8 @@ def _texture(rng, height, width, first, second):
         mix = (np.floor(along / period) + np.floor(across / period)) % 2
     elif kind == 3:
         coarse = rng.uniform(0, 1, (height // 16 + 2, width // 16 + 2)).astype(np.float32)
-        mix = np.asarray(
-            Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC), np.float64
-        )
+        fine = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+        mix = np.asarray(fine, np.float64)
     else:
         mix = rng.uniform(0, 1, (height, width))
     return first + mix[..., np.newaxis] * (second - first)

@@ -58,9 +58,8 @@ def make_text(folder, images, seed=0, num_train=7000, num_val=500):
                 (folder / name).mkdir(parents=True, exist_ok=True)
             for index in range(1, count + 1):
                 rng = np.random.default_rng([seed, number, index])
-                image, boxes, words = write_words(
-                    rng, _background(backgrounds[chosen[rng.integers(len(chosen))]]), fonts
-                )
+                background = _background(backgrounds[chosen[rng.integers(len(chosen))]])
+                image, boxes, words = write_words(rng, background, fonts)
                 Image.fromarray(image).save(folder / split / f"img_{index}.jpg", quality=90)
                 write_truth(folder / f"{split}_gt" / f"gt_img_{index}.txt", boxes, words)
     except OSError as error:
@@ -94,10 +93,8 @@ def write_words(rng, image, fonts):
         line = [_word(rng) for _ in range(int(rng.integers(1, _MAX_WORDS, endpoint=True)))]
         masks = [_mask(font, word) for word in line]
         space = int(font.getlength(" ") * rng.uniform(1.0, 1.8)) + 1
-        height, width = (
-            max(mask.shape[0] for mask in masks),
-            sum(mask.shape[1] for mask in masks) + space * (len(line) - 1),
-        )
+        height = max(mask.shape[0] for mask in masks)
+        width = sum(mask.shape[1] for mask in masks) + space * (len(line) - 1)
         place = _free_place(rng, height, width, image.shape[:2], boxes)
         if place is None:
             continue
@@ -156,9 +153,8 @@ def _free_place(rng, height, width, size, others):
     if height > size[0] or width > size[1]:
         return None
     for _ in range(20):
-        y, x = (
-            int(rng.integers(most, endpoint=True)) for most in (size[0] - height, size[1] - width)
-        )
+        y = int(rng.integers(size[0] - height, endpoint=True))
+        x = int(rng.integers(size[1] - width, endpoint=True))
         if all(
             y - _GAP >= box[2]
             or box[0] >= y + height + _GAP
