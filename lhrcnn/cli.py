@@ -108,7 +108,10 @@ def main(arguments=None):
 def _log_plainly():
     """Log lines as `WARNING: message` on stderr: all of lhrcnn, warnings of the libraries."""
     handler = logging.StreamHandler()
-    handler.addFilter(lambda record: record.levelno >= logging.WARNING or _is_ours(record.pathname))
+    handler.addFilter(
+        lambda record: record.levelno >= logging.WARNING
+        or PACKAGE in pathlib.Path(record.pathname).resolve().parents  # of lhrcnn
+    )
     logging.basicConfig(format="%(levelname)s: %(message)s", handlers=[handler])
     absl.logging.set_verbosity(absl.logging.INFO)
 
@@ -215,11 +218,6 @@ def _help(name, command, values):
             subsequent_indent=" " * 6,
         )
     return "\n".join(lines)
-
-
-def _is_ours(source):
-    """Whether a source file belongs to lhrcnn."""
-    return PACKAGE in pathlib.Path(source).resolve().parents
 
 
 def _fail(error, status, debug):

@@ -8,6 +8,7 @@ lhrcnn wrote it, or with --overwrite, and never where the command reads it.
 
 import functools
 import pathlib
+import re
 import typing
 
 from absl import flags
@@ -160,6 +161,15 @@ def file_output(values, inputs=()):
     return write
 
 
+def size(values):
+    """(height, width) px of --size. Raises UsageError."""
+    match = re.fullmatch(r"0*([1-9]\d*)x0*([1-9]\d*)", values.size)
+    if not match:
+        text = "expected height x width in px, such as --size 480x640"
+        raise UsageError(f"--size={values.size}: {text}")
+    return int(match[1]), int(match[2])
+
+
 def tiled(detector, values):
     """The predictor.Detector, or the TiledDetector that --tiles asks for. Raises UsageError."""
     from lhrcnn.inference import tiles
@@ -244,6 +254,16 @@ def with_data_dir(loaded, values):
     if hint:
         raise UsageError(f"--data_dir={values.data_dir}: expected a folder; {hint}")
     return config.changed(loaded, {"data.dir": values.data_dir}) if values.data_dir else loaded
+
+
+def loaded_run(values, run_dir, overrides, ensemble=()):
+    """(LoadedRun of a run directory with the weights of --checkpoint, the strategy it is for)."""
+    from lhrcnn.distribution import strategy_for
+    from lhrcnn.inference.predictor import load_run
+
+    strategy = strategy_for()
+    with strategy.scope():
+        return load_run(run_dir, values.checkpoint, overrides, ensemble), strategy
 
 
 def dataset_of_run(trained, values):

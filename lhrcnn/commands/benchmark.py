@@ -28,7 +28,7 @@ def run(values):
     """Times each stage of a run's detector, or of the config's with random weights, on a random
     image; or an exported model as it is."""
     commands.check_pairs(values)
-    size = _size(values.size)
+    size = commands.size(values)
     experiment = _checked(values)
     write = commands.file_output(values)
     if values.model:
@@ -166,15 +166,6 @@ def format_table(figures):
             f"peak memory     {figures['peak_memory_mb']:.0f} MB of the process",
         ]
     )
-
-
-def _size(text):
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise UsageError(
-            f"--size: found '{text}', expected height x width in px, such as --size 800x1200"
-        )
-    return int(height), int(width)
 
 
 COMMAND = commands.Command(

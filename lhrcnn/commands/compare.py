@@ -39,14 +39,11 @@ def run(values, arguments):
 
 def _detections(values, run_dir):
     """(Dataset, Detections) of a run: those that `lhrcnn eval` left, or made now."""
-    from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import of_run
-    from lhrcnn.inference.predictor import load_run
     from lhrcnn.runs.directory import RunDirectory
 
-    overrides, strategy = values["set"].value, strategy_for()
-    with strategy.scope():
-        trained = load_run(run_dir, values.checkpoint, overrides)
+    overrides = values["set"].value
+    trained, strategy = commands.loaded_run(values, run_dir, overrides)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     about = of_run.about(run_dir, trained, dataset, values.split or experiment.data.test_split)
     path = RunDirectory(run_dir).evaluation(split)

@@ -120,15 +120,11 @@ def _evaluate_run(values, more):
     run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
     shard, overrides = _shard(values), commands.overrides_of_run(values, *more)
 
-    from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import of_run
     from lhrcnn.evaluation.scoring import score
     from lhrcnn.evaluation.tables import format_tables
-    from lhrcnn.inference.predictor import load_run
 
-    strategy = strategy_for()
-    with strategy.scope():
-        trained = load_run(run_dir, values.checkpoint, overrides, values.ensemble)
+    trained, strategy = commands.loaded_run(values, run_dir, overrides, values.ensemble)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     split += f"_tiles_{values.tiles}" if values.tiles else ""
     output = pathlib.Path(values.output or run_dir / "eval" / f"{split}.json")

@@ -1,7 +1,6 @@
 """`lhrcnn export`."""
 
 import pathlib
-import re
 
 from lhrcnn import commands
 from lhrcnn.errors import UsageError
@@ -52,7 +51,8 @@ def run(values):
     """Exports a run, and prints where the model is and what it cannot do."""
     run_dir = commands.require(values, "run_dir", "runs/shapes")
     name = "export" if values.format == "savedmodel" else f"export_{values.format}"
-    output, size = pathlib.Path(values.output or pathlib.Path(run_dir, name)), _size(values)
+    output = pathlib.Path(values.output or pathlib.Path(run_dir, name))
+    size = commands.size(values) if values.size else None
     ranges = EXPORTS[values.format].int8 if values.format in EXPORTS else ""
     if ranges == "input" and values.calibrate:
         raise UsageError(
@@ -95,14 +95,6 @@ def _calibration(values, overrides):
     settings = commands.with_data_dir(run.config(overrides), values)
     records = open_dataset(settings.data, values.calibrate).records
     return tuple(record.path for record in records[:: -(-len(records) // IMAGES)])
-
-
-def _size(values):
-    """(height, width) of --size, None without. Raises UsageError."""
-    match = re.fullmatch(r"(\d+)x(\d+)", values.size)
-    if values.size and not match:
-        raise UsageError(f"--size={values.size}: expected HxW in px, such as --size 480x640")
-    return (int(match[1]), int(match[2])) if match else None
 
 
 COMMAND = commands.Command("write a run as a model for use elsewhere", FLAGS, run)

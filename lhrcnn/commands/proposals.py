@@ -26,13 +26,9 @@ def run(values):
     files.check_writable(output)
 
     from lhrcnn.data.datasets import open_dataset
-    from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation.proposals import LOOK_ONCE, cache_proposals
-    from lhrcnn.inference.predictor import load_run
 
-    strategy = strategy_for()
-    with strategy.scope():
-        trained = load_run(run_dir, values.checkpoint, [*overrides, *LOOK_ONCE])
+    trained, strategy = commands.loaded_run(values, run_dir, [*overrides, *LOOK_ONCE])
     experiment = commands.with_data_dir(trained.config, values)
     split = values.split or experiment.data.train_split
     dataset = open_dataset(experiment.data, split, held_out=trained.held_out)

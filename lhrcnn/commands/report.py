@@ -23,14 +23,10 @@ def run(values):
     run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
     overrides = commands.overrides_of_run(values)
 
-    from lhrcnn.distribution import strategy_for
     from lhrcnn.evaluation import of_run
     from lhrcnn.evaluation.scoring import score
-    from lhrcnn.inference.predictor import load_run
 
-    strategy = strategy_for()
-    with strategy.scope():
-        trained = load_run(run_dir, values.checkpoint, overrides)
+    trained, strategy = commands.loaded_run(values, run_dir, overrides)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     written, name = output_for(values, run_dir, split)
     about = of_run.about(run_dir, trained, dataset, values.split or experiment.data.test_split)

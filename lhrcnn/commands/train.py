@@ -75,7 +75,8 @@ def run(values):
 
 def _train(values):
     init_from = values.init_from
-    if _is_derived(values):
+    # The data alone say how to train, or to go on: --data_dir without a config.
+    if values.data_dir and not values.config and commands.is_users_data(values.data_dir):
         experiment, run_dir = _derived(values)
         init_from = init_from or zoo.START
     else:
@@ -102,11 +103,6 @@ def experiment_of(values, default):
     run_dir = pathlib.Path(values.run_dir or pathlib.Path("runs", path.stem))
     print(f"config: {path}{origin}; run directory: {run_dir}", flush=True)
     return experiment, run_dir
-
-
-def _is_derived(values):
-    """Whether the data alone say how to train, or to go on: --data_dir without a config."""
-    return bool(values.data_dir and not values.config and commands.is_users_data(values.data_dir))
 
 
 def _derived(values):

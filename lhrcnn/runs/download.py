@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import http.client
 import os
 import pathlib
@@ -14,7 +13,7 @@ import urllib.parse
 import urllib.request
 
 from lhrcnn.errors import DownloadError
-from lhrcnn.files import held
+from lhrcnn.files import held, sha256_of
 
 BLOCK = 1 << 20
 TIMEOUT_S = 30
@@ -71,15 +70,12 @@ def check(path, sha256, source):
 
     Raises DownloadError for another one; a `.part` file is deleted then, since it can only be
     begun anew."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    if not digest.hexdigest().startswith(sha256.lower()):
+    digest = sha256_of(path)
+    if not digest.startswith(sha256.lower()):
         if str(path).endswith(".part"):
             os.unlink(path)
         raise DownloadError(
-            f"{source}: its sha256 begins with {digest.hexdigest()[: len(sha256)]}, expected "
+            f"{source}: its sha256 begins with {digest[: len(sha256)]}, expected "
             f"{sha256}: it is damaged or another file, and was not used"
         )
 
