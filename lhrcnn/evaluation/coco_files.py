@@ -30,7 +30,8 @@ def read_annotations(path):
         raise FileNotFoundError(f"{path}: no such file")
     content, parts = coco_file.load(pathlib.Path(path))
     image_ids = _ids(content["images"], f"{path}: images")
-    categories = _without_copies(content["categories"])
+    entries = content["categories"]
+    categories = [entry for i, entry in enumerate(entries) if entry not in entries[:i]]  # no copies
     category_ids = _ids(categories, f"{path}: categories")
     class_of, problems = {key: k for k, key in enumerate(category_ids)}, []
     objects = read_objects(parts, list(image_ids), class_of, False, path, problems)
@@ -84,11 +85,6 @@ def read_results(path, dataset):
     )
 
 
-def _without_copies(entries):
-    """Entries without those that an earlier one is equal to."""
-    return [entry for i, entry in enumerate(entries) if entry not in entries[:i]]
-
-
 def _check_boxes(objects, path, problems):
     """Drops empty boxes of the columns; a warning for them, an error where one cannot be meant."""
     boxes = objects["boxes"]
@@ -114,19 +110,13 @@ def _records(images, objects):
     ends = np.cumsum(np.bincount(objects["rows"], minlength=len(images)))
     columns = boxes, objects["classes"], objects["ignore"], areas
     parts = zip(*(np.split(column[order], ends[:-1]) for column in columns))
-    return [
-        Record(
-            own_id,
-            str(image.get("file_name", "")),
-            int(image.get("height") or 0),
-            int(image.get("width") or 0),
-            *part,
-            source_id=source_id,
-        )
-        for image, part, (own_id, source_id) in zip(
-            images, parts, own_image_ids([image["id"] for image in images])
-        )
-    ]
+    ids = own_image_ids([image["id"] for image in images])
+    records = []
+    for image, part, (own_id, source_id) in zip(images, parts, ids):
+        name, size = image.get("file_name", ""), (image.get("height"), image.get("width"))
+        height, width = (int(side or 0) for side in size)
+        records.append(Record(own_id, str(name), height, width, *part, source_id=source_id))
+    return records
 
 
 def _corners(boxes):

@@ -95,12 +95,11 @@ def results_of(detector, find, dataset, config, strategy=None, progress=True):
             raise
         if batch is None:
             return
-        results = {
-            name: np.concatenate(
-                [part.numpy() for part in strategy.experimental_local_results(value)]
-            )
+        parts = {
+            name: strategy.experimental_local_results(value)
             for name, value in function(batch).items()
         }
+        results = {name: np.concatenate([p.numpy() for p in own]) for name, own in parts.items()}
         yield results
         seen.update(results["row"].tolist())
         # The other workers are about as far.

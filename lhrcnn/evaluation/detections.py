@@ -63,11 +63,8 @@ def empty():
 
 def concatenate(parts):
     """One `Detections` of a list of them."""
-    columns = [
-        [getattr(part, field.name) for part in [empty(), *parts]]
-        for field in dataclasses.fields(Detections)
-    ]
-    return Detections(*(np.concatenate(column) for column in columns))
+    columns = zip(*(vars(part).values() for part in [empty(), *parts]))
+    return Detections(*map(np.concatenate, columns))
 
 
 def from_results(dataset, results):
@@ -96,13 +93,7 @@ def from_results(dataset, results):
 
 def as_rows(detections):
     """float64 [D, 7] of `Detections`: image id, box, score, class; all of them exact."""
-    columns = (
-        detections.image_ids[:, None],
-        detections.boxes,
-        detections.scores[:, None],
-        detections.classes[:, None],
-    )
-    return np.concatenate([column.astype(np.float64) for column in columns], axis=1)
+    return np.column_stack([column.astype(np.float64) for column in vars(detections).values()])
 
 
 def from_rows(rows):
@@ -119,9 +110,6 @@ def in_order_of(dataset, detections):
     """The `Detections` image by image as in a `Dataset`, so that equal scores rank alike however
     they were made."""
     position = {record.image_id: i for i, record in enumerate(dataset.records)}
-    order = np.argsort(
-        [position[image_id] for image_id in detections.image_ids.tolist()], kind="stable"
-    )
-    return Detections(
-        *(getattr(detections, field.name)[order] for field in dataclasses.fields(Detections))
-    )
+    places = [position[image_id] for image_id in detections.image_ids.tolist()]
+    order = np.argsort(places, kind="stable")
+    return Detections(*(column[order] for column in vars(detections).values()))

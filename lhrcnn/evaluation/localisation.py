@@ -64,10 +64,8 @@ def _localised(localise, batch, levels, seed):
 def recall(ious):
     """The row of `localisation_recall` for IoUs [n] of outputs with their objects."""
     if not len(ious):
-        return {
-            "boxes": 0,
-            **dict.fromkeys(("mean_iou", "recall50", "recall70", "AR"), float("nan")),
-        }
+        shares = dict.fromkeys(("mean_iou", "recall50", "recall70", "AR"), float("nan"))
+        return {"boxes": 0, **shares}
     return {
         "boxes": len(ious),
         "mean_iou": float(ious.mean()),
@@ -83,9 +81,8 @@ def moved_boxes(boxes, image_size, levels, rng):
 
     They stay inside the image."""
     boxes, limit = boxes.astype(np.float64)[:, None], np.tile(image_size, 2)
-    direction = rng.normal(size=(len(boxes), len(levels), 4)) * np.tile(
-        boxes[..., 2:] - boxes[..., :2], 2
-    )
+    sides = np.tile(boxes[..., 2:] - boxes[..., :2], 2)
+    direction = rng.normal(size=(len(boxes), len(levels), 4)) * sides
     near, far = np.zeros(direction.shape[:2]), np.full(direction.shape[:2], FARTHEST)
     for _ in range(BISECTIONS):
         middle = (near + far) / 2
@@ -97,14 +94,12 @@ def moved_boxes(boxes, image_size, levels, rng):
 def format_table(table):
     """The table as text, a line a level."""
     lines = ["input IoU   boxes  mean IoU  recall .5  recall .7      AR"]
-    return "\n".join(
-        lines
-        + [
-            f"{level:>9.2f}{row['boxes']:>8}{row['mean_iou']:>10.3f}{row['recall50']:>11.3f}"
-            f"{row['recall70']:>11.3f}{row['AR']:>8.3f}"
-            for level, row in table.items()
-        ]
-    )
+    lines += [
+        f"{level:>9.2f}{row['boxes']:>8}{row['mean_iou']:>10.3f}{row['recall50']:>11.3f}"
+        f"{row['recall70']:>11.3f}{row['AR']:>8.3f}"
+        for level, row in table.items()
+    ]
+    return "\n".join(lines)
 
 
 def _localise(detector, image, image_size, boxes, classes):

@@ -13,12 +13,8 @@ from lhrcnn.inference.predictor import PREPARATION
 from lhrcnn.runs.state import digest_of
 
 FROM_DATA = (*PREPARATION, "aspect_groups")
-LOOK_ONCE = (
-    "data.proposals=",
-    "data.classes=[]",
-    "test.scales=[1.0]",
-    "test.flip=false",
-)  # overrides for a run that proposes
+# Overrides for a run that proposes.
+LOOK_ONCE = ("data.proposals=", "data.classes=[]", "test.scales=[1.0]", "test.flip=false")
 PARTS = ("backbone/", "rpn/")  # names of the variables that proposals depend on
 
 
@@ -53,16 +49,9 @@ def cache_proposals(detector, dataset, config, folder, split, strategy=None, ove
         files.open_proposals(folder, split, dataset.records, identity)
         return False
     except DataError:  # not there, of another model or incomplete: all the same
-        number = config.model.rpn.post_nms_test
-        files.write_proposals(
-            folder,
-            split,
-            dataset.records,
-            number,
-            identity,
-            _batches(detector, dataset, config, strategy),
-            overwrite,
-        )
+        number, records = config.model.rpn.post_nms_test, dataset.records
+        batches = _batches(detector, dataset, config, strategy)
+        files.write_proposals(folder, split, records, number, identity, batches, overwrite)
         return True
 
 

@@ -77,10 +77,8 @@ def merge(paths, dataset, identity):
             )
         parts.append(found)
         images.append(own_images)
-    wanted, there = (
-        sorted(record.image_id for record in dataset.records),
-        np.sort(np.concatenate(images)).tolist(),
-    )
+    wanted = sorted(record.image_id for record in dataset.records)
+    there = np.sort(np.concatenate(images)).tolist()
     if there != wanted:
         raise ShardError(
             f"{paths[0].parent}: the shares hold {len(there)} images, of which {len(set(there))} "

@@ -21,13 +21,11 @@ def format_tables(scored, width=100):
 
 def summary(scored):
     """One line with the headline numbers, such as `AP 0.505  AP50 0.697  AP75 0.573`."""
-    return "  ".join(
-        _filled(
-            METRICS[name].summary or f"{name} {METRICS[name].main} {{{METRICS[name].main}}}",
-            numbers,
-        )
-        for name, numbers in scored.items()
-    )
+    parts = []
+    for name, numbers in scored.items():
+        main = METRICS[name].main
+        parts.append(_filled(METRICS[name].summary or f"{name} {main} {{{main}}}", numbers))
+    return "  ".join(parts)
 
 
 def to_json(metrics):

@@ -85,18 +85,10 @@ def _images(dataset, matches, columns):
     for name, changed in (("gained", second & ~first), ("lost", first & ~second)):
         numbers = np.bincount(objects.images[changed], minlength=len(rows))
         order = np.argsort(-numbers, kind="stable")[:NUM_IMAGES]
-        told[name] = {
-            "objects": int(changed.sum()),
-            "images": [
-                {
-                    "image": records[int(rows[image])].shown_id,
-                    "objects": [
-                        matches[0].names[k]
-                        for k in objects.classes[changed & (objects.images == image)]
-                    ],
-                }
-                for image in order
-                if numbers[image]
-            ],
-        }
+        images = []
+        for image in order[numbers[order] > 0]:
+            classes = objects.classes[changed & (objects.images == image)]
+            names = [matches[0].names[k] for k in classes]
+            images.append({"image": records[int(rows[image])].shown_id, "objects": names})
+        told[name] = {"objects": int(changed.sum()), "images": images}
     return told

@@ -69,36 +69,41 @@ def objects_of(dataset, rows):
     """The `Objects` of a `Dataset`, crowds where a box is to be ignored; `rows` of `image_rows`."""
     counts = [len(record.classes) for record in dataset.records]
     ids = np.asarray([record.image_id for record in dataset.records], np.int64)
-    boxes = _column(dataset, "boxes", np.zeros([0, 4], np.float32))
+    boxes = column_of(dataset, "boxes", np.zeros([0, 4], np.float32))
     # Gives back the decimals of a file: an IoU may lie exactly on a threshold.
     decimals = 3 if boxes.dtype == np.float32 else 9
     return Objects(
         np.repeat(np.searchsorted(rows, ids), counts),
-        _column(dataset, "classes", np.zeros([0], np.int64)),
+        column_of(dataset, "classes", np.zeros([0], np.int64)),
         to_sides(boxes).round(decimals),
-        _column(dataset, "areas", np.zeros([0], np.float64)),
-        _column(dataset, "ignore", np.zeros([0], bool)),
+        column_of(dataset, "areas", np.zeros([0], np.float64)),
+        column_of(dataset, "ignore", np.zeros([0], bool)),
     )
+
+
+def rows_of(image_ids, rows):
+    """Where the ids of detections' images stand in `rows`. Raises DataError for one that the data
+    set does not have."""
+    places = np.minimum(np.searchsorted(rows, image_ids), max(len(rows) - 1, 0))
+    known = rows[places] == image_ids if len(rows) else np.zeros(len(places), bool)
+    if not known.all():
+        raise DataError(
+            f"a detection is of image {image_ids[~known][0]}, which the data set does not have"
+        )
+    return places
 
 
 def found_of(detections, rows):
     """The `Found` of `Detections`; `rows` of `image_rows`."""
-    images = np.minimum(np.searchsorted(rows, detections.image_ids), max(len(rows) - 1, 0))
-    known = rows[images] == detections.image_ids if len(rows) else np.zeros(len(images), bool)
-    if not known.all():
-        raise DataError(
-            f"a detection is of image {detections.image_ids[~known][0]}, which the data set does "
-            "not have"
-        )
     return Found(
-        images,
+        rows_of(detections.image_ids, rows),
         np.asarray(detections.classes, np.int64),
         detections.sides(),
         np.asarray(detections.scores, np.float64),
     )
 
 
-def _column(dataset, name, start):
+def column_of(dataset, name, start):
     """An attribute of all records of a `Dataset`, one after the other, after the empty `start`."""
     return np.concatenate([start, *(getattr(record, name) for record in dataset.records)])
 

@@ -47,15 +47,11 @@ def _text_metrics(dataset, detections, score_threshold, match, most_ignored):
     order = np.argsort(detections.image_ids, kind="stable")
     ids = np.asarray(detections.image_ids)[order]
     for record in dataset.records:
-        mine = order[
-            np.searchsorted(ids, record.image_id) : np.searchsorted(
-                ids, record.image_id, side="right"
-            )
-        ]
+        first, last = (np.searchsorted(ids, record.image_id, side) for side in ("left", "right"))
+        mine = order[first:last]
         mine = mine[detections.scores[mine] >= score_threshold]
-        found = np.asarray(detections.boxes, np.float64)[
-            mine[np.argsort(-detections.scores[mine], kind="stable")]
-        ]
+        mine = mine[np.argsort(-detections.scores[mine], kind="stable")]
+        found = np.asarray(detections.boxes[mine], np.float64)
         recall, precision = overlaps(np.asarray(record.boxes, np.float64), found)
         words = ~record.ignore
         judged = ~(precision[record.ignore] > most_ignored).any(axis=0)

@@ -27,27 +27,19 @@ def ilsvrc_metrics(dataset, detections, options=None):
     del options
     truth = Truth(dataset)
     order = np.argsort(-detections.scores, kind="stable")
-    image_ids, classes, boxes = (
-        detections.image_ids[order],
-        detections.classes[order],
-        np.asarray(detections.boxes, np.float64)[order],
-    )
-    pairs = np.array(
-        [(record.image_id, k) for record in dataset.records for k in record.unlabelled], np.int64
-    ).reshape(-1, 2)
-    blacklist = truth.keys_of(*pairs.T)
+    image_ids, classes = detections.image_ids[order], detections.classes[order]
+    boxes = np.asarray(detections.boxes, np.float64)[order]
+    pairs = [(record.image_id, k) for record in dataset.records for k in record.unlabelled]
+    blacklist = truth.keys_of(*np.array(pairs, np.int64).reshape(-1, 2).T)
     neutral = np.isin(truth.keys_of(image_ids, classes), blacklist)
     counted = ~truth.difficult[:-1] & ~np.isin(truth.keys, blacklist)
     detection, found = _close_pairs(truth, image_ids, classes, boxes)
     true = _greedy(detection[counted[found]], found[counted[found]], truth.keys, len(order))
     neutral[detection[~counted[found]]] = True
     neutral &= ~true
+    needed = np.bincount(truth.classes[counted], minlength=dataset.num_classes).tolist()
     values = [
-        average_precision(
-            true[(classes == k) & ~neutral],
-            int(np.sum(counted & (truth.classes == k))),
-            eleven_point=False,
-        )
+        average_precision(true[(classes == k) & ~neutral], needed[k], eleven_point=False)
         for k in range(dataset.num_classes)
     ]
     known = [value for value in values if not math.isnan(value)]

@@ -11,8 +11,7 @@ import math
 
 import numpy as np
 
-from lhrcnn.errors import DataError
-from lhrcnn.evaluation.metrics.coco import names_of
+from lhrcnn.evaluation.metrics.coco import column_of, image_rows, names_of, rows_of
 from lhrcnn.evaluation.overlaps import iou
 
 IOUS = np.arange(50, 100, 5) / 100
@@ -66,9 +65,8 @@ def average_precision(true, num_objects, eleven_point):
         return math.nan
     found = np.cumsum(true)
     recall, precision = found / num_objects, found / np.arange(1, len(true) + 1)
-    envelope = np.append(
-        np.maximum.accumulate(precision[::-1])[::-1], 0.0
-    )  # best precision at this recall or a higher one
+    # Best precision at this recall or a higher one.
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
     if eleven_point:
         return float(np.mean(envelope[np.searchsorted(recall, RECALL_POINTS, side="left")]))
     return float(np.sum(np.diff(recall, prepend=0.0) * envelope[:-1]))
@@ -78,34 +76,23 @@ class Truth:
     """All objects, sorted by image and class so that a detection's rivals are one slice."""
 
     def __init__(self, dataset):
-        records = dataset.records
-        counts = [len(record.classes) for record in records]
-        self.num_classes = max(dataset.num_classes, 1)
-        self.image_ids = np.sort(np.asarray([record.image_id for record in records], np.int64))
-        image_ids = np.repeat(np.asarray([record.image_id for record in records], np.int64), counts)
-        classes = np.concatenate([record.classes for record in records] + [np.zeros([0], np.int32)])
+        self.num_classes, self.image_ids = max(dataset.num_classes, 1), image_rows(dataset)
+        ids = np.asarray([record.image_id for record in dataset.records], np.int64)
+        image_ids = np.repeat(ids, [len(record.classes) for record in dataset.records])
+        classes = column_of(dataset, "classes", np.zeros([0], np.int32))
         keys = self.keys_of(image_ids, classes)
         order = np.argsort(keys, kind="stable")
         self.keys, self.classes = keys[order], classes[order]
-        self.boxes = np.concatenate(
-            [record.boxes for record in records] + [np.zeros([0, 4])]
-        ).astype(np.float64)[order]
+        self.boxes = column_of(dataset, "boxes", np.zeros([0, 4]))[order]
         # One entry more, for the index of detections that meet no object at all.
-        self.difficult = np.append(
-            np.concatenate([record.ignore for record in records] + [np.zeros([0], bool)])[order],
-            False,
-        )
+        difficult = column_of(dataset, "ignore", np.zeros([0], bool))
+        self.difficult = np.append(difficult[order], False)
 
     def keys_of(self, image_ids, classes):
         """A number for each pair of an image and a class.
 
         Raises DataError for an image that the data set does not have."""
-        unknown = ~np.isin(image_ids, self.image_ids)
-        if unknown.any():
-            raise DataError(
-                f"a detection is of image {image_ids[unknown][0]}, which the data set does not have"
-            )
-        return np.searchsorted(self.image_ids, image_ids) * self.num_classes + classes
+        return rows_of(image_ids, self.image_ids) * self.num_classes + classes
 
     def num_objects(self, k):
         return int(np.sum((self.classes == k) & ~self.difficult[:-1]))
@@ -120,11 +107,8 @@ class Truth:
             some, first_pair = np.unique(detection, return_index=True)
             best_iou[some] = np.maximum.reduceat(overlaps, first_pair)
             is_best = overlaps == best_iou[detection]
-            best_truth[some] = rivals[
-                np.minimum.reduceat(
-                    np.where(is_best, np.arange(len(rivals)), len(rivals)), first_pair
-                )
-            ]
+            places = np.where(is_best, np.arange(len(rivals)), len(rivals))
+            best_truth[some] = rivals[np.minimum.reduceat(places, first_pair)]
         return best_iou, best_truth
 
     def pairs(self, image_ids, classes, boxes):

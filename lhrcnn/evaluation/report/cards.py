@@ -42,14 +42,10 @@ def image_cards(data, kinds):
 def _card(number, row, address):
     width, height = row["size"]
     wrong = "".join(_box(error, COLORS[error["kind"]]) for error in row["errors"])
-    truth = "".join(
-        _rectangle(
-            entry["box"],
-            'stroke="#22c55e"' + (' stroke-dasharray="5 4"' if entry["crowd"] else ""),
-            entry["class"],
-        )
-        for entry in row["truth"]
-    )
+    truth = ""
+    for entry in row["truth"]:
+        dashes = ' stroke-dasharray="5 4"' if entry["crowd"] else ""
+        truth += _rectangle(entry["box"], 'stroke="#22c55e"' + dashes, entry["class"])
     lines = "".join(f"<li {_marks(error)}>{_line(error)}</li>" for error in row["errors"])
     view = f'<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">'
     return (

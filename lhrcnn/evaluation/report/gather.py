@@ -61,36 +61,29 @@ def _intervals(columns, draws):
     if not known.any():
         return {name: [float("nan")] * 3 for name in ("AP", "AP50", "AP75")}
     rows = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
-    return {
-        name: [
-            float(aps[known][:, row].mean()),
-            *bootstrap.interval(np.nanmean(draws[:, known][:, :, row], axis=(1, 2))),
-        ]
-        for name, row in rows.items()
-    }
+    found = {}
+    for name, row in rows.items():
+        of_draws = np.nanmean(draws[:, known][:, :, row], axis=(1, 2))
+        found[name] = [float(aps[known][:, row].mean()), *bootstrap.interval(of_draws)]
+    return found
 
 
 def _class_rows(matches, columns, draws, best, lrp):
     counted, true = ~matches.ignored[0], matches.true[0].astype(float)
-    rows = []
-    for k, name in enumerate(matches.names):
-        mine = counted & (matches.found.classes == k)
-        ap = columns[k].ap()
-        with_interval = {
+
+    def row(k, name):
+        mine, ap = counted & (matches.found.classes == k), columns[k].ap()
+        return {
+            "name": name,
+            "objects": int(matches.counts()[k]),
             "AP": [float(ap.mean()), *bootstrap.interval(draws[:, k].mean(axis=1))],
             "AP50": [float(ap[0]), *bootstrap.interval(draws[:, k, 0])],
+            "best": best[k],
+            "lrp": lrp[k],
+            "ece": curves.calibration(matches.found.scores[mine], true[mine])["ece"],
         }
-        rows.append(
-            {
-                "name": name,
-                "objects": int(matches.counts()[k]),
-                **with_interval,
-                "best": best[k],
-                "lrp": lrp[k],
-                "ece": curves.calibration(matches.found.scores[mine], true[mine])["ece"],
-            }
-        )
-    return rows
+
+    return [row(k, name) for k, name in enumerate(matches.names)]
 
 
 def _error_rows(matches, mistakes):

@@ -17,7 +17,7 @@ CROP_SIDE = 150
 MAX_BYTES = 14_000_000  # of all images, in base64
 
 
-def costliest(dataset, matches, mistakes, number=NUM_IMAGES):
+def costliest(dataset, matches, mistakes):
     """The images that cost most, as dicts: "image", "path", "cost" (a share of the mean AP50, to
     first order), "errors" [{"kind", "class", "as", "score", "cost", "box"}], the costliest first,
     and "truth" [{"class", "box", "crowd"}]. Boxes are (x, y, width, height), px."""
@@ -28,7 +28,7 @@ def costliest(dataset, matches, mistakes, number=NUM_IMAGES):
     np.add.at(total, objects.images, of_object)
     records = {record.image_id: record for record in dataset.records}
     rows = []
-    for image in np.argsort(-total, kind="stable")[:number]:
+    for image in np.argsort(-total, kind="stable")[:NUM_IMAGES]:
         if total[image] <= 0:
             break
         wrong = [
@@ -41,18 +41,16 @@ def costliest(dataset, matches, mistakes, number=NUM_IMAGES):
         ]
         wrong.sort(key=lambda error: -error["cost"])
         record = records[int(matches.rows[image])]
-        rows.append(
-            {
-                "image": record.shown_id,
-                "path": record.path,
-                "size": [record.width, record.height],
-                "cost": float(total[image]),
-                "errors": [e for e in wrong if e["cost"] >= LEAST_SHARE * total[image]][
-                    :NUM_ERRORS
-                ],
-                "truth": [_truth(matches, g) for g in np.flatnonzero(objects.images == image)],
-            }
-        )
+        told = [error for error in wrong if error["cost"] >= LEAST_SHARE * total[image]]
+        row = {
+            "image": record.shown_id,
+            "path": record.path,
+            "size": [record.width, record.height],
+            "cost": float(total[image]),
+            "errors": told[:NUM_ERRORS],
+            "truth": [_truth(matches, g) for g in np.flatnonzero(objects.images == image)],
+        }
+        rows.append(row)
     return rows
 
 

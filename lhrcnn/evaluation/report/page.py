@@ -4,6 +4,8 @@ import html
 import math
 import pathlib
 
+import numpy as np
+
 from lhrcnn.evaluation.analysis.errors import KINDS
 from lhrcnn.evaluation.report import svg
 from lhrcnn.evaluation.report.cards import image_cards, suspect_crops
@@ -65,18 +67,14 @@ def _classes(data):
         "false|missed|at score|calibration<br>error"
     )
     rows = []
-    for row in sorted(data["classes"], key=lambda row: -_known(row["AP50"][0])):
+    for row in sorted(data["classes"], key=lambda row: -np.nan_to_num(row["AP50"][0], nan=-1)):
         best, lrp = row["best"] or {}, row["lrp"]
         cells = [_number(best.get(name)) for name in ("score", "f1", "precision", "recall")]
         cells += [_number(lrp[name]) for name in ("olrp", "localisation", "fp", "fn", "score")]
-        intervals = [
-            text
-            for value, low, high in (row["AP"], row["AP50"])
-            for text in (
-                f"<b>{_number(value)}</b>",
-                f"<small>{_number(low)} – {_number(high)}</small>",
-            )
-        ]
+        intervals = []
+        for value, low, high in (row["AP"], row["AP50"]):
+            intervals += [f"<b>{_number(value)}</b>"]
+            intervals += [f"<small>{_number(low)} – {_number(high)}</small>"]
         rows.append([row["name"], str(row["objects"]), *intervals, *cells, _number(row["ece"])])
     return _about(
         "AP at IoU .5 to .95 and at .5, with 95 % intervals from "
@@ -88,27 +86,17 @@ def _classes(data):
 
 
 def _errors(data):
-    costs = {
-        f"{kind}: {errors['count']}": (errors["cost"], f"{100 * errors['cost']:.2f}")
-        for kind, errors in data["errors"].items()
-    }
-    meanings = table(
-        "kind|number|cost",
-        [
-            [f"{kind}: {row['meaning']}", str(row["count"]), f"{100 * row['cost']:.2f}"]
-            for kind, row in data["errors"].items()
-        ],
-    )
-    return (
-        _about(
-            "The six kinds of TIDE (Bolya et al.) at IoU .5. The cost of a kind is what the mean "
-            "AP50 gains if it alone were put right; few confident errors cost more than thousands "
-            "at low scores. Costs do not add up to 1 − AP50. Crowds and difficult objects count as "
-            "in AP."
-        )
-        + f'<div class="flow"><div>{svg.bar_chart(costs, "points of mean AP50")}</div>'
-        f"<div>{meanings}</div></div>"
-    )
+    bars, rows = {}, []
+    for kind, row in data["errors"].items():
+        count, cost = str(row["count"]), f"{100 * row['cost']:.2f}"
+        bars[f"{kind}: {count}"] = row["cost"], cost
+        rows.append([f"{kind}: {row['meaning']}", count, cost])
+    return _about(
+        "The six kinds of TIDE (Bolya et al.) at IoU .5. The cost of a kind is what the mean "
+        "AP50 gains if it alone were put right; few confident errors cost more than thousands "
+        "at low scores. Costs do not add up to 1 − AP50. Crowds and difficult objects count as "
+        "in AP."
+    ) + _flow(svg.bar_chart(bars, "points of mean AP50"), table("kind|number|cost", rows))
 
 
 def _curves(data):
@@ -136,8 +124,8 @@ def _class_card(row, drawn):
         marks = [(best["score"], best["f1"], told)]
     f1 = svg.line_chart({"F1": zip(at, drawn["f1"])}, "least score", "F1", marks=marks)
     return (
-        f'<div class="class"><h3>{html.escape(row["name"])}</h3><p>{told}</p><div class="flow">'
-        f"<div>{svg.line_chart(precision, 'recall', 'precision')}</div><div>{f1}</div></div></div>"
+        f'<div class="class"><h3>{html.escape(row["name"])}</h3><p>{told}</p>'
+        f"{_flow(svg.line_chart(precision, 'recall', 'precision'), f1)}</div>"
     )
 
 
@@ -153,22 +141,14 @@ def _confusion(data):
 def _calibration(data):
     found = data["calibration"]
     points = [(row["score"], row["precision"]) for row in found["bins"]]
-    bins = table(
-        "mean score|true|detections",
-        [
-            [_number(row["score"]), _number(row["precision"]), str(row["count"])]
-            for row in found["bins"]
-        ],
-    )
-    chart = svg.line_chart(
-        {"found": points, "perfect": [(0, 0), (1, 1)]}, "score", "share that is true"
-    )
-    return (
-        _about(
-            "Does a score of .8 mean that 80 % are true, at IoU .5? Mean gap, weighted by "
-            f"detections (ECE): {_number(found['ece'])}."
-        )
-        + f'<div class="flow"><div>{chart}</div><div>{bins}</div></div>'
+    lines = {"found": points, "perfect": [(0, 0), (1, 1)]}
+    rows = [[*map(_number, point), str(row["count"])] for point, row in zip(points, found["bins"])]
+    return _about(
+        "Does a score of .8 mean that 80 % are true, at IoU .5? Mean gap, weighted by "
+        f"detections (ECE): {_number(found['ece'])}."
+    ) + _flow(
+        svg.line_chart(lines, "score", "share that is true"),
+        table("mean score|true|detections", rows),
     )
 
 
@@ -179,16 +159,13 @@ def _groups(data):
             [group, str(row["objects"]), _number(row["AP50"]), _number(row["AP"])]
             for group, row in rows.items()
         ]
-        parts.append(f"<div>{table(f'{name}|objects|AP50|AP', body)}</div>")
-    return (
-        _about(
-            "AP of objects of one kind; those of others count neither way. Precision is normalised "
-            "(Hoiem et al.), so that groups of different numbers can be compared with each other, "
-            "but not with the tables above. Neighbours are objects of any class in the ground "
-            "truth; an object touches the border within 1 % of the image's side."
-        )
-        + f'<div class="flow">{"".join(parts)}</div>'
-    )
+        parts.append(table(f"{name}|objects|AP50|AP", body))
+    return _about(
+        "AP of objects of one kind; those of others count neither way. Precision is normalised "
+        "(Hoiem et al.), so that groups of different numbers can be compared with each other, "
+        "but not with the tables above. Neighbours are objects of any class in the ground "
+        "truth; an object touches the border within 1 % of the image's side."
+    ) + _flow(*parts)
 
 
 def _speed(data):
@@ -214,26 +191,23 @@ def _training(data):
             continue
         most = max(max(y for _, y in values), 1e-9)
         last = max(x for x, _ in values)
-        chart = svg.line_chart(
-            series, "epoch", title, (430, 240), (0, last), (0, 1 if most <= 1 else most)
-        )
-        charts.append(f"<div>{chart}</div>")
-    return f'<div class="flow">{"".join(charts)}</div>' if charts else ""
+        height = 1 if most <= 1 else most
+        charts.append(svg.line_chart(series, "epoch", title, (430, 240), (0, last), (0, height)))
+    return _flow(*charts) if charts else ""
 
 
 def table(head, rows):
     """A table of a head "a|b|c" and rows of cells, the first of each being text."""
     header = "".join(f"<th>{name}</th>" for name in head.split("|"))
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{html.escape(cell) if place == 0 else cell}</td>"
-            for place, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
+    rows = ([html.escape(first), *others] for first, *others in rows)
+    cells = ("".join(f"<td>{cell}</td>" for cell in row) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _flow(*parts):
+    """Parts beside each other, as far as the page is wide."""
+    return f'<div class="flow">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
 
 
 def _about(text):
@@ -242,10 +216,6 @@ def _about(text):
 
 def _number(value):
     return "–" if value is None or math.isnan(value) else f"{value:.3f}"
-
-
-def _known(value):
-    return -1.0 if math.isnan(value) else value
 
 
 def _anchor(name):

@@ -30,9 +30,9 @@ def line_chart(series, x_label, y_label, size=(270, 200), x_range=(0, 1), y_rang
     return _svg(size, "".join(parts)) + legend
 
 
-def bar_chart(values, unit="", width=560):
+def bar_chart(values, unit):
     """Horizontal bars of {name: (value, text)}; `unit` stands below."""
-    row, left = 26, 190
+    row, left, width = 26, 190, 560
     most = max([value for value, _ in values.values() if value == value] or [1]) or 1
     parts = []
     for place, (name, (value, text)) in enumerate(values.items()):
@@ -43,9 +43,8 @@ def bar_chart(values, unit="", width=560):
             f'<rect x="{left}" y="{y}" width="{length:.1f}" height="18" rx="3" class="bar"/>'
             f'<text x="{left + length + 6:.1f}" y="{y + 14}">{html.escape(text)}</text>'
         )
-    height = len(values) * row + (22 if unit else 4)
-    if unit:
-        parts.append(f'<text x="{left}" y="{height - 4}" class="label">{html.escape(unit)}</text>')
+    height = len(values) * row + 22
+    parts.append(f'<text x="{left}" y="{height - 4}" class="label">{html.escape(unit)}</text>')
     return _svg((width, height), "".join(parts))
 
 

@@ -38,21 +38,13 @@ def _csv(classes):
     lrp = ("olrp", "localisation", "fp", "fn", "score")
     interval = [f"{name}{part}" for name in ("AP", "AP50") for part in ("", "_low", "_high")]
     of_lrp = [name if name == "olrp" else f"olrp_{name}" for name in lrp]
-    writer.writerow(
-        ["class", "objects", *interval, *(f"best_{name}" for name in best), *of_lrp, "ece"]
-    )
+    of_best = [f"best_{name}" for name in best]
+    writer.writerow(["class", "objects", *interval, *of_best, *of_lrp, "ece"])
     for row in classes:
-        writer.writerow(
-            [
-                row["name"],
-                row["objects"],
-                *row["AP"],
-                *row["AP50"],
-                *((row["best"] or {}).get(name) for name in best),
-                *(row["lrp"][name] for name in lrp),
-                row["ece"],
-            ]
-        )
+        of_best = [(row["best"] or {}).get(name) for name in best]
+        of_lrp = [row["lrp"][name] for name in lrp]
+        cells = *row["AP"], *row["AP50"], *of_best, *of_lrp, row["ece"]
+        writer.writerow([row["name"], row["objects"], *cells])
     return stream.getvalue()
 
 
