@@ -38,7 +38,8 @@ class Collector:
                 raise found
             found = found.above(self.threshold)
             if self.draw:
-                self._draw(path, found, name_of[path])
+                image = open_windows(path).reduced(_LONGEST_DRAWN_PX)
+                self._save(self._annotated(image, found), name_of[path])
             return None, found
 
         pairs = self.detector.predict_each(paths)
@@ -87,9 +88,6 @@ class Collector:
         names, factor = self.detector.class_names, np.divide(image.shape[:2], found.size)
         boxes = found.boxes * np.tile(factor, 2)
         return draw_detections(image, boxes, found.names, found.scores, class_names=names)
-
-    def _draw(self, path, found, name):
-        self._save(self._annotated(open_windows(path).reduced(_LONGEST_DRAWN_PX), found), name)
 
     def _save(self, image, name):
         with self.output.writing(name) as file:

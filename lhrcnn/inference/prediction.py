@@ -86,22 +86,13 @@ class Prediction:
 
         Raises DependencyError where it is not installed."""
         fiftyone, (height, width) = _package("fiftyone"), self.size
-        rows = zip(self.names, self.scores.tolist(), self.boxes.tolist())
-        return fiftyone.Detections(
-            detections=[
-                fiftyone.Detection(
-                    label=name,
-                    confidence=score,
-                    bounding_box=[
-                        xmin / width,
-                        ymin / height,
-                        (xmax - xmin) / width,
-                        (ymax - ymin) / height,
-                    ],
-                )
-                for name, score, (ymin, xmin, ymax, xmax) in rows
-            ]
-        )
+        detections = []
+        for name, score, box in zip(self.names, self.scores.tolist(), self.boxes.tolist()):
+            ymin, xmin, ymax, xmax = box
+            share = [xmin / width, ymin / height, (xmax - xmin) / width, (ymax - ymin) / height]
+            found = fiftyone.Detection(label=name, confidence=score, bounding_box=share)
+            detections.append(found)
+        return fiftyone.Detections(detections=detections)
 
 
 def _package(name):

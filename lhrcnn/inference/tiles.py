@@ -84,13 +84,14 @@ class TiledDetector:
         for one in found:
             if isinstance(one, Exception):
                 raise one
+        merge, nms_iou = resolve(MERGES[self.merge]), self.config.model.postprocess.nms_iou
         boxes, cut = zip(*(_in_image(o, f, opened.size) for o, f in zip(found, frames)))
         boxes, scores, classes = _merged(
             np.concatenate(boxes),
             np.concatenate([one.scores for one in found]),
             np.concatenate([one.classes for one in found]),
             np.concatenate(cut),
-            self._merge,
+            lambda boxes, scores: merge(boxes, scores, nms_iou),
         )
         names = [self.class_names[k] for k in classes]
         ids = [self.category_ids[k] for k in classes]
@@ -105,9 +106,6 @@ class TiledDetector:
         if len(windows) > 1:
             data = self.config.data
             yield opened.reduced(max(evaluation_short_side(data), data.long_side))
-
-    def _merge(self, boxes, scores):
-        return resolve(MERGES[self.merge])(boxes, scores, self.config.model.postprocess.nms_iou)
 
 
 def _in_image(found, frame, size):

@@ -29,11 +29,8 @@ class _Combination(tf.Module):
             detector.postprocess, pre_nms=detector.postprocess.pre_nms * times
         )
 
-    candidates, select, detect = (
-        TwoStageDetector.candidates,
-        TwoStageDetector.select,
-        TwoStageDetector.detect,
-    )
+    candidates, select = TwoStageDetector.candidates, TwoStageDetector.select
+    detect = TwoStageDetector.detect
 
     def named_variables(self):
         """{name: variable} of everything that is stored."""
@@ -66,10 +63,8 @@ class Maxout(_Combination):
             )
             maps = self.detector.backbone(self.detector.preprocess(scaled, size), training=False)
             if scale == usual and not given:
-                proposals = (
-                    self.detector.rpn.propose(self.detector.rpn(maps), size, training=False)
-                    / factor
-                )
+                own = self.detector.rpn.propose(self.detector.rpn(maps), size, training=False)
+                proposals = own / factor
             prepared.append((self.detector.head.prepare(maps, size), factor))
         return prepared, proposals
 
@@ -87,21 +82,16 @@ class Maxout(_Combination):
             features = head.features(own, tf.gather(boxes, place, batch_dims=1) * factor)
             features = tf.where(is_wanted[..., None] > 0, features, features.dtype.min)
             if merged is None:
-                merged = tf.fill(
-                    [tf.shape(boxes)[0], tf.shape(boxes)[1], features.shape[-1]], features.dtype.min
-                )
-            merged = tf.tensor_scatter_nd_max(
-                merged, tf.stack([rows + tf.zeros_like(place), place], -1), features
-            )
+                shape = [*tf.unstack(tf.shape(boxes)[:2]), features.shape[-1]]
+                merged = tf.fill(shape, features.dtype.min)
+            places = tf.stack([rows + tf.zeros_like(place), place], -1)
+            merged = tf.tensor_scatter_nd_max(merged, places, features)
         return head.decode(*head.outputs(merged), boxes, image_size)
 
     def _lower_scale(self, boxes):
         """Index [B, N] of the smaller of the two adjacent scales of each box [B, N, 4]."""
-        sides = (
-            tf.sqrt(tf.maximum(box_ops.area(boxes), 1e-6))[..., None]
-            * tf.constant(self.scales)
-            / self.scales[-1]
-        )
+        sides = tf.sqrt(tf.maximum(box_ops.area(boxes), 1e-6))[..., None]
+        sides = sides * tf.constant(self.scales) / self.scales[-1]
         distances = tf.abs(tf.math.log(sides / self.roi_side))  # [B, N, S]
         return tf.argmin(distances[..., :-1] + distances[..., 1:], -1, output_type=tf.int32)
 
@@ -127,11 +117,9 @@ class MergedViews(_Combination):
                 scaled, size, factor = _rescaled(
                     view, image_size, scale / max(self.scales), self.pad_multiple
                 )
-                given = (
-                    None
-                    if proposals is None
-                    else (mirrored(proposals) if flipped else proposals) * factor
-                )
+                given = proposals
+                if given is not None:
+                    given = (mirrored(given) if flipped else given) * factor
                 found = self.detector.candidates(scaled, size, given)
                 boxes = found.boxes / factor
                 views.append(found._replace(boxes=mirrored(boxes) if flipped else boxes))
@@ -165,13 +153,10 @@ class Ensemble(_Combination):
 
     def localise(self, prepared, boxes, image_size):
         """As of TwoStageDetector."""
-        found = [
-            detector.localise(own, boxes, image_size)
-            for detector, own in zip(self.detectors, prepared)
-        ]
-        return tuple(
-            sum(values) / len(found) for values in zip(*found)
-        )  # one box for all classes spreads to those of the others
+        pairs = zip(self.detectors, prepared)
+        found = [detector.localise(own, boxes, image_size) for detector, own in pairs]
+        # One box for all classes spreads to those of the others.
+        return tuple(sum(values) / len(found) for values in zip(*found))
 
 
 def for_testing(models, config):
@@ -209,9 +194,8 @@ def _rescaled(image, image_size, share, pad_multiple):
     size = tf.maximum(tf.cast(tf.round(tf.cast(canvas, tf.float32) * share), tf.int32), 1)
     factor = tf.cast(size, tf.float32) / tf.cast(canvas, tf.float32)
     bottom, right = tf.unstack(-size % pad_multiple)
-    scaled = tf.pad(
-        tf.image.resize(image, size, antialias=True), [[0, 0], [0, bottom], [0, right], [0, 0]]
-    )
+    resized = tf.image.resize(image, size, antialias=True)
+    scaled = tf.pad(resized, [[0, 0], [0, bottom], [0, right], [0, 0]])
     return scaled, image_size * factor, tf.tile(factor, [2])
 
 

@@ -13,15 +13,15 @@ _PALETTE = (
     "#e6194b #3cb44b #4363d8 #f58231 #911eb4 #42d4f4 #f032e6 #bfef45 #ffe119 #469990 #b07a3a "
     "#dcbeff #c83737 #aaffc3 #a0a000 #ffd8b1 #7a7af0 #fabed4"
 ).split()
-_BACKGROUND, _TRUTH = "#202020", "#ffffff"
+_BACKGROUND = "#202020"
 
 
-def draw_detections(image, boxes, labels, scores=None, truth=None, class_names=None, min_side=360):
+def draw_detections(image, boxes, labels, scores=None, class_names=None, min_side=360):
     """The image with its boxes and their labels drawn on it, as a PIL image.
 
     image: PIL or uint8 [H, W, 3] or [H, W]; boxes [D, 4] (ymin, xmin, ymax, xmax) px, which may
-    stick out; labels: D class names; scores [D] in 0...1 or None; truth [T, 4] boxes to draw
-    dashed and white. Colours follow the place in `class_names`, or the name itself without them.
+    stick out; labels: D class names; scores [D] in 0...1 or None. Colours follow the place in
+    `class_names`, or the name itself without them.
     An image whose short side is below `min_side` px is enlarged, so that labels stay legible."""
     canvas, factor = _enlarged(_as_rgb(image), min_side)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) * factor
@@ -39,9 +39,6 @@ def draw_detections(image, boxes, labels, scores=None, truth=None, class_names=N
     colors = [_color(label, class_names) for label in labels]
     for k in reversed(drawn):
         draw.rectangle(_corners(boxes[k], canvas, line), outline=colors[k], width=line)
-    for box in np.asarray([] if truth is None else truth, np.float64).reshape(-1, 4) * factor:
-        if _visible(box, canvas):
-            _dashed(draw, _corners(box, canvas, line), line)
     texts = list(map(str, labels))
     if scores is not None:
         texts = [f"{text} {score:.2f}" for text, score in zip(texts, scores)]
@@ -74,28 +71,18 @@ def contact_sheet(images, columns, captions=None, tile=360, gap=6):
         range(start, min(start + columns, len(tiles))) for start in range(0, len(tiles), columns)
     ]
     heights = [max(tiles[k].height for k in row) for row in rows]
-    sheet = Image.new(
-        "RGB",
-        (columns * (tile + gap) + gap, sum(heights) + len(rows) * (below + gap) + gap),
-        _BACKGROUND,
-    )
+    size = columns * (tile + gap) + gap, sum(heights) + len(rows) * (below + gap) + gap
+    sheet = Image.new("RGB", size, _BACKGROUND)
     draw, font, top = ImageDraw.Draw(sheet), _font(15), gap
     for row, height in zip(rows, heights):
         for column, k in enumerate(row):
             left = gap + column * (tile + gap)
-            sheet.paste(
-                tiles[k],
-                (left + (tile - tiles[k].width) // 2, top + (height - tiles[k].height) // 2),
-            )
+            own = tiles[k]
+            sheet.paste(own, (left + (tile - own.width) // 2, top + (height - own.height) // 2))
             if captions:
                 text = _shortened(draw, str(captions[k]), font, tile)
-                draw.text(
-                    (left + tile // 2, top + height + below // 2),
-                    text,
-                    fill="#e0e0e0",
-                    font=font,
-                    anchor="mm",
-                )
+                place = left + tile // 2, top + height + below // 2
+                draw.text(place, text, fill="#e0e0e0", font=font, anchor="mm")
         top += height + below + gap
     return sheet
 
@@ -109,33 +96,26 @@ def _fitted(image, tile):
 
 def _as_rgb(image):
     """A copy of the image as a PIL RGB image."""
-    return (
-        (image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image, np.uint8)))
-        .convert("RGB")
-        .copy()
-    )
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(np.asarray(image, np.uint8))
+    return image.convert("RGB").copy()
 
 
 def _enlarged(image, min_side):
-    factor = max(1.0, min_side / min(image.size))
-    factor = min(
-        factor, max(1.0, 4 * min_side / max(image.size))
-    )  # a strip of a few px would become huge
-    return (
-        image.resize([round(side * factor) for side in image.size], Image.Resampling.BICUBIC)
-        if factor > 1
-        else image
-    ), factor
+    # A strip of a few px would become huge.
+    most = max(1.0, 4 * min_side / max(image.size))
+    factor = min(max(1.0, min_side / min(image.size)), most)
+    if factor == 1:
+        return image, factor
+    size = [round(side * factor) for side in image.size]
+    return image.resize(size, Image.Resampling.BICUBIC), factor
 
 
 def _visible(box, image):
     start, stop = box[:2], box[2:]
-    return bool(
-        np.isfinite(box).all()
-        and (stop > start).all()
-        and (stop > 0).all()
-        and (start < [image.height, image.width]).all()
-    )
+    if not np.isfinite(box).all():
+        return False
+    return bool(((stop > start) & (stop > 0) & (start < [image.height, image.width])).all())
 
 
 def _corners(box, image, line):
@@ -144,27 +124,6 @@ def _corners(box, image, line):
         np.clip(box, -line - 1, [image.height + line + 1, image.width + line + 1] * 2)
     ).tolist()
     return [xmin, ymin, max(xmin, xmax - 1), max(ymin, ymax - 1)]
-
-
-def _dashed(draw, corners, line):
-    """A thin white dashed rectangle with a dark line under it, to show on any background."""
-    left, top, right, bottom = corners
-    width, dash = max(1, line // 2), 4 * line
-    for x0, y0, x1, y1 in (
-        (left, top, right, top),
-        (left, bottom, right, bottom),
-        (left, top, left, bottom),
-        (right, top, right, bottom),
-    ):
-        draw.line([x0, y0, x1, y1], fill=_BACKGROUND, width=width)
-        length = max(x1 - x0, y1 - y0)
-        for start in np.arange(0, length, 2 * dash):
-            a, b = (min(1.0, distance / length) for distance in (start, start + dash))
-            draw.line(
-                [x0 + (x1 - x0) * a, y0 + (y1 - y0) * a, x0 + (x1 - x0) * b, y0 + (y1 - y0) * b],
-                fill=_TRUTH,
-                width=width,
-            )
 
 
 def _label_place(draw, text, font, box, image, line, taken):
@@ -204,11 +163,8 @@ def _overlap(first, second):
 
 
 def _color(label, class_names):
-    index = (
-        list(class_names).index(label)
-        if class_names is not None and label in class_names
-        else zlib.crc32(str(label).encode())
-    )
+    known = class_names is not None and label in class_names
+    index = list(class_names).index(label) if known else zlib.crc32(str(label).encode())
     return _PALETTE[index % len(_PALETTE)]
 
 

@@ -67,13 +67,6 @@ def test_boxes_outside_and_impossible_ones_are_survived():
     assert not only_lost.any()
 
 
-def test_truth_is_dashed_and_white():
-    drawn = np.asarray(draw_detections(GREY, np.zeros([0, 4]), [], truth=[[100, 100, 300, 300]]))
-    row = drawn[100, 100:300]
-    white = (row == 255).all(axis=1)
-    assert 0.3 < white.mean() < 0.7 and np.abs(np.diff(white.astype(int))).sum() > 8
-
-
 def test_labels_of_neighbouring_boxes_do_not_cover_each_other():
     one = changed(draw_detections(GREY, [[200, 200, 300, 300]], ["first"], [0.9])).sum()
     two = changed(
