@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from lhrcnn.data.batches.pipeline import evaluation_batches
+from lhrcnn.data.overlaps import iou
 from lhrcnn.errors import ConfigError
-from lhrcnn.evaluation.overlaps import iou
 from lhrcnn.inference.tta import MergedViews
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

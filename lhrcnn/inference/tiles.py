@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from lhrcnn.choices import resolve
 from lhrcnn.data.images import evaluation_short_side
+from lhrcnn.data.overlaps import area, common
 from lhrcnn.data.windows import open_windows
 from lhrcnn.errors import LhrcnnError, UsageError
 from lhrcnn.inference import MERGES
@@ -138,9 +139,7 @@ def _parts_of_others(boxes, scores, cut):
     pieces, whole = np.flatnonzero(cut), np.flatnonzero(~cut)
     drop = np.zeros(len(boxes), bool)
     for i in pieces:
-        inner = np.minimum(boxes[i, 2:], boxes[whole, 2:])
-        inner = np.clip(inner - np.maximum(boxes[i, :2], boxes[whole, :2]), 0, None).prod(1)
-        covered = inner >= _COVERED * np.prod(boxes[i, 2:] - boxes[i, :2])
+        covered = common(boxes[i], boxes[whole]) >= _COVERED * area(boxes[i])
         drop[i] = (covered & (scores[whole] >= scores[i] / 2)).any()
     return drop
 
@@ -157,11 +156,9 @@ def fuse(boxes, scores, iou):
     models)."""
     del iou
     kept = tf.image.non_max_suppression(boxes, scores, len(boxes), _FUSED_IOU).numpy()
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    fused = []
+    areas, fused = area(boxes), []
     for i in kept:
-        inner = np.minimum(boxes[i, 2:], boxes[:, 2:]) - np.maximum(boxes[i, :2], boxes[:, :2])
-        inner = np.clip(inner, 0, None).prod(1)
-        weights = np.where(inner >= _FUSED_IOU * (area + area[i] - inner), scores, 0)
+        shared = common(boxes[i], boxes)
+        weights = np.where(shared >= _FUSED_IOU * (areas + areas[i] - shared), scores, 0)
         fused.append(weights @ boxes / weights.sum())
     return np.array(fused, np.float32).reshape(-1, 4), scores[kept]

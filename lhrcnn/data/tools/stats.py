@@ -7,6 +7,7 @@ import collections
 
 import numpy as np
 
+from lhrcnn.data.overlaps import iou
 from lhrcnn.data.tools.content import same_images
 
 SMALL, LARGE = 32**2, 96**2  # px^2: COCO's areas, as `AP small` and `AP large` count
@@ -96,12 +97,9 @@ def _best_overlaps(dataset):
 
 
 def _highest_iou(i, boxes):
-    low, high = np.maximum(boxes[i, :2], boxes[:, :2]), np.minimum(boxes[i, 2:], boxes[:, 2:])
-    common = np.maximum(high - low, 0).prod(1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    iou = common / np.maximum(areas[i] + areas - common, 1e-9)
-    iou[i] = 0
-    return iou.max()
+    ious = iou(boxes[i], boxes)
+    ious[i] = 0
+    return ious.max()
 
 
 def _duplicates(datasets):

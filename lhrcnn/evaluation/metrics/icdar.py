@@ -11,6 +11,8 @@ is the overlap's part of the word's area, precision its part of the detection's.
 
 import numpy as np
 
+from lhrcnn.data.overlaps import common
+
 AREA_RECALL, AREA_PRECISION, SPLIT_SCORE = 0.8, 0.4, 0.8
 MIN_IOU, MAX_IGNORED = 0.5, 0.5
 
@@ -118,9 +120,6 @@ def one_to_one(recall, precision, words, found):
 
 def overlaps(words, found):
     """(recall [G, D], precision [G, D]) of boxes [G, 4] and [D, 4]."""
-    sides = np.minimum(words[:, None, 2:], found[None, :, 2:]) - np.maximum(
-        words[:, None, :2], found[None, :, :2]
-    )
-    common = np.maximum(sides, 0).prod(-1)
+    shared = common(words[:, None], found)
     areas = [np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(-1), 1e-9) for boxes in (words, found)]
-    return common / areas[0][:, None], common / areas[1][None, :]
+    return shared / areas[0][:, None], shared / areas[1][None, :]

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
+from lhrcnn.data.overlaps import iou
 from lhrcnn.evaluation.metrics.coco import column_of, image_rows, names_of, rows_of
-from lhrcnn.evaluation.overlaps import iou
 
 IOUS = np.arange(50, 100, 5) / 100
 # The kit's 0:0.1:1 in MATLAB counts from both ends: its fourth value lies a rounding above 0.3.
