@@ -54,10 +54,13 @@ def interpolated(recall, precision):
     """COCO's AP: the mean of the best precision from each of 101 recalls up.
 
     recall and precision [n] after each true detection, by falling score."""
-    if not len(recall):
-        return 0.0
+    return float(precision_at(recall, precision, RECALLS).mean())
+
+
+def precision_at(recall, precision, recalls):
+    """The best precision from each of `recalls` up; recall and precision [n] by falling score."""
     best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-    return float(best[np.searchsorted(recall, RECALLS, side="left")].mean())
+    return best[np.searchsorted(recall, recalls, side="left")]
 
 
 def columns_of(matches):

@@ -101,17 +101,12 @@ def _drawn(columns, points):
     scores = points["scores"][::-1]  # rising
     place = np.searchsorted(scores, at, side="left")
     f1 = np.append(points["f1"][::-1], 0.0)[place]
-    return {
-        "precision50": _precision_at(points, at),
-        "precision75": _precision_at(curves.curve(columns, 5), at),
-        "f1": f1.round(4).tolist(),
+    lines = {"precision50": points, "precision75": curves.curve(columns, 5)}
+    drawn = {
+        name: curves.precision_at(line["recall"], line["precision"], at)
+        for name, line in lines.items()
     }
-
-
-def _precision_at(points, recalls):
-    """The best precision from each recall up."""
-    best = np.append(np.maximum.accumulate(points["precision"][::-1])[::-1], 0.0)
-    return best[np.searchsorted(points["recall"], recalls, side="left")].round(4).tolist()
+    return {name: values.round(4).tolist() for name, values in {**drawn, "f1": f1}.items()}
 
 
 def _suspects(dataset, matches, mistakes, least):
