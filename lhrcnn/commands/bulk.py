@@ -98,8 +98,7 @@ def _done(values, detector, output, images, threshold):
     given["ensemble"] = tuple(given["ensemble"])
     given["overrides"] = tuple(values["set"].value)
     kind = bulk.DetectorFlags(**given)
-    about = {**kind._asdict(), "step": detector.meta["step"]}
-    job = bulk.start(output, images, about, threshold)
+    job = bulk.start(output, images, bulk.about(kind, detector), threshold)
     number, total = len(job.missing), len(job.shards)
     print(f"shards to do: {number} of {total}, in {output.folder / bulk.SHARDS}", flush=True)
     beam.run(job, kind, commands.tiled(detector, values), values.beam_options)

@@ -14,7 +14,9 @@ FLAGS = (
         + "; ".join(f"{name}: {origin.meaning}" for name, origin in SOURCES.items()),
     ),
     commands.text(
-        "checkpoint", "", "its file: .pth, .npz, .safetensors, .h5 or a TensorFlow checkpoint"
+        "checkpoint",
+        "",
+        "its file: .pth, .ckpt, .npz, .safetensors, .h5 or a TensorFlow checkpoint",
     ),
     commands.text(
         "config", "", "YAML file, or the name of a shipped one, that describes the same detector"

@@ -71,7 +71,8 @@ def _evaluate_exported(values, more):
 
     settings = config.changed(detector.config, [*values["set"].value, *more])
     names, ids = detector.class_names, detector.category_ids
-    trained = LoadedRun(None, settings, names, ids, detector.meta, detector.name)
+    about = detector.meta, detector.name, detector.held_out
+    trained = LoadedRun(None, settings, names, ids, *about)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     if values.runner:
         detections = bulk.detections(values, detector, dataset, pathlib.Path(values.output))

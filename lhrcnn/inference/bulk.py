@@ -49,6 +49,12 @@ class DetectorFlags(typing.NamedTuple):
         return tiled(detector, self.tiles, self.overlap, self.tile_merge)
 
 
+def about(flags, detector):
+    """{what: value} that results depend on: the `DetectorFlags`, and the weights themselves, since
+    another training, or export, of the same name may have come since."""
+    return {**flags._asdict(), "step": detector.meta["step"], "weights": detector.digest()}
+
+
 class Shard(typing.NamedTuple):
     """Some of the images of a job."""
 
@@ -97,7 +103,7 @@ def _is_result(line):
 def start(output, images, about, threshold=0.0, size=SHARD):
     """The `Job` of a files.Output: the one that was begun there, where it is the same.
 
-    images: paths, or sources.TarMembers; about: {what: value} that says what detects. Raises
+    images: paths, or sources.TarMembers; about: what `about` makes. Raises
     UsageError for no image, OutputError where the folder holds results of another job."""
     if not images:
         raise UsageError("no image to detect in: nothing was started")

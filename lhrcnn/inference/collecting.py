@@ -66,7 +66,7 @@ class Collector:
                 if annotated is not None:
                     write(annotated, f"{frame_name}.jpg")
                 shown = f"{frame_name}.jpg" if self.frames else name
-                about = {"frame": number, "time_s": float(number / video.rate)}
+                about = {"frame": number, "time_s": video.times.popleft()}
                 self._add(Found(video.name, frame_name, found, number), shown, about)
                 number += 1
                 progress.update(number)

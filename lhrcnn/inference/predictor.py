@@ -83,6 +83,10 @@ class Detector:
         Raises FileNotFoundError for an unknown name."""
         return cls.from_run(name)
 
+    def digest(self):
+        """Hexadecimal sha256 of the weights."""
+        return state.digest_of(self.model.named_variables())
+
     def predict(self, image):
         """The `Prediction` of an image: a path, a PIL image, or a uint8 array [H, W, 3] RGB or [H,
         W] grey.

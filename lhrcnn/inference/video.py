@@ -3,6 +3,7 @@
 Frames are uint8 RGB [H, W, 3], as they are to be shown.
 """
 
+import collections
 import fractions
 import sys
 import typing
@@ -23,6 +24,7 @@ class Video(typing.NamedTuple):
     rate: fractions.Fraction  # frames/s
     num_frames: int  # 0: not known
     frames: typing.Iterator
+    times: collections.deque  # s since the first frame, of each that was read: phones vary the rate
 
 
 def open_video(source):
@@ -45,14 +47,18 @@ def open_video(source):
     rate = stream.average_rate or stream.guessed_rate or fractions.Fraction(25)
     number = stream.frames or int((container.duration or 0) / 1e6 * rate)
     stream.thread_type = "AUTO"
-    return Video(name, rate, number, _frames(container, name, av))
+    times = collections.deque()
+    return Video(name, rate, number, _frames(container, name, av, rate, times), times)
 
 
-def _frames(container, name, av):
-    number, announced = 0, container.streams.video[0].frames
+def _frames(container, name, av, rate, times):
+    number, announced, start = 0, container.streams.video[0].frames, None
     with container:
         try:
             for frame in container.decode(video=0):
+                time = float(number / rate) if frame.time is None else frame.time
+                start = time if start is None else start
+                times.append(round(time - start, 6))
                 number += 1
                 turns = getattr(frame, "rotation", 0) // 90  # counter-clockwise, as phones have it
                 yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))

@@ -141,7 +141,6 @@ class TwoStageDetector(Trainable):
         replicas and parts share it."""
         context = tf.distribute.get_replica_context()
         size, replicas = tf.shape(batch["image"])[0], context.num_replicas_in_sync
-        rows = tf.random.stateless_uniform(
-            [size * parts * replicas, number], tf.stack([self.seed, tf.cast(step, tf.int32)])
-        )
+        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(step, tf.int64)])
+        rows = tf.random.stateless_uniform([size * parts * replicas, number], seed)
         return rows[size * (parts * context.replica_id_in_sync_group + part) :][:size]

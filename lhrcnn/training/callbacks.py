@@ -20,6 +20,7 @@ NO_ANCHORS = (
     "model.rpn.anchor_scales (in anchor_unit) with the sizes of the boxes; anchors more than "
     "model.rpn.border_px px outside the image are left out, unless it is negative"
 )
+RATE_SETTERS = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
 
 
 class Interrupted(Exception):
@@ -186,8 +187,15 @@ class UserCallbacks:
     A context manager for the time of the training, once `begin` has told of which."""
 
     def __init__(self, callbacks):
-        """Raises ConfigError for what is no callback of the Keras that lhrcnn uses."""
+        """Raises ConfigError for what is no callback of the Keras that lhrcnn uses, and for those
+        that set the learning rate, to which Keras does not listen where it is a schedule."""
         for callback in callbacks:
+            if isinstance(callback, RATE_SETTERS):
+                raise ConfigError(
+                    f"callbacks: found a {type(callback).__name__}, whose learning rates would "
+                    "have no effect: here it is a function of the step; set train.schedule, maybe "
+                    "to an entry of your own in lhrcnn.SCHEDULES"
+                )
             if not isinstance(callback, keras.callbacks.Callback):
                 raise ConfigError(
                     f"callbacks: found {callback!r}; allowed are callbacks of Keras 2, as in "
@@ -196,10 +204,12 @@ class UserCallbacks:
         self.given, self.losses = list(callbacks), {}
         self.in_fit = [_StepByStep(self)] if self.given else []
 
-    def begin(self, model, total_steps):
-        """Tells the compiled model, and the steps there are to be in all."""
+    def begin(self, model, total_steps, steps_per_epoch):
+        """Tells the compiled model, and what `fit` tells callbacks as their `params`."""
+        epochs = -(-total_steps // steps_per_epoch)
+        params = {"verbose": 0, "epochs": epochs, "steps": steps_per_epoch}
         self.model = model
-        self.calls = keras.callbacks.CallbackList(self.given, model=model, steps=total_steps)
+        self.calls = keras.callbacks.CallbackList(self.given, model=model, **params)
 
     @property
     def stopped(self):

@@ -76,7 +76,7 @@ class TrainingLoop:
         self.log = RunLog(self.run, step, keep_validation) if self.workers.chief else NoLog()
         self._announce(step)
         self._build()
-        users.begin(self.model, self.total_steps)
+        users.begin(self.model, self.total_steps, self.steps_per_epoch)
         self.users, self.saved_step = users, step
         self.callbacks = self._callbacks()
         with self.stop, users:

@@ -4,6 +4,8 @@ array}.
 
 import json
 import pathlib
+import re
+import zipfile
 
 import numpy as np
 
@@ -12,11 +14,13 @@ from lhrcnn.weights import torch_files
 from lhrcnn.weights.npz import UNREADABLE, read_npz, refuse_unpacking
 
 ALLOWED = (
-    ".npz, .pth, .pt, .pkl, .safetensors, .h5 or the prefix of a TensorFlow checkpoint (model.ckpt "
-    "with model.ckpt.index beside it)"
+    ".npz, .pth, .pt, .pkl, .ckpt, .safetensors, .h5 or the prefix of a TensorFlow checkpoint "
+    "(model.ckpt with model.ckpt.index beside it)"
 )
 # Where checkpoints have their state dict, averaged weights before others.
 STATE_DICTS = ("model_ema", "state_dict_ema", "ema_state_dict", "state_dict", "model")
+# What DataParallel and averages, and torch.compile, put before names; Lightning: "model.", all.
+WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")
 SAFETENSORS_TYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -49,7 +53,8 @@ def read_checkpoint(path):
         return _tensorflow(path), []
     if not path.is_file():
         raise CheckpointError(f"{path}: no such weights file")
-    if path.suffix in (".pth", ".pt", ".pkl"):
+    by_torch = path.suffix == ".ckpt" and zipfile.is_zipfile(path)  # as Lightning calls them
+    if path.suffix in (".pth", ".pt", ".pkl") or by_torch:
         return _torch(path)
     readers = {
         ".npz": _npz,
@@ -92,13 +97,18 @@ def _torch(path):
         raise CheckpointError(
             f"{path}: expected a state dict, names and tensors; '{other[0]}' is a {found}"
         )
-    arrays = {
-        str(name)[len("module.") :] if str(name).startswith("module.") else str(name): (
-            array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
-        )
-        for name, array in content.items()
+    return _plain(content), names
+
+
+def _plain(state):
+    """A state dict without what wrappers put before names; its numbers in float32."""
+    state = {WRAPPERS.sub("", str(name)): array for name, array in state.items()}
+    if all(name.startswith("model.") for name in state):
+        state = {WRAPPERS.sub("", name[len("model.") :]): array for name, array in state.items()}
+    return {
+        name: array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+        for name, array in state.items()
     }
-    return arrays, names
 
 
 def _class_names(meta):
@@ -130,7 +140,7 @@ def _safetensors(path):
             arrays[name] = flat.reshape(tensor["shape"])
     except UNREADABLE as error:
         raise CheckpointError(f"{path}: not readable as .safetensors: {error!r}") from None
-    return arrays
+    return _plain(arrays)
 
 
 def _hdf5(path):

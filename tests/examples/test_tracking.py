@@ -42,7 +42,7 @@ def test_both_hear_of_losses_and_scores(monkeypatch):
     config = lhrcnn.config.load(None, ["train.max_steps=6"])
     callbacks = [tracking.MLflow(config, every=2), tracking.WandB(config, "mine", every=3)]
     users = UserCallbacks(callbacks)
-    users.begin(keras.Sequential(), 6)
+    users.begin(keras.Sequential(), 6, 3)
     with users:  # as a training calls it
         for step in range(1, 7):
             users.calls.on_train_batch_begin(step)

@@ -3,16 +3,20 @@
 import json
 import os
 import tarfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lhrcnn.data.schema import Dataset, Record
 from lhrcnn.errors import DataError, OutputError, UsageError
 from lhrcnn.evaluation.detections import from_results
 from lhrcnn.files import Output
 from lhrcnn.inference import bulk
+from lhrcnn.inference.export.exported import ExportedDetector
 from lhrcnn.inference.prediction import Prediction
+from lhrcnn.inference.predictor import Detector
 from lhrcnn.inference.sources import TarMember, find_sources
 
 IMAGES = [f"p/größe {number}.jpg" for number in range(7)] + ["p/bad.jpg"]
@@ -68,6 +72,28 @@ def test_a_restart_does_what_is_missing_and_nothing_of_another_job(tmp_path):
             bulk.start(Output(tmp_path), images, about, threshold, size=3)
     anew = bulk.start(Output(tmp_path, overwrite=True), IMAGES[1:], ABOUT, 0.5, size=3)
     assert len(anew.missing) == len(anew.shards) == 3
+
+
+def test_another_training_or_export_of_the_same_name_is_another_job(tmp_path):
+    def trained(value):
+        return SimpleNamespace(
+            meta={"step": 3},
+            digest=lambda: Detector.digest(
+                SimpleNamespace(
+                    model=SimpleNamespace(named_variables=lambda: {"a": tf.constant(value)})
+                )
+            ),
+        )
+
+    def exported(content):
+        (tmp_path / "model.onnx").write_text(content)
+        digest = ExportedDetector.digest(SimpleNamespace(folder=tmp_path, format="onnx"))
+        return SimpleNamespace(meta={"step": 3}, digest=lambda: digest)
+
+    flags = bulk.DetectorFlags("runs/a")
+    for make, first, second in ((trained, 1.0, 2.0), (exported, "1", "2")):
+        assert bulk.about(flags, make(first)) == bulk.about(flags, make(first))
+        assert bulk.about(flags, make(first)) != bulk.about(flags, make(second))
 
 
 def test_a_cut_shard_is_named(tmp_path):

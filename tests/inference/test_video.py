@@ -1,5 +1,6 @@
 """Frames of videos, and videos of frames."""
 
+import fractions
 import sys
 
 import numpy as np
@@ -35,6 +36,22 @@ def test_a_video_is_read_as_it_was_written(tmp_path, size):
         assert image.dtype == np.uint8 and image.shape[2] == 3
         image = image[: size[0], : size[1]]
         assert np.abs(image.astype(int) - expected).mean() < 12
+
+
+def test_frames_have_their_own_times(tmp_path):
+    av = pytest.importorskip("av")
+    shown = [0, 1, 2, 3, 9, 10]  # 1/10 s: a phone in the dark leaves frames out
+    with av.open(tmp_path / "phone.mp4", "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 62, 48, "yuv420p"
+        for pts, image in zip(shown, frames(len(shown))):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = pts + 5, fractions.Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    opened = video.open_video(tmp_path / "phone.mp4")
+    assert len(list(opened.frames)) == len(shown)
+    assert list(opened.times) == pytest.approx([pts / 10 for pts in shown])
 
 
 def test_what_is_no_video_is_named(tmp_path):

@@ -1,5 +1,7 @@
 """The whole detector: one training step, replicas, options, and inputs nobody hopes for."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +10,7 @@ from lhrcnn.distribution import strategy_for
 from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.build import build_detector
+from lhrcnn.models.detector import TwoStageDetector
 from lhrcnn.models.step import total
 
 LOSSES = ("rpn_objectness", "rpn_box", "head_class", "head_box")
@@ -29,6 +32,16 @@ def test_it_learns_one_batch_by_heart(tiny_config, random_batch):
     first = detector.test_step(batch)["loss"]
     detector.fit(dataset, verbose=0)
     assert detector.test_step(batch)["loss"] < 0.8 * first
+
+
+@pytest.mark.parametrize("seed", [7, 2**31 - 1, 2**32 - 1])
+def test_any_seed_that_is_allowed_draws_numbers_and_small_ones_what_they_always_did(seed):
+    images = {"image": tf.zeros([2, 1, 1, 3])}
+    rows = TwoStageDetector._random_rows(SimpleNamespace(seed=seed), images, 5, 3, 0, 1)
+    assert rows.shape == [2, 5] and len(np.unique(rows)) == 10
+    if seed < 2**31:
+        drawn = tf.random.stateless_uniform([2, 5], tf.constant([seed, 3], tf.int32))
+        np.testing.assert_array_equal(rows, drawn)
 
 
 def test_variables_have_unique_stable_names(tiny_config):

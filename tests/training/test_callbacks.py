@@ -184,6 +184,15 @@ def test_callbacks_of_another_keras_are_refused():
         UserCallbacks([print])
 
 
+def test_callbacks_without_an_effect_are_refused():
+    for callback in (
+        keras.callbacks.ReduceLROnPlateau(),
+        keras.callbacks.LearningRateScheduler(lambda epoch: 0.1),
+    ):
+        with pytest.raises(ConfigError, match=f"{type(callback).__name__}.*set train.schedule"):
+            UserCallbacks([callback])
+
+
 def test_a_stage_that_a_callback_ended_is_complete_and_one_that_was_interrupted_is_not(
     tmp_path, monkeypatch, capsys
 ):
@@ -201,3 +210,9 @@ def test_a_stage_that_a_callback_ended_is_complete_and_one_that_was_interrupted_
         stages.train(config, tmp_path / "run")
     assert [str(run) for run in finished] == [str(tmp_path / "run" / "stage_1")]
     assert "stage 1 of 2 is complete with that" in capsys.readouterr().out
+
+
+def test_callbacks_are_told_of_epochs_as_by_fit():
+    callback = keras.callbacks.Callback()
+    UserCallbacks([callback]).begin(Model(), 11, 5)
+    assert callback.params == {"verbose": 0, "epochs": 3, "steps": 5}

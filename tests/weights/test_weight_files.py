@@ -1,6 +1,8 @@
 """Reading files of named arrays."""
 
 import json
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -110,6 +112,35 @@ def test_torch_state_dicts_as_they_are_saved(tmp_path, content, names):
         and arrays["a.steps"] == 5
         and class_names == names
     )
+
+
+@pytest.mark.parametrize(
+    "before, names",
+    [
+        ("model.", {"a.weight", "b.weight"}),  # Lightning
+        ("_orig_mod.module.", {"a.weight", "b.weight"}),  # torch.compile, DataParallel
+        ("model._orig_mod.", {"a.weight", "b.weight"}),
+        ("net.", {"net.a.weight", "net.b.weight"}),
+    ],
+)
+def test_names_are_without_what_wrappers_put_before_them(tmp_path, before, names):
+    state = {f"{before}{name}.weight": np.ones(2, np.float16) for name in "ab"}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"epoch": 3, "state_dict": state}))
+    arrays = read_arrays(tmp_path / "a.pkl")
+    assert set(arrays) == names and {array.dtype.name for array in arrays.values()} == {"float32"}
+
+
+def test_only_names_that_all_begin_so_lose_model(tmp_path):
+    state = {"model.a.weight": np.ones(2), "head.weight": np.ones(2)}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(state))
+    assert set(read_arrays(tmp_path / "a.pkl")) == set(state)
+
+
+def test_a_ckpt_file_of_torch_is_read_as_such(tmp_path):
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as file:
+        state = {"state_dict": {"model.a.weight": np.ones(2)}}
+        file.writestr("archive/data.pkl", pickle.dumps(state))
+    assert set(read_arrays(tmp_path / "last.ckpt")) == {"a.weight"}
 
 
 @pytest.mark.parametrize(

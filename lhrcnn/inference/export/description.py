@@ -8,6 +8,8 @@ import tensorflow as tf
 from lhrcnn import config
 from lhrcnn.inference.export.prepare import STEPS
 
+HELD_OUT = "held_out"  # of export.json; files of models do not have it
+
 
 def describe(run, options):
     """What a `LoadedRun` exported with `Options` is, as a dict for JSON."""
@@ -43,8 +45,11 @@ def preprocess_of(run, size, options):
 
 
 def write_descriptions(run, description, folder, preprocess=None):
-    """Writes what `describe` and `preprocess_of` give, and the config of a `LoadedRun`."""
-    write_json(description, folder / "export.json")
+    """Writes what `describe` and `preprocess_of` give, and the config of a `LoadedRun`.
+
+    export.json also says which images were drawn for validation, so that `eval` draws them too."""
+    drawn = {HELD_OUT: list(run.held_out)} if run.held_out else {}
+    write_json({**description, **drawn}, folder / "export.json")
     if preprocess:
         write_json(preprocess, folder / "preprocess.json")
     config.save(run.config, folder / "config.yaml")

@@ -3,6 +3,7 @@
 So that what is measured is what is shipped: `lhrcnn eval`, `predict` and `benchmark --model`.
 """
 
+import hashlib
 import json
 import pathlib
 import time
@@ -13,8 +14,10 @@ from lhrcnn import config
 from lhrcnn.choices import resolve
 from lhrcnn.data.readers.parsing import MALFORMED
 from lhrcnn.errors import ExportError
+from lhrcnn.files import sha256_of
 from lhrcnn.inference import batching
 from lhrcnn.inference.export import EXPORTS, require_extra
+from lhrcnn.inference.export.description import HELD_OUT
 from lhrcnn.inference.export.prepare import prepare
 from lhrcnn.inference.prediction import Prediction
 from lhrcnn.inference.predictor import pixels_of
@@ -32,7 +35,7 @@ class ExportedDetector:
         Raises ExportError for a folder without a model, a broken file or a precision that is not
         offered, DependencyError for a missing extra."""
         path = pathlib.Path(path)
-        folder = path if path.is_dir() else path.parent
+        self.folder = folder = path if path.is_dir() else path.parent
         self.format = _format_of(path, folder)
         require_extra(self.format, EXPORTS[self.format].runs_with)
         beside = folder / EXPORTS[self.format].described_in
@@ -41,6 +44,7 @@ class ExportedDetector:
         self.class_names = self.facts["class_names"]
         self.category_ids = self.facts["category_ids"]
         self.meta, self.name = {"step": self.facts["step"]}, str(path)
+        self.held_out = tuple(self.facts[HELD_OUT])  # as of LoadedRun
         self._preprocess = None
         if "preprocess.json" in EXPORTS[self.format].files:
             self._preprocess = _read(beside / "preprocess.json", _preparation)
@@ -61,6 +65,12 @@ class ExportedDetector:
     def fixed_size(self):
         """(height, width) px of the images that the model takes; None: any."""
         return tuple(self._preprocess["size"]) if self._preprocess else None
+
+    def digest(self):
+        """Hexadecimal sha256 of the files that were exported."""
+        parts = [self.folder / name for name in EXPORTS[self.format].files]
+        files = sorted(f for part in parts for f in (part, *part.rglob("*")) if f.is_file())
+        return hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest()
 
     def predict(self, image):
         """The `Prediction` of an image; see `Detector.predict`."""
@@ -136,7 +146,14 @@ def _facts(text):
     """The dict of export.json, with the parts that are needed here."""
     facts = json.loads(text)
     names, ids = list(map(str, facts["class_names"])), list(map(int, facts["category_ids"]))
-    return {**facts, "class_names": names, "category_ids": ids, "step": facts["step"]}
+    drawn = list(map(str, facts.get(HELD_OUT, [])))
+    return {
+        **facts,
+        "class_names": names,
+        "category_ids": ids,
+        "step": facts["step"],
+        HELD_OUT: drawn,
+    }
 
 
 def _preparation(text):

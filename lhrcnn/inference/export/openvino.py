@@ -6,7 +6,7 @@ import logging
 
 from lhrcnn.errors import ExportError
 from lhrcnn.inference.export import require_extra
-from lhrcnn.inference.export.description import write_json
+from lhrcnn.inference.export.description import HELD_OUT, write_json
 from lhrcnn.inference.export.int8 import FLOAT, calibration_inputs
 from lhrcnn.inference.export.onnx import hindrances, write_onnx
 
@@ -35,7 +35,9 @@ def from_onnx(folder):
     import openvino
 
     model = openvino.Core().read_model(folder / "model.onnx")
-    for key, value in json.loads((folder / "export.json").read_text(encoding="utf-8")).items():
+    description = _read(folder / "export.json")
+    description.pop(HELD_OUT, None)
+    for key, value in description.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         model.set_rt_info(text, ["lhrcnn", key])
     openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)

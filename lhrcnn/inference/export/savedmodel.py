@@ -1,7 +1,8 @@
 """A run as a TensorFlow SavedModel: decoding, resizing, network and postprocessing in one graph.
 
 Signatures, for B images with D detections each:
-    serving_default  image_bytes [B] string: JPEG, PNG, BMP or GIF images, each of its own size
+    serving_default  image_bytes [B] string: JPEG, PNG, GIF or BMP (8, 24 or 32 bits a pixel)
+                     images, each of its own size
     image_tensor     image_tensor [B, H, W, 3] uint8: RGB images of one size, before any resize
     fixed_size       image [B, H, W, 3] uint8: RGB images of size and number in export.json, without
                      decoding, combined NMS or loops but those of RoIAlign: for converters

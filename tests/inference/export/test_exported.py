@@ -1,15 +1,18 @@
 """Exported models as detectors, and the commands that run them."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from inference.conftest import draw_image, make_run
 from PIL import Image
 
-from lhrcnn import cli
-from lhrcnn.errors import DependencyError, ExportError
-from lhrcnn.inference.export import EXPORTS, Options
+from lhrcnn import cli, commands
+from lhrcnn import config as configs
+from lhrcnn.errors import DependencyError, ExportError, UsageError
+from lhrcnn.inference.export import EXPORTS, Options, exported
+from lhrcnn.inference.export.description import write_descriptions
 from lhrcnn.inference.export.exported import ExportedDetector
 from lhrcnn.inference.export.write import export
 from lhrcnn.inference.predictor import Detector
@@ -169,3 +172,22 @@ def test_what_is_found_beside_the_image_in_a_form_of_fixed_size_is_dropped():
     assert kept.boxes.tolist() == [[0, 0, 100, 40], [10, 5, 90, 20]]
     assert kept.names == ["bee", "ant"] and kept.category_ids == [5, 3]
     assert kept.scores.tolist() == pytest.approx([0.9, 0.6])
+
+
+def test_images_drawn_for_validation_are_drawn_again(tmp_path, monkeypatch):
+    config = configs.load()
+    run = SimpleNamespace(held_out=("b.png",), config=config)
+    about = {"class_names": ["a"], "category_ids": [1], "step": 3}
+    write_descriptions(run, about, tmp_path)
+    facts = exported._facts((tmp_path / "export.json").read_text())
+    assert facts == {**about, "held_out": ["b.png"]}
+
+    def dataset_of_run(trained, values):
+        seen.append(trained.held_out)
+        raise UsageError("enough")
+
+    seen, like = [], {"meta": {"step": 3}, "name": "m", "held_out": ("b.png",), "config": config}
+    detector = SimpleNamespace(class_names=["a"], category_ids=[1], **like)
+    monkeypatch.setattr(commands, "exported_detector", lambda *_: detector)
+    monkeypatch.setattr(commands, "dataset_of_run", dataset_of_run)
+    assert cli.main(["eval", "--model", "m"]) != 0 and seen == [("b.png",)]

@@ -18,6 +18,7 @@ from inference.conftest import draw_image
 from PIL import Image
 
 from lhrcnn.inference.export import Options
+from lhrcnn.inference.export.savedmodel import decoded_or_nothing
 from lhrcnn.inference.export.write import export
 from lhrcnn.inference.predictor import Detector
 
@@ -138,3 +139,14 @@ def test_triton_config_and_request_of_the_open_inference_protocol(run_dir, photo
     with served(answer) as address:
         found = run_block(block_with("/v2/models"), address, folder, monkeypatch)
     assert_found({name: value[0] for name, value in found.items()}, expected)
+
+
+def test_a_client_turns_what_a_savedmodel_does_not_decode_into_png(tmp_path):
+    names = {}
+    exec(block_with("def as_png"), names)  # our own page
+    bits = Image.fromarray(draw_image(20, 30)).convert("1")
+    bits.save(tmp_path / "bits.bmp")
+    contents = (tmp_path / "bits.bmp").read_bytes()
+    assert not decoded_or_nothing(tf.constant(contents))[1]
+    image, is_image = decoded_or_nothing(tf.constant(names["as_png"](tmp_path / "bits.bmp")))
+    assert is_image and (image.numpy() == np.asarray(bits.convert("RGB"))).all()
