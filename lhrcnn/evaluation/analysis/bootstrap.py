@@ -26,6 +26,14 @@ def resampled(columns, num_images, rounds=ROUNDS, seed=0, num_ious=10):
     )
 
 
+def mean_of_known(values, axes):
+    """The mean over axes of what is no NaN: `np.nanmean`, but without its warning where there is
+    nothing, as on a draw of images without an object."""
+    known = ~np.isnan(values)
+    number, sums = known.sum(axes), np.where(known, values, 0).sum(axes)
+    return np.divide(sums, number, out=np.full(number.shape, np.nan), where=number > 0)
+
+
 def interval(values):
     """(low, high): the middle 95 % of values [rounds]; NaN where none is known."""
     known = values[~np.isnan(values)]

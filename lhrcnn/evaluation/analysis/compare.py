@@ -25,7 +25,7 @@ def compare(dataset, first, second, rounds=bootstrap.ROUNDS):
     rows = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
     result = {}
     for name, row in rows.items() if known.any() else ():
-        of_draws = np.nanmean(draws[:, :, known][..., row], axis=(2, 3))
+        of_draws = bootstrap.mean_of_known(draws[:, :, known][..., row], (2, 3))
         result[name] = difference(aps[:, known][..., row].mean(axis=(1, 2)), of_draws)
     result["classes"] = {
         name: difference(aps[:, k].mean(axis=1), draws[:, :, k].mean(axis=2))

@@ -63,7 +63,7 @@ def _intervals(columns, draws):
     rows = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
     found = {}
     for name, row in rows.items():
-        of_draws = np.nanmean(draws[:, known][:, :, row], axis=(1, 2))
+        of_draws = bootstrap.mean_of_known(draws[:, known][:, :, row], (1, 2))
         found[name] = [float(aps[known][:, row].mean()), *bootstrap.interval(of_draws)]
     return found
 

@@ -8,6 +8,7 @@ from scenes import random_dataset, random_detections
 
 from lhrcnn.commands.compare import format_comparison
 from lhrcnn.config import EvalConfig
+from lhrcnn.evaluation.analysis.bootstrap import mean_of_known
 from lhrcnn.evaluation.analysis.compare import compare, difference
 from lhrcnn.evaluation.metrics import coco
 
@@ -24,6 +25,20 @@ def test_the_same_detections_do_not_differ(scene):
     for row in [result["AP"], result["AP50"], *result["classes"].values()]:
         assert row["difference"] == row["low"] == row["high"] == 0 and row["p"] == 1
     assert result["images"]["gained"] == result["images"]["lost"] == {"objects": 0, "images": []}
+
+
+@pytest.mark.filterwarnings("error")
+def test_draws_without_an_object_count_for_nothing_and_say_nothing(scene):
+    dataset, found = scene
+    one = next(r for r in dataset.records if (~r.ignore).any())
+    columns = {name: getattr(one, name)[:0] for name in ("boxes", "classes", "ignore", "areas")}
+    empty = dataclasses.replace(one, image_id=one.image_id + 1, **columns)
+    few = dataclasses.replace(dataset, records=[one, empty])
+    some = dataclasses.replace(found, **{k: v[:0] for k, v in vars(found).items()})
+    row = compare(few, some, some, rounds=20)["AP"]
+    assert (row["first"], row["difference"], row["low"], row["high"]) == (0, 0, 0, 0)
+    values = np.array([[1.0, np.nan, 3.0], [np.nan] * 3])
+    np.testing.assert_array_equal(mean_of_known(values, 1), [2.0, np.nan])
 
 
 def test_perfect_detections_are_better_beyond_doubt(scene):
