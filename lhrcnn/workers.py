@@ -128,7 +128,7 @@ class Workers:
         """Whether one of the flags is set on any worker: the same answer on all."""
         if self.number == 1:
             return any(flags)
-        return bool(self._sum(tf.constant(float(any(flags)))))
+        return bool(_functions(self.strategy)[0](tf.constant(float(any(flags)))))
 
     def part(self):
         """Waits until all have come here: before, none may leave, as another one still reads what
@@ -142,7 +142,7 @@ class Workers:
             return rows
         # A row ahead of each share: TensorFlow gathers no tensor that is empty everywhere.
         shares = np.concatenate([np.full([1, rows.shape[1]], np.nan), rows])
-        found = self._gather(tf.constant(shares)).numpy()
+        found = _functions(self.strategy)[1](tf.constant(shares)).numpy()
         return found[~np.isnan(found).all(axis=1)]
 
     def require_one(self, what):
@@ -193,12 +193,6 @@ class Workers:
 
     def _index_of(self, job, task):
         return task + (self._chiefs if job == "worker" else 0)
-
-    def _sum(self, value):
-        return _functions(self.strategy)[0](value)
-
-    def _gather(self, value):
-        return _functions(self.strategy)[1](value)
 
 
 @functools.cache

@@ -139,11 +139,8 @@ def restrict_classes(dataset, names):
     for name in names:
         if name not in dataset.class_names:
             close = difflib.get_close_matches(name, dataset.class_names, n=1)
-            hint = (
-                f"did you mean '{close[0]}'?"
-                if close
-                else f"it has {', '.join(dataset.class_names[:50])}"
-            )
+            there = f"it has {', '.join(dataset.class_names[:50])}"
+            hint = f"did you mean '{close[0]}'?" if close else there
             raise DataError(f"data.classes: '{name}' is not a class of {dataset.name}; {hint}")
     old = [dataset.class_names.index(name) for name in names]
     new_of = np.full(dataset.num_classes, -1, np.int32)
@@ -168,20 +165,13 @@ def align_classes(dataset, names, category_ids):
             f"{', '.join(dataset.class_names[:20])}"
         )
     if len(known) < len(names):
-        logging.warning(
-            "%s has no class %s",
-            dataset.name,
-            ", ".join(name for name in names if name not in known),
-        )
+        missing = ", ".join(name for name in names if name not in known)
+        logging.warning("%s has no class %s", dataset.name, missing)
     dataset = restrict_classes(dataset, known)
     ids = dict(zip(known, dataset.category_ids))
     for name, category_id in zip(names, category_ids):
-        ids.setdefault(
-            name,
-            category_id
-            if category_id not in ids.values()
-            else max(*ids.values(), *category_ids) + 1,
-        )
+        free = max(*ids.values(), *category_ids) + 1
+        ids.setdefault(name, free if category_id in ids.values() else category_id)
     new_of = np.array([names.index(name) for name in known], np.int32)
     return dataclasses.replace(
         dataset,

@@ -97,10 +97,7 @@ def aspect_group(height, width, data_config):
     if data_config.resize == "stretch":
         return np.zeros(height.shape, np.int64)
     ratio = np.maximum(height, width) / np.minimum(height, width)
-    index = sum(
-        ((ratio > limit).astype(np.int64) for limit in data_config.aspect_groups),
-        np.zeros(ratio.shape, np.int64),
-    )
+    index = (ratio[..., None] > np.asarray(data_config.aspect_groups)).sum(-1, dtype=np.int64)
     return 2 * index + (height > width)
 
 
@@ -114,9 +111,8 @@ def canvases(short_side, data_config):
         return -(-int(np.ceil(side)) // data_config.pad_multiple) * data_config.pad_multiple
 
     longest = data_config.long_side
-    sides = [min(short_side * ratio, longest) for ratio in sorted(data_config.aspect_groups)] + [
-        longest
-    ]
+    sides = [min(short_side * ratio, longest) for ratio in sorted(data_config.aspect_groups)]
+    sides.append(longest)
     pairs = [(padded(min(short_side, longest)), padded(side)) for side in sides]
     return np.array(
         [pair for short, long in pairs for pair in ((short, long), (long, short))], np.int32
@@ -126,11 +122,9 @@ def canvases(short_side, data_config):
 def own_canvas(size, data_config):
     """Height and width in px, int32 [2], of the canvas of an image alone: its `size` [2] after the
     resize, padded no more than it must be."""
-    return (
-        size
-        if data_config.resize == "stretch"
-        else -(-size // data_config.pad_multiple) * data_config.pad_multiple
-    )
+    if data_config.resize == "stretch":
+        return size
+    return -(-size // data_config.pad_multiple) * data_config.pad_multiple
 
 
 def pad_image(image, canvas):

@@ -36,18 +36,9 @@ def training_crops(plan, config, start_step, stop_step):
     rows["numbers"] = np.concatenate([step.numbers for step in steps])
 
     def changed(image, row):
-        numbers, data = row["numbers"], config.data
-        image = _cut(
-            image, *random_part(tf.shape(image)[:2], numbers, config.pretrain.min_crop_area), config
-        )
-        image = tf.cond(
-            augment.mirrored(numbers, data), lambda: tf.reverse(image, [1]), lambda: image
-        )
-        return (
-            augment.photometric(image, numbers[4:8], data.photometric)
-            if data.photometric
-            else image
-        )
+        numbers, least = row["numbers"], config.pretrain.min_crop_area
+        image = _cut(image, *random_part(tf.shape(image)[:2], numbers, least), config)
+        return augment.mirror_and_colour(image, numbers, config.data)
 
     return _batches(rows, changed, config, plan.batch_size)
 
@@ -62,10 +53,8 @@ def held_out_crops(dataset, config, batch_size):
     def changed(image, row):
         size = tf.shape(image)[:2]
         short = tf.cast(tf.reduce_min(size), tf.float32)
-        side = tf.cast(
-            tf.round(short * config.pretrain.crop_size / config.pretrain.test_resize), tf.int32
-        )
-        side = tf.fill([2], tf.maximum(side, 1))
+        side = tf.round(short * config.pretrain.crop_size / config.pretrain.test_resize)
+        side = tf.fill([2], tf.maximum(tf.cast(side, tf.int32), 1))
         return _cut(image, (size - side) // 2, side, config)
 
     return _batches(rows, changed, config, batch_size)
@@ -89,22 +78,16 @@ def random_part(size, numbers, min_area):
 def _rows(dataset, indices):
     """Paths and labels of the records at `indices` [n], for tf.data."""
     records = [dataset.records[index] for index in indices]
-    return {
-        "path": np.array([record.path for record in records], object),
-        "label": np.array(
-            [record.classes[0] if len(record.classes) else 0 for record in records], np.int32
-        ),
-    }
+    labels = [record.classes[0] if len(record.classes) else 0 for record in records]
+    paths = [record.path for record in records]
+    return {"path": np.array(paths, object), "label": np.array(labels, np.int32)}
 
 
 def _cut(image, corner, part, config):
     """The part [2] px from `corner` [2] on of an image, resized to a square."""
     side = config.pretrain.crop_size
-    image = resize(
-        tf.slice(image, [*tf.unstack(corner), 0], [*tf.unstack(part), 3]),
-        tf.constant([side, side]),
-        config.data.antialias,
-    )
+    image = tf.slice(image, [*tf.unstack(corner), 0], [*tf.unstack(part), 3])
+    image = resize(image, tf.constant([side, side]), config.data.antialias)
     return tf.ensure_shape(image, [side, side, 3])
 
 

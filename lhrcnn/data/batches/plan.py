@@ -81,12 +81,8 @@ class BatchPlan:
             [steps, size, self.num_draws], tf.random.experimental.stateless_fold_in(key, 1)
         )
         short_sides = np.array(sides, np.int32)[drawn]
-        canvas = np.stack(
-            [
-                self._canvases[side][groups].max(axis=0)
-                for side, groups in zip(short_sides, self._groups[indices])
-            ]
-        )
+        pairs = zip(short_sides, self._groups[indices])
+        canvas = np.stack([self._canvases[side][groups].max(axis=0) for side, groups in pairs])
         return _Epoch(number, indices, canvas, short_sides, numbers.numpy())
 
     def _order(self, number):

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from lhrcnn import boxes as box_ops
 from lhrcnn.data.images import resize
+from lhrcnn.data.transforms.joined import seen_within
 
 NUM_DRAWS = 8
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
-_MIN_SIDE_PX = 1.0  # smaller remains of boxes are dropped
 
 
 def mirrored(numbers, data_config):
@@ -27,14 +27,15 @@ def augment_image(image, size, numbers, data_config):
     """The image [H, W, 3] resized to `size` [2] = (h, w), zoomed, mirrored and with other colours
     as the options ask, by `numbers` [8]."""
     if zooms(data_config):
-        image = zoom_image(
-            image,
-            size,
-            *window(numbers[1:4], tf.cast(size, tf.float32), data_config),
-            data_config.antialias,
-        )
+        share, offset = window(numbers[1:4], tf.cast(size, tf.float32), data_config)
+        image = zoom_image(image, size, share, offset, data_config.antialias)
     else:
         image = resize(image, size, data_config.antialias)
+    return mirror_and_colour(image, numbers, data_config)
+
+
+def mirror_and_colour(image, numbers, data_config):
+    """The image [h, w, 3] mirrored and with other colours as the options ask, by `numbers`."""
     if data_config.flip:
         image = tf.cond(
             mirrored(numbers, data_config), lambda: tf.reverse(image, [1]), lambda: image
@@ -60,16 +61,8 @@ def augment_objects(batch, numbers, data_config):
         batch["proposals"] = augment_objects(as_objects, numbers, data_config)["boxes"]
     if zooms(data_config):
         share, offset = window(numbers[:, 1:4], batch["image_size"], data_config)
-        batch.update(
-            zoom_boxes(
-                batch["boxes"],
-                batch["classes"],
-                batch["ignore"],
-                batch["image_size"],
-                share,
-                offset,
-            )
-        )
+        objects = (batch[name] for name in ("boxes", "classes", "ignore", "image_size"))
+        batch.update(zoom_boxes(*objects, share, offset))
         batch["scale"] /= share[:, None]
     if data_config.flip:
         flipped = flip_boxes(batch["boxes"], batch["classes"], batch["image_size"][:, 1])
@@ -103,9 +96,8 @@ def photometric(image, numbers, strength):
     grey = tf.tile([_GREY], [3, 1])
     cosine, sine = tf.cos(hue * math.pi / 10), tf.sin(hue * math.pi / 10)
     cross = tf.constant([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
-    turn = (
-        cosine * tf.eye(3) + sine * cross + (1 - cosine) / 3
-    )  # Rodrigues' rotation around (1, 1, 1)
+    # Rodrigues' rotation around (1, 1, 1).
+    turn = cosine * tf.eye(3) + sine * cross + (1 - cosine) / 3
     saturate = grey + (1 + 0.5 * saturation) * (tf.eye(3) - grey)
     matrix = (1 + 0.5 * contrast) * tf.matmul(turn, saturate)
     changed = tf.tensordot(pixels - mean, matrix, [[2], [1]]) + mean + 64 * brightness
@@ -129,19 +121,10 @@ def zoom_boxes(boxes, classes, ignore, size, share, offset):
 
     Objects whose centre leaves the window become `ignore` as far as they are still seen; boxes of
     which nothing remains are padding."""
-    size = size[:, None]
     moved = (boxes - tf.tile(offset, [1, 2])[:, None]) / share[:, None, None]
-    clipped = tf.clip_by_value(moved, 0.0, tf.tile(size, [1, 1, 2]))
-    centre = (moved[..., :2] + moved[..., 2:]) / 2
-    centred = tf.reduce_all((centre >= 0) & (centre < size), axis=-1)
-    seen = (classes >= 0) & tf.reduce_all(
-        clipped[..., 2:] - clipped[..., :2] >= _MIN_SIDE_PX, axis=-1
-    )
-    return {
-        "boxes": tf.where(seen[..., None], clipped, 0.0),
-        "classes": tf.where(seen, classes, -1),
-        "ignore": seen & (ignore | ~centred),
-    }
+    objects = {"boxes": moved, "classes": classes, "ignore": ignore}
+    size = size[:, None]
+    return seen_within(objects, tf.zeros_like(size), size)
 
 
 def zoom_image(image, size, share, offset, antialias):

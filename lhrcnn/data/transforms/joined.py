@@ -2,6 +2,26 @@
 
 import tensorflow as tf
 
+_MIN_SIDE_PX = 1.0  # smaller remains of boxes are dropped
+
+
+def seen_within(objects, low, high):
+    """What is seen of objects {"boxes" [B, M, 4], "classes", "ignore" [B, M]} between the corners
+    low and high [..., 2] px, the rest padded.
+
+    Those whose centre is outside become `ignore` as far as they are still seen."""
+    boxes = objects["boxes"]
+    clipped = tf.clip_by_value(boxes, tf.concat([low] * 2, -1), tf.concat([high] * 2, -1))
+    centre = (boxes[..., :2] + boxes[..., 2:]) / 2
+    centred = tf.reduce_all((centre >= low) & (centre < high), -1)
+    large = tf.reduce_all(clipped[..., 2:] - clipped[..., :2] >= _MIN_SIDE_PX, -1)
+    seen = (objects["classes"] >= 0) & large
+    return {
+        "boxes": tf.where(seen[..., tf.newaxis], clipped, 0.0),
+        "classes": tf.where(seen, objects["classes"], -1),
+        "ignore": seen & (objects["ignore"] | ~centred),
+    }
+
 
 def joined_objects(parts, batch):
     """{"boxes", "classes", "ignore"} as in `batch`, of parts that have these keys: of more than M

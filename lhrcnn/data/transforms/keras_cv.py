@@ -14,30 +14,15 @@ _MIN_SIDE_PX = 1.0  # smaller remains of boxes are dropped
 _RANGE = (0, 255)
 
 
-def _mixing(make_layer):
-    """A transform by a layer, make_layer(keras_cv.layers), that moves boxes."""
+def _by_layer(changed, make_layer):
+    """A transform to what changed(layer, images, batch) gives, of a layer
+    make_layer(keras_cv.layers)."""
 
     def transform(data_config):
         layer = make_layer(_layers())
 
         def apply(batch, seed):
-            return {**batch, **_mixed(layer, tf.cast(batch["image"], tf.float32), batch)}
-
-        return apply
-
-    return transform
-
-
-def _colouring(make_layer):
-    """A transform by a layer, make_layer(keras_cv.layers), that changes pixels where they are."""
-
-    def transform(data_config):
-        layer = make_layer(_layers())
-
-        def apply(batch, seed):
-            changed = layer(tf.cast(batch["image"], tf.float32), training=True)
-            pixels = tf.cast(tf.clip_by_value(tf.round(changed), 0, 255), tf.uint8)
-            return {**batch, "image": tf.where(_valid_area(batch), pixels, 0)}
+            return {**batch, **changed(layer, tf.cast(batch["image"], tf.float32), batch)}
 
         return apply
 
@@ -55,20 +40,10 @@ def _layers():
     return keras_cv.layers
 
 
-mix_up = _mixing(lambda layers: layers.MixUp())
-mosaic = _mixing(lambda layers: layers.Mosaic(bounding_box_format="yxyx"))
-color_jitter = _colouring(lambda layers: layers.RandomColorJitter(_RANGE, 0.2, 0.2, 0.2, 0.1))
-hue = _colouring(lambda layers: layers.RandomHue(0.1, _RANGE))
-saturation = _colouring(lambda layers: layers.RandomSaturation((0.3, 0.7)))
-grayscale = _colouring(
-    lambda layers: layers.RandomApply(layers.Grayscale(output_channels=3), rate=0.5)
-)
-channel_shuffle = _colouring(lambda layers: layers.RandomApply(layers.ChannelShuffle(), rate=0.5))
-solarization = _colouring(
-    lambda layers: layers.RandomApply(layers.Solarization(_RANGE, threshold_factor=0.5), rate=0.5)
-)
-auto_contrast = _colouring(lambda layers: layers.RandomApply(layers.AutoContrast(_RANGE), rate=0.5))
-equalization = _colouring(lambda layers: layers.RandomApply(layers.Equalization(_RANGE), rate=0.5))
+def _coloured(layer, images, batch):
+    """What changes in a batch when a keras-cv layer changes pixels where they are."""
+    pixels = tf.cast(tf.clip_by_value(tf.round(layer(images, training=True)), 0, 255), tf.uint8)
+    return {"image": tf.where(_valid_area(batch), pixels, 0)}
 
 
 def _valid_area(batch):
@@ -119,3 +94,28 @@ def _mixed(layer, images, batch):
         "classes": tf.ensure_shape(tf.where(labels >= 0, labels // 2, -1), batch["classes"].shape),
         "ignore": tf.ensure_shape((labels >= 0) & (labels % 2 == 1), batch["ignore"].shape),
     }
+
+
+mix_up = _by_layer(_mixed, lambda layers: layers.MixUp())
+mosaic = _by_layer(_mixed, lambda layers: layers.Mosaic(bounding_box_format="yxyx"))
+color_jitter = _by_layer(
+    _coloured, lambda layers: layers.RandomColorJitter(_RANGE, 0.2, 0.2, 0.2, 0.1)
+)
+hue = _by_layer(_coloured, lambda layers: layers.RandomHue(0.1, _RANGE))
+saturation = _by_layer(_coloured, lambda layers: layers.RandomSaturation((0.3, 0.7)))
+grayscale = _by_layer(
+    _coloured, lambda layers: layers.RandomApply(layers.Grayscale(output_channels=3), rate=0.5)
+)
+channel_shuffle = _by_layer(
+    _coloured, lambda layers: layers.RandomApply(layers.ChannelShuffle(), rate=0.5)
+)
+solarization = _by_layer(
+    _coloured,
+    lambda layers: layers.RandomApply(layers.Solarization(_RANGE, threshold_factor=0.5), rate=0.5),
+)
+auto_contrast = _by_layer(
+    _coloured, lambda layers: layers.RandomApply(layers.AutoContrast(_RANGE), rate=0.5)
+)
+equalization = _by_layer(
+    _coloured, lambda layers: layers.RandomApply(layers.Equalization(_RANGE), rate=0.5)
+)

@@ -2,11 +2,10 @@
 
 import tensorflow as tf
 
-from lhrcnn.data.transforms.joined import joined_objects
+from lhrcnn.data.transforms.joined import joined_objects, seen_within
 
 SHARE = 0.5  # of the images that become mosaics
 MARGIN = 0.2  # least distance of the point from the border, as a share of the side
-_MIN_SIDE_PX = 1.0  # smaller remains of boxes are dropped
 
 
 def exact_mosaic(data_config):
@@ -53,20 +52,5 @@ def _objects(batch, point, canvas):
         beyond = tf.constant([place >= 2, place % 2 == 1])  # below the point, right of it
         low, high = tf.where(beyond, point, 0.0), tf.where(beyond, canvas, point)
         own = {name: tf.roll(batch[name], -place, 0) for name in ("boxes", "classes", "ignore")}
-        parts.append(_seen_within(own, low[:, tf.newaxis], high[:, tf.newaxis]))
+        parts.append(seen_within(own, low[:, tf.newaxis], high[:, tf.newaxis]))
     return joined_objects(parts, batch)
-
-
-def _seen_within(objects, low, high):
-    """What is seen of objects between the corners low and high [B, 1, 2] px, the rest padded."""
-    boxes = objects["boxes"]
-    clipped = tf.clip_by_value(boxes, tf.tile(low, [1, 1, 2]), tf.tile(high, [1, 1, 2]))
-    centre = (boxes[..., :2] + boxes[..., 2:]) / 2
-    centred = tf.reduce_all((centre >= low) & (centre < high), -1)
-    large = tf.reduce_all(clipped[..., 2:] - clipped[..., :2] >= _MIN_SIDE_PX, -1)
-    seen = (objects["classes"] >= 0) & large
-    return {
-        "boxes": tf.where(seen[..., tf.newaxis], clipped, 0.0),
-        "classes": tf.where(seen, objects["classes"], -1),
-        "ignore": seen & (objects["ignore"] | ~centred),
-    }
