@@ -33,9 +33,8 @@ def best_pair(terms, limit, *, inside, borders, implementation="auto"):
     ops = compiled_ops(implementation, "best pair")
     if ops:
         return ops.lhrcnn_best_pair(terms, limit=limit, inside=inside, borders=borders)
-    terms = tf.transpose(
-        tf.clip_by_value(terms, -limit, limit), [1, 2, 0]
-    )  # cells before boxes: steps over them are contiguous
+    # Cells before boxes: steps over them are contiguous.
+    terms = tf.transpose(tf.clip_by_value(terms, -limit, limit), [1, 2, 0])
     rows = [tf.unstack(row) for row in tf.unstack(terms if inside else tf.sigmoid(terms))]
     zero = [0.0] * len(rows[0])
     first, last = rows[-2:] if borders else (zero, zero)

@@ -48,20 +48,18 @@ def custom_op_status() -> str:
 
 
 @tf.autograph.experimental.do_not_convert  # it may build a library
-def compiled_ops(implementation, name):
-    """The compiled ops for this implementation, None for pure TensorFlow.
+def compiled_ops(implementation, name, on_gpus=False):
+    """The compiled ops for this implementation, None for pure TensorFlow; on_gpus: whether the one
+    of this name has a kernel for GPUs.
 
     Raises OpBuildError where "custom" cannot be had."""
     if implementation not in ("auto", "custom", "tf"):
         raise ValueError(
             f"implementation is {implementation!r}; it must be 'auto', 'custom' or 'tf'."
         )
-    if (
-        implementation == "tf"
-        or implementation == "auto"
-        and tf.config.list_physical_devices("GPU")
-    ):
-        return None  # the compiled ops have no kernels for GPUs
+    beside_gpu = not on_gpus and tf.config.list_physical_devices("GPU")
+    if implementation == "tf" or implementation == "auto" and beside_gpu:
+        return None
     compiled = library()
     if implementation == "custom" and compiled.module is None:
         raise compiling.OpBuildError(f"The compiled {name} op is not available: {compiled.status}")

@@ -216,15 +216,11 @@ def _build(plan: BuildPlan, verbose: bool) -> None:
             commands.update((source, compile_cu) for source in _sources(plan.sources, ".cu"))
         objects = [os.path.join(folder, source.name + ".o") for source in commands]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(
-                pool.map(
-                    lambda source, built: _run(
-                        [*commands[source], "-c", str(source), "-o", built], verbose
-                    ),
-                    commands,
-                    objects,
-                )
-            )
+            calls = [
+                [*command, "-c", str(source), "-o", built]
+                for (source, command), built in zip(commands.items(), objects)
+            ]
+            list(pool.map(lambda call: _run(call, verbose), calls))
         built = os.path.join(folder, "built.so")
         _run([*linker, "-shared", *objects, *tf.sysconfig.get_link_flags(), "-o", built], verbose)
         os.replace(built, plan.path)

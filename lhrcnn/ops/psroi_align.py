@@ -10,17 +10,17 @@ import numpy as np
 import tensorflow as tf
 
 from lhrcnn.ops import onnx_rois
-from lhrcnn.ops.compiled import (  # noqa: F401  the first two for users of the op
+from lhrcnn.ops.compiled import (  # noqa: F401  for users
+    compiled_ops,
     custom_op_available,
     custom_op_status,
     library,
 )
-from lhrcnn.ops.compiling import OpBuildError
 from lhrcnn.ops.portable import is_portable, traced_for
+from lhrcnn.ops.roi_pooling import check_scale, checked_inputs
 
 _POOLS = ("avg", "max")
 _CHANNEL_ORDERS = ("bin_major", "channel_major")
-_DTYPES = (tf.float32, tf.float64, tf.float16, tf.bfloat16)
 # The limits of the compiled op: kMaxGroupSize and kMaxSamplingRatio in psroi_align.h.
 _MAX_GROUP_SIZE, _MAX_SAMPLING_RATIO = 32, 16
 
@@ -69,10 +69,6 @@ def ps_roi_align(
     Source: R-FCN (Dai et al. 2016), section 2.2; RoIAlign of Mask R-CNN (He et al. 2017);
     Light-Head R-CNN (Li et al. 2017), which takes the maximum of 2·2 samples.
     """
-    if implementation not in ("auto", "custom", "tf"):
-        raise ValueError(
-            f"implementation is {implementation!r}; it must be 'auto', 'custom' or 'tf'."
-        )
     attributes = dict(
         group_size=group_size,
         spatial_scale=spatial_scale,
@@ -87,13 +83,11 @@ def ps_roi_align(
         if traced_for("litert"):
             return onnx_rois.ps_roi_align_in_gathers(features, boxes, **attributes)
         return onnx_rois.ps_roi_align(features, boxes, **attributes)
-    compiled = None if implementation == "tf" else library()
-    if implementation == "custom" and compiled.module is None:
-        raise OpBuildError(f"The compiled PS-RoIAlign op is not available: {compiled.status}")
-    if compiled is None or compiled.module is None:
+    ops = compiled_ops(implementation, "PS-RoIAlign", on_gpus=True)
+    if not ops:
         return ps_roi_align_tf(features, boxes, **attributes)
     features, boxes = _checked(features, boxes, **attributes)
-    return compiled.module.lhrcnn_ps_roi_align(features, boxes, **attributes).pooled
+    return ops.lhrcnn_ps_roi_align(features, boxes, **attributes).pooled
 
 
 def ps_roi_align_tf(
@@ -136,7 +130,8 @@ def ps_roi_align_tf(
         sizes = tf.shape(weights, out_type=tf.int64)
         sizes = tf.concat([sizes[:4], [sampling_ratio**2, 4, channels]], axis=0)
         pooled = _first_maximum(tf.reduce_sum(tf.reshape(values, sizes), axis=5))
-    batch, depth = _known(boxes.shape[0], static_shape[0]), static_shape[3]
+    batch = static_shape[0] if boxes.shape[0] is None else boxes.shape[0]
+    depth = static_shape[3]
     pooled.set_shape([batch, boxes.shape[1], group_size, group_size, depth and depth // bins])
     return tf.cast(pooled, dtype)
 
@@ -145,17 +140,8 @@ def ps_roi_align_tf(
 @tf.RegisterGradient("LhrcnnPsRoiAlign")
 def _gradient(op, gradient, _):
     features, boxes = op.inputs
-    attributes = {
-        name: op.get_attr(name)
-        for name in (
-            "group_size",
-            "spatial_scale",
-            "sampling_ratio",
-            "pool",
-            "aligned",
-            "channel_order",
-        )
-    }
+    names = "group_size spatial_scale sampling_ratio pool aligned channel_order".split()
+    attributes = {name: op.get_attr(name) for name in names}
     return library().module.lhrcnn_ps_roi_align_grad(
         gradient, boxes, tf.shape(features), op.outputs[1], **attributes
     ), None
@@ -166,32 +152,7 @@ def _checked(
 ):
     """The two inputs as tensors, after everything that can be seen statically is checked."""
     _check_options(group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order)
-    features, boxes = tf.convert_to_tensor(features), tf.convert_to_tensor(boxes)
-    if features.dtype not in _DTYPES:
-        raise ValueError(
-            f"features are {features.dtype.name}; they must be "
-            f"{', '.join(d.name for d in _DTYPES)}."
-        )
-    if boxes.dtype != tf.float32:
-        raise ValueError(
-            f"boxes are {boxes.dtype.name}; they must be float32, since 16 bits "
-            "cannot hold a pixel coordinate. Cast them, or keep them out of autocast."
-        )
-    if features.shape.rank not in (None, 4) or boxes.shape.rank not in (None, 3):
-        raise ValueError(
-            "features must be [B, H, W, G·G·C] and boxes [B, N, 4], got shapes "
-            f"{features.shape} and {boxes.shape}."
-        )
-    features, boxes = tf.ensure_shape(features, [None] * 4), tf.ensure_shape(boxes, [None] * 3)
-    if boxes.shape[2] not in (None, 4) or not features.shape[:1].is_compatible_with(
-        boxes.shape[:1]
-    ):
-        raise ValueError(
-            "boxes must be [B, N, 4] with the B of the features, got features "
-            f"{features.shape} and boxes {boxes.shape}."
-        )
-    if 0 in (features.shape[1], features.shape[2]):
-        raise ValueError(f"features must have at least one pixel, got shape {features.shape}.")
+    features, boxes = checked_inputs(features, boxes, "G·G·C")
     depth = features.shape[3]
     if depth is not None and (depth == 0 or depth % group_size**2):
         raise ValueError(
@@ -216,11 +177,7 @@ def _check_options(group_size, spatial_scale, sampling_ratio, pool, aligned, cha
     ):
         if not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
             raise ValueError(f"{name} is {value!r}; it must be an integer from 1 to {most}.")
-    if not (np.isfinite(spatial_scale) and spatial_scale > 0):
-        raise ValueError(
-            f"spatial_scale is {spatial_scale!r}; it must be finite and positive: "
-            "map cells per pixel, such as 1/16."
-        )
+    check_scale(spatial_scale)
 
 
 def _taps(boxes, shape, dtype, group, spatial_scale, samples, aligned):
@@ -290,7 +247,3 @@ def _first_maximum(values):
     for value in others:
         best = tf.where(value > best, value, best)
     return best
-
-
-def _known(*sizes):
-    return next((size for size in sizes if size is not None), None)

@@ -62,15 +62,9 @@ def roi_pool(features, boxes, *, size, spatial_scale, implementation="auto"):
             )
             cells = tf.reshape(tf.clip_by_value(cells, 0, shape[axis + 1] - 1), [-1, size * most])
             crops = tf.gather(crops, cells, axis=axis + 1, batch_dims=1)
-            crops = _first_maximum(
-                tf.reshape(
-                    crops,
-                    tf.concat(
-                        [tf.shape(crops)[: axis + 1], [size, most], tf.shape(crops)[axis + 2 :]], 0
-                    ),
-                ),
-                axis + 2,
-            )
+            before, behind = tf.shape(crops)[: axis + 1], tf.shape(crops)[axis + 2 :]
+            crops = tf.reshape(crops, tf.concat([before, [size, most], behind], 0))
+            crops = _first_maximum(crops, axis + 2)
         exists = tf.cast(end > start, tf.bool)
         return tf.where((exists[:, :, None, 0] & exists[:, None, :, 1])[..., None], crops, 0)
 
@@ -88,9 +82,8 @@ def _bins(boxes, size, spatial_scale, map_size):
     """First cell and the one after the last [n, P, 2] int32 of the bins of boxes [n, 4], rows and
     columns."""
     edges = tf.clip_by_value(boxes * np.float32(spatial_scale), -(2.0**30), 2.0**30)
-    whole = tf.floor(
-        tf.abs(edges)
-    )  # tf.round takes halves to the even neighbour, this away from zero
+    # tf.round takes halves to the even neighbour, this away from zero.
+    whole = tf.floor(tf.abs(edges))
     whole = tf.sign(edges) * (whole + tf.cast(tf.abs(edges) - whole >= 0.5, tf.float32))
     first, last = whole[:, None, :2], whole[:, None, 2:]
     bin_size = tf.math.divide_no_nan(tf.maximum(last - first + 1, 1), tf.constant(size, tf.float32))

@@ -14,19 +14,29 @@ _CHUNK_BOXES, _LEAST_ELEMENTS, _MOST_ELEMENTS = 256, 2**20, 2**24
 
 
 def checked(features, boxes, size, spatial_scale):
-    """features and boxes as tensors; ValueError for what can be seen to be wrong before they have
-    values."""
-    features, boxes = tf.convert_to_tensor(features), tf.convert_to_tensor(boxes)
+    """As `checked_inputs`, with the options that RoIAlign and RoIPool have in common."""
     if not isinstance(size, (int, np.integer)) or size < 1:
         raise ValueError(
             f"size is {size!r}; it must be an integer of at least 1: the bins along a side of a "
             "box."
         )
+    check_scale(spatial_scale)
+    return checked_inputs(features, boxes)
+
+
+def check_scale(spatial_scale):
+    """Raises ValueError for what is no scale of a map."""
     if not (np.isfinite(spatial_scale) and spatial_scale > 0):
         raise ValueError(
             f"spatial_scale is {spatial_scale!r}; it must be finite and positive: map cells per "
             "pixel, such as 1/16."
         )
+
+
+def checked_inputs(features, boxes, channels="C"):
+    """features and boxes as tensors; ValueError for what can be seen to be wrong before they have
+    values. channels: what a message calls the last axis of the features."""
+    features, boxes = tf.convert_to_tensor(features), tf.convert_to_tensor(boxes)
     if features.dtype not in _DTYPES:
         raise ValueError(
             f"features are {features.dtype.name}; they must be "
@@ -35,15 +45,14 @@ def checked(features, boxes, size, spatial_scale):
     if boxes.dtype != tf.float32:
         raise ValueError(
             f"boxes are {boxes.dtype.name}; they must be float32, since 16 bits cannot hold a "
-            "pixel coordinate."
+            "pixel coordinate. Cast them, or keep them out of autocast."
         )
     batch = features.shape[0] if features.shape.rank == 4 else None
-    if not features.shape.is_compatible_with([None] * 4) or not boxes.shape.is_compatible_with(
-        [batch, None, 4]
-    ):
+    fits = boxes.shape.is_compatible_with([batch, None, 4])
+    if not fits or not features.shape.is_compatible_with([None] * 4):
         raise ValueError(
-            "features must be [B, H, W, C] and boxes [B, N, 4], got shapes "
-            f"{features.shape} and {boxes.shape}."
+            f"features must be [B, H, W, {channels}] and boxes [B, N, 4] with the B of the "
+            f"features, got shapes {features.shape} and {boxes.shape}."
         )
     if features.shape.rank and 0 in features.shape[1:3]:
         raise ValueError(f"features must have at least one pixel, got shape {features.shape}.")
