@@ -1,9 +1,12 @@
 """MobileNetV3-Large (arXiv 1905.02244, table 1), with torchvision's layer numbering and padding."""
 
+import functools
+
 import tensorflow as tf
 
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones import layers
+from lhrcnn.models.backbones.mobilenet import inverted_residual
 from lhrcnn.models.parts import Backbone
 
 BLOCKS = (  # kernel size, expanded channels, channels, squeeze-and-excite, activation, stride
@@ -40,19 +43,13 @@ def mobilenet_v3_large(config):
     maps, stages = {}, {"block0": x}
     for index, (size, expanded, channels, squeezes, activation, stride) in enumerate(BLOCKS, 1):
         keeps = config.out_stride == 16 and index >= LAST_STRIDED
-        x = _unit(
-            x,
-            size,
-            _scaled(expanded, config),
-            _scaled(channels, config),
-            squeezes,
-            activation,
-            f"block{index}",
-            config,
-            strides=1 if keeps else stride,
-            dilation=config.dilation if keeps and stride == 1 else 1,
-        )
-        stages[f"block{index}"] = x
+        strides, dilation = 1 if keeps else stride, config.dilation if keeps and stride == 1 else 1
+        name, expanded = f"block{index}", _scaled(expanded, config)
+        squeezed = _divisible(expanded // 4)
+        middle = functools.partial(_squeeze_and_excite, channels=squeezed, name=name)
+        options = strides, dilation, name, config, size, activation, middle if squeezes else None
+        x = inverted_residual(x, expanded, _scaled(channels, config), *options)
+        stages[name] = x
         if index in MAP_AFTER:
             maps[MAP_AFTER[index]] = x
     if config.top_conv:
@@ -62,29 +59,6 @@ def mobilenet_v3_large(config):
     last = config.out_stride
     strides = {"c2": 4, "c3": 8, "c4": 16, "c5_1": last, "c5": last}
     return Backbone(image, maps, strides, layers.PIXEL_MEAN, layers.PIXEL_STD, stages)
-
-
-def _unit(x, size, expanded, channels, squeezes, activation, name, config, strides, dilation):
-    """A unit of x [B, h, w, C]: 1x1 to `expanded`, depthwise size x size, squeeze-and-excite, 1x1
-    to `channels`; the input is added where the output has its shape."""
-    y = x
-    if expanded != x.shape[-1]:
-        y = layers.conv(y, expanded, 1, f"{name}_expand", config, activation=activation)
-    y = layers.depthwise(
-        y,
-        size,
-        f"{name}_depthwise",
-        config,
-        strides=strides,
-        dilation=dilation,
-        activation=activation,
-    )
-    if squeezes:
-        y = _squeeze_and_excite(y, _divisible(expanded // 4), name)
-    y = layers.conv(y, channels, 1, f"{name}_project", config, activation=None)
-    if strides == 1 and x.shape[-1] == channels:
-        y = keras.layers.Add(name=f"{name}_add")([x, y])
-    return y
 
 
 def _squeeze_and_excite(x, channels, name):
