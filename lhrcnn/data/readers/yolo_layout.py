@@ -29,7 +29,8 @@ class Layout:
 def describe(folder, paths):
     """The `Layout` of a data folder with these files.
 
-    Raises DataError where a data file cannot be read, or is of other images."""
+    Raises DataError where a data file cannot be read, is of other images, or names classes
+    otherwise than another one."""
     images = [path for path in paths if path.lower().endswith(IMAGE_SUFFIXES)]
     broken = []
     for path in paths:
@@ -40,8 +41,10 @@ def describe(folder, paths):
                 broken.append(error)
                 continue
             if content:
+                names = _names(content, path)
+                _refuse_other_names(path, names, paths)
                 splits = _yaml_splits(folder, pathlib.Path(path), content, images)
-                return Layout(_names(content, path), splits, _keypoints(content, path))
+                return Layout(names, splits, _keypoints(content, path))
     if broken:
         raise broken[0]
     for path in paths:
@@ -110,6 +113,21 @@ def _names(content, path):
         if times > 1:
             raise DataError(f"{path}: 'names' has '{name}' {times} times; give each class its own")
     return named
+
+
+def _refuse_other_names(file, names, paths):
+    """Raises DataError where a data file in as deep a folder calls a class number otherwise."""
+    for path in paths:
+        beside = path != file and path.count(os.sep) == file.count(os.sep)
+        content = read_yaml(path) if beside and path.lower().endswith((".yaml", ".yml")) else None
+        other = _names(content, path) if content and "names" in content else {}
+        for number in sorted(names.keys() & other.keys()):
+            if names[number] != other[number]:
+                raise DataError(
+                    f"{file} calls class {number} '{names[number]}', {path} '{other[number]}'; a "
+                    "data set has one list of names: read each folder as a data set of its own, "
+                    "or delete the file that the labels do not follow"
+                )
 
 
 def _keypoints(content, path):

@@ -177,6 +177,19 @@ def test_a_faulty_data_file_is_named(tmp_path, text, message):
         read("yolo", tmp_path, "train")
 
 
+@pytest.mark.parametrize("place", ["{}/data.yaml", "{}.yaml"])
+def test_parts_that_number_classes_otherwise_are_refused(tmp_path, place):
+    images(tmp_path, "train/images/a.jpg", "valid/images/b.jpg")
+    labels = {"train/labels/a.txt": BOXES, "valid/labels/b.txt": BOXES}
+    files = [place.format("train"), place.format("valid")]
+    write(tmp_path, {**labels, files[0]: "names: [ant, zebra]\nnc: 2\n"})
+    write(tmp_path, {files[1]: "names: [ant, zebra, bee]\nnc: 3\n"})
+    assert set(seen(read("yolo", tmp_path))) == {"a.jpg", "b.jpg"}
+    write(tmp_path, {files[1]: "names: [zebra, ant]\nnc: 2\n"})
+    with pytest.raises(DataError, match=f"{files[0]} calls class 0 'ant', .*{files[1]} 'zebra'"):
+        read("yolo", tmp_path, "val")
+
+
 def test_a_test_split_that_is_not_there_and_a_class_without_a_name(tmp_path):
     images(tmp_path, "images/train/a.jpg")
     text = "train: images/train\ntest: ../test/images\nnames: [ant, null]\n"
