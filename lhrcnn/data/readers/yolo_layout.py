@@ -32,21 +32,12 @@ def describe(folder, paths):
     Raises DataError where a data file cannot be read, is of other images, or names classes
     otherwise than another one."""
     images = [path for path in paths if path.lower().endswith(IMAGE_SUFFIXES)]
-    broken = []
-    for path in paths:
-        if path.lower().endswith((".yaml", ".yml")):
-            try:
-                content = _content(path)
-            except DataError as error:
-                broken.append(error)
-                continue
-            if content:
-                names = _names(content, path)
-                _refuse_other_names(path, names, paths)
-                splits = _yaml_splits(folder, pathlib.Path(path), content, images)
-                return Layout(names, splits, _keypoints(content, path))
-    if broken:
-        raise broken[0]
+    path, content = _data_file(paths)
+    if content:
+        names = _names(content, path)
+        _refuse_other_names(path, names, paths)
+        splits = _yaml_splits(folder, pathlib.Path(path), content, images)
+        return Layout(names, splits, _keypoints(content, path))
     for path in paths:
         content = _read_data(path) if path.endswith(".data") else {}
         if "names" in content:
@@ -62,6 +53,26 @@ def describe(folder, paths):
     files = [path for path in paths if os.path.basename(path) in NAME_FILES]
     files = files or [path for path in paths if path.lower().endswith(".names")]
     return Layout(_lines(files[0]) if files else {}, {"": images})
+
+
+def _data_file(paths):
+    """The path and content of the first data file with names, else with their number; or nothing.
+
+    A number alone may be a model's, in a file beside. Raises DataError where all are broken."""
+    counted, broken = None, []
+    for path in paths:
+        if path.lower().endswith((".yaml", ".yml")):
+            try:
+                content = _content(path)
+            except DataError as error:
+                broken.append(error)
+                continue
+            if content and content.get("names"):
+                return path, content
+            counted = counted or (content and (path, content))
+    if broken and not counted:
+        raise broken[0]
+    return counted or ("", None)
 
 
 def read_yaml(path):

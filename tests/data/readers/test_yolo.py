@@ -190,6 +190,15 @@ def test_parts_that_number_classes_otherwise_are_refused(tmp_path, place):
         read("yolo", tmp_path, "val")
 
 
+def test_a_model_s_file_beside_the_data_file_is_not_taken_for_it(tmp_path):
+    images(tmp_path, "images/train/a.jpg", "images/val/b.jpg")
+    data = "train: images/train\nval: images/val\nnames: [ant, zebra]\nnc: 2\n"
+    write(tmp_path, {"labels/train/a.txt": BOXES, "custom_yolov8n.yaml": "nc: 2\nbackbone: []\n"})
+    assert read("yolo", tmp_path).class_names == ["class_0", "class_1"]
+    write(tmp_path, {"data.yaml": data})
+    assert seen(read("yolo", tmp_path, "train")) == {"a.jpg": SEEN}
+
+
 def test_a_test_split_that_is_not_there_and_a_class_without_a_name(tmp_path):
     images(tmp_path, "images/train/a.jpg")
     text = "train: images/train\ntest: ../test/images\nnames: [ant, null]\n"
