@@ -53,7 +53,8 @@ def variables_of(layer, prefix):
     known = joined(*(variables_of(*pair) for pair in zip(inside, prefixes)))
     held = {variable.ref() for variable in known.values()}
     own = [variable for variable in layer.weights if variable.ref() not in held]
-    return joined(known, *({f"{prefix}/{_role(variable)}": variable} for variable in own))
+    roles = (variable.name.split(":")[0].split("/")[-1] for variable in own)  # kernel, bias, ...
+    return joined(known, *({f"{prefix}/{role}": v} for role, v in zip(roles, own)))
 
 
 def joined(*parts):
@@ -66,11 +67,6 @@ def joined(*parts):
                     f"two variables are named {name}: give their layers different names"
                 )
     return names
-
-
-def _role(variable):
-    """What a variable is in its layer: kernel, bias, gamma, ..."""
-    return variable.name.split(":")[0].split("/")[-1]
 
 
 def _snake_case(name):

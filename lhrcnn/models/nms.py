@@ -65,9 +65,8 @@ def best_pairs(boxes, scores, score_threshold, most):
     below the threshold and those of boxes that are not finite become 0; so do those boxes, and NaN
     scores."""
     num_classes = tf.shape(scores)[2]
-    flat = tf.reshape(
-        tf.where(scores >= score_threshold, scores, 0.0), [tf.shape(scores)[0], -1]
-    )  # [B, N * K]
+    scores = tf.where(scores >= score_threshold, scores, 0.0)
+    flat = tf.reshape(scores, [tf.shape(scores)[0], -1])  # [B, N * K]
     scores, pair = tf.math.top_k(flat, tf.minimum(most, tf.shape(flat)[1]))
     shared = boxes.shape[2] == 1
     boxes = tf.reshape(boxes, [tf.shape(boxes)[0], -1, 4])
@@ -87,11 +86,8 @@ def within_classes(candidates, iou_threshold, max_outputs, score_threshold=0.0, 
     (Soft-NMS, arXiv 1704.04503, eq. 3)."""
     boxes, scores, classes = candidates
     # The least span that keeps classes apart costs the least precision.
-    span = (
-        tf.reduce_max(boxes, [1, 2], keepdims=True)
-        - tf.reduce_min(boxes, [1, 2], keepdims=True)
-        + 1
-    )
+    highest, lowest = (f(boxes, [1, 2], keepdims=True) for f in (tf.reduce_max, tf.reduce_min))
+    span = highest - lowest + 1
     apart = boxes + span * tf.cast(classes, tf.float32)[..., None]
     kept = Candidates(
         *_nms_each_image(

@@ -24,13 +24,8 @@ class ConvNorm(keras.layers.Layer):
     def __init__(self, config, channels, size, name, strides=1, dilation=1, groups=1, epsilon=1e-5):
         """`config` is a BackboneConfig; `channels` is D, or None: depthwise, which keeps C."""
         super().__init__(name=name)
-        self.channels, self.size, self.strides, self.dilation, self.groups = (
-            channels,
-            size,
-            strides,
-            dilation,
-            groups,
-        )
+        self.channels, self.size, self.groups = channels, size, groups
+        self.strides, self.dilation = strides, dilation
         self.learns_statistics, self.folded = config.batch_norm == "train", False
         self.norm = keras.layers.BatchNormalization(
             momentum=config.batch_norm_momentum,
@@ -41,11 +36,8 @@ class ConvNorm(keras.layers.Layer):
 
     def build(self, input_shape):
         depthwise, inputs = self.channels is None, input_shape[-1]
-        shape = [
-            self.size,
-            self.size,
-            *((inputs, 1) if depthwise else (inputs // self.groups, self.channels)),
-        ]
+        ends = (inputs, 1) if depthwise else (inputs // self.groups, self.channels)
+        shape = [self.size, self.size, *ends]
         self.kernel = self.add_weight(
             "depthwise_kernel" if depthwise else "kernel",
             shape,

@@ -34,32 +34,20 @@ def resnet(config):
     last_level c4 there is no c5, see `stage5`."""
     image, x = layers.image(config)
     x = layers.conv(x, layers.scaled(64, config.width), 7, "stem", config, strides=2)
-    pool = (
-        keras.layers.MaxPool2D(3, 2, "same", name="stem_pool")
-        if config.stem_pool == "same"
-        else layers.MaxPool(name="stem_pool")
-    )
+    if config.stem_pool == "same":
+        pool = keras.layers.MaxPool2D(3, 2, "same", name="stem_pool")
+    else:
+        pool = layers.MaxPool(name="stem_pool")
     maps, stages, strides = {}, {"stem": x}, {"c2": 4, "c3": 8, "c4": 16, "c5": config.out_stride}
     levels = LEVELS[: LEVELS.index(config.last_level) + 1]
     x = pool(x)
     for level in levels:
         dilated = level == "c5" and config.out_stride == 16
-        x = _stage(
-            x,
-            level,
-            config,
-            strides=1 if level == "c2" or dilated else 2,
-            dilation=config.dilation if dilated else 1,
-        )
-        maps[level] = x
-    return Backbone(
-        image,
-        maps,
-        {level: strides[level] for level in levels},
-        layers.PIXEL_MEAN,
-        layers.PIXEL_STD,
-        {**stages, **maps},
-    )
+        stride = 1 if level == "c2" or dilated else 2
+        maps[level] = x = _stage(x, level, config, stride, config.dilation if dilated else 1)
+    strides = {level: strides[level] for level in levels}
+    pixels = layers.PIXEL_MEAN, layers.PIXEL_STD
+    return Backbone(image, maps, strides, *pixels, {**stages, **maps})
 
 
 def stage5(config):
@@ -71,16 +59,8 @@ def stage5(config):
 def _stage(x, level, config, strides, dilation=1):
     architecture, index = ARCHITECTURES[config.name], LEVELS.index(level)
     for unit in range(architecture.units[index]):
-        x = _unit(
-            x,
-            index,
-            architecture,
-            config,
-            f"{level}_{unit + 1}",
-            strides if unit == 0 else 1,
-            dilation,
-            widens=unit == 0,
-        )
+        name, stride = f"{level}_{unit + 1}", strides if unit == 0 else 1
+        x = _unit(x, index, architecture, config, name, stride, dilation, widens=unit == 0)
     return x
 
 

@@ -25,13 +25,8 @@ def xception(config):
     for name, channels, units in STAGES:
         stride = 1 if name == "c5" and config.out_stride == 16 else 2
         for index in range(units):
-            x = _unit(
-                x,
-                layers.scaled(channels, config.width),
-                stride if index == 0 else 1,
-                f"{name}_{index + 1}",
-                config,
-            )
+            width, own = layers.scaled(channels, config.width), stride if index == 0 else 1
+            x = _unit(x, width, own, f"{name}_{index + 1}", config)
         maps[name] = x
     strides = {"c3": 8, "c4": 16, "c5": config.out_stride}
     return Backbone(image, maps, strides, layers.PIXEL_MEAN, layers.PIXEL_STD, {**stages, **maps})
