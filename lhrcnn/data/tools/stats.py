@@ -64,7 +64,7 @@ def _of_split(dataset):
         "objects_small": int((areas < SMALL).sum()),
         "objects_medium": int(((areas >= SMALL) & (areas < LARGE)).sum()),
         "objects_large": int((areas >= LARGE).sum()),
-        **{f"objects_overlapping_{iou}": int((best >= iou).sum()) for iou in OVERLAPPING},
+        **{f"objects_overlapping_{least}": int((best >= least).sum()) for least in OVERLAPPING},
         "classes": _classes(dataset, found),
     }
 
