@@ -41,29 +41,18 @@ def load_backbone(detector, model):
     names, missing names).
     Raises RunError, and CheckpointError if there are none, no array fits or a shape differs."""
     source = model.backbone.weights
-    path, arrays = (
-        _imagenet(model.backbone.name) if source == "imagenet" else (source, _read(source))
-    )
-    variables = {
-        name: variable for name, variable in detector.named_variables().items() if PARTS.match(name)
-    }
+    imagenet = source == "imagenet"
+    path, arrays = _imagenet(model.backbone.name) if imagenet else (source, _read(source))
+    variables = {k: v for k, v in detector.named_variables().items() if PARTS.match(k)}
     if not any(PARTS.match(name) for name in arrays):
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
-        arrays = translate(
-            _describe_backbone(arrays, model, path),
-            shapes,
-            detector.pixel_mean,
-            detector.pixel_std,
-            path,
-        ).arrays
+        described = _describe_backbone(arrays, model, path)
+        pixels = detector.pixel_mean, detector.pixel_std
+        arrays = translate(described, shapes, *pixels, path).arrays
     restored, missing = assign(variables, arrays, path)
-    logging.info(
-        "%s: %d of %d backbone variables restored%s",
-        path,
-        len(restored),
-        len(variables),
-        f"; not in the file: {', '.join(missing)}" if missing else "",
-    )
+    hint = f"; not in the file: {', '.join(missing)}" if missing else ""
+    numbers = len(restored), len(variables)
+    logging.info("%s: %d of %d backbone variables restored%s", path, *numbers, hint)
     return restored, missing
 
 
@@ -105,11 +94,8 @@ def _imagenet(name):
     """(where they come from, arrays) of the ImageNet weights of a backbone."""
     folders = [os.environ["LHRCNN_WEIGHTS"]] if "LHRCNN_WEIGHTS" in os.environ else []
     for folder in [*folders, *FOLDERS]:
-        found = sorted(
-            path
-            for path in pathlib.Path(folder).glob(f"{name}_imagenet*")
-            if ".data-" not in path.name
-        )
+        paths = pathlib.Path(folder).glob(f"{name}_imagenet*")
+        found = sorted(path for path in paths if ".data-" not in path.name)
         if found:
             return found[0], _read(found[0])
     if name not in KERAS_MODELS:

@@ -47,9 +47,7 @@ class CheckpointStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             digest = _write(path, lambda file: save_npz(file, **_encoded(arrays, meta)))
             earlier = [entry for entry in self._index()["files"] if entry["step"] < step]
-            self._write_index(
-                earlier + [{"file": path.name, "step": step, "sha256": digest, "metric": None}]
-            )
+            self._write_index([*earlier, _entry(path.name, step, digest)])
         except OSError as error:
             raise CheckpointError(self._cannot_write(path, arrays, error)) from error
         return path
@@ -158,12 +156,7 @@ class CheckpointStore:
             for match in map(FILE_NAME.fullmatch, _names(self.folder))
             if match
         )
-        return {
-            "files": [
-                {"file": name, "step": step, "sha256": None, "metric": None} for step, name in found
-            ],
-            "best": None,
-        }
+        return {"files": [_entry(name, step) for step, name in found], "best": None}
 
     def _write_index(self, entries):
         """Writes the index of the entries that stay, and only then removes the files of the
@@ -173,15 +166,10 @@ class CheckpointStore:
         # One by another metric, from before train.best_metric was changed, cannot be compared.
         measured = [entry for entry in measured if entry.get("metric_name", name) == name]
         best = max(measured, key=lambda entry: entry["metric"])["file"] if measured else None
-        kept = [
-            entry
-            for i, entry in enumerate(entries)
-            if entry["file"] == best or i >= len(entries) - self.keep
-        ]
-        _write(
-            self.folder / "index.json",
-            lambda file: file.write(json.dumps({"files": kept, "best": best}, indent=1).encode()),
-        )
+        newest = len(entries) - self.keep
+        kept = [e for i, e in enumerate(entries) if e["file"] == best or i >= newest]
+        text = json.dumps({"files": kept, "best": best}, indent=1)
+        _write(self.folder / "index.json", lambda file: file.write(text.encode()))
         names = {entry["file"] for entry in kept}
         for name in _names(self.folder):
             if name.endswith(".partial") or FILE_NAME.fullmatch(name) and name not in names:
@@ -197,6 +185,10 @@ class CheckpointStore:
             "free; make room or give write permission and resume. "
             f"The last good checkpoint is {last if last and last != path else 'none yet'}"
         )
+
+
+def _entry(name, step, sha256=None):
+    return {"file": name, "step": step, "sha256": sha256, "metric": None}
 
 
 def _is_entry(entry):
@@ -226,9 +218,8 @@ def read(path, sha256=None):
             )
         content = read_npz(path)
         meta = json.loads(str(content.pop("meta")))
-        arrays = {
-            name: _decoded(value, meta["dtypes"].get(name)) for name, value in content.items()
-        }
+        dtypes = meta["dtypes"]
+        arrays = {name: _decoded(value, dtypes.get(name)) for name, value in content.items()}
     except CheckpointError:
         raise
     except UNREADABLE as error:
@@ -265,13 +256,9 @@ def _encoded(arrays, meta):
     """npz content: bfloat16, which npz would turn into raw bytes, as uint16 with its true type in
     `meta`."""
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
-    dtypes = {
-        name: "bfloat16" for name, value in arrays.items() if value.dtype == ml_dtypes.bfloat16
-    }
-    content = {
-        name: value.view(np.uint16) if name in dtypes else value for name, value in arrays.items()
-    }
-    meta = {**meta, "dtypes": dtypes, "format": FORMAT}
+    halves = {name: v for name, v in arrays.items() if v.dtype == ml_dtypes.bfloat16}
+    content = {**arrays, **{name: value.view(np.uint16) for name, value in halves.items()}}
+    meta = {**meta, "dtypes": dict.fromkeys(halves, "bfloat16"), "format": FORMAT}
     return {**content, "meta": np.array(json.dumps(meta))}
 
 

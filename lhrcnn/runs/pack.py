@@ -50,13 +50,12 @@ def portable(config):
         {key: _portable(str(key), value) for key, value in stage.items()}
         for stage in config.train.stages
     ]
+    backbone = dataclasses.replace(backbone, weights=weights)
     return dataclasses.replace(
         config,
         plugins=[pathlib.Path(plugin).name for plugin in config.plugins],
         data=dataclasses.replace(data, **own, cache_dir=""),
-        model=dataclasses.replace(
-            config.model, backbone=dataclasses.replace(backbone, weights=weights)
-        ),
+        model=dataclasses.replace(config.model, backbone=backbone),
         train=dataclasses.replace(config.train, stages=stages),
     )
 

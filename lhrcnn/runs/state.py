@@ -8,9 +8,8 @@ from lhrcnn.keras import keras
 
 def model_arrays(detector):
     """All weights of a detector, batch norm statistics included, as `model/NAME` -> ndarray."""
-    return {
-        f"model/{name}": variable.numpy() for name, variable in detector.named_variables().items()
-    }
+    variables = detector.named_variables()
+    return {f"model/{name}": variable.numpy() for name, variable in variables.items()}
 
 
 def digest_of(variables):
@@ -46,10 +45,8 @@ def restore_model(detector, arrays, prefer_ema=True):
 def optimizer_arrays(optimizer):
     """The state of a Keras optimizer (step, momenta, loss scale) as `optimizer/NUMBER` -> ndarray,
     numbered in the order that the optimizer has them in."""
-    arrays = {
-        f"optimizer/{name}": variable.numpy()
-        for name, variable in _optimizer_variables(optimizer).items()
-    }
+    variables = _optimizer_variables(optimizer)
+    arrays = {f"optimizer/{name}": variable.numpy() for name, variable in variables.items()}
     if _scales_loss(optimizer):
         arrays["optimizer/loss_scale"] = optimizer.loss_scale.numpy()
     return arrays
@@ -64,21 +61,15 @@ def restore_optimizer(optimizer, arrays):
     values = {
         name.split("/")[1]: value for name, value in arrays.items() if name.startswith("optimizer/")
     }
-    scale, own = (
-        values.pop("loss_scale", None),
-        optimizer.loss_scale.numpy() if _scales_loss(optimizer) else None,
-    )
+    scale = values.pop("loss_scale", None)
+    own = optimizer.loss_scale.numpy() if _scales_loss(optimizer) else None
     if scale != own:
         raise CheckpointError(
             f"the checkpoint's loss scale is {scale}, this optimizer's {own}; "
             "was the run made with another train.precision?"
         )
-    _assign(
-        _optimizer_variables(optimizer),
-        values,
-        "optimizer",
-        "was the run made with other train options?",
-    )
+    hint = "was the run made with other train options?"
+    _assign(_optimizer_variables(optimizer), values, "optimizer", hint)
 
 
 def saved_loss_scale(arrays):
@@ -92,9 +83,8 @@ def _scales_loss(optimizer):
 
 
 def _optimizer_variables(optimizer):
-    variables = list(
-        optimizer.variables()
-    )  # called: a method on legacy optimizers, a list that allows the call on others
+    # Called: a method on legacy optimizers, a list that allows the call on others.
+    variables = list(optimizer.variables())
     if _scales_loss(optimizer):
         variables.append(optimizer.dynamic_counter)
     return {f"{i:04d}": variable for i, variable in enumerate(variables)}
@@ -104,9 +94,8 @@ def _assign(variables, values, what, hint):
     """Assigns values (name -> ndarray) to variables (name -> tf.Variable) when names and shapes are
     the same on both sides."""
     problems = [f"{name}: missing in the checkpoint" for name in variables.keys() - values.keys()]
-    problems += [
-        f"{name}: in the checkpoint, unknown here" for name in values.keys() - variables.keys()
-    ]
+    unknown = values.keys() - variables.keys()
+    problems += [f"{name}: in the checkpoint, unknown here" for name in unknown]
     problems += [
         f"{name}: {list(values[name].shape)} in the checkpoint, {variable.shape.as_list()} here"
         for name, variable in variables.items()
