@@ -6,8 +6,8 @@ r"""A metric of one's own that picks the best checkpoint, for `plugins: [example
 
 import numpy as np
 
+from lhrcnn.data.overlaps import iou
 from lhrcnn.evaluation.metrics import METRICS, Metric
-from lhrcnn.evaluation.overlaps import iou
 
 IOU = 0.5
 

@@ -19,15 +19,15 @@ REGION = "ignored region"  # category 0, and whatever has score 0, is neither le
 
 def read(data_config, split, training=False):
     """The `Dataset` of a split of VisDrone-DET. Raises DataError."""
-    return gathering.gather(
-        data_config, split, sources, parse, class_names=CLASSES, many=False, ignored=REGION
-    )
+    return gathering.gather(data_config, split, KIND, parse, class_names=CLASSES, ignored=REGION)
 
 
-def sources(folder):
-    """VisDrone's annotation files below a folder."""
-    files = lookup.listed(folder, ".txt")
-    return [file for file in files if file.parent.name == "annotations"]
+def is_annotations(file):
+    """Whether a text file lies where VisDrone has its annotations."""
+    return file.parent.name == "annotations"
+
+
+KIND = gathering.Kind(is_annotations, (".txt",), many=False)  # a file is of one image
 
 
 def parse(file, problems):
