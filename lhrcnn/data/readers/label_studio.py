@@ -42,7 +42,8 @@ KIND = Kind(_is_label_studio, (".json",))
 def _parse(file, problems):
     tasks = lookup.read_json(file)
     for number, task in enumerate(tasks, start=1):
-        where = f"{file}: task {task.get('id', number)}"
+        known = task.get("id", number) if isinstance(task, dict) else number
+        where = f"{file}: task {known}"
         try:
             images = [
                 (url, results is not None, *_objects(results or (), where, problems))

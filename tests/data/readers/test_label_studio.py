@@ -98,10 +98,10 @@ def test_a_task_that_nobody_has_annotated_is_no_background(tmp_path):
 def test_a_task_without_an_image_is_named(tmp_path):
     images(tmp_path, "a.jpg")
     of_text = {"id": 8, "data": {"text": "a sentence"}, "annotations": []}
-    write(tmp_path, {"p.json": [task(result(10, 25, 30, 50)), of_text]})
+    write(tmp_path, {"p.json": [task(result(10, 25, 30, 50)), of_text, None, "a.jpg"]})
     dataset = read("label_studio", tmp_path)
     assert seen(dataset) == {"a.jpg": [("ant", 20, 10, 60, 40)]}
-    assert "bad task" in kinds(dataset)
+    assert kinds(dataset).count("bad task") == 3 and "task 3: not a" in dataset.problems[1].text
 
 
 def test_boxes_of_several_images_say_on_which_they_are(tmp_path):
