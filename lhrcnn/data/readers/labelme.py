@@ -36,7 +36,7 @@ KIND = Kind(_is_labelme, (".json",), many=False)
 def _parse(file, problems):
     try:
         content = lookup.read_json(file)
-        shapes = content.get("shapes") or []
+        shapes = list(content.get("shapes") or [])
         if not {"shapes", "imagePath"} & set(content):
             raise ValueError("it has neither shapes nor imagePath")
         names = (content.get("imagePath") or "", file.with_suffix("").name)
@@ -55,7 +55,7 @@ def _parse(file, problems):
         if group is None:
             boxes.append(box)
         else:
-            groups.setdefault((group, box.name), []).append(box)
+            groups.setdefault((str(group), box.name), []).append(box)
     boxes.extend(_merged(parts) for parts in groups.values())
     yield Found(tuple(filter(None, names)), file, f"{file}", size, boxes)
 

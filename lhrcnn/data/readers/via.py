@@ -57,7 +57,7 @@ def _from_json(file):
             regions = entry.get("regions") or []
             regions = regions.values() if isinstance(regions, dict) else regions
             images.setdefault(entry["filename"], []).extend(
-                (region["shape_attributes"], region.get("region_attributes") or {})
+                _region(region["shape_attributes"], region.get("region_attributes") or {})
                 for region in regions
             )
     except MALFORMED as error:
@@ -76,12 +76,19 @@ def _from_csv(file):
             regions = images.setdefault(row["filename"], [])
             shape = lookup.from_json(row["region_shape_attributes"] or "{}")
             if shape:
-                regions.append((shape, lookup.from_json(row["region_attributes"] or "{}")))
+                regions.append(_region(shape, lookup.from_json(row["region_attributes"] or "{}")))
         except MALFORMED as error:
             raise DataError(
                 f"{file}: line {number}: not a line of VIA 2's CSV: {error!r}"
             ) from None
     return images
+
+
+def _region(shape, attributes):
+    """Both of them. Raises ValueError where one is no dict."""
+    if not (isinstance(shape, dict) and isinstance(attributes, dict)):
+        raise ValueError(f"a region of the shape {shape!r} and the attributes {attributes!r}")
+    return shape, attributes
 
 
 def _class_key(attributes, file):
@@ -104,7 +111,8 @@ def _box(shape, attributes, key, where, problems):
     """The `LabelledBox` of a region; None, with a problem, where it has none."""
     name = _class_name(attributes.get(key)) if key else _CLASSLESS
     kind = shape.get("name")
-    if kind == "polyline" and len(shape.get("all_points_x") or ()) > 2:
+    points = shape.get("all_points_x")
+    if kind == "polyline" and isinstance(points, list) and len(points) > 2:
         kind = "polygon"  # outlines are often drawn as such
         text = f"{where}: a polyline of '{name}'; its enclosing box is taken"
         problems.append(Problem.note("polyline", text))

@@ -41,10 +41,12 @@ def test_shapes_of_a_group_and_class_are_one_object(tmp_path):
         shape("polygon", (10, 20), (20, 20), (15, 30), group_id=1),
         shape("polygon", (30, 40), (40, 40), (35, 60), group_id=1),
         shape("polygon", (30, 40), (40, 40), (35, 60), group_id=1, label="bee"),
+        shape("polygon", (50, 40), (60, 40), (55, 60), group_id=[2], label="bee"),
     ]
     write(tmp_path, {"a.json": file(*shapes)})
     found = seen(read("labelme", tmp_path))["a.jpg"]
-    assert found == [("ant", 20, 10, 60, 40), ("bee", 40, 30, 60, 40)]
+    bees = [("bee", 40, 30, 60, 40), ("bee", 40, 50, 60, 60)]
+    assert found == [("ant", 20, 10, 60, 40), *bees]
 
 
 def test_images_in_another_folder_flags_and_empty_files(tmp_path):
@@ -79,9 +81,8 @@ def test_labelmes_own_word_for_ignored(tmp_path):
 def test_faulty_files_and_shapes_are_named(tmp_path):
     images(tmp_path, "a.jpg", "b.jpg")
     good = shape("rectangle", (10, 20), (40, 60))
-    write(
-        tmp_path, {"a.json": file({"label": "ant"}, good), "b.json": '{"shapes": [', "c.json": "{}"}
-    )
+    files = {"a.json": file({"label": "ant"}, good), "b.json": '{"shapes": [', "c.json": "{}"}
+    write(tmp_path, {**files, "d.json": {**file(), "shapes": 5}})
     dataset = read("labelme", tmp_path)
     assert seen(dataset) == {"a.jpg": [("ant", 20, 10, 60, 40)]}
     assert set(kinds(dataset)) == {

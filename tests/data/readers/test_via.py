@@ -72,6 +72,14 @@ def test_no_attribute_is_one_class_and_several_are_refused(tmp_path):
         read("via", tmp_path)
 
 
+@pytest.mark.parametrize("shape, told", [(5, {}), ("rect", {}), (RECT, "ant"), (RECT, ["ant"])])
+def test_regions_that_are_no_objects_are_named(tmp_path, shape, told):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, {"via.json": {"a.jpg252": entry("a.jpg", (shape, told))}})
+    with pytest.raises(DataError, match="via.json: not a file of VIA 2.*a region of the shape"):
+        read("via", tmp_path)
+
+
 def test_csv(tmp_path):
     images(tmp_path, "a.jpg", "b.jpg")
     write(
