@@ -23,7 +23,11 @@ def constant_kernels(detector):
     most MOST_BYTES and run on a CPU.
 
     For graphs that are traced once, and never trained or exported."""
-    layers = [layer for layer in detector.submodules if _is_fixed(layer)]
+    layers = [
+        layer
+        for layer in detector.submodules
+        if (layer.folded if isinstance(layer, ConvNorm) else type(layer) is keras.layers.Conv2D)
+    ]
     size = sum(layer.kernel.shape.num_elements() for layer in layers) * tf.float32.size
     held = [] if on_gpu() or size > MOST_BYTES else layers
     for layer in held:
@@ -33,10 +37,6 @@ def constant_kernels(detector):
     finally:
         for layer in held:
             del layer.convolution_op  # the class's is back
-
-
-def _is_fixed(layer):
-    return layer.folded if isinstance(layer, ConvNorm) else type(layer) is keras.layers.Conv2D
 
 
 def _with_constant(layer):

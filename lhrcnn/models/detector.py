@@ -50,10 +50,8 @@ class TwoStageDetector(Trainable):
             tf.cast(tf.range(shape[axis]), tf.float32) < image_size[:, axis - 1, None]
             for axis in (1, 2)
         )
-        rows, columns = (
-            tf.cast(rows, tf.float32)[..., None],
-            tf.repeat(tf.cast(columns, tf.float32), 3, axis=1)[:, None],
-        )
+        rows, columns = (tf.cast(inside, tf.float32) for inside in (rows, columns))
+        rows, columns = rows[..., None], tf.repeat(columns, 3, axis=1)[:, None]
         # In rows of 3 W numbers, since broadcasting along an axis of 3 is slow.
         factor, offset = (
             columns * tf.tile(tf.constant(values, tf.float32), [shape[2]])
@@ -109,9 +107,8 @@ class TwoStageDetector(Trainable):
 
     def sums_of(self, batch, training, step, part=0, parts=1):
         """As of Trainable: the losses of both stages, and how many boxes of each are foreground."""
-        maps = self.backbone(
-            self.preprocess(batch["image"], batch["image_size"]), training=training
-        )
+        images = self.preprocess(batch["image"], batch["image_size"])
+        maps = self.backbone(images, training=training)
         proposals, num_anchors, num_candidates = batch.get("proposals"), 0, 0
         if self.rpn.trainable or proposals is None:
             predictions = self.rpn(maps)

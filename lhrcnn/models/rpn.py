@@ -26,17 +26,14 @@ class RPN(keras.layers.Layer):
         super().__init__(name=name)
         self.config = config
         self.strides = {level: strides[level] for level in config.levels}
-        self.cells = {
-            level: anchors.cell_anchors(
-                [
-                    scale * (strides[level] if config.anchor_unit == "stride" else 1)
-                    for scale in config.anchor_scales
-                ],
-                config.anchor_ratios,
-                config.anchor_rounding,
+        cells = {}
+        for level in config.levels:
+            unit = strides[level] if config.anchor_unit == "stride" else 1
+            scales = [scale * unit for scale in config.anchor_scales]
+            cells[level] = anchors.cell_anchors(
+                scales, config.anchor_ratios, config.anchor_rounding
             )
-            for level in config.levels
-        }
+        self.cells = cells
         per_cell = len(config.anchor_scales) * len(config.anchor_ratios)
 
         def conv(channels, size, suffix, **dtype):
@@ -68,11 +65,8 @@ class RPN(keras.layers.Layer):
             if self.config.anchor_rounding == "torchvision":
                 # How many cells go into the padded image, without a remainder.
                 stride = finest_stride * tf.shape(maps[finest])[1:3] // [height, width]
-            boxes.append(
-                anchors.grid_anchors(
-                    height, width, stride, self.cells[level], self.config.center_offset
-                )
-            )
+            size, offset = (height, width), self.config.center_offset
+            boxes.append(anchors.grid_anchors(*size, stride, self.cells[level], offset))
             number = tf.shape(boxes[-1])[0]
             logits.append(tf.reshape(self.objectness(x), [batch, number]))
             deltas.append(tf.reshape(self.box(x), [batch, number, 4]))
@@ -91,11 +85,8 @@ class RPN(keras.layers.Layer):
         kept. Gradients stop here; boxes that are not finite or smaller than min_size_px are
         dropped."""
         config = self.config
-        pre_nms, post_nms = (
-            (config.pre_nms_train, config.post_nms_train)
-            if training
-            else (config.pre_nms_test, config.post_nms_test)
-        )
+        pre_nms = config.pre_nms_train if training else config.pre_nms_test
+        post_nms = config.post_nms_train if training else config.post_nms_test
         logits = tf.stop_gradient(predictions.logits)
         logits = tf.where(tf.math.is_finite(logits), logits, logits.dtype.min)
         deltas = tf.stop_gradient(predictions.deltas)
@@ -105,23 +96,16 @@ class RPN(keras.layers.Layer):
         if config.min_size_px:
             boxes = box_ops.clip(box_ops.decode(deltas, references), image_size)
             logits = tf.where(box_ops.at_least(boxes, config.min_size_px), logits, logits.dtype.min)
+        columns = (tf.split(v, predictions.level_sizes, 1) for v in (logits, deltas, references))
         kept = []
-        for level in zip(
-            *(
-                tf.split(values, predictions.level_sizes, 1)
-                for values in (logits, deltas, references)
-            )
-        ):
-            level_logits, level_deltas, level_references = nms.top_k(level[0], pre_nms, *level[1:])
-            boxes = box_ops.clip(box_ops.decode(level_deltas, level_references), image_size)
+        for level in zip(*columns):
+            logits, deltas, references = nms.top_k(level[0], pre_nms, *level[1:])
+            boxes = box_ops.clip(box_ops.decode(deltas, references), image_size)
             usable = box_ops.at_least(boxes, config.min_size_px)
-            scores = tf.maximum(tf.sigmoid(level_logits), 1e-30)
+            scores = tf.maximum(tf.sigmoid(logits), 1e-30)
             scores = tf.where(usable & (scores >= config.score_threshold), scores, 0.0)
-            kept.append(
-                nms.class_agnostic_nms(
-                    tf.where(usable[..., None], boxes, 0.0), scores, config.nms_iou, post_nms
-                )[:2]
-            )
+            boxes = tf.where(usable[..., None], boxes, 0.0)
+            kept.append(nms.class_agnostic_nms(boxes, scores, config.nms_iou, post_nms)[:2])
         if len(kept) == 1:
             return kept[0][0]
         boxes, scores = (tf.concat(values, 1) for values in zip(*kept))
@@ -143,9 +127,8 @@ class RPN(keras.layers.Layer):
             config.negative_iou,
             best_iou=config.best_iou,
         )
-        labels = tf.where(
-            self._inside(predictions.anchors, batch["image_size"]), found.labels, matching.NEITHER
-        )
+        inside = self._inside(predictions.anchors, batch["image_size"])
+        labels = tf.where(inside, found.labels, matching.NEITHER)
         index, valid = matching.sample(
             labels, config.batch_per_image, config.positive_fraction, order
         )
@@ -154,9 +137,8 @@ class RPN(keras.layers.Layer):
             tf.gather(values, index, batch_dims=1)
             for values in (predictions.logits, predictions.deltas)
         )
-        truth = tf.gather(
-            batch["boxes"], tf.gather(found.matched_box, index, batch_dims=1), batch_dims=1
-        )
+        matched = tf.gather(found.matched_box, index, batch_dims=1)
+        truth = tf.gather(batch["boxes"], matched, batch_dims=1)
         targets = box_ops.encode(truth, tf.gather(predictions.anchors, index))
         objectness = losses.binary_cross_entropy(logits, tf.cast(foreground, tf.float32))
         box = losses.delta_loss(config.box_loss, deltas, targets, config.smooth_l1_beta)

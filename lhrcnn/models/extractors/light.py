@@ -50,15 +50,8 @@ class LightExtractor(keras.layers.Layer):
         super().__init__(name=name)
         self.config = config
         self.scales = {level: 1.0 / strides[level] for level in config.levels}
-        channels = config.pool_size**2 * config.thin_channels
-        self.thin_map = LargeSeparableConv(
-            config.kernel_size,
-            config.mid_channels,
-            channels,
-            "thin_map",
-            config.init_std,
-            config.batch_norm,
-        )
+        sizes = config.kernel_size, config.mid_channels, config.pool_size**2 * config.thin_channels
+        self.thin_map = LargeSeparableConv(*sizes, "thin_map", config.init_std, config.batch_norm)
         self.fc = Dense(
             config.fc_channels, kernel_initializer=initializer(config.init_std), name="fc"
         )

@@ -84,11 +84,12 @@ class RoIHead(keras.layers.Layer):
         chosen_match = matching.Match(*(tf.gather(values, index, batch_dims=1) for values in found))
         classification, box = self._element_losses(prepared, chosen, chosen_match, batch, training)
         count = tf.reduce_sum(tf.cast(valid, tf.float32))
+        of_class, of_box = (
+            tf.reduce_sum(tf.where(valid, loss, 0.0)) for loss in (classification, box)
+        )
         return {
-            "head_class": LossSum(tf.reduce_sum(tf.where(valid, classification, 0.0)), count),
-            "head_box": LossSum(
-                tf.reduce_sum(tf.where(valid, box, 0.0)) * config.box_loss_weight, count
-            ),
+            "head_class": LossSum(of_class, count),
+            "head_box": LossSum(of_box * config.box_loss_weight, count),
         }, (valid & (chosen_match.labels == matching.FOREGROUND))
 
     def _element_losses(self, prepared, boxes, found, batch, training):
@@ -103,17 +104,13 @@ class RoIHead(keras.layers.Layer):
         deltas = tf.gather(deltas, own_class, batch_dims=2)
         truth = tf.gather(batch["boxes"], found.matched_box, batch_dims=1)
         if config.box_loss in losses.BOX_LOSSES:
-            box = losses.BOX_LOSSES[config.box_loss](
-                self.targets.decode(deltas, boxes, own_class), truth
-            )
+            decoded = self.targets.decode(deltas, boxes, own_class)
+            box = losses.BOX_LOSSES[config.box_loss](decoded, truth)
         else:
-            targets_of_boxes = self.targets.encode(truth, boxes, own_class)
-            box = losses.delta_loss(
-                config.box_loss, deltas, targets_of_boxes, config.smooth_l1_beta
-            )
-        return losses.cross_entropy(logits, targets, config.label_smoothing), tf.where(
-            foreground, box, 0.0
-        )
+            wanted = self.targets.encode(truth, boxes, own_class)
+            box = losses.delta_loss(config.box_loss, deltas, wanted, config.smooth_l1_beta)
+        classification = losses.cross_entropy(logits, targets, config.label_smoothing)
+        return classification, tf.where(foreground, box, 0.0)
 
 
 class BoxHead(RoIHead):

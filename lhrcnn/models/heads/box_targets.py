@@ -75,18 +75,13 @@ def measure(dataset, targets, foreground_iou):
     (py-faster-rcnn-resnet-imagenet; Girshick's BBOX_NORMALIZE_TARGETS). Returns how many there are
     of each class [L]."""
     num_boxes = targets.mean.shape[0] // 4
-    count, total, squares = (
-        np.zeros([num_boxes, 1]),
-        np.zeros([num_boxes, 4]),
-        np.zeros([num_boxes, 4]),
-    )
+    count, total, squares = (np.zeros([num_boxes, width]) for width in (1, 4, 4))
     for record in dataset.records:
         truth, classes = record.boxes[~record.ignore], record.classes[~record.ignore]
         if not len(truth):
             continue
-        candidates = np.concatenate(
-            [dataset.proposals.boxes[dataset.proposals.rows[record.image_id]], truth]
-        )
+        proposed = dataset.proposals.boxes[dataset.proposals.rows[record.image_id]]
+        candidates = np.concatenate([proposed, truth])
         iou = box_ops.iou(candidates, truth).numpy()
         chosen, matched = iou.max(1) >= foreground_iou, iou.argmax(1)
         deltas = box_ops.encode(truth[matched[chosen]], candidates[chosen]).numpy()
@@ -100,9 +95,8 @@ def measure(dataset, targets, foreground_iou):
     enough = count >= LEAST_BOXES
     mean = total / np.maximum(count, 1)
     fixed = [variable.numpy().reshape(-1, 4) for variable in (targets.mean, targets.std)]
-    std = np.sqrt(
-        np.maximum(squares / np.maximum(count, 1) - mean**2, (LEAST_DEVIATION * fixed[1]) ** 2)
-    )
+    variance = squares / np.maximum(count, 1) - mean**2
+    std = np.sqrt(np.maximum(variance, (LEAST_DEVIATION * fixed[1]) ** 2))
     for variable, values, old in zip((targets.mean, targets.std), (mean, std), fixed):
         variable.assign(np.where(enough, values, old).reshape(-1).astype(np.float32))
     return count[:, 0].astype(int)

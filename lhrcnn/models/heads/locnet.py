@@ -55,12 +55,9 @@ class LocNet(RoIPooling):
             )
             for index in range(2)
         ]
-        self.norms = [
-            keras.layers.BatchNormalization(name=f"norm{index + 1}")
-            if head_config.batch_norm
-            else None
-            for index in range(2)
-        ]
+        self.norms = [None, None]
+        if head_config.batch_norm:
+            self.norms = [keras.layers.BatchNormalization(name=f"norm{k}") for k in (1, 2)]
         outputs = num_boxes * len(MODELS[self.model]) * config.cells
         self.fcs = [
             keras.layers.Dense(
@@ -82,12 +79,8 @@ class LocNet(RoIPooling):
         profiles = tf.reduce_max(x, 2), tf.reduce_max(x, 1)
         flat = self.options.pool_size * self.options.channels
         logits = [fc(tf.reshape(profile, [-1, flat])) for fc, profile in zip(self.fcs, profiles)]
-        shape = [
-            *tf.unstack(tf.shape(regions)[:2]),
-            self.num_boxes,
-            len(MODELS[self.model]),
-            self.options.cells,
-        ]
+        numbers = self.num_boxes, len(MODELS[self.model]), self.options.cells
+        shape = [*tf.unstack(tf.shape(regions)[:2]), *numbers]
         return tf.stack([tf.reshape(axis_logits, shape) for axis_logits in logits], 3)
 
 
@@ -124,9 +117,8 @@ class LocNetHead(keras.layers.Layer):
 
     def prepare(self, maps, image_size, training=False):
         """What both parts pool from, of {level: map}: computed once per image."""
-        return self.scorer.prepare(maps, image_size, training=training), self.locnet.prepare(
-            maps, training=training
-        )
+        of_scorer = self.scorer.prepare(maps, image_size, training=training)
+        return of_scorer, self.locnet.prepare(maps, training=training)
 
     def localise(self, prepared, proposals, image_size):
         """As RoIHead.localise."""
@@ -136,9 +128,8 @@ class LocNetHead(keras.layers.Layer):
             boxes = threshold_boxes(logits, of_classes, self.options.threshold)
         else:
             boxes = likeliest_boxes(logits, of_classes, self.locnet.model, self.config.roi_impl)
-        return clip_each(boxes, image_size), scores_of(
-            self.scorer(prepared[0], proposals)[0], proposals
-        )
+        class_logits, _ = self.scorer(prepared[0], proposals)
+        return clip_each(boxes, image_size), scores_of(class_logits, proposals)
 
     def losses(self, prepared, proposals, batch, order, training):
         """Those of the scorer and "head_locnet", the mean over sampled boxes with an object; see
@@ -162,12 +153,9 @@ class LocNetHead(keras.layers.Layer):
         )
         own_class = tf.zeros_like(classes) if self.config.class_agnostic else tf.maximum(classes, 0)
         regions = self._regions(tf.gather(candidates, index, batch_dims=1), batch["image_size"])
-        logits = tf.gather(
-            self.locnet(prepared[1], regions, training=training), own_class, batch_dims=2
-        )
-        loss = localisation_loss(
-            logits, encode(truth, regions, self.locnet.model, self.options.cells), self.locnet.model
-        )
+        logits = self.locnet(prepared[1], regions, training=training)
+        logits, model = tf.gather(logits, own_class, batch_dims=2), self.locnet.model
+        loss = localisation_loss(logits, encode(truth, regions, model, self.options.cells), model)
         total = tf.reduce_sum(tf.where(valid, loss, 0.0)) * self.options.loss_weight
         return {
             **sums,
@@ -197,10 +185,8 @@ def encode(boxes, regions, model, cells):
     position = (boxes - start) / tf.concat([box_ops.size(regions)] * 2, -1) * cells
     position = tf.floor(tf.clip_by_value(position, 0.0, cells - 1.0))
     last = tf.maximum(position[..., 2:, None], 1.0)
-    first, number = (
-        tf.minimum(position[..., :2, None], last - 1.0),
-        tf.range(cells, dtype=tf.float32),
-    )
+    first = tf.minimum(position[..., :2, None], last - 1.0)
+    number = tf.range(cells, dtype=tf.float32)
     rows = {
         "inside": (number >= first) & (number <= last),
         "first": number == first,
@@ -252,10 +238,8 @@ def threshold_boxes(logits, regions, threshold):
     cells = logits.shape[-1]
     active = tf.sigmoid(logits[..., 0, :]) > threshold
     number = tf.range(cells)
-    first_cell, last_cell = (
-        tf.reduce_min(tf.where(active, number, cells), -1),
-        tf.reduce_max(tf.where(active, number, -1), -1),
-    )
+    first_cell = tf.reduce_min(tf.where(active, number, cells), -1)
+    last_cell = tf.reduce_max(tf.where(active, number, -1), -1)
     found = tf.reduce_all(last_cell > first_cell, -1)
     boxes = _boxes(tf.cast(first_cell, tf.float32), tf.cast(last_cell, tf.float32), regions, cells)
     return tf.where(found[..., None], boxes, 0.0)
