@@ -101,8 +101,9 @@ def _first_of_each(ids, image_ids, file, problems):
         pass  # without ids, or with text
     seen = set()
     for i, annotation_id in enumerate(ids.tolist()):
-        if annotation_id is None or annotation_id not in seen:
-            seen.add(annotation_id)
+        known = isinstance(annotation_id, (int, float, str))
+        if not known or annotation_id not in seen:
+            seen.update([annotation_id] if known else ())
             continue
         keep[i] = False
         where = f"{file}: annotation id {annotation_id} (image id {image_ids[i]})"

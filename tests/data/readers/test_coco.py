@@ -394,6 +394,14 @@ def test_a_missing_box_is_that_of_the_segmentation(tmp_path, missing, segmentati
     assert "box of a segmentation" in [problem.kind for problem in dataset.problems]
 
 
+@pytest.mark.parametrize("wrong", [[], {}, None])
+def test_annotations_whose_ids_are_none_are_kept(tmp_path, wrong):
+    dataset = opened(tmp_path, lambda c: [a.update(id=wrong) for a in c["annotations"]])
+    assert sum(len(record.boxes) for record in dataset.records) == len(
+        coco_content()["annotations"]
+    )
+
+
 def test_a_turned_box_is_enclosed(tmp_path):
     change = {"bbox": [20, 10, 10, 4], "attributes": {"rotation": 90.0}}
     dataset = opened(tmp_path, lambda c: c["annotations"][0].update(change))
