@@ -7,6 +7,7 @@ from lhrcnn import cli
 from lhrcnn import config as configs
 from lhrcnn.config.shipped import find_config
 from lhrcnn.data.schema import Dataset, Record
+from lhrcnn.runs import zoo
 from lhrcnn.training import derive, pace
 
 
@@ -93,6 +94,15 @@ def test_anchors_in_strides_stay():
 def test_the_rate_falls_to_zero_whatever_the_trained_model_did():
     model = start(**{"train.schedule": "step", "train.decay_epochs": [8, 11]})
     assert values(derive.measure(dataset([square(60)])), model=model)["train.schedule"] == "cosine"
+
+
+@pytest.mark.parametrize("optimizer, rate", [("sgd", 0.015), ("adamw", 1e-4)])
+def test_the_learning_rate_is_a_new_tasks_where_it_is_sgds(optimizer, rate):
+    rates = {"sgd": 0.0075, "adamw": 1e-4}  # of the trained model
+    options = {"train.optimizer": optimizer, "train.learning_rate": rates[optimizer]}
+    model = start(**options, **{"train.gradient_multipliers": {}})
+    found = values(derive.measure(dataset([square(60)])), model=model)
+    assert found.get("train.learning_rate", model.train.learning_rate) == rate
 
 
 def test_kmeans_finds_the_sizes_and_keeps_equal_ones_apart():
@@ -191,7 +201,7 @@ def test_train_with_a_data_folder_alone(folder, tmp_path, monkeypatch, capsys):
     assert "time: about 1 min here: 2 steps of 0.50 s" in out
     assert (config.data.format, config.data.train_split) == ("auto", "train")
     assert config.train.epochs == 2 and config.train.seed == 5 and config.data.short_side == [288]
-    assert seen["init_from"] == "light_head_mobilenet_v2_voc07_144"
+    assert seen["init_from"] == zoo.DEFAULT
     assert cli.main([*words, "--set", "train.epoch=2"]) == 2
     assert cli.main([*words, "--config", "light_head_mobilenet_v2_bccd"]) == 0
     assert "derived" not in capsys.readouterr().out
@@ -218,5 +228,5 @@ def test_the_same_command_starts_from_the_same_weights_before_there_is_a_checkpo
     monkeypatch.setattr(pace, "measure", lambda config, dataset: pace.Pace(10, 0.5, 0.1))
     words = ["train", "--data_dir", str(folder), "--run_dir", str(tmp_path / "run"), "--seed", "5"]
     assert cli.main(words) == cli.main(words) == 0
-    assert started[0] == started[1] and started[1][1] == "light_head_mobilenet_v2_voc07_144"
+    assert started[0] == started[1] and started[1][1] == zoo.DEFAULT
     assert started[1][0].train.seed == 5
