@@ -11,6 +11,7 @@ from lhrcnn.distribution import evenly_shared
 from lhrcnn.errors import DataError
 from lhrcnn.evaluation.detections import Detections, as_rows, concatenate, from_rows, in_order_of
 from lhrcnn.evaluation.scoring import score
+from lhrcnn.models.parts import without_autograph
 from lhrcnn.progress import Progress
 from lhrcnn.workers import Workers
 
@@ -122,6 +123,7 @@ def _function(detector, find, strategy, spec):
         # A strong reference would keep the detector alive in _functions.
         reference = weakref.ref(detector)
 
+        @without_autograph
         def on_replica(batch):
             return {**find(reference(), batch), "scale": batch["scale"], "row": batch["row"]}
 

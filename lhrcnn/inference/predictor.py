@@ -19,6 +19,7 @@ from lhrcnn.inference import batching, tta
 from lhrcnn.inference.prediction import Prediction
 from lhrcnn.models.build import arithmetic, build_detector
 from lhrcnn.models.constant_kernels import constant_kernels
+from lhrcnn.models.parts import without_autograph
 from lhrcnn.runs import state, zoo
 from lhrcnn.runs.directory import RUN_FILES
 
@@ -233,6 +234,7 @@ def prepare(image, data_config):
     )
 
 
+@without_autograph
 def detect_in_images(detect, canvas, image_size, size):
     """What `detect`, a detector's method, finds, in px of images before they were resized.
 

@@ -14,7 +14,7 @@ from lhrcnn.models.extractors import EXTRACTORS
 from lhrcnn.models.heads import HEADS
 from lhrcnn.models.heads.box import BoxHead
 from lhrcnn.models.heads.locnet import LocNetHead
-from lhrcnn.models.parts import Backbone
+from lhrcnn.models.parts import Backbone, without_autograph
 from lhrcnn.models.rpn import RPN
 
 
@@ -30,6 +30,7 @@ def arithmetic(precision):
         keras.mixed_precision.set_global_policy(before)
 
 
+@without_autograph
 def build_detector(config, num_classes):
     """The TwoStageDetector of a Config for `num_classes` foreground classes, with random weights.
 

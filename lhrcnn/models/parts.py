@@ -18,13 +18,22 @@ Shape letters: B images, H W px of the padded batch, h w cells of a map, N propo
 ground-truth boxes, K foreground classes, L boxes per proposal (K or 1), C channels, F features.
 Boxes are float32 (ymin, xmin, ymax, xmax) px of the network input. They do not stand in the first
 argument of a layer's call: with 16 bits Keras rounds that one.
+
+AutoGraph is off in parts: `if` and `for` see options and shapes, and what depends on the numbers in
+a tensor is a tf.cond or tf.while_loop.
 """
 
 import dataclasses
 import typing
 
+import tensorflow as tf
+
 from lhrcnn.keras import keras
 from lhrcnn.models.names import variables_of
+
+# Of a function, and of all that it calls: translating a detector's code takes AutoGraph seconds in
+# each process, and nothing in it is other than what Python does.
+without_autograph = tf.autograph.experimental.do_not_convert
 
 
 @dataclasses.dataclass

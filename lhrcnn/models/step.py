@@ -9,6 +9,7 @@ from absl import logging
 from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.names import present
+from lhrcnn.models.parts import without_autograph
 
 # Attributes of layers: the variables that L2 and decay are on, unlike batch norm and biases.
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel")
@@ -66,6 +67,7 @@ class Trainable(keras.Model):
         images = over_replicas(tf.cast(tf.shape(batch["image"])[0], tf.float32))
         return shares(sums, numbers, counts, images)
 
+    @without_autograph
     def train_step(self, batch):
         """One update; returns this replica's part of the losses and counts, which Keras `fit` sums
         up."""
@@ -88,6 +90,7 @@ class Trainable(keras.Model):
             self.ema.update()
         return {"loss": total(scalars) + l2, **scalars.losses, **scalars.counts, "l2": l2}
 
+    @without_autograph
     def test_step(self, batch):
         """Like `train_step`, without an update."""
         scalars = self.losses_of(batch, training=False, step=0)
