@@ -95,6 +95,10 @@ class _Exported(tf.Module):
             int(side)
             for side in canvases(evaluation_short_side(self._data), self._data).max(axis=0)
         ]
+        # One graph of the network for both signatures; a lambda, so that it is no function of the
+        # saved object.
+        detect = tf.function(self._detect_in_canvases)
+        self._detect_prepared = lambda images: detect(images)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def image_bytes(self, image_bytes):
@@ -124,10 +128,7 @@ class _Exported(tf.Module):
         }
 
     def _detect(self, prepare_one, inputs):
-        """Detections of the images that `prepare_one` makes of each input.
-
-        Those of one canvas run together: quicker than one by one, and nobody's detections depend
-        on the others in the batch."""
+        """Detections of the images that `prepare_one` makes of each input."""
         signature = {
             "image": tf.TensorSpec([*self._largest, 3], canvas_type(self._data)),
             "image_size": tf.TensorSpec([2]),
@@ -136,6 +137,13 @@ class _Exported(tf.Module):
             "is_image": tf.TensorSpec([], tf.bool),
         }
         images = tf.map_fn(prepare_one, inputs, fn_output_signature=signature)
+        return self._detect_prepared(images)
+
+    def _detect_in_canvases(self, images):
+        """Detections of images as `_prepare` makes them, stacked.
+
+        Those of one canvas run together: quicker than one by one, and nobody's detections depend
+        on the others in the batch."""
         count, most = tf.shape(images["canvas"])[0], self._most
         found = {
             "boxes": tf.zeros([count, most, 4]),
