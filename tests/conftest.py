@@ -17,6 +17,7 @@ from tiny import TINY  # noqa: E402
 import lhrcnn.config  # noqa: E402  chooses the Keras of this Python before TensorFlow is imported
 from lhrcnn.distribution import strategy_for  # noqa: E402
 from lhrcnn.keras import keras  # noqa: E402
+from lhrcnn.models.backbones import BACKBONES  # noqa: E402
 
 # Two logical CPUs in every test process, so that MirroredStrategy can be tried anywhere.
 tf.config.set_logical_device_configuration(
@@ -61,6 +62,13 @@ def shared():
 def tiny_config():
     """A function (overrides) -> Config of a detector that runs in milliseconds."""
     return lambda *overrides: lhrcnn.config.load(None, [*TINY, *overrides])
+
+
+@pytest.fixture
+def small_config(tiny_config, monkeypatch):
+    """The same on a backbone of four convolutions, for what does not depend on the backbone."""
+    monkeypatch.setitem(BACKBONES, "small", "small_backbone:small")
+    return lambda *overrides: tiny_config("model.backbone.name=small", *overrides)
 
 
 @pytest.fixture

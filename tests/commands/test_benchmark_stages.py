@@ -19,8 +19,8 @@ def inputs():
     return image, tf.constant([SIZE, SIZE], tf.float32)
 
 
-def test_the_stages_in_their_order_make_the_detections(tiny_config, inputs):
-    detector = build_detector(tiny_config(), 3)
+def test_the_stages_in_their_order_make_the_detections(small_config, inputs):
+    detector = build_detector(small_config(), 3)
     stages = stages_of(detector, *inputs)
     assert (
         list(stages)[:5] == ["preprocessing", "backbone", "RPN", "proposals", "RoI preparation"]
@@ -34,8 +34,8 @@ def test_the_stages_in_their_order_make_the_detections(tiny_config, inputs):
     np.testing.assert_array_equal(classes, whole["classes"])
 
 
-def test_multiply_adds_of_the_rpn_are_those_of_its_three_convolutions(tiny_config, inputs):
-    config = tiny_config()
+def test_multiply_adds_of_the_rpn_are_those_of_its_three_convolutions(small_config, inputs):
+    config = small_config()
     detector = build_detector(config, 3)
     rpn = stages_of(detector, *inputs)["RPN"]
     replay, macs = rpn.products()
@@ -45,8 +45,8 @@ def test_multiply_adds_of_the_rpn_are_those_of_its_three_convolutions(tiny_confi
     assert len(replay.graph(*replay.inputs)) == 3 and replay.milliseconds() > 0
 
 
-def test_profile_counts_every_stage(tiny_config, inputs):
-    figures = profile(build_detector(tiny_config(), 3), *inputs, runs=2)
+def test_profile_counts_every_stage(small_config, inputs):
+    figures = profile(build_detector(small_config(), 3), *inputs, runs=2)
     assert figures["total"]["gmacs"] == pytest.approx(
         sum(row["gmacs"] for row in figures["stages"].values())
     )

@@ -154,7 +154,8 @@ def test_replicas_and_batch_sizes_find_the_same(dataset, two_cpus, batch_size):
 
 def test_a_real_detector_gives_the_same_table_on_two_replicas(dataset, two_cpus):
     overrides = [
-        "model.backbone.width=0.25",
+        "model.backbone.name=vgg16",
+        "model.backbone.width=0.125",
         "model.rpn.channels=16",
         "model.rpn.pre_nms_test=50",
         "model.rpn.post_nms_test=10",

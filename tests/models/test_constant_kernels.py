@@ -3,18 +3,21 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny import TINY
 
+from lhrcnn import config
+from lhrcnn.keras import keras
 from lhrcnn.models import constant_kernels as module
 from lhrcnn.models.build import arithmetic, build_detector
 from lhrcnn.models.constant_kernels import constant_kernels
 
 
-@pytest.fixture(params=["float32", "mixed_bfloat16"])
-def detector(request, tiny_config):
+@pytest.fixture(scope="module", params=["float32", "mixed_bfloat16"])
+def detector(request):
+    keras.utils.set_random_seed(0)
+    backbone = ["model.backbone.name=mobilenet_v3_large", "model.head.levels=[c5]"]
     with arithmetic(request.param):
-        detector = build_detector(
-            tiny_config("model.backbone.name=mobilenet_v3_large", "model.head.levels=[c5]"), 3
-        )
+        detector = build_detector(config.load(None, [*TINY, *backbone]), 3)
     detector.fold()
     return detector
 

@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from training.tiny_run import lines, make_coco
-from training.tiny_run import tiny_config as tiny_run_config
+from training.tiny_run import lines, make_coco, tiny_config
 
 from lhrcnn import config as configs
 from lhrcnn.errors import ConfigError
@@ -25,13 +24,13 @@ def detectors():
 
 
 @pytest.fixture
-def start(tmp_path, tiny_config, detectors):
+def start(tmp_path, small_config, detectors):
     """A function (class names, overrides) -> (a run's arrays, a detector's before and after it
     starts from that run, what was said)."""
 
     def build(number, overrides):
         if (overrides, number) not in detectors:
-            detectors[overrides, number] = build_detector(tiny_config(*overrides), number)
+            detectors[overrides, number] = build_detector(small_config(*overrides), number)
         return detectors[overrides, number]
 
     def run(names, overrides=(), old_overrides=()):
@@ -46,7 +45,7 @@ def start(tmp_path, tiny_config, detectors):
         (tmp_path / "old" / "classes.json").write_text(
             json.dumps({"names": OLD, "category_ids": [1, 2, 3]})
         )
-        configs.save(tiny_config(*old_overrides), tmp_path / "old" / "config.yaml")
+        configs.save(small_config(*old_overrides), tmp_path / "old" / "config.yaml")
         checkpoints.CheckpointStore(tmp_path / "old").save(stored, {"step": 5})
         detector = build(len(names), tuple(overrides))
         before = {name: variable.numpy() for name, variable in detector.named_variables().items()}
@@ -135,20 +134,20 @@ FIXED = ["model.head.target_std=[0.2, 0.1, 0.3, 0.4]"]
     [("fc", [], FIXED), ("rfcn", [], FIXED), ("fc", MEASURED, []), ("light", [], MEASURED)],
 )
 def test_boxes_stay_what_they_were_in_the_units_of_both_runs(
-    tmp_path, tiny_config, random_batch, kind, options, old, new
+    tmp_path, small_config, random_batch, kind, options, old, new
 ):
     """Whatever the targets of the two runs are normalised by: fixed, or measured for each class."""
     shared = [f"model.head.kind={kind}", *options]
-    first = build_detector(tiny_config(*shared, *old), 3)
+    first = build_detector(small_config(*shared, *old), 3)
     rng = np.random.default_rng(0)
     for name, variable in first.named_variables().items():
         if "box" in name or "targets" in name:
             variable.assign(rng.uniform(0.1, 0.3, variable.shape))
     folder = tmp_path / "old"
     checkpoints.CheckpointStore(folder).save(state.model_arrays(first), {"step": 5})
-    configs.save(tiny_config(*shared, *old), folder / "config.yaml")
+    configs.save(small_config(*shared, *old), folder / "config.yaml")
     (folder / "classes.json").write_text(json.dumps({"names": OLD, "category_ids": [1, 2, 3]}))
-    second = build_detector(tiny_config(*shared, *new), 3)
+    second = build_detector(small_config(*shared, *new), 3)
     init_from(second, ["bird", "cat", "dog"], folder)
     if new == MEASURED:  # as a training does once it has measured them
         before = second.head.targets.values()
@@ -166,15 +165,15 @@ def test_boxes_stay_what_they_were_in_the_units_of_both_runs(
     np.testing.assert_allclose(localised(second), localised(first)[:, :, order], atol=1e-3)
 
 
-def test_means_of_targets_do_not_go_into_position_sensitive_maps(tmp_path, tiny_config):
+def test_means_of_targets_do_not_go_into_position_sensitive_maps(tmp_path, small_config):
     rfcn = ["model.head.kind=rfcn"]
-    first = build_detector(tiny_config(*rfcn, *MEASURED), 3)
+    first = build_detector(small_config(*rfcn, *MEASURED), 3)
     first.head.targets.mean.assign(np.full(12, 0.1))
     checkpoints.CheckpointStore(tmp_path).save(state.model_arrays(first), {"step": 5})
-    configs.save(tiny_config(*rfcn, *MEASURED), tmp_path / "config.yaml")
+    configs.save(small_config(*rfcn, *MEASURED), tmp_path / "config.yaml")
     (tmp_path / "classes.json").write_text(json.dumps({"names": OLD, "category_ids": [1, 2, 3]}))
     with pytest.raises(ConfigError, match="'model.head.target_statistics'.*cannot be used exactly"):
-        init_from(build_detector(tiny_config(*rfcn), 3), OLD, tmp_path)
+        init_from(build_detector(small_config(*rfcn), 3), OLD, tmp_path)
 
 
 def test_other_shapes_start_anew_and_are_named(start):
@@ -185,19 +184,19 @@ def test_other_shapes_start_anew_and_are_named(start):
         assert name in said.split("variables new: ")[1]
 
 
-def test_another_model_or_no_run_is_an_error(tmp_path, tiny_config, start):
+def test_another_model_or_no_run_is_an_error(tmp_path, small_config, start):
     with pytest.raises(FileNotFoundError, match="nowhere: not a run directory"):
-        init_from(build_detector(tiny_config(), 2), ["dog"], tmp_path / "nowhere")
+        init_from(build_detector(small_config(), 2), ["dog"], tmp_path / "nowhere")
     (tmp_path / "classes.json").write_text('{"names": ["dog"], "category_ids": [1]}')
-    configs.save(tiny_config(), tmp_path / "config.yaml")
+    configs.save(small_config(), tmp_path / "config.yaml")
     checkpoints.CheckpointStore(tmp_path).save({"model/other": np.zeros(3)}, {"step": 1})
     with pytest.raises(ValueError, match="none of its 1 weights fits this model"):
-        init_from(build_detector(tiny_config(), 2), ["dog"], tmp_path)
+        init_from(build_detector(small_config(), 2), ["dog"], tmp_path)
 
 
 def test_training_starts_there_and_a_resumed_run_does_not(tmp_path, capsys):
     data = make_coco(tmp_path / "coco", num_train=4, num_val=2)
-    config = tiny_run_config(
+    config = tiny_config(
         data, "data.val_split=", "train.max_steps=1", "data.classes=[red]", "train.learning_rate=0"
     )
     old = {

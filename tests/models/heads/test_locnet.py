@@ -174,6 +174,7 @@ def test_search_regions_keep_their_centres():
 
 
 FPN = [
+    "model.backbone.name=xception",
     "model.backbone.out_stride=32",
     "model.fpn.channels=16",
     "model.fpn.levels=[c3, c4, c5]",
@@ -206,10 +207,10 @@ BESIDE = {
 
 
 @pytest.mark.parametrize("head", BESIDE)
-def test_beside_every_head_it_trains_and_detects(tiny_config, random_batch, head):
+def test_beside_every_head_it_trains_and_detects(small_config, random_batch, head):
     model, options = BESIDE[head]
     config, batch = (
-        tiny_config(f"model.head.localisation={model}", *TINY, *options),
+        small_config(f"model.head.localisation={model}", *TINY, *options),
         random_batch(1),
     )
     detector = build_detector(config, 3)
