@@ -20,7 +20,7 @@ def test_a_training_takes_at_most_twenty_lines():
 def test_blocks_run_as_they_stand(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(lhrcnn.SCHEDULES, "constant", None)  # so that it is taken out again
-    photo = make_coco(tmp_path / "fruit") / "val" / "val_0.png"
+    photo = make_coco(tmp_path / "fruit", num_train=4) / "val" / "val_0.png"
     (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
     names = {}
     for number, block in enumerate(BLOCKS):
