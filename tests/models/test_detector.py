@@ -24,9 +24,9 @@ def make(config, num_classes=3, **compile_options):
     return detector
 
 
-def test_it_learns_one_batch_by_heart(small_config, random_batch):
+def test_it_learns_one_batch_by_heart(tiny_config, random_batch):
     detector, batch = (
-        make(small_config("model.rpn.border_px=-1.0", "model.backbone.batch_norm=frozen")),
+        make(tiny_config("model.rpn.border_px=-1.0", "model.backbone.batch_norm=frozen")),
         random_batch(),
     )
     dataset = tf.data.Dataset.from_tensors(batch).repeat(100)
