@@ -142,10 +142,12 @@ def choose_split(folder, split, placed, many, problems):
     if split in ("", ALL):
         return placed
     paths = [path for _, path in placed if path]
-    named = images_in_list(folder, split, paths, problems)
-    if named:
-        problems.extend(_in_no_list(folder, paths))
-        return [(image, path) for image, path in placed if path in named]
+    in_lists = images_in_lists(folder, dict.fromkeys([split, *ALIASES]), paths)
+    if split in in_lists:
+        images = {key: set().union(*lines.values()) for key, lines in in_lists.items()}
+        listed_ones = set().union(*images.values())
+        problems.extend(_faults_of_lists(folder, in_lists[split], paths, listed_ones))
+        return [(image, path) for image, path in placed if path in images[split]]
     tags = [_tags(folder, image, path, many) for image, path in placed]
     wanted = {split, *ALIASES.get(split, ())}
     chosen = [entry for entry, tag in zip(placed, tags) if wanted & tag]
@@ -174,37 +176,48 @@ def _tags(folder, image, path, many):
     return {*words, *(word.lower() for word in words)}
 
 
-def images_in_list(folder, split, paths, problems=None):
-    """Those of the image paths, a set, that a list of a split names, such as train.txt; what else
-    it names goes to problems.
+def images_in_lists(folder, splits, paths):
+    """{split: {(list, number of the line, line): its images}} of the splits that lists such as
+    train.txt name some of these image paths for.
 
-    Empty where no list names any: `train.txt` may be the label file of `train.jpg`."""
-    lists = [
-        folder / file
-        for name in ALIASES.get(split, (split,))
-        for file in (name, f"{name}.txt", f"ImageSets/{name}.txt", f"ImageSets/Main/{name}.txt")
-        if file.endswith(".txt") and (folder / file).is_file()
-    ]
+    A list that names none is left out: `train.txt` may be the label file of `train.jpg`."""
+    found, called = {}, {}
+    for split in splits:
+        for file in _lists(folder, split):
+            called = called or _called(paths)
+            images = {
+                (file, *line): _named_by(line[1], called, folder) for line in lookup.lines(file)
+            }
+            if any(images.values()):
+                found[split] = images
+                break
+    return found
+
+
+def _lists(folder, split):
+    """The files of a folder that may be lists of a split, likeliest first."""
+    for name in ALIASES.get(split, (split,)):
+        for file in (name, f"{name}.txt", f"ImageSets/{name}.txt", f"ImageSets/Main/{name}.txt"):
+            if file.endswith(".txt") and (folder / file).is_file():
+                yield folder / file
+
+
+def _called(paths):
+    """{name of an image, with and without suffix: its paths}."""
     called = {}
-    for path in paths if lists else ():
+    for path in paths:
         called.setdefault(os.path.basename(path), []).append(path)
         called.setdefault(lookup.stem(path), []).append(path)
-    for file in lists:
-        images = {line: _named_by(line[1], called, folder) for line in lookup.lines(file)}
-        if any(images.values()):
-            for (number, line), named in images.items():
-                if not named and problems is not None:
-                    text = (
-                        f"{file}: line {number}: no annotated image '{line}' in {folder}; left out"
-                    )
-                    problems.append(Problem.warning("image of a list not found", text))
-            return set().union(*images.values())
-    return set()
+    return called
 
 
-def _in_no_list(folder, paths):
-    """A note for each image that no list of a split names, where splits are lists."""
-    listed_ones = set().union(*(images_in_list(folder, split, paths) for split in ALIASES))
+def _faults_of_lists(folder, lines, paths, listed_ones):
+    """A warning for each of a list's `lines` that names no image, and a note for each image that is
+    none of `listed_ones`, those in any list."""
+    for (file, number, line), named in lines.items():
+        if not named:
+            text = f"{file}: line {number}: no annotated image '{line}' in {folder}; left out"
+            yield Problem.warning("image of a list not found", text)
     for path in dict.fromkeys(paths):
         if path not in listed_ones:
             text = f"{path}: in no list of a split ({folder}/train.txt ...); left out"

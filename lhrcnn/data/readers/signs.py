@@ -23,7 +23,7 @@ from lhrcnn.data.readers import (
     yolo,
     yolo_layout,
 )
-from lhrcnn.data.readers.gathering import ALIASES, ALL, Kind, images_in_list
+from lhrcnn.data.readers.gathering import ALIASES, ALL, Kind, images_in_lists
 
 _LOOKED_AT = 20  # files of one suffix
 
@@ -154,7 +154,7 @@ def _by_place(listing, files=(), folders=()):
     """Splits named by folders (these, or all), lists, and annotation files of many images."""
     words = _words(folders or listing.folders())
     words |= {word for file in files for word in (file.stem, *re.split(r"[^A-Za-z]+", file.stem))}
-    words |= {split for split in ALIASES if images_in_list(listing.folder, split, listing.images())}
+    words |= images_in_lists(listing.folder, ALIASES, listing.images()).keys()
     return _named(words), ALL
 
 

@@ -229,3 +229,13 @@ def test_lists_that_leave_images_out_or_name_others_are_told(tmp_path):
     )
     unlisted = f"{tmp_path}/c.jpg: in no list of a split ({tmp_path}/train.txt ...); left out"
     assert told >= {("image of a list not found", missing), ("image in no list", unlisted)}
+
+
+def test_images_of_a_list_of_its_own_are_in_a_list(tmp_path):
+    images(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    labels = {f"{stem}.txt": "0 .5 .5 .5 .5" for stem in "abc"}
+    write(tmp_path, {**labels, "train.txt": "b.jpg\n", "hard.txt": "a.jpg\n"})
+    dataset = read("yolo", tmp_path, "hard")
+    assert [record.path for record in dataset.records] == [f"{tmp_path}/a.jpg"]
+    unlisted = [p.text.split(":")[0] for p in dataset.problems if p.kind == "image in no list"]
+    assert unlisted == [f"{tmp_path}/c.jpg"]
