@@ -2,7 +2,7 @@
 
     python benchmarks/model_cards.py --data_dir VOCdevkit [--rounds 20]
 
-Detects, writes `lhrcnn report` and times every model, one after the other. Nothing else should run
+Evaluates, reports on and times every model, one after the other. Nothing else should run
 meanwhile.
 """
 
@@ -20,6 +20,7 @@ PAGE = ROOT / "docs" / "shipped.md"
 SPLIT = "VOC2007/test"
 BATCH_SIZE = 16
 PRECISIONS = ("float32", "mixed_bfloat16")
+LANDSCAPE = (375, 500)  # px of most images of VOC
 EXTREMES = 4  # best and worst classes that are named
 HEAD = f"""# The models of the package
 
@@ -39,13 +40,11 @@ def lhrcnn(folder, *arguments):
 
 
 def report(name, data_dir, folder):
-    """The data of `lhrcnn report` on test."""
-    options = ["--data_dir", data_dir, "--split", SPLIT, "--metrics", "coco,voc07"]
+    """The data of the report on test."""
+    options = ["--data_dir", data_dir, "--split", SPLIT, "--metrics", "coco,voc07", "--report"]
     lhrcnn(folder, "eval", "--run_dir", name, *options)
-    page = folder / f"{name}.html"
-    options = ["--data_dir", data_dir, "--split", SPLIT, "--nospeed", "--output", page]
-    lhrcnn(folder, "report", "--run_dir", name, *options)
-    return json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    (data,) = (folder / name / "report").glob("*.json")
+    return json.loads(data.read_text(encoding="utf-8"))
 
 
 def milliseconds(name, size, rounds, folder):
@@ -60,16 +59,15 @@ def milliseconds(name, size, rounds, folder):
     return found
 
 
-def size_of(data):
-    """(height, width) of a landscape image of VOC as a DataConfig resizes it, and in words."""
+def sizes(data):
+    """What a DataConfig makes of images, in words."""
     if data.resize == "stretch":
-        return tuple(data.stretch_size), "stretched to {}×{} px".format(*data.stretch_size)
+        return "stretched to {}×{} px".format(*data.stretch_size)
     side = data.short_side[-1]
-    words = f"in their own shape, short side {side} px, long side {data.long_side} px at most"
-    return (side, side * 4 // 3), words
+    return f"in their own shape, short side {side} px, long side {data.long_side} px at most"
 
 
-def card(name, data, times, size, words, megabytes, config):
+def card(name, data, times, size, megabytes, config):
     """The section of a model, as Markdown."""
     coco, voc = data["metrics"]["coco"], data["metrics"]["voc07"]
     there = (row for row in data["classes"] if row["objects"])
@@ -88,7 +86,7 @@ def card(name, data, times, size, words, megabytes, config):
     return "\n".join(
         [
             f"\n## `{name}`\n",
-            f"`{config.model.backbone.name}`; images {words}. `configs/{name}.yaml`, "
+            f"`{config.model.backbone.name}`; images {sizes(config.data)}. `configs/{name}.yaml`, "
             f"[results](voc07.md#other-sizes-and-backbones).\n",
             "| what | measured |",
             "|---|---|",
@@ -122,6 +120,7 @@ def main():
     data_dir = pathlib.Path(arguments.data_dir).resolve()
 
     from lhrcnn import config as configs
+    from lhrcnn.data.images import resized_size
     from lhrcnn.runs import zoo
 
     sections = []
@@ -129,10 +128,10 @@ def main():
         folder = pathlib.Path(folder)
         for entry in zoo.entries():
             config = configs.load(zoo.FOLDER / entry.name / "config.yaml")
-            size, words = size_of(config.data)
+            size = [int(side) for side in resized_size(*LANDSCAPE, config.data)]
             times = milliseconds(entry.name, size, arguments.rounds, folder)
             data = report(entry.name, data_dir, folder)
-            sections.append(card(entry.name, data, times, size, words, entry.megabytes, config))
+            sections.append(card(entry.name, data, times, size, entry.megabytes, config))
     PAGE.write_text(HEAD + "".join(sections), encoding="utf-8")
     print(f"written to {PAGE}")
 

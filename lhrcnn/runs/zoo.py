@@ -11,7 +11,7 @@ from lhrcnn.runs.directory import CONFIG, RUN_FILES, RunDirectory
 __all__ = ["DEFAULT", "FOLDER", "RUN_FILES", "Entry", "entries", "find_run", "names"]
 
 FOLDER = pathlib.Path(__file__).parents[1] / "zoo"
-# what detects, and what a training with a derived config starts from, unless another is named
+# What detects, and what a training with a derived config starts from, unless another is named.
 DEFAULT = "light_head_efficientnet_lite2_voc07_192_keep_ratio"
 
 

@@ -1,11 +1,10 @@
 """Pretraining of a backbone: the loop of a training with whole images instead of boxes."""
 
 import functools
-import operator
 
 import tensorflow as tf
 
-from lhrcnn.config import Config
+from lhrcnn.config import Config, flat
 from lhrcnn.data.batches.crops import held_out_crops, plan_of, training_crops
 from lhrcnn.data.datasets import align_classes, open_dataset
 from lhrcnn.data.faults import find_unreadable
@@ -34,11 +33,12 @@ def pretrain(config, run_dir, resume="auto", strategy=None):
 
     Arguments, summary and errors as of `trainer.train`; the score is top-1, or the share of the
     teacher's variance explained."""
-    default = Config()
+    found, usual = flat(config), flat(Config())
     for option, reason in NOT_HERE.items():
-        found, usual = (operator.attrgetter(option)(node) for node in (config, default))
-        if found != usual:
-            raise ConfigError(f"'{option}': found {found!r}; {reason}; set {option}={usual}")
+        if found[option] != usual[option]:
+            raise ConfigError(
+                f"'{option}': found {found[option]!r}; {reason}; set {option}={usual[option]}"
+            )
     strategy = strategy or strategy_of_workers()
     Workers(strategy).require_one("pretraining is")
     return trainer.train(config, run_dir, resume, strategy, training_class=BackboneTraining)

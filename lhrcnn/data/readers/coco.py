@@ -14,11 +14,11 @@ from lhrcnn.data.readers import coco_file, parsing
 from lhrcnn.data.readers.coco_objects import Categories, plain_id, read_objects
 from lhrcnn.data.readers.gathering import ALIASES
 from lhrcnn.data.readers.lookup import data_folder, is_hidden, local_name
-from lhrcnn.data.readers.records import LabelledImage, image_problem, make_records
+from lhrcnn.data.readers.records import LONGEST_SIDE, LabelledImage, image_problem, make_records
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
 
-SIDES_PX = range(1, 2**31)
+SIDES_PX = range(1, LONGEST_SIDE + 1)
 
 
 def read(data_config, split, training=False):

@@ -13,7 +13,7 @@ from lhrcnn.data.schema import Dataset, Problem, Record
 
 # Annotation tools round outwards: a box may stick out by this much and is clipped without a word.
 OVERHANG_PX, OVERHANG_SHARE = 2.0, 0.01
-_LONGEST_SIDE = 10**9  # px; a number in a file may be one that no float holds
+LONGEST_SIDE = 2**31 - 1  # px of an image; a number in a file may be one that no float holds
 
 
 class LabelledBox(typing.NamedTuple):
@@ -96,7 +96,7 @@ def make_records(images, objects, name_of, problems):
     `ignore` and `areas` [n] px^2, NaN: the box's; name_of: what a message calls the i-th. Empty
     boxes and those wholly outside are dropped, those further outside than rounding explains
     clipped: warnings. Reversed and non-finite ones are errors."""
-    sides = [[min(side, _LONGEST_SIDE) for side in image.size or (0, 0)] for image in images]
+    sides = [[min(side, LONGEST_SIDE) for side in image.size or (0, 0)] for image in images]
     sizes = np.array(sides, np.float64).reshape(-1, 2)
     has_size = np.array([bool(image.size) for image in images], bool)
     order = np.argsort(objects["rows"], kind="stable")

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-_MIN_SIDE_PX = 1.0  # smaller remains of boxes are dropped
+MIN_SIDE_PX = 1.0  # smaller remains of boxes are dropped
 
 
 def seen_within(objects, low, high):
@@ -14,7 +14,7 @@ def seen_within(objects, low, high):
     clipped = tf.clip_by_value(boxes, tf.concat([low] * 2, -1), tf.concat([high] * 2, -1))
     centre = (boxes[..., :2] + boxes[..., 2:]) / 2
     centred = tf.reduce_all((centre >= low) & (centre < high), -1)
-    large = tf.reduce_all(clipped[..., 2:] - clipped[..., :2] >= _MIN_SIDE_PX, -1)
+    large = tf.reduce_all(clipped[..., 2:] - clipped[..., :2] >= MIN_SIDE_PX, -1)
     seen = (objects["classes"] >= 0) & large
     return {
         "boxes": tf.where(seen[..., tf.newaxis], clipped, 0.0),

@@ -8,9 +8,9 @@ padding. The other layers change colours only.
 
 import tensorflow as tf
 
+from lhrcnn.data.transforms.joined import MIN_SIDE_PX
 from lhrcnn.errors import DependencyError
 
-_MIN_SIDE_PX = 1.0  # smaller remains of boxes are dropped
 _RANGE = (0, 255)
 
 
@@ -74,7 +74,7 @@ def _mixed(layer, images, batch):
     size = tf.cast(shape[1:3], tf.float32)
     boxes, labels = tf.clip_by_value(boxes, 0.0, tf.tile(size, [2])), tf.cast(labels, tf.int32)
     sides = boxes[..., 2:] - boxes[..., :2]
-    seen = (labels >= 0) & tf.reduce_all(sides >= _MIN_SIDE_PX, axis=-1)
+    seen = (labels >= 0) & tf.reduce_all(sides >= MIN_SIDE_PX, axis=-1)
     order = tf.argsort(tf.where(seen, -tf.reduce_prod(sides, axis=-1), 0.0), axis=1, stable=True)[
         :, :most
     ]
