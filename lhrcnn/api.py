@@ -5,7 +5,6 @@ is raised as a kind of `lhrcnn.errors.LhrcnnError`.
 """
 
 import collections.abc
-import json
 import os
 import pathlib
 
@@ -19,8 +18,7 @@ def load_config(name, changes=()):
     """The Config of a shipped config by name, of a YAML file, or of a run directory.
 
     changes: {"section.option": value}, or `section.option=value` texts. Raises ConfigError."""
-    of_run = pathlib.Path(name, "config.yaml")
-    return configs.load(of_run if of_run.is_file() else find_config(name), changes)
+    return configs.load(find_config(name), _listed(changes))
 
 
 def open_dataset(data, split="train", training=False):
@@ -69,15 +67,16 @@ def evaluate(
     from lhrcnn.inference.predictor import load_run
     from lhrcnn.runs.directory import RunDirectory
 
-    scored_by = {"eval.metrics": list(metrics)} if metrics else {}
-    overrides = [*_texts(changes), *_texts({**_data_changes(data), **scored_by})]
+    scored_by = {"eval.metrics": _listed(metrics)} if metrics else {}
+    overrides = [*_listed(changes), *_listed({**_data_changes(data), **scored_by})]
+    ensemble = _listed(ensemble)
     strategy = strategy_for()
     with strategy.scope():
         trained = load_run(run_dir, checkpoint, overrides, ensemble)
     dataset, config, split = of_run.dataset_of(trained, split)
     path = pathlib.Path(output or RunDirectory(run_dir).evaluation(split))
     written = Output(path.parent, overwrite=not output)
-    written.check(path.name)
+    written.check(path.name, of_run.beside_metrics(path).name)
     scored, found = detect.evaluate(trained.model, dataset, config, strategy)
     about = of_run.about(run_dir, trained, dataset, split, ensemble)
     of_run.save(written, path, about, dataset, scored, found)
@@ -101,19 +100,20 @@ def export(
     from lhrcnn.inference.export.write import export as write
     from lhrcnn.runs.directory import RunDirectory
 
-    of_run = RunDirectory(run_dir).export
-    output = output or (of_run if format == "savedmodel" else f"{of_run}_{format}")
-    return write(run_dir, output, format, options, checkpoint, overwrite, _texts(changes))
+    output = output or RunDirectory(run_dir).exported(format)
+    return write(run_dir, output, format, options, checkpoint, overwrite, _listed(changes))
 
 
-def _texts(changes):
-    """`section.option=value` of each change; JSON is YAML."""
-    if isinstance(changes, collections.abc.Mapping):
-        return [f"{option}={json.dumps(value)}" for option, value in changes.items()]
-    return list(changes)
+def _listed(given):
+    """What was given as one text, several, or a dict, as a list."""
+    if isinstance(given, (str, os.PathLike)):
+        return [given]
+    return list(given.items() if isinstance(given, collections.abc.Mapping) else given)
 
 
 def _with_data(config, data):
+    if not isinstance(config, configs.Config):
+        raise ConfigError(f"config: found {config!r}; allowed: what lhrcnn.load_config returns")
     changes = _data_changes(data)
     return configs.changed(config, changes) if changes else config
 
@@ -123,7 +123,7 @@ def _data_changes(data):
     if data is None:
         return {}
     if isinstance(data, (str, os.PathLike)):
-        return {"data.dir": os.fspath(data)}
+        return {"data.dir": data}
     if isinstance(data, collections.abc.Mapping):
         return {f"data.{option}": value for option, value in data.items()}
     raise ConfigError(f"data: found {data!r}; allowed: a folder, or a dict of options")

@@ -1,5 +1,6 @@
-"""How an entry of a dict of choices is used: the dicts stand beside what they name."""
+"""How a dict of choices is used: the dicts stand beside what they name."""
 
+import difflib
 import importlib
 
 
@@ -11,3 +12,9 @@ def resolve(entry):
         return entry
     module, _, name = entry.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def did_you_mean(word, names):
+    """A question about the one of `names` that is close to a word; "" where none is."""
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean '{close[0]}'?" if close else ""

@@ -6,7 +6,6 @@ come from. All others keep their traceback.
 """
 
 import contextlib
-import difflib
 import logging
 import os
 import pathlib
@@ -18,6 +17,7 @@ import absl.logging
 from absl import flags
 
 import lhrcnn
+from lhrcnn.choices import did_you_mean
 from lhrcnn.commands import (
     PACKAGE,
     benchmark,
@@ -149,9 +149,8 @@ def _split(arguments):
     if group and (len(arguments) == 1 or arguments[1] in HELP):
         return None, []
     given = " ".join(arguments[:2]) if group else arguments[0]
-    close = difflib.get_close_matches(given, COMMANDS, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(group or COMMANDS)}"
-    hint = hints.command(given) or hint
+    listed = f"there are: {', '.join(group or COMMANDS)}"
+    hint = hints.command(given) or did_you_mean(given, COMMANDS) or listed
     raise UsageError(f"'{given}' is not a command of lhrcnn; {hint}")
 
 
@@ -188,35 +187,22 @@ def _value_of(flag, arguments):
 
 def _overview(prefix=""):
     names = [name for name in COMMANDS if name.startswith(prefix)]
-    lines = [f"  {name:<21}{COMMANDS[name].summary}" for name in names]
-    return "\n".join(
-        [
-            f"usage: lhrcnn {prefix}COMMAND [FLAGS]",
-            "",
-            *lines,
-            "",
-            "`lhrcnn COMMAND --help` lists the flags of a command; with --debug an error shows",
-            "where it comes from.",
-        ]
+    lines = "\n".join(f"  {name:<21}{COMMANDS[name].summary}" for name in names)
+    return (
+        f"usage: lhrcnn {prefix}COMMAND [FLAGS]\n\n{lines}\n\n"
+        "`lhrcnn COMMAND --help` lists the flags of a command; with --debug an error shows\n"
+        "where it comes from."
     )
 
 
 def _help(name, command, values):
-    lines = [
-        " ".join(filter(None, ["usage: lhrcnn", name, command.positional, "[FLAGS]"])),
-        "",
-        f"{command.summary}.",
-        "",
-    ]
+    usage = " ".join(filter(None, ["usage: lhrcnn", name, command.positional, "[FLAGS]"]))
+    lines = [usage, "", f"{command.summary}.", ""]
     for flag in map(values.__getitem__, values):
         default = f" (default: {flag.default})" if flag.default not in (None, "", [], False) else ""
         lines.append(f"  --{'[no]' if flag.boolean else ''}{flag.name}")
-        lines += textwrap.wrap(
-            flag.help.split(";\n")[0] + default,
-            WIDTH,
-            initial_indent=" " * 6,
-            subsequent_indent=" " * 6,
-        )
+        text = textwrap.fill(flag.help.split(";\n")[0] + default, WIDTH - 6)
+        lines.append(textwrap.indent(text, " " * 6))
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shlex
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -15,6 +16,7 @@ import tensorflow as tf  # noqa: E402
 from tiny import TINY  # noqa: E402
 
 import lhrcnn.config  # noqa: E402  chooses the Keras of this Python before TensorFlow is imported
+from lhrcnn import cli  # noqa: E402
 from lhrcnn.distribution import strategy_for  # noqa: E402
 from lhrcnn.keras import keras  # noqa: E402
 from lhrcnn.models.backbones import BACKBONES  # noqa: E402
@@ -35,6 +37,29 @@ def pytest_collection_modifyitems(items):
 def seed():
     """Initial weights that are the same in every run: a few random ones leave a small map zero."""
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def call(capsys):
+    """A function (a command line, or its words) -> (exit status, stdout, stderr) of `lhrcnn`."""
+
+    def run(*words):
+        words = shlex.split(words[0]) if len(words) == 1 else map(str, words)
+        return (cli.main(words), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def done(call):
+    """The same -> stdout of `lhrcnn`, which must succeed."""
+
+    def run(*words):
+        status, out, err = call(*words)
+        assert status == 0, err
+        return out
+
+    return run
 
 
 @pytest.fixture

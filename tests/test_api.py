@@ -38,8 +38,18 @@ def test_a_config_is_found_by_name_file_and_run(tmp_path):
     assert config.model.head == of_model.model.head
     with pytest.raises(ConfigError, match="did you mean 'light_head_xception_shapes'"):
         lhrcnn.load_config("light_head_xception_shape")
+    with pytest.raises(ConfigError, match="config: found 'light_head'; allowed: what"):
+        lhrcnn.train("light_head", run_dir=tmp_path / "run")
+    with pytest.raises(ConfigError, match="--set train.epoch=3: unknown option"):
+        lhrcnn.load_config("light_head_xception_shapes", "train.epoch=3")
+    with pytest.raises(ConfigError, match="'eval.metrics': found 'map'"):
+        lhrcnn.evaluate("light_head_mobilenet_v2_voc07_144", metrics="map")
     with pytest.raises(ConfigError, match="data: found 3; allowed: a folder, or a dict"):
         lhrcnn.open_dataset(3)
+    with pytest.raises(ConfigError, match="^changes: unknown option 'tset'"):
+        lhrcnn.evaluate("light_head_mobilenet_v2_voc07_144", changes={"tset.flip": True})
+    with pytest.raises(ConfigError, match="^changes: 'data.max_boxes': expected int"):
+        lhrcnn.export("light_head_mobilenet_v2_voc07_144", changes={"data.max_boxes": tmp_path})
     with pytest.raises(ConfigError, match="'data.fromat'"):
         lhrcnn.train(config, data={"fromat": "coco"}, run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 from tiny import TINY_RUN
 
 from lhrcnn import cli, commands, config
@@ -16,21 +17,6 @@ from lhrcnn.errors import ConfigError, DataError, DependencyError, UsageError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAMES = list(cli.COMMANDS)
-
-
-@pytest.fixture
-def call(capsys):
-    """A function (words or a command line) -> (exit status, stdout, stderr) of `lhrcnn`."""
-
-    def run(arguments):
-        status = cli.main(
-            shlex.split(arguments)
-            if isinstance(arguments, str)
-            else [str(word) for word in arguments]
-        )
-        return (status, *capsys.readouterr())
-
-    return run
 
 
 def python(arguments, folder):
@@ -73,12 +59,8 @@ def test_help_lists_the_flags_of_a_command(call, name):
 def test_words_of_a_group_list_its_commands(call):
     for line, expected in (("data", cli.WRONG_USAGE), ("data --help", 0)):
         status, out, _ = call(line)
-        assert (
-            status == expected
-            and "data check" in out
-            and "data browse" in out
-            and "export" not in out
-        )
+        assert status == expected and "export" not in out
+        assert "data check" in out and "data browse" in out
 
 
 def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
@@ -125,6 +107,11 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
         ("eval --annotations truth.json", "--detections is missing"),
         ("eval --run_dir x --shard 3/2", "expected i/n with i from 1 to n"),
         ("eval --run_dir x --shard 1/2 --merge 2", "give one of them"),
+        ("eval --run_dir x --shard 1/2 --report", "give one of them"),
+        (
+            "eval --detections a --annotations b --checkpoint last",
+            "--checkpoint has no meaning beside --detections",
+        ),
         (
             "eval --detections a --annotations b --run_dir c",
             "--run_dir has no meaning beside --detections",
@@ -135,11 +122,21 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
         ("eval --run_dir x --tile_merge fusion", "--tile_merge has a meaning only with --tiles"),
         ("predict photo.jpg --precision bfloat16", "only with --model; of a run: --set test.prec"),
         ("benchmark --precision bfloat16", "--precision has a meaning only with --model"),
+        ("benchmark --model x --batch_size 4", "--batch_size has no meaning beside --model"),
+        ("benchmark --checkpoint last", "--checkpoint has a meaning only with --run_dir"),
+        ("export --run_dir x --data_dir y", "--data_dir has a meaning only with --calibrate"),
         ("eval --model x --checkpoint last", "--checkpoint has no meaning beside --model"),
         ("export", "--run_dir is missing"),
         ("export --run_dir x --roi_impl=torch", "tf|custom"),
         ("data make-shapes --num_train 0", "--num_train=0"),
         ("data make-text --output words", "--images is missing"),
+        (
+            "data convert --data_dir . --to coco --output x --split a/val --split b/val",
+            "--split b/val: 'val' is the name of a/val, too",
+        ),
+        ("data convert --data_dir . --to coco --output x --split =val", "expected NAME=SPLIT"),
+        ("data convert --data_dir . --to coco --output x --from cocoo", "did you mean 'coco'"),
+        ("data voc-to-det --output x --list t=a --list t=b", "'t' is the name of a, too"),
         ("localisation", "--run_dir is missing"),
         (
             "localisation --run_dir light_head_mobilenet_v2_voc07_144 --set test.flip=true",
@@ -275,161 +272,108 @@ def test_every_shipped_config_loads(call, path):
     )
 
 
-def test_config_lists_what_is_shipped_and_prints_one(call, tmp_path):
-    status, out, _ = call("config")
-    assert status == 0
-    shown = {line.split()[0]: line for line in out.splitlines() if line and line[0] != "`"}
+def test_config_lists_what_is_shipped_and_prints_one(call, done, tmp_path):
+    lines = done("config").splitlines()
+    shown = {line.split()[0]: line for line in lines if line and line[0] != "`"}
     assert set(shown) == {path.stem for path in (ROOT / "configs").glob("*.yaml")}
     assert "MobileNetV2" in shown["light_head_mobilenet_v2_voc07_144"]
     loaded = config.load(None, ["train.epochs=5"])
     config.save(loaded, tmp_path / "config.yaml")
-    status, out, _ = call(["config", tmp_path, "--set", "train.batch_size=3"])
-    assert status == 0 and "  epochs: 5 " in out and "  batch_size: 3 " in out
-    assert call("config --markdown")[1] == config.markdown()
+    out = done("config", tmp_path, "--set", "train.batch_size=3")
+    assert "  epochs: 5 " in out and "  batch_size: 3 " in out
+    assert done("config --markdown") == config.markdown()
     assert call("config a b")[0] == 2 and call("config nothing")[0] == 2
 
 
-def test_train_flags_reach_the_trainer(call, tmp_path, monkeypatch):
+def test_train_flags_reach_the_trainer(done, tmp_path, monkeypatch):
     from lhrcnn.training import trainer
 
     seen = []
 
     def train(experiment, run_dir, resume="auto", init_from="", callbacks=()):
         seen.append((experiment, str(run_dir), resume))
-        return {
-            "steps": 3,
-            "total_steps": 3,
-            "interrupted": False,
-            "best_score": None,
-            "best_step": None,
-            "run_dir": str(run_dir),
-            "checkpoint": "c",
-            "best_checkpoint": "c",
-        }
+        best = {"best_metric": "", "best_score": None, "best_step": None}
+        paths = {"run_dir": str(run_dir), "checkpoint": "c", "best_checkpoint": "c"}
+        done = {"steps": 3, "total_steps": 3, "interrupted": init_from == "stopped"}
+        return {**done, **best, **paths}
 
     monkeypatch.setattr(trainer, "train", train)
     monkeypatch.chdir(tmp_path)
     embedded = config.load(ROOT / "configs" / "light_head_xception_shapes.yaml")
-    status, out, _ = call("train")
-    assert status == 0 and "light_head_xception_shapes.yaml (the default; --config" in out
+    assert "light_head_xception_shapes.yaml (the default; --config" in done("train")
     assert seen.pop() == (embedded, "runs/light_head_xception_shapes", "auto")
-    assert (
-        call(
-            "train --config light_head_xception_shapes --seed=7 --data_dir=elsewhere "
-            "--set train.epochs=2 --set train.seed=5 --run_dir=run --resume=never"
-        )[0]
-        == 0
+    done(
+        "train --config light_head_xception_shapes --seed=7 --data_dir=elsewhere "
+        "--set train.epochs=2 --set train.seed=5 --run_dir=run --resume=never"
     )
     experiment, run_dir, resume = seen.pop()
-    assert (
-        experiment.train.seed,
-        experiment.train.epochs,
-        experiment.data.dir,
-        run_dir,
-        resume,
-    ) == (7, 2, "elsewhere", "run", "never")
+    assert (experiment.train.seed, experiment.train.epochs) == (7, 2)
+    assert (experiment.data.dir, run_dir, resume) == ("elsewhere", "run", "never")
     (tmp_path / "run").mkdir()
     config.save(experiment, tmp_path / "run" / "config.yaml")
-    status, out, _ = call("train --run_dir=run")
-    assert status == 0 and "config: run/config.yaml (what this run was started with)" in out
-    assert seen.pop()[0] == experiment, (
-        "a run directory goes on with the config it was started with"
-    )
-    assert call("train --run_dir=run --config light_head_xception_shapes")[0] == 0
+    told = "config: run/config.yaml (what this run was started with)"
+    assert told in done("train --run_dir=run")
+    assert seen.pop()[0] == experiment
+    done("train --run_dir=run --config light_head_xception_shapes")
     assert seen.pop()[0] == embedded
+    out = done("train --run_dir=run --init_from stopped")
+    assert out.splitlines()[-1].endswith("lhrcnn train --run_dir run --init_from stopped")
+    assert seen.pop()[0] == experiment
     (tmp_path / "mine" / "runs" / "mine").mkdir(parents=True)
     config.save(experiment, tmp_path / "mine" / "runs" / "mine" / "config.yaml")
     monkeypatch.chdir(tmp_path / "mine")
-    assert call("train --data_dir=.")[0] == 0
+    done("train --data_dir=.")
     assert seen.pop()[1] == "runs/mine", "a derived run has the name of the data folder"
 
 
-def test_env_tells_versions_devices_and_the_op(call):
-    status, out, _ = call("env")
-    import tensorflow as tf
-
-    rows = dict(line.split(None, 1) for line in out.splitlines())
-    assert status == 0 and rows["tensorflow"] == tf.__version__ and "CPU:0" in rows["devices"]
-    assert (
-        rows["python"].startswith(f"{sys.version_info[0]}.{sys.version_info[1]}.")
-        and "PS-RoIAlign" in rows
-    )
+def test_env_tells_versions_devices_and_the_op(done):
+    rows = dict(line.split(None, 1) for line in done("env").splitlines())
+    assert rows["tensorflow"] == tf.__version__ and "CPU:0" in rows["devices"]
+    assert rows["python"].startswith(f"{sys.version_info[0]}.{sys.version_info[1]}.")
+    assert "PS-RoIAlign" in rows
 
 
-def test_build_ops_says_where_the_library_is(call):
+def test_build_ops_says_where_the_library_is(done):
     if not shutil.which("g++"):
         pytest.skip("needs g++")
-    status, out, _ = call("build-ops")
-    assert status == 0 and ".so" in out
+    assert ".so" in done("build-ops")
 
 
-def test_data_commands(call, tmp_path, monkeypatch):
+def test_data_commands(call, done, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    status, out, _ = call("data make-shapes --output shapes --num_train 5 --num_val 2")
-    assert status == 0 and "5 images for training, 2 for validation" in out
-    status, out, _ = call("data check --data_dir shapes")
-    assert status == 0 and "shapes: no errors, no warnings, " in out
-    status, out, _ = call("data browse --data_dir shapes --output stored")
-    assert (
-        status == 0
-        and (tmp_path / "stored" / "sheet_001.png").stat().st_size > 10000
-        and "5 of 5 images" in out
-    )
-    status, out, _ = call(
-        "data browse --data_dir shapes --output seen --augmented --num 11 --first 3"
-    )
-    assert status == 0 and (tmp_path / "seen" / "sheet_001.png").stat().st_size > 10000
+    out = done("data make-shapes --output shapes --num_train 5 --num_val 2")
+    assert "5 images for training, 2 for validation" in out
+    assert "shapes: no errors, no warnings, " in done("data check --data_dir shapes")
+    assert "5 of 5 images" in done("data browse --data_dir shapes --output stored")
+    done("data browse --data_dir shapes --output seen --augmented --num 11 --first 3")
     assert call("data browse --data_dir shapes --first 5")[0] == 2
-    status, out, _ = call("data stats --data_dir shapes --output pages")
-    assert status == 0 and "objects per image" in out and out.endswith("pages/stats.png\n")
-    assert (tmp_path / "pages" / "stats.png").stat().st_size > 10000
-    status, out, _ = call("data stats --data_dir shapes --output pages --json")
-    assert status == 0 and json.loads(out)["splits"]["train"]["images"] == 5
+    out = done("data stats --data_dir shapes --output pages")
+    assert "objects per image" in out and out.endswith("pages/stats.png\n")
+    for page in ("stored/sheet_001.png", "seen/sheet_001.png", "pages/stats.png"):
+        assert (tmp_path / page).stat().st_size > 10000
+    found = json.loads(done("data stats --data_dir shapes --output pages --json"))
+    assert found["splits"]["train"]["images"] == 5
 
     (tmp_path / "shapes/train/000001.jpg").unlink()
     (tmp_path / "shapes/train/000002.jpg").write_bytes(b"no image")
     status, out, err = call("data check --data_dir shapes --split train --split val")
     assert status == 1 and "Traceback" not in err
-    assert (
-        "000001.jpg" in out
-        and "000002.jpg" in out
-        and out.splitlines()[-1].startswith("shapes: 1 error, 1 warning, ")
-    )
+    assert "000001.jpg" in out and "000002.jpg" in out
+    assert out.splitlines()[-1].startswith("shapes: 1 error, 1 warning, ")
 
 
 def test_golden_detections_give_the_golden_numbers(shared, tmp_path):
     golden = shared / "data" / "coco_eval_golden"
-    result = python(
-        [
-            ROOT / "eval_main.py",
-            "--detections",
-            golden / "instances_val2014_fakebbox100_results.json",
-            "--annotations",
-            golden / "instances_val2014_100.json",
-            "--output",
-            tmp_path / "metrics.json",
-        ],
-        tmp_path,
-    )
+    detections = golden / "instances_val2014_fakebbox100_results.json"
+    files = ["--detections", detections, "--annotations", golden / "instances_val2014_100.json"]
+    words = [ROOT / "eval_main.py", *files, "--output", tmp_path / "metrics.json"]
+    result = python(words, tmp_path)
     assert result.returncode == 0, result.stderr
-    printed = [float(line.rsplit("=", 1)[1]) for line in result.stdout.splitlines() if "@[" in line]
-    assert printed == [
-        0.505,
-        0.697,
-        0.573,
-        0.586,
-        0.519,
-        0.501,
-        0.387,
-        0.594,
-        0.595,
-        0.640,
-        0.566,
-        0.564,
-    ]
-    assert json.loads((tmp_path / "metrics.json").read_text())["coco"]["AP"] == pytest.approx(
-        0.505, abs=5e-4
-    )
+    printed = [line.rpartition(" ")[2] for line in result.stdout.splitlines() if "@[" in line]
+    numbers = "0.505 0.697 0.573 0.586 0.519 0.501 0.387 0.594 0.595 0.640 0.566 0.564"
+    assert printed == numbers.split()
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["coco"]["AP"] == pytest.approx(0.505, abs=5e-4)
 
 
 @pytest.fixture(scope="module")
@@ -439,13 +383,8 @@ def experiment(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("experiment")
     make_shapes(folder / "shapes", num_train=8, num_val=4)
-    flags = [
-        "--data_dir",
-        "shapes",
-        "--run_dir",
-        "run",
-        *tiny("train.max_steps=3", "train.eval_every=0"),
-    ]
+    flags = ["--data_dir", "shapes", "--run_dir", "run"]
+    flags += tiny("train.max_steps=3", "train.eval_every=0")
     result = python([ROOT / "train_main.py", *flags], folder)
     assert result.returncode == 0, result.stderr
     assert "steps           3 of 3" in result.stdout and "step_00000003.npz" in result.stdout
@@ -453,58 +392,42 @@ def experiment(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_evaluation_of_a_run(call, experiment, monkeypatch):
+def test_evaluation_of_a_run(call, done, experiment, monkeypatch):
     monkeypatch.chdir(experiment)
-    status, out, _ = call(
-        "eval --run_dir run --checkpoint=run/checkpoints/step_00000003.npz "
-        "--metrics=coco,voc07,voc --split train"
-    )
-    assert (
-        status == 0
-        and "Average Precision  (AP) @[ IoU=0.50:0.95" in out
-        and "run/eval/train.json" in out
-    )
+    command = "eval --run_dir run --metrics=coco,voc07,voc --split train"
+    out = done(f"{command} --checkpoint=run/checkpoints/step_00000003.npz")
+    table = [line for line in out.splitlines() if "@[" in line]
+    assert "(AP) @[ IoU=0.50:0.95" in table[0] and "run/eval/train.json" in out
     metrics = json.loads(pathlib.Path("run/eval/train.json").read_text())
-    assert {"coco", "voc07", "voc"} <= set(metrics) and (metrics["step"], metrics["images"]) == (
-        3,
-        8,
-    )
-    status, again, _ = call(
+    assert {"coco", "voc07", "voc"} <= set(metrics)
+    assert (metrics["step"], metrics["images"], metrics["split"]) == (3, 8, "train")
+    again = done(
         "eval --detections run/eval/train_detections.json "
         "--annotations shapes/annotations/instances_train.json"
     )
-    table = [line for line in out.splitlines() if "@[" in line]
-    assert status == 0 and [line for line in again.splitlines() if "@[" in line] == table
+    assert [line for line in again.splitlines() if "@[" in line] == table
     for part in ("2/2", "1/2"):
-        status, shown, _ = call(
-            f"eval --run_dir run --metrics=coco,voc07,voc --split train --shard {part}"
-        )
-        assert status == 0 and f"train_shard_{part[0]}_of_2.npz" in shown
+        assert f"train_shard_{part[0]}_of_2.npz" in done(f"{command} --shard {part}")
         if part == "2/2":
             status, _, err = call("eval --run_dir run --split train --merge 2")
             assert status == 1 and "train_shard_1_of_2.npz" in err
-    status, merged, _ = call("eval --run_dir run --metrics=coco,voc07,voc --split train --merge 2")
-    assert status == 0 and merged == out
+    assert done(f"{command} --merge 2") == out
     assert json.loads(pathlib.Path("run/eval/train.json").read_text()) == metrics
-    status, out, _ = call("localisation --run_dir run --checkpoint=last --split train")
+    out = done("localisation --run_dir run --checkpoint=last --split train")
+    assert "input IoU   boxes  mean IoU" in out
     table = json.loads(pathlib.Path("run/eval/train_localisation.json").read_text())["localisation"]
-    assert (
-        status == 0
-        and "input IoU   boxes  mean IoU" in out
-        and table["0.5"]["boxes"] > 0
-        and 0 <= table["0.5"]["AR"] <= 1
-    )
+    assert table["0.5"]["boxes"] > 0 and 0 <= table["0.5"]["AR"] <= 1
     status, _, err = call("eval --run_dir run --checkpoint=none.npz")
     assert status == 1 and "none.npz: no such checkpoint" in err
 
 
 @pytest.mark.slow
-def test_report_and_comparison_of_runs(call, experiment, monkeypatch):
+def test_report_and_comparison_of_runs(call, done, experiment, monkeypatch):
     monkeypatch.chdir(experiment)
     monkeypatch.setattr("lhrcnn.evaluation.analysis.bootstrap.ROUNDS", 20)
     monkeypatch.setattr("lhrcnn.commands.report.RUNS", 1)
-    status, out, _ = call("eval --run_dir run --split val --report")
-    assert status == 0 and "report      run/report/val.html" in out
+    out = done("eval --run_dir run --split val --report")
+    assert "report      run/report/val.html" in out
 
     def page():  # boxes in files have fewer digits than those that were just found
         text = pathlib.Path("run/report/val.json").read_text()
@@ -512,15 +435,15 @@ def test_report_and_comparison_of_runs(call, experiment, monkeypatch):
 
     data = page()
     assert data["stages"]["total"]["ms"] > 0 and data["training"]["training losses"]["loss"]
-    status, out, _ = call("report --run_dir run --split val --nospeed")
-    assert status == 0 and "detections  run/eval/val_detections.json" in out
+    out = done("report --run_dir run --split val --nospeed")
+    assert "detections  run/eval/val_detections.json" in out
     again = page()
     assert again["stages"] is None and again["errors"] == data["errors"]
     assert again["images"] == data["images"] and again["classes"] == data["classes"]
-    status, out, err = call("report --run_dir run --split train --output shapes/page.html")
-    assert status == 0 and pathlib.Path("shapes/page.html").is_file()
-    status, out, _ = call("compare run run --split val --output both.json")
-    assert status == 0 and "run -> run" in out and "+0.000" in out and "within noise" in out
+    done("report --run_dir run --split train --output shapes/page.html")
+    assert pathlib.Path("shapes/page.html").is_file()
+    out = done("compare run run --split val --output both.json")
+    assert "run -> run" in out and "+0.000" in out and "within noise" in out
     figures = json.loads(pathlib.Path("both.json").read_text())["compared"]["run"]
     assert figures["AP"]["p"] == 1
     assert figures["AP"]["first"] == pytest.approx(data["intervals"]["AP"][0], abs=1e-6)
@@ -535,62 +458,43 @@ def test_predictions_name_what_cannot_be_read_and_do_the_rest(call, experiment, 
     images = "shapes/train/000001.jpg broken.jpg missing.png empty shapes/val"
     status, out, err = call(f"predict {images} --run_dir run --output found --score_threshold 0")
     assert status == 1
-    assert (
-        all(name in err for name in ("broken.jpg", "missing.png", "empty"))
-        and "3 of 8 inputs could not be used" in err
-    )
+    assert all(name in err for name in ("broken.jpg", "missing.png", "empty"))
+    assert "3 of 8 inputs could not be used" in err
     assert "model: run: light head on vgg16, 4 classes: circle, square, triangle, star" in out
     content = json.loads(pathlib.Path("found/detections.json").read_text())
     used = [image["file_name"] for image in content["images"]]
     assert used == ["shapes/train/000001.jpg", *(f"shapes/val/00000{k}.jpg" for k in (1, 2, 3, 4))]
     drawn = [image["annotated"] for image in content["images"]]
     assert drawn[:2] == ["000001.jpg", "000001_2.jpg"]
-    assert {path.name for path in pathlib.Path("found").iterdir()} == {
-        *drawn,
-        "detections.json",
-        ".lhrcnn_files",
-    }
-    assert [category["name"] for category in content["categories"]] == [
-        "circle",
-        "square",
-        "triangle",
-        "star",
-    ]
-    assert content["annotations"] and len({a["id"] for a in content["annotations"]}) == len(
-        content["annotations"]
-    )
+    others = {"detections.json", ".lhrcnn_files"}
+    assert {path.name for path in pathlib.Path("found").iterdir()} == {*drawn, *others}
+    names = [category["name"] for category in content["categories"]]
+    assert names == ["circle", "square", "triangle", "star"]
+    ids = [annotation["id"] for annotation in content["annotations"]]
+    assert ids and len(set(ids)) == len(ids)
     for annotation in content["annotations"]:
         image = content["images"][annotation["image_id"] - 1]
         x, y, width, height = annotation["bbox"]
-        assert (
-            x >= 0
-            and y >= 0
-            and x + width <= image["width"] + 0.01
-            and y + height <= image["height"] + 0.01
-        )
+        assert 0 <= x <= x + width <= image["width"] + 0.01
+        assert 0 <= y <= y + height <= image["height"] + 0.01
     assert call("predict shapes/val --run_dir run --output nothing --score_threshold 1")[0] == 0
     assert not json.loads(pathlib.Path("nothing/detections.json").read_text())["annotations"]
 
 
 @pytest.mark.slow
-def test_export_of_a_run(call, experiment, monkeypatch):
+def test_export_of_a_run(call, done, experiment, monkeypatch):
     monkeypatch.chdir(experiment)
-    status, out, _ = call("export --run_dir run")
-    assert (
-        status == 0
-        and "savedmodel  run/export" in out
-        and pathlib.Path("run/export/saved_model.pb").exists()
-    )
+    assert "savedmodel  run/export" in done("export --run_dir run")
+    assert pathlib.Path("run/export/saved_model.pb").exists()
     status, _, err = call("export --run_dir run")
     assert status == 1 and "--overwrite" in err
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_not_trained_again(call, experiment, monkeypatch):
+def test_a_finished_run_is_not_trained_again(call, done, experiment, monkeypatch):
     monkeypatch.chdir(experiment)
     before = pathlib.Path("run/checkpoints/step_00000003.npz").read_bytes()
-    status, out, _ = call("train --run_dir run")
-    assert status == 0 and "steps           3 of 3" in out
+    assert "steps           3 of 3" in done("train --run_dir run")
     assert pathlib.Path("run/checkpoints/step_00000003.npz").read_bytes() == before
     status, _, err = call("train --run_dir run --resume=never")
     assert status == 1 and "--resume=never" in err

@@ -19,7 +19,8 @@ from lhrcnn.config.shipped import find_config, shipped_configs  # noqa: F401  fo
 from lhrcnn.data.readers import READERS
 from lhrcnn.errors import DataError, UsageError
 from lhrcnn.inference import MERGES
-from lhrcnn.runs.zoo import RUN_FILES, find_run
+from lhrcnn.runs.directory import RUN_FILES
+from lhrcnn.runs.zoo import find_run
 
 DEFAULT_CONFIG = "light_head_xception_shapes"
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
@@ -97,11 +98,11 @@ TILES = (
         lower_bound=0,
         upper_bound=0.9,
     ),
-    choice(
+    text(
         "tile_merge",
         "nms",
-        list(MERGES),
-        "what becomes of boxes of several tiles: the best stays, or their weighted mean",
+        f"what becomes of boxes of several tiles, of {', '.join(MERGES)} (the best stays, or their "
+        "weighted mean) and those of plugins",
     ),
 )
 
@@ -177,9 +178,11 @@ def tiled(detector, values):
     return tiles.tiled(detector, values.tiles, values.overlap, values.tile_merge)
 
 
-def check_pairs(values):
-    """Raises UsageError for a flag that says something of another one, which was not given."""
-    for name, of in (("overlap", "tiles"), ("tile_merge", "tiles"), ("precision", "model")):
+def check_pairs(values, *more):
+    """Raises UsageError for a flag that says something of another one, which was not given; `more`
+    are (flag, the other one) of this command."""
+    pairs = ("overlap", "tiles"), ("tile_merge", "tiles"), ("precision", "model")
+    for name, of in (*pairs, *more):
         if name in values and values[name].present and not values[of].value:
             hint = "; of a run: --set test.precision=..." if name == "precision" else ""
             raise UsageError(f"--{name} has a meaning only with --{of}{hint}")
@@ -268,12 +271,11 @@ def loaded_run(values, run_dir, overrides, ensemble=()):
 
 def dataset_of_run(trained, values):
     """(Dataset of --split and --data_dir with the classes of a predictor.LoadedRun, its Config, the
-    split's name for files)."""
+    split)."""
     from lhrcnn.evaluation.of_run import dataset_of
 
     here = trained._replace(config=with_data_dir(trained.config, values))
-    dataset, experiment, split = dataset_of(here, values.split)
-    return dataset, experiment, files.split_name(split)
+    return dataset_of(here, values.split)
 
 
 def require(values, name, example):

@@ -27,14 +27,14 @@ FLAGS = (
 def run(values):
     """Times each stage of a run's detector, or of the config's with random weights, on a random
     image; or an exported model as it is."""
-    commands.check_pairs(values)
+    commands.check_pairs(values, ("checkpoint", "run_dir"))
     size = commands.size(values)
     experiment = _checked(values)
     write = commands.file_output(values)
     if values.model:
-        figures = measure_exported(
-            commands.exported_detector(values, "config", "threads"), size, values.runs
-        )
+        of_tensorflow = "config", "data_dir", "batch_size", "num_classes", "threads"
+        detector = commands.exported_detector(values, *of_tensorflow)
+        figures = measure_exported(detector, size, values.runs)
         print("\n".join(f"{name:<12} {value}" for name, value in figures.items()))
     else:
         _use_threads(values.threads)

@@ -23,11 +23,8 @@ class Stage:
 
         def call(*tensors):
             remaining = iter(tensors)
-            return body(
-                *tf.nest.pack_sequence_as(
-                    inputs, [next(remaining) if tf.is_tensor(leaf) else leaf for leaf in leaves]
-                )
-            )
+            given = [next(remaining) if tf.is_tensor(leaf) else leaf for leaf in leaves]
+            return body(*tf.nest.pack_sequence_as(inputs, given))
 
         self.call, self.inputs = call, [leaf for leaf in leaves if tf.is_tensor(leaf)]
         self.graph = tf.function(call, autograph=False).get_concrete_function(*self.inputs)

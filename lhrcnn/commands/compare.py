@@ -45,7 +45,7 @@ def _detections(values, run_dir):
     overrides = values["set"].value
     trained, strategy = commands.loaded_run(values, run_dir, overrides)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
-    about = of_run.about(run_dir, trained, dataset, values.split or experiment.data.test_split)
+    about = of_run.about(run_dir, trained, dataset, split)
     path = RunDirectory(run_dir).evaluation(split)
     found, _ = of_run.kept_or_made(path, about, trained, dataset, experiment, strategy, overrides)
     return dataset, found

@@ -3,6 +3,7 @@
 import pathlib
 
 from lhrcnn import commands, config, files
+from lhrcnn.errors import UsageError
 from lhrcnn.weights.sources import SOURCES
 
 FLAGS = (
@@ -46,12 +47,7 @@ def run(values):
     commands.require(values, "config", "faster_rcnn_resnet50_fpn_coco")
     output = pathlib.Path(commands.require(values, "output", "runs/converted"))
     experiment = config.load(commands.find_config(values.config), values["set"].value)
-    lines = (
-        pathlib.Path(values.classes).read_text(encoding="utf-8").splitlines()
-        if values.classes
-        else []
-    )
-    names = [line.strip() for line in lines if line.strip()]
+    names = _names(values.classes) if values.classes else []
     files.check_writable(output)
 
     from lhrcnn.runs.convert import convert
@@ -74,6 +70,15 @@ def run(values):
         f"run directory  {output}\n"
         f"next           lhrcnn {following} {output}"
     )
+
+
+def _names(path):
+    """The lines of a file of --classes that are not empty. Raises UsageError."""
+    try:
+        lines = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except ValueError as error:
+        raise UsageError(f"--classes={path}: not readable as text in UTF-8: {error}") from None
+    return [line.strip() for line in lines if line.strip()]
 
 
 COMMAND = commands.Command("turn a checkpoint of another library into a run", FLAGS, run)

@@ -2,6 +2,7 @@
 
 import collections
 import json
+import math
 
 from lhrcnn import commands
 from lhrcnn.errors import UsageError
@@ -73,19 +74,18 @@ def stats(values):
 def browse(values):
     """Writes contact sheets of a split's images with their boxes."""
     experiment = commands.load_config(values)
-    split, output = (
-        values.split or experiment.data.train_split,
-        commands.output_of(values, values.output),
-    )
+    split = values.split or experiment.data.train_split
+    output = commands.output_of(values, values.output)
     output.check(*(_sheet(number) for number in range(-(-values.num // IMAGES_A_SHEET))))
 
     from lhrcnn.data.datasets import open_dataset
     from lhrcnn.inference.visualize import contact_sheet
 
     dataset = open_dataset(experiment.data, split, training=values.augmented)
-    shown = list(
+    shown = (
         _augmented(dataset, experiment, values) if values.augmented else _stored(dataset, values)
     )
+    shown = list(shown)
     if not shown:
         raise UsageError(
             f"--first={values.first}: {dataset.name} has {len(dataset.records)} images"
@@ -122,24 +122,18 @@ def _augmented(dataset, experiment, values):
 
     plan = BatchPlan(dataset, experiment.data, experiment.train.batch_size, experiment.train.seed)
     paths = {record.image_id: record.path for record in dataset.records}
-    steps = -(-values.num // plan.batch_size)
-    left = values.num
-    for step, batch in enumerate(
-        training_batches(plan, experiment.data, values.first, values.first + steps),
-        start=values.first,
-    ):
+    first, left = values.first, values.num
+    steps = math.ceil(left / plan.batch_size)
+    batches = training_batches(plan, experiment.data, first, first + steps)
+    for step, batch in enumerate(batches, first):
         batch = {name: value.numpy() for name, value in batch.items()}
         for slot in range(min(left, plan.batch_size)):
-            height, width = batch["image_size"][slot].astype(int)
-            real = batch["classes"][slot] >= 0
-            boxes, classes, ignore = (
-                batch[name][slot][real] for name in ("boxes", "classes", "ignore")
-            )
-            image = batch["image"][slot].astype("uint8")[:height, :width]
-            yield (
-                _drawn(image, boxes, classes, ignore, dataset),
-                f"step {step}: {paths.get(int(batch['image_id'][slot]), '')}",
-            )
+            one = {name: value[slot] for name, value in batch.items()}
+            height, width = one["image_size"].astype(int)
+            objects = [one[name][one["classes"] >= 0] for name in ("boxes", "classes", "ignore")]
+            image = one["image"].astype("uint8")[:height, :width]
+            caption = f"step {step}: {paths.get(int(one['image_id']), '')}"
+            yield _drawn(image, *objects, dataset), caption
         left -= plan.batch_size
 
 

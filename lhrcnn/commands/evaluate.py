@@ -97,8 +97,8 @@ def _evaluate_exported(values, more):
 
 
 def _score_files(values, options):
-    of_models = "run_dir model ensemble data_dir split shard merge report tiles".split()
-    unused = [name for name in of_models if values[name].value]
+    of_models = "run_dir checkpoint model ensemble data_dir split shard merge report tiles".split()
+    unused = [name for name in of_models if values[name].present]
     if unused:
         raise UsageError(
             f"--{unused[0]} has no meaning beside --detections and --annotations; give one or the "
@@ -118,7 +118,7 @@ def _score_files(values, options):
 
 
 def _evaluate_run(values, more):
-    run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
+    run_dir = commands.require(values, "run_dir", "runs/shapes")
     shard, overrides = _shard(values), commands.overrides_of_run(values, *more)
 
     from lhrcnn.evaluation import of_run
@@ -127,8 +127,9 @@ def _evaluate_run(values, more):
 
     trained, strategy = commands.loaded_run(values, run_dir, overrides, values.ensemble)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
-    split += f"_tiles_{values.tiles}" if values.tiles else ""
-    output = pathlib.Path(values.output or run_dir / "eval" / f"{split}.json")
+    run = RunDirectory(run_dir)
+    of_split = run.evaluation(split, f"tiles_{values.tiles}" if values.tiles else "")
+    output = pathlib.Path(values.output or of_split)
     beside = of_run.beside_metrics(output)
     written = commands.output_of(values, output.parent, of_run=not values.output)
     written.check(output.name, beside.name)
@@ -138,9 +139,7 @@ def _evaluate_run(values, more):
     detections = _detections(values, trained, dataset, experiment, strategy, output)
     metrics = score(dataset, detections, experiment.eval)
     print(format_tables(metrics))
-    about = of_run.about(
-        run_dir, trained, dataset, values.split or experiment.data.test_split, values.ensemble
-    )
+    about = of_run.about(run_dir, trained, dataset, split, values.ensemble)
     if values.tiles:
         about["tiles"] = [values.tiles, values.overlap, values.tile_merge]
     of_run.save(written, output, about, dataset, metrics, detections)
@@ -150,8 +149,8 @@ def _evaluate_run(values, more):
         f"metrics     {output}\ndetections  {beside}"
     )
     if values.report:
-        pages = commands.output_of(values, RunDirectory(run_dir).reports, of_run=True)
-        report.write(pages, split, trained, dataset, experiment, detections, metrics, about)
+        pages = commands.output_of(values, run.reports, of_run=True)
+        report.write(pages, of_split.stem, trained, dataset, experiment, detections, metrics, about)
 
 
 def _detections(values, trained, dataset, experiment, strategy, output):
@@ -210,8 +209,11 @@ def _shard(values):
     match = re.fullmatch(r"(\d+)/(\d+)", values.shard)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(f"--shard={values.shard}: expected i/n with i from 1 to n, such as 2/4")
-    if values.merge:
-        raise UsageError("--shard and --merge: run each share first, then merge; give one of them")
+    if values.merge or values.report:
+        raise UsageError(
+            "--shard makes one share; --merge, and --report with it, come once all are there: give "
+            "one of them"
+        )
     return int(match[1]), int(match[2])
 
 

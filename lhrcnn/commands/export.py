@@ -5,7 +5,7 @@ import pathlib
 from lhrcnn import commands
 from lhrcnn.errors import UsageError
 from lhrcnn.inference.export import EXPORTS, Options
-from lhrcnn.runs.directory import RUN_FILES
+from lhrcnn.runs.directory import RUN_FILES, RunDirectory
 
 IMAGES = 300  # that int8 is calibrated on, at most
 
@@ -49,9 +49,9 @@ FLAGS = (
 
 def run(values):
     """Exports a run, and prints where the model is and what it cannot do."""
+    commands.check_pairs(values, ("data_dir", "calibrate"))
     run_dir = commands.require(values, "run_dir", "runs/shapes")
-    name = "export" if values.format == "savedmodel" else f"export_{values.format}"
-    output = pathlib.Path(values.output or pathlib.Path(run_dir, name))
+    output = pathlib.Path(values.output or RunDirectory(run_dir).exported(values.format))
     size = commands.size(values) if values.size else None
     ranges = EXPORTS[values.format].int8 if values.format in EXPORTS else ""
     if ranges == "input" and values.calibrate:

@@ -27,7 +27,10 @@ FLAGS = [
     ("batch bs batch_size", "train pretrain", "--set train.batch_size={value}"),
     ("batch bs batch_size", "", "--set eval.batch_size={value}"),
     ("lr lr0 base_lr", "", "--set train.learning_rate={value}"),
-    ("imgsz img img_size image_size", "", "--set data.short_side=[{value}]"),
+    ("imgsz img img_size image_size", "train", "--set data.short_side=[{value}]"),
+    ("imgsz img img_size image_size", "pretrain", "--set pretrain.crop_size={value}"),
+    ("imgsz img img_size image_size", "benchmark export", "--size={value}x{value}"),
+    ("imgsz img img_size image_size", "", "--set data.test_short_side={value}"),
     ("conf conf_thres score_thr confidence", "predict", "--score_threshold={value}"),
     ("conf conf_thres score_thr", "", "--set model.postprocess.score_threshold={value}"),
     ("iou iou_thres nms_thr", "", "--set model.postprocess.nms_iou={value}"),
@@ -87,8 +90,9 @@ def positional(command_name, word, known):
         return flag(command_name, name.lstrip("-"), value, known)
     if word.endswith((".yaml", ".yml")) and "config" in known:
         return f"write --config {word}"
-    if pathlib.Path(word).is_dir() and "data_dir" in known:
-        return f"write --data_dir {word}"
+    if pathlib.Path(word).is_dir():
+        meant = "run_dir" if pathlib.Path(word, "config.yaml").is_file() else "data_dir"
+        return f"write --{meant} {word}" if meant in known else ""
     return ""
 
 

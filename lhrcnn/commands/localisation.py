@@ -3,6 +3,7 @@
 import pathlib
 
 from lhrcnn import commands
+from lhrcnn.runs.directory import RunDirectory
 
 FLAGS = (
     *commands.RUN,
@@ -17,7 +18,7 @@ FLAGS = (
 
 def run(values):
     """Prints and writes how well a run localises boxes of given overlaps with objects."""
-    run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
+    run_dir = commands.require(values, "run_dir", "runs/shapes")
     commands.refuse_several_looks(values)
     overrides = commands.overrides_of_run(values)
 
@@ -28,12 +29,12 @@ def run(values):
 
     trained = load_run(run_dir, values.checkpoint, [*overrides, *LOOK_ONCE])
     dataset, experiment, split = commands.dataset_of_run(trained, values)
-    output = pathlib.Path(values.output or run_dir / "eval" / f"{split}_localisation.json")
+    output = pathlib.Path(values.output or RunDirectory(run_dir).evaluation(split, "localisation"))
     written = commands.output_of(values, output.parent, of_run=not values.output)
     written.check(output.name)
     table = localisation_recall(trained.model, dataset, experiment)
     print(format_table(table))
-    about = {"run_dir": str(run_dir), "step": trained.meta["step"], "data": dataset.name}
+    about = {"run_dir": run_dir, "step": trained.meta["step"], "data": dataset.name}
     written.write(output.name, to_json({**about, "localisation": table}))
     print(
         f"\nstep {trained.meta['step']} of {run_dir}, {len(dataset.records)} images\n"

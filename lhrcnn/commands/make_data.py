@@ -68,20 +68,13 @@ def imagenet_split(values):
 def voc_to_det(values):
     """Writes splits of a VOC or COCO data set in the layout of ImageNet DET."""
     output = commands.require(values, "output", "datasets/voc_as_det")
-    parts = [
-        part.partition("=") for part in commands.require(values, "list", "train=VOC2007/trainval")
-    ]
-    if not all(split for _, _, split in parts):
-        raise UsageError(
-            f"--list {' '.join(values['list'].value)}: expected LIST=SPLIT, such as "
-            "train=VOC2007/trainval"
-        )
-    data = commands.load_config(values).data
+    commands.require(values, "list", "train=VOC2007/trainval")
+    splits, data = _named_splits(values, "list"), commands.load_config(values).data
 
     from lhrcnn.data.datasets import open_dataset
     from lhrcnn.data.tools import imagenet_det_files
 
-    datasets = {name: open_dataset(data, split) for name, _, split in parts}
+    datasets = {name: open_dataset(data, split) for name, split in splits.items()}
     imagenet_det_files.write(datasets, output)
     for name, dataset in datasets.items():
         print(f"{len(dataset.records):7} images  {name}  of {dataset.name}")
@@ -107,7 +100,7 @@ def convert(values):
     output = commands.require(values, "output", "datasets/mine_as_coco")
     options = [f"data.format={values['from'].value}", *values["set"].value]
     data = config.changed(config.load(overrides=options), {"data.dir": folder}).data
-    splits = dict(_named_split(text) for text in values.split)
+    splits = _named_splits(values, "split")
     if not splits:
         data, splits = auto.settle(data)
     datasets = {name: read_dataset(data, split) for name, split in splits.items()}
@@ -134,10 +127,22 @@ def convert(values):
     print(f"{format_} data set  {output}")
 
 
-def _named_split(text):
-    """(name, split) of NAME=SPLIT, or of a split that gives its own last word as a name."""
-    name, equals, split = text.partition("=")
-    return (name, split) if equals else (pathlib.PurePath(text.split("+")[0]).stem, text)
+def _named_splits(values, flag):
+    """{name: split} of NAME=SPLIT, or of a split that gives its own last word as a name. Raises
+    UsageError."""
+    splits = {}
+    for text in values[flag].value:
+        name, equals, split = text.partition("=")
+        if not equals:
+            name, split = pathlib.PurePath(text.split("+")[0]).stem, text
+        if not name or not split or name in splits:
+            again = f"'{name}' is the name of {splits[name]}, too; " if name in splits else ""
+            raise UsageError(
+                f"--{flag} {text}: {again}expected NAME=SPLIT, each name once, such as "
+                "train=VOC2007/trainval"
+            )
+        splits[name] = split
+    return splits
 
 
 MAKE_SHAPES = commands.Command(
@@ -192,7 +197,12 @@ CONVERT = commands.Command(
     (
         commands.DATA_DIR,
         commands.SET,
-        commands.choice("from", "auto", list(READERS), "format of the data set; auto: it is found"),
+        commands.text(
+            "from",
+            "auto",
+            f"format of the data set, of {', '.join(READERS)} and those of plugins; auto: it is "
+            "found",
+        ),
         _convert_to,
         commands.several(
             "split",

@@ -1,7 +1,5 @@
 """`lhrcnn config`."""
 
-import pathlib
-
 from lhrcnn import commands, config
 from lhrcnn.errors import UsageError
 
@@ -21,8 +19,7 @@ def run(values, arguments):
     elif len(arguments) > 1:
         raise UsageError(f"name one config, found {' '.join(arguments)}")
     else:
-        of_run = pathlib.Path(arguments[0], "config.yaml")
-        path = of_run if of_run.is_file() else commands.find_config(arguments[0])
+        path = commands.find_config(arguments[0])
         loaded = config.load(path, values["set"].value)
         print(f"# {path}\n{config.describe(commands.with_data_dir(loaded, values))}")
 

@@ -70,8 +70,10 @@ def run(values, arguments):
     archives = {one.archive for one in given.images if isinstance(one, sources.TarMember)}
     if archives:
         raise UsageError(f"{min(archives)}: an archive is for --runner beam; unpack it")
-    formats = saving.check_names(values.save, bool(given.videos))
     by_default = _take_default(values)
+    if not values.model:
+        commands.overrides_of_run(values)  # imports plugins, which may add to SAVES
+    formats = saving.check_names(values.save, bool(given.videos))
     detector = _detector(values)
 
     from lhrcnn.inference.collecting import Collector

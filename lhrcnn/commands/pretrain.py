@@ -19,8 +19,7 @@ def run(values):
     )
     if summary["interrupted"]:
         following = f"lhrcnn pretrain --run_dir {run_dir}"
-    metric = "explained variance" if experiment.pretrain.teacher else "top-1"
-    print(format_summary(summary, following, metric))
+    print(format_summary(summary, following))
 
 
 COMMAND = commands.Command(

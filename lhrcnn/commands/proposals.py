@@ -1,8 +1,7 @@
 """`lhrcnn proposals`."""
 
-import pathlib
-
 from lhrcnn import commands, files
+from lhrcnn.runs.directory import RunDirectory
 
 FLAGS = (
     *commands.RUN,
@@ -19,8 +18,8 @@ FLAGS = (
 
 def run(values):
     """Writes what the RPN of a run proposes."""
-    run_dir = pathlib.Path(commands.require(values, "run_dir", "runs/shapes"))
-    output = pathlib.Path(values.output or run_dir / "proposals")
+    run_dir = commands.require(values, "run_dir", "runs/shapes")
+    output = values.output or RunDirectory(run_dir).proposals()
     commands.refuse_several_looks(values)
     overrides = commands.overrides_of_run(values)
     files.check_writable(output)

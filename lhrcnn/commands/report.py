@@ -3,6 +3,7 @@
 import pathlib
 
 from lhrcnn import commands
+from lhrcnn.files import split_name
 from lhrcnn.runs.directory import RunDirectory
 
 RUNS = 10  # of every stage
@@ -29,7 +30,7 @@ def run(values):
     trained, strategy = commands.loaded_run(values, run_dir, overrides)
     dataset, experiment, split = commands.dataset_of_run(trained, values)
     written, name = output_for(values, run_dir, split)
-    about = of_run.about(run_dir, trained, dataset, values.split or experiment.data.test_split)
+    about = of_run.about(run_dir, trained, dataset, split)
     evaluation = RunDirectory(run_dir).evaluation(split)
     detections, kept = of_run.kept_or_made(
         evaluation, about, trained, dataset, experiment, strategy, overrides
@@ -45,7 +46,7 @@ def output_for(values, run_dir, split):
     from lhrcnn.evaluation.report.write import file_names
 
     given = pathlib.Path(values.output) if values.output else None
-    path = given or RunDirectory(run_dir).reports / f"{split}.html"
+    path = given or RunDirectory(run_dir).reports / f"{split_name(split)}.html"
     written = commands.output_of(values, path.parent, of_run=not given)
     written.check(*file_names(path.stem))
     return written, path.stem

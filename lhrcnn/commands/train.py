@@ -5,8 +5,8 @@ import pathlib
 
 from lhrcnn import commands, config
 from lhrcnn.errors import UsageError
-from lhrcnn.evaluation.metrics import main_name
 from lhrcnn.runs import zoo
+from lhrcnn.runs.directory import RUN_FILES
 
 
 def training_flags(default):
@@ -67,7 +67,10 @@ def run(values):
         if values.workers == "slurm":
             os.environ["TF_CONFIG"] = workers.from_slurm()
         # First of all: TensorFlow must not have computed anything before.
-        with workers.Workers(workers.strategy_of_workers()).one_voice():
+        them = workers.Workers(workers.strategy_of_workers())
+        if values.minutes and them.number > 1:
+            raise UsageError("--minutes: each worker would find another time; set train.max_steps")
+        with them.one_voice():
             _train(values)
     else:
         _train(values)
@@ -90,8 +93,12 @@ def _train(values):
     from lhrcnn.training import stages
 
     summary = stages.train(experiment, run_dir, values.resume, init_from=init_from)
-    following = f"lhrcnn {'train' if summary['interrupted'] else 'eval'} --run_dir {run_dir}"
-    print(format_summary(summary, following, main_name(experiment.eval.metrics)))
+    following = f"lhrcnn eval --run_dir {run_dir}"
+    if summary["interrupted"]:
+        # Stages to come, and a training without a checkpoint, begin with these weights.
+        start = f" --init_from {init_from}" if init_from else ""
+        following = f"lhrcnn train --run_dir {run_dir}{start}"
+    print(format_summary(summary, following))
 
 
 def experiment_of(values, default):
@@ -123,7 +130,7 @@ def _derive(values, path):
     from lhrcnn.training import derive, pace
 
     source, own = values.init_from or zoo.DEFAULT, values["set"].value
-    start = zoo.find_run(source, zoo.RUN_FILES).config()
+    start = zoo.find_run(source, RUN_FILES).config()
     base = commands.with_data_dir(config.changed(start, derive.OTHER_DATA), values)
     base = config.changed(base, own)  # what is wrong here shows before the data are read
     print(
@@ -151,21 +158,16 @@ def _derive(values, path):
     return derived
 
 
-def format_summary(summary, following, metric):
-    """The trainer's summary as lines: steps, best score, paths, and the command to go on with.
-
-    metric: what the score is called where the summary does not say."""
-    run_dir, best = summary["run_dir"], summary["best_score"]
-    metric = summary.get("best_metric") or metric
+def format_summary(summary, following):
+    """The trainer's summary as lines: steps, best score, paths, and the command to go on with."""
+    run_dir, best = summary["run_dir"], "not evaluated"
+    if summary["best_score"] is not None:
+        metric = summary.get("best_metric") or "score"  # runs of an older lhrcnn do not say
+        best = f"{metric} {summary['best_score']:.3f} at step {summary['best_step']}"
     rows = [
         *([("stage", summary["stage"])] if "stage" in summary else []),
         ("steps", f"{summary['steps']} of {summary['total_steps']}"),
-        (
-            "best",
-            "not evaluated"
-            if best is None
-            else f"{metric} {best:.3f} at step {summary['best_step']}",
-        ),
+        ("best", best),
         ("run directory", run_dir),
         ("best weights", summary["best_checkpoint"] or "none yet"),
         ("newest weights", summary["checkpoint"] or "none yet"),

@@ -1,10 +1,10 @@
 """`lhrcnn zoo` and `lhrcnn pack`."""
 
-import difflib
 import json
 import pathlib
 
 from lhrcnn import commands, files
+from lhrcnn.choices import did_you_mean
 from lhrcnn.errors import UsageError
 from lhrcnn.runs import public, zoo
 
@@ -61,8 +61,7 @@ def _public(arguments):
     """The name of a public model that is the one argument. Raises UsageError."""
     if len(arguments) != 1 or arguments[0] not in public.models():
         given = arguments[0] if arguments else ""
-        close = difflib.get_close_matches(given, public.models(), n=1)
-        hint = f"did you mean '{close[0]}'?" if close else "`lhrcnn zoo` lists them"
+        hint = did_you_mean(given, public.models()) or "`lhrcnn zoo` lists them"
         raise UsageError(f"name one public model, found '{' '.join(arguments)}'; {hint}")
     return arguments[0]
 

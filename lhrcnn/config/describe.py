@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from lhrcnn.config.schema import Config, allowed
+from lhrcnn.config.schema import Config, allowance
 
 INTRODUCTION = """# Options
 
@@ -36,7 +36,7 @@ def markdown():
         parts.append("| option | default | meaning | allowed |\n|---|---|---|---|")
         parts += [
             f"| `{field.name}` | `{_shown(getattr(section, field.name))}` "
-            f"| {field.metadata['meaning']} | {_allowed(field)} |".replace(" |  |", " | |")
+            f"| {field.metadata['meaning']} | {allowance(field, '`')} |".replace(" |  |", " | |")
             for field in fields
         ]
         parts.append("")
@@ -44,9 +44,9 @@ def markdown():
 
 
 def meaning(field):
-    """One line about an option: what it means, and which values it allows by name."""
-    choices = allowed(field)
-    return field.metadata["meaning"] + (f" [{', '.join(choices)}]" if choices else "")
+    """One line about an option: what it means and allows."""
+    allows = allowance(field)
+    return field.metadata["meaning"] + (f" [{allows}]" if allows else "")
 
 
 def flat(config):
@@ -72,13 +72,3 @@ def _shown(value):
     import yaml
 
     return yaml.safe_dump(value, default_flow_style=True, width=math.inf).splitlines()[0]
-
-
-def _allowed(field):
-    choices = allowed(field)
-    minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
-    if choices:
-        return ", ".join(f"`{choice}`" for choice in choices)
-    if minimum is None and maximum is None:
-        return ""
-    return f"from {minimum}" if maximum is None else f"{minimum} to {maximum}"

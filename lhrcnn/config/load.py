@@ -7,16 +7,18 @@ meaning of every option.
 
 import contextlib
 import dataclasses
-import difflib
 import math
+import numbers
+import os
 import pathlib
 import typing
 
 from absl import logging
 
+from lhrcnn.choices import did_you_mean
 from lhrcnn.config.plugins import import_plugins, is_of_run, located, refuse_unknown, remember
 from lhrcnn.config.rules import broken_rules
-from lhrcnn.config.schema import Config, allowed
+from lhrcnn.config.schema import Config, allowance, allowed, within
 from lhrcnn.errors import ConfigError
 from lhrcnn.files import replacing
 from lhrcnn.yaml_text import parse
@@ -27,13 +29,16 @@ RENAMED = {
     "model.head.psroi_impl": "model.head.roi_impl",
     "train.num_pictures": "train.num_images",
 }
+# What becomes a value of a type: NumPy's numbers too; `1e-4` is a text in YAML.
+TAKEN = {int: numbers.Integral, float: (numbers.Real, str), str: (str, os.PathLike, type(None))}
 
 
 def load(path=None, overrides=()):
     """The validated `Config` of a YAML file (default options without one) and of changes to it.
 
-    overrides: `section.key=value` texts, or a dict {"section.key": value}. Modules in `plugins` are
-    imported first; those of a run directory only if `overrides` name them, or the user did before.
+    overrides: `section.key=value` texts and pairs ("section.key", value), or a dict of these.
+    Modules in `plugins` are imported first; those of a run directory only if `overrides` name them,
+    or the user did before.
     Raises ConfigError naming file and key for an unknown key, a wrong type or a value that is not
     allowed."""
     config = Config()
@@ -50,9 +55,8 @@ def load(path=None, overrides=()):
 
 
 def changed(config, changes):
-    """A validated copy of a Config with the values of a dict {"section.key": value}, or of texts.
-
-    Raises ConfigError as `load` does."""
+    """A validated copy of a Config with changes, as `load` takes them; raises ConfigError as that
+    does."""
     for dotted, value, source in _changes(changes):
         config = _updated(config, _nested(dotted, value), source)
         if dotted == "plugins":
@@ -122,11 +126,13 @@ def _inheritance(path, seen=()):
 
 
 def _changes(overrides):
-    """(dotted key, value, what messages call it) of each override, texts or a dict."""
-    if isinstance(overrides, dict):
-        return [(str(key), value, f"'{key}'") for key, value in overrides.items()]
+    """(dotted key, value, what messages call it) of each override."""
     changes = []
-    for override in overrides:
+    for override in overrides.items() if isinstance(overrides, dict) else overrides:
+        if not isinstance(override, str):
+            dotted, value = override
+            changes.append((str(dotted), value, "changes"))
+            continue
         dotted, equals, text = override.partition("=")
         if not equals:
             raise ConfigError(f"--set {override}: expected section.key=value")
@@ -147,9 +153,8 @@ def _updated(node, values, source, prefix=""):
     for key, value in values.items():
         key = _present_name(f"{prefix}{key}", source)[len(prefix) :]
         if key not in fields:
-            raise ConfigError(
-                f"{source}: unknown option '{prefix}{key}'{_suggestion(str(key), fields)}"
-            )
+            hint = did_you_mean(str(key), fields) or f"allowed here: {', '.join(fields)}"
+            raise ConfigError(f"{source}: unknown option '{prefix}{key}'; {hint}")
         current = new.get(key, getattr(node, key))
         if not dataclasses.is_dataclass(current):
             new[key] = _typed(value, fields[key], f"{source}: '{prefix}{key}'")
@@ -169,11 +174,6 @@ def _present_name(dotted, source):
     return RENAMED.get(dotted, dotted)
 
 
-def _suggestion(key, names):
-    close = difflib.get_close_matches(key, names, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; allowed here: {', '.join(names)}"
-
-
 def _nested(dotted, value):
     """{a: {b: value}} of a.b."""
     for key in reversed(dotted.split(".")):
@@ -182,11 +182,10 @@ def _nested(dotted, value):
 
 
 def _typed(value, field, where):
-    """`value` as the field's type: ints become floats, and numbers in text are read, which `1e-4`
-    is in YAML; nothing else is converted."""
+    """`value` as the field's type, see `_scalar`."""
     kind = field.type
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (list, tuple) or kind is list:
+    if origin is list:
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{where}: expected a list like [..], found {value!r}")
         return [_scalar(item, arguments[0], where) for item in value]
@@ -201,13 +200,12 @@ def _typed(value, field, where):
 
 
 def _scalar(value, kind, where):
+    """`value` as a plain one of its type."""
     if kind is typing.Any:
         return value
-    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+    if isinstance(value, TAKEN.get(kind, kind)) and isinstance(value, bool) == (kind is bool):
         with contextlib.suppress(ValueError, OverflowError):
-            value = float(value)
-    if kind is str and value is None:
-        value = ""
+            value = kind("" if value is None else value)
     if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
         raise ConfigError(
             f"{where}: expected {kind.__name__}, found {value!r} ({type(value).__name__})"
@@ -231,17 +229,15 @@ def _validate_fields(config, prefix=""):
         if dataclasses.is_dataclass(value):
             _validate_fields(value, name + ".")
             continue
-        choices = allowed(field)
-        minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
+        choices, lengths = allowed(field), field.metadata["lengths"]
         items = value if isinstance(value, list) else [] if isinstance(value, dict) else [value]
         for item in items:
             if choices and str(item) not in choices and item != field.default:
-                close = difflib.get_close_matches(str(item), choices, n=1)
-                hint = f"did you mean '{close[0]}'? " if close else ""
+                hint = f"{did_you_mean(str(item), choices)} ".lstrip()
                 raise ConfigError(f"'{name}': found {item!r}; {hint}allowed: {', '.join(choices)}")
-            if minimum is not None and item < minimum or maximum is not None and item > maximum:
-                to = "up" if maximum is None else f"to {maximum}"
-                raise ConfigError(f"'{name}': found {item}, allowed from {minimum} {to}")
+        counted = lengths is None or len(items) in lengths
+        if not counted or not all(within(field, item) for item in items):
+            raise ConfigError(f"'{name}': found {value}, allowed: {allowance(field)}")
 
 
 def _validate_stages(config):

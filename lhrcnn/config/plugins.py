@@ -52,7 +52,8 @@ def refuse_unknown(names, file):
         raise ConfigError(
             f"{file}: 'plugins': this run names code that you have never named here: "
             f"{', '.join(unknown)}. Read it; if you trust it, or have moved it, name it yourself, "
-            f"once: --set plugins=[{','.join(names)}]; --set plugins=[] goes without"
+            f"once: lhrcnn config {pathlib.Path(file).parent} --set plugins=[{','.join(names)}]; "
+            "--set plugins=[] goes without"
         )
 
 

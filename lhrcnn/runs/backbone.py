@@ -92,8 +92,7 @@ def _read(source):
 
 def _imagenet(name):
     """(where they come from, arrays) of the ImageNet weights of a backbone."""
-    folders = [os.environ["LHRCNN_WEIGHTS"]] if "LHRCNN_WEIGHTS" in os.environ else []
-    for folder in [*folders, *FOLDERS]:
+    for folder in filter(None, (os.environ.get("LHRCNN_WEIGHTS"), *FOLDERS)):
         paths = pathlib.Path(folder).glob(f"{name}_imagenet*")
         found = sorted(path for path in paths if ".data-" not in path.name)
         if found:

@@ -102,6 +102,6 @@ def _classes(source, given, in_file, in_config):
     if source.labels and names == source.labels[0]:
         return names, source.labels[1]
     ids = dict(zip(*COCO))
-    return names, [ids[name] for name in names] if set(names) <= set(ids) else list(
-        range(1, len(names) + 1)
-    )
+    if set(names) <= set(ids):
+        return names, [ids[name] for name in names]
+    return names, list(range(1, len(names) + 1))

@@ -49,9 +49,6 @@ class RunDirectory:
     def __fspath__(self):
         return str(self.folder)
 
-    def __truediv__(self, name):
-        return self.folder / name
-
     def __str__(self):
         return str(self.folder)
 
@@ -158,10 +155,9 @@ class RunDirectory:
         """Folder of TensorBoard's files."""
         return self.folder / "tensorboard"
 
-    @property
-    def export(self):
-        """Where the exported model goes unless told otherwise."""
-        return self.folder / "export"
+    def exported(self, format):
+        """Folder of the model exported in a format, unless told otherwise."""
+        return self.folder / ("export" if format == "savedmodel" else f"export_{format}")
 
     def evaluation(self, split, kind=""):
         """Path of the JSON file of a split's metrics, or of its `kind` ("localisation")."""

@@ -5,6 +5,7 @@ import numpy as np
 from lhrcnn.errors import CheckpointError, ConfigError
 from lhrcnn.models.heads.box_targets import rescaled
 from lhrcnn.runs import zoo
+from lhrcnn.runs.directory import RUN_FILES
 from lhrcnn.runs.state import weights_of
 
 
@@ -17,7 +18,7 @@ def init_from(detector, class_names, source):
     rescaled to what this detector's box targets are normalised by. Returns lines that tell what
     became of the variables. Raises RunError, ConfigError, and CheckpointError where nothing
     fits."""
-    run = OldRun(zoo.find_run(source, zoo.RUN_FILES))
+    run = OldRun(zoo.find_run(source, RUN_FILES))
     reused, by_class, new = [], [], []
     outputs = _outputs(detector)
     # What box targets are normalised by comes first: the box outputs are brought to these units.
@@ -52,7 +53,7 @@ def init_from(detector, class_names, source):
 
 def trained_a_head(source):
     """Whether the second stage of a run has learnt anything."""
-    return zoo.find_run(source, zoo.RUN_FILES).config().train.part != "rpn"
+    return zoo.find_run(source, RUN_FILES).config().train.part != "rpn"
 
 
 def rescale_outputs(detector, before):

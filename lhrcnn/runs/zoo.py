@@ -6,9 +6,7 @@ import pathlib
 import typing
 
 from lhrcnn.runs import public
-from lhrcnn.runs.directory import CONFIG, RUN_FILES, RunDirectory
-
-__all__ = ["DEFAULT", "FOLDER", "RUN_FILES", "Entry", "entries", "find_run", "names"]
+from lhrcnn.runs.directory import CONFIG, RunDirectory
 
 FOLDER = pathlib.Path(__file__).parents[1] / "zoo"
 # What detects, and what a training with a derived config starts from, unless another is named.
@@ -35,17 +33,19 @@ def find_run(run_dir, needed=()):
 
     What commands write about a model, as its evaluations, goes into a folder of its name where
     they are called. Raises RunError where one of the files `needed` is not there."""
-    own = RunDirectory(run_dir)
-    if str(run_dir) in names() and not (own.folder / CONFIG).exists():
-        own = RunDirectory(FOLDER / str(run_dir))
-    elif not (own.folder / CONFIG).exists() and str(run_dir) in public.models():
-        own = RunDirectory(public.get(str(run_dir)))
+    run = RunDirectory(run_dir)
+    name = str(run)
+    if not (run.folder / CONFIG).exists():
+        if name in names():
+            run = RunDirectory(FOLDER / name)
+        elif name in public.models():
+            run = RunDirectory(public.get(name))
     known = ", ".join(names()) or "there are none here"
-    own.require(
+    run.require(
         *needed,
         or_else=f", or the name of a pretrained model: {known}, or a public one of `lhrcnn zoo`",
     )
-    return own
+    return run
 
 
 def entries():

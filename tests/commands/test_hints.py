@@ -23,11 +23,6 @@ def flags_of(name):
     return values
 
 
-def run(capsys, line):
-    status = cli.main(shlex.split(line))
-    return status, capsys.readouterr().err
-
-
 def test_commands_of_other_tools_lead_to_commands():
     assert set(hints.COMMANDS.values()) <= set(cli.COMMANDS)
     assert not set(hints.COMMANDS) & set(cli.COMMANDS)
@@ -61,6 +56,9 @@ def _takes(name, words):
         ("train --epochs 3", "--set train.epochs=3"),
         ("train --batch=4", "--set train.batch_size=4"),
         ("train --imgsz 640", "--set data.short_side=[640]"),
+        ("pretrain --imgsz 160", "--set pretrain.crop_size=160"),
+        ("eval --run_dir x --imgsz 640", "--set data.test_short_side=640"),
+        ("export --run_dir x --imgsz 640", "--size=640x640"),
         ("train --weights runs/x", "--init_from=runs/x"),
         ("train --lr0", "--set train.learning_rate=VALUE"),
         ("train --momentum .9", "--set train.momentum=.9"),
@@ -80,13 +78,21 @@ def _takes(name, words):
         ("train --data_dir a/instances.json", "--set data.train_split=a/instances.json"),
     ],
 )
-def test_lines_of_other_tools(capsys, tmp_path, monkeypatch, line, words):
+def test_lines_of_other_tools(call, tmp_path, monkeypatch, line, words):
     monkeypatch.chdir(tmp_path)
-    status, err = run(capsys, line)
+    status, _, err = call(line)
     assert status == 2 and words in err and "Traceback" not in err
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_is_guessed_for_an_unknown_flag(capsys):
-    status, err = run(capsys, "train --foo 3")
+def test_a_folder_is_a_run_or_has_data(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    assert "write --data_dir mine" in call("eval mine")[2]
+    (tmp_path / "mine" / "config.yaml").write_text("")
+    assert "write --run_dir mine" in call("eval mine")[2]
+
+
+def test_nothing_is_guessed_for_an_unknown_flag(call):
+    status, _, err = call("train --foo 3")
     assert status == 2 and "Unknown command line flag 'foo'" in err and "write" not in err

@@ -1,8 +1,6 @@
 """lhrcnn.config: inheritance, overrides, round trip, and what is refused with which words."""
 
-import dataclasses
-import pathlib
-
+import numpy as np
 import pytest
 
 from lhrcnn import config
@@ -11,7 +9,6 @@ from lhrcnn.errors import ConfigError
 
 ANCHORS = [f"x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]" for i in range(1, 8)]
 BOMB = "\n".join(["x0: &x0 [1]", *ANCHORS])
-CONFIGS = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
 
 def write(folder, name, text):
@@ -53,18 +50,19 @@ def test_saved_config_loads_to_the_same(tmp_path):
         ("train.epochs=true", ["expected int"]),
         ("train.learning_rate=fast", ["expected float"]),
         ("train.learning_rate=.nan", ["finite"]),
-        ("train.batch_size=0", ["'train.batch_size'", "found 0", "from 1 up"]),
+        ("train.batch_size=0", ["'train.batch_size'", "found 0, allowed: from 1"]),
         (
             "model.backbone.name=xcepton",
             ["'model.backbone.name'", "did you mean 'xception'", "mobilenet_v2"],
         ),
-        ("data.short_side=[]", ["'data.short_side'", "empty"]),
+        ("data.short_side=[]", ["'data.short_side': found [], allowed: at least one: from 1"]),
+        ("data.short_side=[0]", ["'data.short_side': found [0]"]),
         ("data.short_side=800", ["expected a list"]),
-        ("data.stretch_size=[3]", ["[height, width]"]),
+        ("data.stretch_size=[3]", ["'data.stretch_size': found [3], allowed: 2 numbers: from 1"]),
         ("model=3", ["'model' is a section"]),
         ("epochs", ["expected section.key=value"]),
         ("train.epochs=[", ["not readable as YAML"]),
-        ("train.ema_decay=1", ["below 1"]),
+        ("train.ema_decay=1", ["found 1.0, allowed: from 0 to below 1"]),
         ("data.classes=[a, a]", ["stands twice"]),
         ("train.part=backbone", ["'train.part'", "all, rpn, head"]),
         ("model.backbone.last_level=c4", ["'model.backbone.last_level'", "resnet50"]),
@@ -76,18 +74,31 @@ def test_saved_config_loads_to_the_same(tmp_path):
         ),
         ("model.rpn.kernel_sizes=[3, 3]", ["'model.rpn.kernel_sizes'", "each once"]),
         ("model.head.levels=[]", ["'model.head.levels'", "at least one"]),
-        ("model.backbone.pixel_mean=[1]", ["'model.backbone.pixel_mean'", "3 numbers"]),
-        ("model.head.foreground_iou=0", ["'model.head.foreground_iou'", "found 0"]),
+        ("eval.metrics=[]", ["'eval.metrics': found [], allowed: at least one: coco, voc07"]),
+        ("model.backbone.pixel_mean=[1]", ["'model.backbone.pixel_mean'", "0 or 3 numbers"]),
+        ("model.backbone.pixel_std=[1, 2, 0]", ["'model.backbone.pixel_std'", "above 0"]),
+        ("model.head.foreground_iou=0", ["found 0.0, allowed: above 0 to 1"]),
         ("model.locnet.foreground_iou=0", ["'model.locnet.foreground_iou'", "found 0"]),
         ("model.head.background_iou_low=0.5", ["'model.head.background_iou_low' 0.5", "below"]),
         ("model.head.label_smoothing=1", ["'model.head.label_smoothing'", "below 1"]),
-        ("train.seed=4294967296", ["'train.seed'", "from 0 to 4294967295"]),
+        ("train.seed=4294967296", ["'train.seed'", "allowed: from 0 to 4294967295"]),
     ],
 )
 def test_wrong_override(override, words):
     with pytest.raises(ConfigError) as error:
         config.load(None, [override])
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_values_of_python_and_numpy_become_plain_ones(tmp_path):
+    """Else they are taken, and what has them cannot be written."""
+    numbers = {"train.learning_rate": np.float64(0.02), "train.epochs": np.int64(3)}
+    changes = {**numbers, "data.dir": tmp_path, "data.short_side": (np.int32(64),)}
+    loaded = config.load(None, changes)
+    config.save(loaded, tmp_path / "config.yaml")
+    assert config.load(tmp_path / "config.yaml") == loaded
+    assert (loaded.train.learning_rate, loaded.data.dir) == (0.02, str(tmp_path))
+    assert config.changed(loaded, [("train.seed", 3), "train.epochs=1"]).train.seed == 3
 
 
 def test_proposals_cannot_follow_mixed_images():
@@ -173,34 +184,9 @@ def test_wrong_file(tmp_path, text, words):
     assert all(word in str(error.value) for word in words), error.value
 
 
-def test_every_option_has_a_meaning_and_stands_in_the_description():
-    text = config.describe(config.Config())
-
-    def visit(node):
-        for field in dataclasses.fields(node):
-            if dataclasses.is_dataclass(getattr(node, field.name)):
-                visit(getattr(node, field.name))
-            else:
-                assert field.metadata["meaning"] in text and f"{field.name}: " in text
-
-    visit(config.Config())
-
-
 def test_factors_on_gradients_do_nothing_to_adam():
     with pytest.raises(
         ConfigError, match="'train.gradient_multipliers': 'train.optimizer' adamw divides gradients"
     ):
         config.load(None, ["train.optimizer=adamw", "train.gradient_multipliers={backbone: 0.1}"])
     assert config.load(None, ["train.optimizer=adamw"]).train.optimizer == "adamw"
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_shipped_configs_load_and_say_what_they_are(path):
-    config.load(path)
-    assert path.read_text().startswith("# "), (
-        "a config opens with its paper, hardware, cost and expected AP"
-    )
-
-
-def test_there_are_shipped_configs():
-    assert CONFIGS

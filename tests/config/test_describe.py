@@ -31,17 +31,22 @@ def test_the_page_of_options_is_that_of_the_schema():
     assert page == config.markdown(), "lhrcnn config --markdown > docs/options.md makes it anew"
 
 
-def test_every_option_has_a_row_with_its_choices():
+def test_every_option_has_a_row_with_what_it_allows():
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", config.markdown(), re.MULTILINE)
     assert [name for name, _ in rows] == [name.rpartition(".")[2] for name in OPTIONS]
     for (_, row), field in zip(rows, OPTIONS.values()):
         assert field.metadata["meaning"] in row
         assert all(f"`{choice}`" in row for choice in allowed(field) or ())
+    limits = {name: row.rpartition("| ")[2].strip() for name, row in rows}
+    assert limits["min_crop"] == "above 0 to 1" and limits["ema_decay"] == "from 0 to below 1"
+    assert limits["target_std"] == "4 numbers: above 0" and limits["warmup_steps"] == "from 0"
 
 
 def test_the_description_is_yaml_of_the_config(tmp_path):
     changed = config.load(None, ["train.epochs=3", "data.classes=[a b, c]"])
-    (tmp_path / "described.yaml").write_text(config.describe(changed), encoding="utf-8")
+    text = config.describe(changed)
+    assert all(field.metadata["meaning"] in text for field in OPTIONS.values())
+    (tmp_path / "described.yaml").write_text(text, encoding="utf-8")
     assert config.load(tmp_path / "described.yaml") == changed
 
 

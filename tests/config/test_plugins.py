@@ -1,10 +1,12 @@
 """Modules and files of the user that a config names: found, imported once, recorded, explained."""
 
+import re
+import shlex
 import sys
 
 import pytest
 
-from lhrcnn import config
+from lhrcnn import cli, config
 from lhrcnn.config.plugins import import_plugins
 from lhrcnn.errors import ConfigError, LhrcnnError
 
@@ -88,12 +90,16 @@ def test_a_run_directory_brings_no_code(tmp_path, monkeypatch, name, run):
     text = f"plugins: [{name.format(tmp_path)}]"
     (tmp_path / "run" / "part.yaml").write_text(text)
     for content in (text, "base: part.yaml", "base: part.yaml\nmodel: {head: {kind: mine}}"):
-        with pytest.raises(ConfigError, match="never named here: .*evil.*--set plugins="):
+        with pytest.raises(ConfigError, match="never named here: .*evil") as error:
             config.load(run(content), ["train.max_steps=1"])
+    told = re.search(
+        "once: lhrcnn (config .*/run --set plugins=.*); --set plugins=", str(error.value)
+    )
     assert config.load(run(text), ["plugins=[]"]).plugins == []
     assert not (tmp_path / "run" / "evil.py.counted").exists()
-    config.load(run(text), ["plugins=[run/evil.py]"])
+    assert cli.main(shlex.split(told[1])) == 0
     assert (tmp_path / "run" / "evil.py.counted").exists()
+    config.load(run(text))
 
 
 def test_a_module_of_the_same_name_elsewhere_is_another_one(tmp_path, monkeypatch, run):

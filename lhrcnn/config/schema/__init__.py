@@ -5,7 +5,7 @@ import dataclasses
 from lhrcnn.config.schema.backbone import BackboneConfig, FPNConfig
 from lhrcnn.config.schema.data import DataConfig
 from lhrcnn.config.schema.head import HeadConfig, LocNetConfig, PostprocessConfig
-from lhrcnn.config.schema.option import PRECISIONS, allowed, option
+from lhrcnn.config.schema.option import PRECISIONS, allowance, allowed, option, within
 from lhrcnn.config.schema.rpn import RPNConfig
 from lhrcnn.config.schema.testing import EvalConfig, TestConfig
 from lhrcnn.config.schema.training import PretrainConfig, TrainConfig

@@ -3,7 +3,7 @@
 import dataclasses
 import typing
 
-from lhrcnn.config.schema.option import option
+from lhrcnn.config.schema.option import option, share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +27,7 @@ class BackboneConfig:
         "train: all of it; affine: fixed statistics, as mmdetection; frozen: fixed",
         ["train", "affine", "frozen"],
     )
-    batch_norm_momentum: float = option(
-        0.97, "share of the old running statistics kept per step", minimum=0, maximum=1
-    )
+    batch_norm_momentum: float = share(0.97, "share of the old running statistics kept per step")
     width: float = option(1.0, "multiplier of the channels", minimum=0)
     out_stride: int = option(
         16,
@@ -67,10 +65,15 @@ class BackboneConfig:
         ["symmetric", "same"],
     )
     pixel_mean: list[float] = option(
-        [], "RGB means subtracted from 0-255 pixels; empty: those of the backbone's usual weights"
+        [],
+        "RGB means subtracted from 0-255 pixels; empty: those of the backbone's usual weights",
+        lengths=[0, 3],
     )
     pixel_std: list[float] = option(
-        [], "RGB deviations pixels are divided by; empty: those of the backbone's usual weights"
+        [],
+        "RGB deviations pixels are divided by; empty: those of the backbone's usual weights",
+        above=0,
+        lengths=[0, 3],
     )
     options: dict[str, typing.Any] = option({}, "of a backbone of your own, as it understands them")
 

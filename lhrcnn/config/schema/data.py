@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from lhrcnn.config.schema.option import option
+from lhrcnn.config.schema.option import SOME, option, share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,7 @@ class DataConfig:
         [800],
         "short side in px; training draws one of the list per batch, testing uses test_short_side",
         minimum=1,
+        lengths=SOME,
     )
     test_short_side: int = option(
         0, "short side in px for evaluation and prediction; 0: the last of short_side", minimum=0
@@ -54,7 +55,7 @@ class DataConfig:
         ["half_to_even", "half_up", "floor"],
     )
     stretch_size: list[int] = option(
-        [144, 144], "height and width in px of a stretch resize", minimum=1
+        [144, 144], "height and width in px of a stretch resize", minimum=1, lengths=[2]
     )
     antialias: bool = option(
         False, "low-pass filter when a resize shrinks images; takes longer than decoding them"
@@ -75,16 +76,13 @@ class DataConfig:
     aspect_groups: list[float] = option(
         [1.0, 1.34, 1.67],
         "long/short ratios of the padded canvases; images share a batch within one canvas",
+        minimum=1,
+        lengths=SOME,
     )
     flip: bool = option(True, "mirror half of the training images left-right")
-    photometric: float = option(
-        0.0,
-        "strength of random brightness, contrast, saturation and hue, 0 to 1",
-        minimum=0,
-        maximum=1,
-    )
+    photometric: float = share(0.0, "strength of random brightness, contrast, saturation and hue")
     min_crop: float = option(
-        1.0, "random crop: smallest kept share of each side, 1: no crop", minimum=0, maximum=1
+        1.0, "random crop: smallest kept share of each side, 1: no crop", above=0, maximum=1
     )
     max_expand: float = option(
         1.0, "random expansion: largest canvas over the image's side, 1: none", minimum=1
@@ -99,12 +97,10 @@ class DataConfig:
         0, "most objects learnt of an image, its largest; others are ignored; 0: all", minimum=0
     )
     keep_empty: bool = option(False, "train on images without boxes too")
-    repeat_below: float = option(
+    repeat_below: float = share(
         0.0,
         "an epoch shows images more often if one of their classes is in fewer than this share of "
         "all: sqrt(repeat_below / share) times (LVIS); 0: each once",
-        minimum=0,
-        maximum=1,
     )
     use_difficult: bool = option(
         True, "train on VOC boxes marked difficult (they never count in evaluation)"

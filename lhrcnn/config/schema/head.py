@@ -3,7 +3,7 @@
 import dataclasses
 import typing
 
-from lhrcnn.config.schema.option import option
+from lhrcnn.config.schema.option import SOME, option, share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +20,7 @@ class HeadConfig:
         ["c5"],
         "maps it reads, as rpn.levels, finest first; with several, a box goes to the level of its "
         "size",
+        lengths=SOME,
     )
     finest_scale: float = option(
         56.0,
@@ -72,22 +73,25 @@ class HeadConfig:
         "lhrcnn.models.heads:LOCALISATIONS",
     )
     foreground_iou: float = option(
-        0.5, "proposals this close to a box are foreground", minimum=0, maximum=1
+        0.5,
+        "proposals this close to a box are foreground; at 0 all would be, in images without "
+        "objects too",
+        above=0,
+        maximum=1,
     )
-    background_iou_low: float = option(
-        0.0, "proposals below this are left out of the background", minimum=0, maximum=1
-    )
+    background_iou_low: float = share(0.0, "proposals below this are left out of the background")
     sampler: str = option(
         "ohem",
         "ohem: the hardest proposals of each image; random: sampled by foreground share",
         ["ohem", "random"],
     )
     batch_per_image: int = option(256, "proposals that carry loss, an image", minimum=1)
-    positive_fraction: float = option(
-        0.25, "random sampler: largest share of foreground", minimum=0, maximum=1
-    )
+    positive_fraction: float = share(0.25, "random sampler: largest share of foreground")
     target_std: list[float] = option(
-        [0.1, 0.1, 0.2, 0.2], "box targets (dy, dx, dh, dw) are divided by these"
+        [0.1, 0.1, 0.2, 0.2],
+        "box targets (dy, dx, dh, dw) are divided by these",
+        above=0,
+        lengths=[4],
     )
     target_statistics: str = option(
         "fixed",
@@ -118,7 +122,7 @@ class HeadConfig:
         False, "light, fc and stage5: features of the whole image go beside those of each box"
     )
     label_smoothing: float = option(
-        0.0, "share of the target spread over all classes", minimum=0, maximum=1
+        0.0, "share of the target spread over all classes", minimum=0, below=1
     )
     options: dict[str, typing.Any] = option(
         {}, "of an extractor or a head of your own, as it understands them"
@@ -139,7 +143,7 @@ class LocNetConfig:
     channels: int = option(512, "channels of its two 3x3 convolutions", minimum=1)
     cells: int = option(28, "rows and columns a region is cut into", minimum=2)
     foreground_iou: float = option(
-        0.4, "proposals this close to a box are trained to find it", minimum=0, maximum=1
+        0.4, "proposals this close to a box are trained to find it", above=0, maximum=1
     )
     batch_per_image: int = option(64, "most proposals trained per image", minimum=1)
     loss_weight: float = option(1.0, "factor of its loss", minimum=0)
@@ -149,22 +153,17 @@ class LocNetConfig:
         "(in_out)",
         ["likelihood", "threshold"],
     )
-    threshold: float = option(
-        0.5, "probability of a cell that is inside, for threshold decoding", minimum=0, maximum=1
-    )
+    threshold: float = share(0.5, "probability of a cell that is inside, for threshold decoding")
 
 
 @dataclasses.dataclass(frozen=True)
 class PostprocessConfig:
     """From scored boxes to detections."""
 
-    score_threshold: float = option(0.001, "detections below are dropped", minimum=0, maximum=1)
+    score_threshold: float = share(0.001, "detections below are dropped")
     min_size_px: float = option(0.0, "detections with a smaller side are dropped", minimum=0)
-    nms_iou: float = option(
-        0.5,
-        "NMS threshold within a class; unused with soft_nms_sigma, where every overlap counts",
-        minimum=0,
-        maximum=1,
+    nms_iou: float = share(
+        0.5, "NMS threshold within a class; unused with soft_nms_sigma, where every overlap counts"
     )
     soft_nms_sigma: float = option(
         0.0,
@@ -181,13 +180,9 @@ class PostprocessConfig:
     candidates: int = option(
         300, "several rounds: most (box, class) pairs that go into the second", minimum=1
     )
-    prune_iou: float = option(
-        0.95, "several rounds: NMS threshold of those pairs, within a class", minimum=0, maximum=1
-    )
-    vote_iou: float = option(
+    prune_iou: float = share(0.95, "several rounds: NMS threshold of those pairs, within a class")
+    vote_iou: float = share(
         0.0,
         "box voting: a detection becomes the mean of its class's candidates this close; 0: none",
-        minimum=0,
-        maximum=1,
     )
     vote_offset: float = option(0.0, "box voting: candidates weigh max(0, score + this)")

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from lhrcnn.config.schema.option import PRECISIONS, option
+from lhrcnn.config.schema.option import PRECISIONS, SOME, option, share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,12 +14,10 @@ class EvalConfig:
         ["coco"],
         "what detections are scored by; the first one's main number picks the best checkpoint",
         "lhrcnn.evaluation.metrics:METRICS",
+        lengths=SOME,
     )
-    text_score: float = option(
-        0.5,
-        "least score of the detections that deteval, wolf_jolion and icdar_iou count",
-        minimum=0,
-        maximum=1,
+    text_score: float = share(
+        0.5, "least score of the detections that deteval, wolf_jolion and icdar_iou count"
     )
     backend: str = option(
         "hotcoco",
@@ -33,7 +31,10 @@ class TestConfig:
     """How images are looked at in evaluation after training, prediction and export."""
 
     scales: list[float] = option(
-        [1.0], "sizes at which an image is looked at, as shares of its usual one"
+        [1.0],
+        "sizes at which an image is looked at, as shares of its usual one",
+        above=0,
+        lengths=SOME,
     )
     merge: str = option(
         "maxout",

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from lhrcnn.config.schema.option import PRECISIONS, option
+from lhrcnn.config.schema.option import PRECISIONS, SOME, option, share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,20 +46,16 @@ class TrainConfig:
     )
     decay_epochs: list[float] = option([8, 11], "epochs at which the step schedule decays")
     decay_factor: float = option(0.1, "factor of each decay", minimum=0)
-    final_learning_rate: float = option(
-        0.0, "end of the cosine, as a share of the peak", minimum=0, maximum=1
-    )
+    final_learning_rate: float = share(0.0, "end of the cosine, as a share of the peak")
     warmup_steps: int = option(500, "linear warm-up, in steps", minimum=0)
-    warmup_factor: float = option(
-        1 / 3, "share of the learning rate at step 0", minimum=0, maximum=1
-    )
+    warmup_factor: float = share(1 / 3, "share of the learning rate at step 0")
     optimizer: str = option(
         "sgd",
         "sgd: momentum with coupled L2; sgdw: tensorflow-addons' decoupled decay; adamw: Adam with "
         "that",
         "lhrcnn.training:OPTIMIZERS",
     )
-    momentum: float = option(0.9, "of SGD", minimum=0, maximum=1)
+    momentum: float = share(0.9, "of SGD")
     nesterov: bool = option(False, "Nesterov momentum")
     weight_decay: float = option(1e-4, "L2 of kernels; batch norm and biases have none", minimum=0)
     gradient_multipliers: dict[str, float] = option(
@@ -72,7 +68,7 @@ class TrainConfig:
         0.0,
         "decay of the weight average used for evaluation and export; 0: none",
         minimum=0,
-        maximum=1,
+        below=1,
     )
     precision: str = option("float32", "arithmetic of the network", PRECISIONS)
     log_every: int = option(20, "steps between log lines", minimum=1)
@@ -120,14 +116,15 @@ class PretrainConfig:
     teacher_levels: list[str] = option(
         ["c3", "c4", "c5"],
         "maps of the backbone that are to predict the teacher's of the same stride",
+        lengths=SOME,
     )
     crop_size: int = option(224, "side in px of the squares the network sees", minimum=1)
     test_resize: int = option(
         256, "short side in px of the images whose middle is tested", minimum=1
     )
     min_crop_area: float = option(
-        0.08, "training: smallest share of an image's area that is cut out", minimum=0, maximum=1
+        0.08, "training: smallest share of an image's area that is cut out", above=0, maximum=1
     )
     label_smoothing: float = option(
-        0.1, "share of the target spread over all classes", minimum=0, maximum=1
+        0.1, "share of the target spread over all classes", minimum=0, below=1
     )

@@ -103,17 +103,11 @@ BACKENDS = {
 }
 
 
-def main_name(metrics):
-    """The name of the number that checkpoints are compared by, such as "coco/AP".
-
-    metrics: names as in `eval.metrics`; the first one's main number counts."""
-    name = next(iter(metrics))
-    return f"{name}/{METRICS[name].main}"
-
-
 def main_number(scored):
     """(name, value) of the number that checkpoints are compared by, such as ("coco/AP", 0.4).
 
-    scored: {metric: its numbers}, as `scoring.score` returns them."""
+    scored: {metric: its numbers}, as `scoring.score` returns them; the first one's main number
+    counts."""
     name = next(iter(scored))
-    return main_name(scored), float(scored[name][METRICS[name].main])
+    main = METRICS[name].main
+    return f"{name}/{main}", float(scored[name][main])
