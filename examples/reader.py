@@ -9,6 +9,7 @@ What a reader owes to the rest is written in lhrcnn/data/readers/__init__.py.
 """
 
 from lhrcnn.data.readers import READERS, gathering, lookup, parsing
+from lhrcnn.data.readers.records import LabelledImage
 from lhrcnn.data.schema import Problem
 
 CLASSES = (
@@ -44,7 +45,7 @@ def parse(file, problems):
             continue
         box = (top, left, top + height, left + width)
         boxes.append(parsing.named(name, box, ignore=not score or name == REGION))
-    yield gathering.Found((file.stem,), file, str(file), boxes=boxes)
+    yield LabelledImage((file.stem,), file, str(file), boxes=boxes)
 
 
 READERS["visdrone"] = read

@@ -142,15 +142,8 @@ def restrict_classes(dataset, names):
             there = f"it has {', '.join(dataset.class_names[:50])}"
             hint = f"did you mean '{close[0]}'?" if close else there
             raise DataError(f"data.classes: '{name}' is not a class of {dataset.name}; {hint}")
-    old = [dataset.class_names.index(name) for name in names]
-    new_of = np.full(dataset.num_classes, -1, np.int32)
-    new_of[old] = np.arange(len(old))
-    return dataclasses.replace(
-        dataset,
-        records=[_with_classes(record, new_of) for record in dataset.records],
-        class_names=list(names),
-        category_ids=[dataset.category_ids[k] for k in old],
-    )
+    ids = dict(zip(dataset.class_names, dataset.category_ids))
+    return with_class_list(dataset, names, [ids[name] for name in names])
 
 
 def align_classes(dataset, names, category_ids):
@@ -167,17 +160,23 @@ def align_classes(dataset, names, category_ids):
     if len(known) < len(names):
         missing = ", ".join(name for name in names if name not in known)
         logging.warning("%s has no class %s", dataset.name, missing)
-    dataset = restrict_classes(dataset, known)
-    ids = dict(zip(known, dataset.category_ids))
+    ids = dict(zip(dataset.class_names, dataset.category_ids))
+    ids = {name: ids[name] for name in known}
     for name, category_id in zip(names, category_ids):
         free = max(*ids.values(), *category_ids) + 1
         ids.setdefault(name, free if category_id in ids.values() else category_id)
-    new_of = np.array([names.index(name) for name in known], np.int32)
+    return with_class_list(dataset, names, [ids[name] for name in names])
+
+
+def with_class_list(dataset, names, category_ids):
+    """The `Dataset` with these classes, numbered in this order; objects of others are left out."""
+    class_of = {name: k for k, name in enumerate(names)}
+    new_of = np.array([class_of.get(name, -1) for name in dataset.class_names], np.int32)
     return dataclasses.replace(
         dataset,
         records=[_with_classes(record, new_of) for record in dataset.records],
         class_names=list(names),
-        category_ids=[ids[name] for name in names],
+        category_ids=list(category_ids),
     )
 
 

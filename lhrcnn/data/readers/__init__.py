@@ -15,7 +15,8 @@ A reader is a function `read(data_config, split, training=False) -> Dataset` (se
   beyond the border), `.note` for what the user may want to know of. DataError is for a folder or
   file without which there is no data set; it says what was found, what was looked for, what to do.
 
-`records.make_dataset` does most of this for a list of `records.LabelledImage`.
+`records.make_dataset` does most of this for a list of `records.LabelledImage`; for annotation files
+of tools, `gathering.gather` finds images, sizes and splits too.
 
 An entry is such a function, or "module:function", which is imported when it is used. A plugin puts
 its own: `READERS["my_format"] = read`.

@@ -27,20 +27,30 @@ class Recognised:
     format: str  # a key of READERS
     why: str  # "train/_annotations.coco.json: images, annotations and categories"
     splits: dict  # {"train", "val" or "test": what data.format calls it}
-    whole: str = ALL  # the split of every image, where there are no splits
+    whole: tuple = (ALL,)  # the split of every image, or the several that hold them all
 
     def place(self, split):
         """(split of the format, the part to divide it into and keep, "" for all of it).
 
         Without a split to validate on, `val` is a part of what would be `train`; without one to
-        test on, `test` is `val`."""
+        test on, `test` is `val`. Raises DataError where every image is asked for, and the format
+        has no split of them all."""
         if split in ("", ALL):
-            return self.whole, ""
+            return self.everything(), ""
         split = "val" if split == "test" and "test" not in self.splits else split
         divided = split in ("train", "val") and not {"train", "val"} <= set(self.splits)
         if divided:
-            return self.splits.get("train", self.whole), split
+            return self.splits.get("train") or self.everything(), split
         return self.splits.get(split, split), ""
+
+    def everything(self):
+        """The split of every image. Raises DataError where there is none."""
+        if len(self.whole) > 1:
+            raise DataError(
+                f"data.format={self.format} reads one file or folder at a time, and all images are "
+                f"in {len(self.whole)}: {', '.join(self.whole[:10])}; name one of them as the split"
+            )
+        return self.whole[0]
 
 
 def read(data_config, split, training=False, held_out=()):
@@ -112,7 +122,7 @@ def settle(data_config):
             f"{data_config.format}: its splits are not known; name them with --split"
         )
     settled = dataclasses.replace(data_config, format=found.format)
-    return settled, found.splits or {"all": found.whole}
+    return settled, found.splits or {"all": found.everything()}
 
 
 def recognise(folder, format_="auto"):
@@ -120,7 +130,7 @@ def recognise(folder, format_="auto"):
 
     Raises DataError that names all it may be."""
     listing = signs.Listing(folder)
-    found = {name: why for name, sign in signs.SIGNS.items() if (why := sign(listing))}
+    found = {name: why for name, (sign, _) in signs.FORMATS.items() if (why := sign(listing))}
     found = {format_: found[format_]} if format_ in found else found
     for name, weaker in signs.STRONGER.items():
         if name in found:
@@ -136,13 +146,13 @@ def recognise(folder, format_="auto"):
         )
         csv = ", or data.format=csv and data.csv_columns" if ".csv" in there else ""
         raise DataError(
-            f"{folder}: none of the formats {', '.join(signs.SIGNS)} is recognised in its "
+            f"{folder}: none of the formats {', '.join(signs.FORMATS)} is recognised in its "
             f"{len(listing.paths)} files ({there or 'none'}); set data.format{csv}, see "
             "docs/formats.md"
         )
     ((name, why),) = found.items()
-    splits, whole = signs.splits(name, listing)
-    return Recognised(name, why, splits, whole)
+    _, splits_of = signs.FORMATS[name]
+    return Recognised(name, why, *splits_of(listing))
 
 
 def has_test(folder):

@@ -4,6 +4,7 @@ Format: https://cocodataset.org/#format-data. Boxes there are (x, y, width, heig
 any whole number, or text; flags and numbers in quotes and null are read as what is meant.
 """
 
+import collections
 import os
 import pathlib
 
@@ -13,7 +14,7 @@ from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers import coco_file, parsing
 from lhrcnn.data.readers.coco_objects import Categories, plain_id, read_objects
 from lhrcnn.data.readers.gathering import ALIASES
-from lhrcnn.data.readers.lookup import data_folder, is_hidden, local_name
+from lhrcnn.data.readers.lookup import ImageIndex, data_folder, is_hidden, local_name
 from lhrcnn.data.readers.records import LONGEST_SIDE, LabelledImage, image_problem, make_records
 from lhrcnn.data.schema import Dataset, Problem
 from lhrcnn.errors import DataError
@@ -33,13 +34,13 @@ def read(data_config, split, training=False):
         _refuse_one_file_for_two(folder, file, split, data_config.val_split)
     content, parts = coco_file.load(file)
     images = _images(content.pop("images"), file, problems)
-    names = [entry["file_name"] for entry in images.values()]
-    paths = find_images(folder, split, file, data_config.image_dir, names)
+    place = data_config.image_dir
+    paths = _find_images(folder, split, file, place, images.values(), problems)
     sized = [_sized(*pair, file, problems) for pair in zip(images.values(), paths)]
     categories = Categories(content["categories"], file, problems)
     use_difficult = training and data_config.use_difficult
     objects = read_objects(parts, list(images), categories.class_of, use_difficult, file, problems)
-    categories.leave_out_root(objects, problems)
+    categories.settle(objects, problems)
     classes, names = objects["classes"], categories.names
     records = make_records(sized, objects, lambda i: names[classes[i]], problems)
     return Dataset(f"{file}", records, categories.names, categories.ids, problems)
@@ -50,7 +51,7 @@ def find_annotations(folder, split):
     if split.endswith(".json"):
         tried = [folder / split]
     else:
-        names = [split, *(name for name in ALIASES.get(split, ()) if name != split)]
+        names = ALIASES.get(split, (split,))
         patterns = (
             "annotations/instances_{}.json",
             "annotations/{}.json",
@@ -93,32 +94,31 @@ def _refuse_one_file_for_two(folder, file, split, other):
         )
 
 
-def find_images(folder, split, file, image_dir, file_names):
-    """The paths of the images of an annotation file, below the folder in which some of them lie.
+def _find_images(folder, split, file, image_dir, entries, problems):
+    """The paths of the images of an annotation file, in the folder where some of the first lie, or
+    else wherever they are; empty, with a problem, for those that are not there.
 
     Names may begin with folders of another machine. Raises DataError: what was tried."""
-    tried = _image_folders(folder, split, file, image_dir)
-    for names in _shortened(file_names):
-        for candidate in map(str, tried):
-            if any(os.path.isfile(os.path.join(candidate, name)) for name in names[:100]):
-                return [os.path.join(candidate, name) for name in names]
-    if image_dir or not file_names:
-        return [os.path.join(tried[0], name) for name in file_names]
-    raise DataError(
-        f"{file}: none of its first images, such as '{file_names[0]}', is in "
-        f"{', '.join(map(str, tried))}; name their folder in data.image_dir"
-    )
-
-
-def _shortened(file_names):
-    """The names, then the same without their first folder, and so on while they stay different."""
-    yield file_names
-    parts = [pathlib.PurePath(file_name).parts for file_name in file_names]
-    for left_out in range(1, max(map(len, parts), default=1)):
-        names = [os.path.join("", *each[min(left_out, len(each) - 1) :]) for each in parts]
-        if len(set(names)) < len(names):
-            return
-        yield names
+    tried, names = _image_folders(folder, split, file, image_dir), [e["file_name"] for e in entries]
+    for place in map(str, tried):
+        if any(os.path.isfile(os.path.join(place, name)) for name in names[:100]):
+            return [os.path.join(place, name) for name in names]
+    index, missing = ImageIndex(folder, image_dir), []
+    images = [LabelledImage((name,), file, f"{file}: {name}", split=split) for name in names]
+    found = [index.find(image, missing) for image in images]
+    if names and not any(found):
+        raise DataError(
+            f"{file}: none of its images, such as '{names[0]}', is in "
+            f"{', '.join(map(str, tried))}, or elsewhere below {index.root}; name their folder in "
+            "data.image_dir"
+        )
+    problems.extend(missing)
+    times = collections.Counter(filter(None, found))
+    for image, path in zip(images, found):
+        if times[path] > 1:
+            text = f"{image.where}: {path} may be another image of the file, too; left out"
+            problems.append(Problem.error("ambiguous image name", text))
+    return ["" if times[path] > 1 else path for path in found]
 
 
 def _image_folders(folder, split, file, image_dir):
@@ -128,9 +128,8 @@ def _image_folders(folder, split, file, image_dir):
             raise DataError(f"{folder / image_dir}: no such image folder; correct data.image_dir")
         return [folder / image_dir]
     name = pathlib.Path(split).stem if split.endswith(".json") else split
-    name = name[len("instances_") :] if name.startswith("instances_") else name
-    names = [name, *(alias for alias in ALIASES.get(name, ()) if alias != name)]
-    tried = [folder / part / name for name in names for part in ("", "images")]
+    name = name.removeprefix("instances_")
+    tried = [folder / part / one for one in ALIASES.get(name, (name,)) for part in ("", "images")]
     return list(dict.fromkeys([*tried, folder / "images", folder, file.parent]))
 
 
@@ -142,30 +141,26 @@ def _images(entries, file, problems):
         if image_id is None or not isinstance(name, str) or not name:
             text = f"image entry with id {entry.get('id')!r} and file_name {name!r}: no id or name"
             problems.append(Problem.error("bad image entry", f"{file}: {text}"))
-        elif image_id in images:
-            text = (
-                f"image id {image_id} stands twice, for {images[image_id]['file_name']} and {name}"
-            )
-            problems.append(
-                Problem.error("repeated image", f"{file}: {text}; the second is left out")
-            )
-        elif name in ids:
-            text = f"image {name} stands twice, as image ids {ids[name]} and {image_id}"
-            problems.append(
-                Problem.error("repeated image", f"{file}: {text}; the second is left out")
-            )
+            continue
+        entry["file_name"] = name = local_name(name)
+        first = images.get(image_id) or images.get(ids.get(name))
+        if first:
+            before = f"image id {first['id']} ({first['file_name']})"
+            text = f"{file}: image id {image_id} ({name}) stands twice, first as {before}; left out"
+            problems.append(Problem.error("repeated image", text))
         else:
-            entry["file_name"], ids[name] = local_name(name), image_id
-            images[image_id] = entry
+            images[image_id], ids[name] = entry, image_id
     return images
 
 
 def _sized(entry, path, file, problems):
     """The `LabelledImage` of an image entry without objects; an unknown size is its header's."""
     where = f"{file}: image id {entry['id']} ({entry['file_name']})"
-    height, width, size = entry.get("height"), entry.get("width"), None
+    height, width, size = entry.get("height"), entry.get("width"), ()
     try:
-        if height is None or width is None:
+        if not path:
+            pass  # said already
+        elif height is None or width is None:
             size = image_size(path)
         elif type(height) is type(width) is int and height in SIDES_PX and width in SIDES_PX:
             size = height, width
@@ -179,4 +174,5 @@ def _sized(entry, path, file, problems):
     except ValueError as error:
         text = f"{where}: height {height!r} and width {width!r} are no size in px: {error}"
         problems.append(Problem.error("bad image size", text))
-    return LabelledImage(path, size, (), where, entry["id"])
+    about = {"source_id": entry["id"], "path": path, "problems": ()}
+    return LabelledImage((), file, where, size, (), **about)

@@ -1,6 +1,7 @@
 """Categories and annotations of a COCO file, as classes and columns of objects."""
 
 import collections
+import re
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def plain_id(value):
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+    if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,999}\s*", value):
         return int(value)
     return value if isinstance(value, str) else None
 
@@ -44,15 +45,12 @@ class Categories:
         keys = sorted(by_id, key=lambda key: (isinstance(key, str), key))
         self.names = [str(by_id[key]["name"]) for key in keys]
         self.above = [str(by_id[key].get("supercategory")) for key in keys]
-        for name, count in collections.Counter(self.names).items():
-            if count > 1:
-                text = f"category name '{name}' stands more than once in 'categories'"
-                raise DataError(f"{file}: {text}, with different ids; give each its own")
         self.class_of = {key: k for k, key in enumerate(keys)}
         self.ids = keys if all(type(key) is int for key in keys) else list(range(1, len(keys) + 1))
 
-    def leave_out_root(self, objects, problems):
-        """Takes out a class without objects that is the supercategory of all others."""
+    def settle(self, objects, problems):
+        """Takes out a class without objects that is the supercategory of all others, as Roboflow
+        writes it. Raises DataError where two of the rest have one name."""
         counts = np.bincount(objects["classes"], minlength=len(self.names))
         for k, name in enumerate(self.names):
             others = self.above[:k] + self.above[k + 1 :]
@@ -61,7 +59,11 @@ class Categories:
                 problems.append(Problem.note("root category", text))
                 del self.names[k], self.ids[k], self.above[k]
                 objects["classes"] -= objects["classes"] > k
-                return
+                break
+        for name, count in collections.Counter(self.names).items():
+            if count > 1:
+                text = f"category name '{name}' stands more than once in 'categories'"
+                raise DataError(f"{self.file}: {text}, with different ids; give each its own")
 
 
 def read_objects(parts, image_ids, class_of, use_difficult, file, problems):
@@ -203,21 +205,19 @@ class _Reader:
         attributes = annotation.get("attributes")
         turn = attributes.get("rotation", 0) if isinstance(attributes, dict) else 0
         turn = turn or annotation.get("rotation") or 0
+        box = y, x, y + height, x + width
         if parsing.is_number(str(turn)) and float(turn) % 180:
             self.say("turned box", annotation_id, 1, "the box around the turned one is taken")
-            center = y + height / 2, x + width / 2
-            return parsing.turned(center, height, width, float(turn))
-        return y, x, y + height, x + width
+            return parsing.turned_box(box, float(turn))
+        return box
 
     def _ignored(self, annotation):
         if parsing.is_true(annotation.get("iscrowd")):
             return True
         attributes = annotation.get("attributes")
-        marks = [*attributes.items()] if isinstance(attributes, dict) else []
-        marks += [(key, annotation.get(key)) for key in ("ignore", "difficult")]
-        if self.use_difficult:
-            marks = [(key, value) for key, value in marks if key.lower() != "difficult"]
-        if not any(parsing.is_ignored({key: value}) for key, value in marks):
+        marks = [{key: annotation.get(key) for key in ("ignore", "difficult")}]
+        marks += [attributes] if isinstance(attributes, dict) else []
+        if not any(parsing.is_ignored(mark, self.use_difficult) for mark in marks):
             return False
         done = "marked as to be ignored; neither learnt nor counted"
         self.say("ignored objects", annotation.get("id"), 1, done)

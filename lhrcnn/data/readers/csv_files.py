@@ -8,8 +8,9 @@ import re
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found, Kind
+from lhrcnn.data.readers.gathering import ALIASES, Kind
 from lhrcnn.data.readers.parsing import named, numbers
+from lhrcnn.data.readers.records import LabelledImage
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
@@ -32,9 +33,12 @@ COLUMNS = {
     "ignore": "isgroupof isgroup ignore difficult iscrowd",
     "split": "split subset set",
 }
+# What columns without names are for: keras-retinanet's, SKU-110K's, AutoML's.
 _RETINANET = ("image", "xmin", "ymin", "xmax", "ymax", "class")
+_SKU110K = (*_RETINANET, "width", "height")
 _AUTOML = ("split", "image", "class", "xmin", "ymin", "", "", "xmax", "ymax", "", "")
-_AUTOML_SPLITS = {"TRAIN": "train", "VALIDATION": "val", "TEST": "test", "UNASSIGNED": "train"}
+_UNASSIGNED = "unassigned"  # AutoML's word for what it divides itself
+_SPLITS = {_UNASSIGNED, *(word for words in ALIASES.values() for word in words)}
 
 
 def read(data_config, split, training=False):
@@ -43,7 +47,6 @@ def read(data_config, split, training=False):
 
     Coordinates are half-open px as they stand, or shares of the image where none is above 1. A line
     with an image alone is an image without objects. Raises DataError."""
-    del training
     mapping = parse_mapping(data_config.csv_columns)
     folder = lookup.data_folder(data_config.dir)
     titles = _titles(folder)
@@ -82,7 +85,7 @@ def split_words(file):
         cells = [
             row[places["split"]] for row in lookup.read_csv(file) if len(row) > places["split"]
         ]
-        words |= {_AUTOML_SPLITS.get(cell, cell) for cell in cells[has_names:]}
+        words.update(cells[has_names:])
     return words
 
 
@@ -101,7 +104,7 @@ def columns_of(file, mapping=()):
         places["w"], places["h"] = places.pop("width"), places.pop("height")
     if "image" in places and any(set(keys) <= set(places) for keys in _BOXES):
         return places, True
-    for roles in (_RETINANET, _AUTOML):
+    for roles in (_RETINANET, _SKU110K, _AUTOML):
         if _fits(first, roles):
             return {role: place for place, role in enumerate(roles) if role}, False
     return None
@@ -113,11 +116,11 @@ def _fits(row, roles):
         return False
     cells = [cell for cell, role in zip(row, roles) if role.startswith(("x", "y"))]
     image = row[roles.index("image")].lower()
-    split_fits = "split" not in roles or row[0] in _AUTOML_SPLITS
+    split_fits = "split" not in roles or row[0].lower() in _SPLITS
     return (
         split_fits
         and image.endswith(IMAGE_SUFFIXES)
-        and (not any(cells) or all(re.fullmatch(r"-?\d+(\.\d+)?", cell.strip()) for cell in cells))
+        and (not any(cells) or all(map(parsing.is_number, cells)))
     )
 
 
@@ -125,7 +128,7 @@ def _titles(folder):
     """{class id: its title} of Open Images' list of class descriptions below a folder."""
     titles = {}
     for file in lookup.listed(folder, ".csv"):
-        if re.match(r"/[mg]/\w+,", lookup.head(file, 64)):
+        if re.match(r"(LabelName,DisplayName\s+)?/[mg]/\w+,", lookup.head(file, 64)):
             titles.update((row[0], row[1]) for row in lookup.read_csv(file) if len(row) == 2)
     return titles
 
@@ -154,9 +157,11 @@ def _parse(file, problems, mapping, titles):
             ignore = parsing.is_true(cells.get("ignore", ""))
             boxes.append(named(titles.get(label, label), box, ignore))
     for name, boxes in images.items():
-        split = _AUTOML_SPLITS.get(splits[name], splits[name])
+        split = "train" if splits[name].lower() == _UNASSIGNED else splits[name]
         size = _size(sizes.get(name, ()), f"{file}: {name}", problems)
-        yield Found((name,), file, f"{file}: {name}", size, boxes, largest <= 1, split=split)
+        yield LabelledImage(
+            (name,), file, f"{file}: {name}", size, boxes, largest <= 1, split=split
+        )
 
 
 def _size(cells, where, problems):

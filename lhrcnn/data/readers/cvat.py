@@ -6,8 +6,9 @@ Corners are 0-based half-open px; a box's `rotation` is in degrees, clockwise ab
 import xml.etree.ElementTree as ElementTree
 
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found, Kind
-from lhrcnn.data.readers.parsing import corners, named, turned
+from lhrcnn.data.readers.gathering import Kind
+from lhrcnn.data.readers.parsing import corners, fields, named, turned_box
+from lhrcnn.data.readers.records import LabelledImage
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
@@ -18,7 +19,6 @@ def read(data_config, split, training=False):
     Boxes, polygons, ellipses, masks and cuboids give their enclosing boxes; an attribute `ignore`,
     `difficult` or `iscrowd` gives `ignore`. Classes are the file's labels in their order. Raises
     DataError, for CVAT's video format too."""
-    del training
     files = KIND.files(lookup.data_folder(data_config.dir))
     labels = list(dict.fromkeys(label for file in files for label in _labels(file)))
     return gathering.gather(data_config, split, KIND, _parse, labels or None, files=files)
@@ -72,7 +72,7 @@ def _parse(file, problems):
         except ValueError:
             size = ()
         source_id = image.get("id")
-        yield Found(
+        yield LabelledImage(
             (image.get("name") or "",),
             file,
             where,
@@ -99,44 +99,28 @@ def _box(shape, where, problems):
     return named(label, box, parsing.is_ignored(attributes))
 
 
-def _values(shape, *keys):
-    return parsing.numbers([shape.get(key) for key in keys])
-
-
 def _rectangle(shape):
-    xmin, ymin, xmax, ymax = _values(shape, "xtl", "ytl", "xbr", "ybr")
-    center = ((ymin + ymax) / 2, (xmin + xmax) / 2)
-    degrees = float(shape.get("rotation") or 0)
-    return (
-        turned(center, ymax - ymin, xmax - xmin, degrees) if degrees else (ymin, xmin, ymax, xmax)
-    )
+    xmin, ymin, xmax, ymax = fields(shape, "xtl", "ytl", "xbr", "ybr")
+    return turned_box((ymin, xmin, ymax, xmax), float(shape.get("rotation") or 0))
 
 
 def _polygon(shape):
-    points = [parsing.numbers(point.split(",")) for point in shape.get("points").split(";")]
-    return corners(points)
+    return corners([parsing.numbers(point.split(",")) for point in shape.get("points").split(";")])
 
 
 def _ellipse(shape):
-    x, y, radius_x, radius_y = _values(shape, "cx", "cy", "rx", "ry")
+    x, y, radius_x, radius_y = fields(shape, "cx", "cy", "rx", "ry")
     return parsing.turned_ellipse((y, x), radius_y, radius_x, float(shape.get("rotation") or 0))
 
 
 def _mask(shape):
-    left, top, width, height = _values(shape, "left", "top", "width", "height")
+    left, top, width, height = fields(shape, "left", "top", "width", "height")
     return top, left, top + height, left + width
 
 
 def _cuboid(shape):
-    keys = [
-        f"{side}{end}{face}" for face in "12" for side in "xy" for end in ("tl", "bl", "tr", "br")
-    ]
-    points = [
-        (float(shape.get(key)), float(shape.get("y" + key[1:])))
-        for key in keys
-        if key[0] == "x" and shape.get(key)
-    ]
-    return corners(points)
+    ends = [f"{end}{face}" for face in "12" for end in ("tl", "bl", "tr", "br")]
+    return corners([fields(shape, f"x{end}", f"y{end}") for end in ends if shape.get(f"x{end}")])
 
 
 _BOXES = {

@@ -19,7 +19,6 @@ def read(data_config, split, training=False):
     An image in one of these has one object, of that class, which is `ignore` and whose box is not
     known (zeros); files are not opened, so heights and widths are not known either. Raises
     DataError where there is no such folder, or no image."""
-    del training
     folder = pathlib.Path(data_config.dir, split)
     if not folder.is_dir():
         parent = folder.parent
@@ -44,26 +43,19 @@ def read(data_config, split, training=False):
 
 def _records(folder, names):
     """The images below each of the folders `names`, of its class, then those of none."""
-    box, areas, ignore = np.zeros([1, 4], np.float32), np.zeros([1], np.float32), np.array([True])
-    none = {
-        "boxes": box[:0],
-        "classes": np.zeros([0], np.int32),
-        "ignore": ignore[:0],
-        "areas": areas[:0],
-    }
-    groups = [
-        (
-            {"boxes": box, "classes": np.array([k], np.int32), "ignore": ignore, "areas": areas},
-            [path for path in walk(folder / name) if _is_image(os.path.basename(path))],
-        )
-        for k, name in enumerate(names)
-    ]
-    groups.append((none, [str(file) for file in sorted(folder.iterdir()) if _is_image(file.name)]))
-    images = [(path, objects) for objects, paths in groups for path in paths]
+    groups = [(_objects(k), walk(folder / name)) for k, name in enumerate(names)]
+    groups.append((_objects(), map(str, sorted(folder.iterdir()))))
+    images = [(path, objects) for objects, paths in groups for path in paths if _is_image(path)]
     return [
-        Record(image_id=number, path=path, height=0, width=0, **objects)
+        Record(number, path, 0, 0, *objects)
         for number, (path, objects) in enumerate(images, start=1)
     ]
+
+
+def _objects(*classes):
+    """Boxes, classes, ignore and areas of an image of these classes; images share them."""
+    boxes, areas = np.zeros([len(classes), 4], np.float32), np.zeros(len(classes), np.float32)
+    return boxes, np.array(classes, np.int32), np.ones(len(classes), bool), areas
 
 
 def _subfolders(folder):
@@ -72,5 +64,6 @@ def _subfolders(folder):
     )
 
 
-def _is_image(name):
+def _is_image(path):
+    name = os.path.basename(path)
     return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)

@@ -1,10 +1,10 @@
 """What the readers of annotation tools' files share: images, splits and sizes of what was parsed.
 
 A reader of this sort is the `Kind` of its annotation files, and `parse(file, problems)`, which
-yields a `Found` for each image in one. `gather` does the rest.
+yields a `LabelledImage` for each image in one. `gather` does the rest; `reader` is that as a
+function, where nothing has to be known beforehand.
 """
 
-import dataclasses
 import os
 import pathlib
 import posixpath
@@ -16,7 +16,7 @@ from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.headers import image_size
 from lhrcnn.data.readers import lookup
 from lhrcnn.data.readers.lookup import ImageIndex, listed
-from lhrcnn.data.readers.records import LabelledImage, image_problem, make_dataset
+from lhrcnn.data.readers.records import image_problem, make_dataset
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
@@ -43,21 +43,6 @@ class Kind(typing.NamedTuple):
         return files if self.many else with_broken(folder, files)
 
 
-@dataclasses.dataclass
-class Found:
-    """An image as an annotation file has it, before its file and its size are looked up."""
-
-    names: tuple  # what the image may be called: file names, paths or URLs, likeliest first
-    source: pathlib.Path  # the annotation file
-    where: str  # leads a message: "FILE: line 3"
-    size: tuple = ()  # (height, width) px; empty: the image's header says
-    boxes: list = dataclasses.field(default_factory=list)  # of LabelledBox
-    relative: bool = False  # boxes are shares of height and width
-    source_id: object = None  # of the image in the user's files
-    split: str = ""  # named in the file itself; empty: its place decides
-    problems: list = dataclasses.field(default_factory=list)
-
-
 def gather(data_config, split, kind, parse, class_names=None, ignored=None, hint="", files=None):
     """The `Dataset` of a split of annotation files; see `lhrcnn.data.readers` for the contract.
 
@@ -81,12 +66,22 @@ def gather(data_config, split, kind, parse, class_names=None, ignored=None, hint
             if names or box.name != ignored
         ]
     index = ImageIndex(folder, data_config.image_dir)
-    placed = [(image, index.find(image, image.problems)) for image in found]
-    chosen = _first_of_each(choose_split(folder, split, placed, kind.many, problems))
-    problems.extend(problem for image, _ in chosen for problem in image.problems)
-    problems.extend(_unnamed(index, placed, chosen))
+    for image in found:
+        image.path = index.find(image, image.problems)
+    chosen = _first_of_each(choose_split(folder, split, found, kind.many, problems))
+    problems.extend(problem for image in chosen for problem in image.problems)
+    problems.extend(_unnamed(index, found, chosen))
     images = with_sizes(chosen, problems)
     return make_dataset(f"{folder} {split}".strip(), images, problems, names)
+
+
+def reader(kind, parse, ignored=None):
+    """`read(data_config, split, training=False)` as of `lhrcnn.data.readers`, by `gather`."""
+
+    def read(data_config, split, training=False):
+        return gather(data_config, split, kind, parse, ignored=ignored)
+
+    return read
 
 
 def with_broken(folder, files):
@@ -113,20 +108,20 @@ def _parsed(file, parse, problems):
     problems.extend(own)
 
 
-def _first_of_each(placed):
-    """(Found, path) without those of an image that an earlier file has already."""
+def _first_of_each(images):
+    """The images without those that an earlier file has already."""
     first = {}
-    for image, path in placed:
-        if path and first.setdefault(path, image) is not image:
-            text = f"{image.where} has {path} too; left out"
-            first[path].problems.append(Problem.warning("repeated image", text))
-    return [(image, path) for image, path in placed if not path or first[path] is image]
+    for image in images:
+        if image.path and first.setdefault(image.path, image) is not image:
+            text = f"{image.where} has {image.path} too; left out"
+            first[image.path].problems.append(Problem.warning("repeated image", text))
+    return [image for image in images if first.get(image.path, image) is image]
 
 
-def _unnamed(index, placed, chosen):
+def _unnamed(index, images, chosen):
     """A note for each image that lies among those of the chosen, and is in no annotation file."""
-    taken = {path for _, path in placed if path}
-    folders = {os.path.dirname(path) for _, path in chosen if path}
+    taken = {image.path for image in images}
+    folders = {os.path.dirname(image.path) for image in chosen if image.path}
     for path in index.paths:
         if path not in taken and os.path.dirname(path) in folders:
             text = f"{path}: no annotation file names this image; left out"
@@ -137,20 +132,20 @@ class NoSplits(DataError):
     """A data set has no splits at all, and one is asked for."""
 
 
-def choose_split(folder, split, placed, many, problems):
-    """Those of (Found, path) that belong to a split, by the file, a folder or a list."""
+def choose_split(folder, split, images, many, problems):
+    """Those of the images that belong to a split, by the file, a folder or a list."""
     if split in ("", ALL):
-        return placed
-    paths = [path for _, path in placed if path]
+        return images
+    paths = [image.path for image in images if image.path]
     in_lists = images_in_lists(folder, dict.fromkeys([split, *ALIASES]), paths)
     if split in in_lists:
-        images = {key: set().union(*lines.values()) for key, lines in in_lists.items()}
-        listed_ones = set().union(*images.values())
-        problems.extend(_faults_of_lists(folder, in_lists[split], paths, listed_ones))
-        return [(image, path) for image, path in placed if path in images[split]]
-    tags = [_tags(folder, image, path, many) for image, path in placed]
-    wanted = {split, *ALIASES.get(split, ())}
-    chosen = [entry for entry, tag in zip(placed, tags) if wanted & tag]
+        named = {key: set().union(*lines.values()) for key, lines in in_lists.items()}
+        in_any = set().union(*named.values())
+        problems.extend(_faults_of_lists(folder, in_lists[split], paths, in_any))
+        return [image for image in images if image.path in named[split]]
+    tags = [_tags(folder, image, many) for image in images]
+    wanted = set(ALIASES.get(split, (split,)))
+    chosen = [image for image, tag in zip(images, tags) if wanted & tag]
     if chosen:
         return chosen
     known = sorted({name for names in ALIASES.values() for name in names} & set().union(*tags))
@@ -158,19 +153,17 @@ def choose_split(folder, split, placed, many, problems):
     raise error(
         f"{folder}: no image of split '{split}': no folder, file or list of that name; "
         f"splits found: {', '.join(known) or 'none'}. Name one of them, or '{ALL}' for all "
-        f"{len(placed)} images"
+        f"{len(images)} images"
     )
 
 
-def _tags(folder, image, path, many):
+def _tags(folder, image, many):
     """Words that may name the split of an image."""
     if image.split:
         return {image.split, image.split.lower()}
-    source = pathlib.Path(os.path.relpath(image.source, folder))
-    words = [
-        *source.parts[:-1],
-        *(pathlib.Path(os.path.relpath(path, folder)).parts[:-1] if path else ()),
-    ]
+    source, words = image.source, []
+    for path in filter(None, (source, image.path)):
+        words += pathlib.Path(os.path.relpath(path, folder)).parts[:-1]
     if many:
         words += [source.name, source.stem, *re.split(r"[^A-Za-z]+", source.stem)]
     return {*words, *(word.lower() for word in words)}
@@ -211,15 +204,15 @@ def _called(paths):
     return called
 
 
-def _faults_of_lists(folder, lines, paths, listed_ones):
+def _faults_of_lists(folder, lines, paths, in_any):
     """A warning for each of a list's `lines` that names no image, and a note for each image that is
-    none of `listed_ones`, those in any list."""
+    none of those `in_any` list."""
     for (file, number, line), named in lines.items():
         if not named:
             text = f"{file}: line {number}: no annotated image '{line}' in {folder}; left out"
             yield Problem.warning("image of a list not found", text)
     for path in dict.fromkeys(paths):
-        if path not in listed_ones:
+        if path not in in_any:
             text = f"{path}: in no list of a split ({folder}/train.txt ...); left out"
             yield Problem.note("image in no list", text)
 
@@ -239,19 +232,20 @@ def _named_by(line, called, folder):
     return [path for path in found if not most or shared(path) == most]
 
 
-def with_sizes(placed, problems):
-    """`LabelledImage` of each (Found, path) with a file; missing sizes come from headers."""
-    placed = [(image, path) for image, path in placed if path]
+def with_sizes(images, problems):
+    """Those of the images that have a file and a size, which their headers tell where annotations
+    do not; their boxes become px."""
+    images = [image for image in images if image.path]
     with ThreadPoolExecutor(8) as pool:
-        sizes = list(pool.map(lambda entry: entry[0].size or _size(entry[1]), placed))
-    images = []
-    for (image, path), size in zip(placed, sizes):
+        sizes = list(pool.map(lambda image: image.size or _size(image.path), images))
+    for image, size in zip(images, sizes):
         if isinstance(size, DataError):
-            problems.append(image_problem(path, f"{image.where}: {size}; left out"))
+            problems.append(image_problem(image.path, f"{image.where}: {size}; left out"))
             continue
-        boxes = [_scaled(box, size) for box in image.boxes] if image.relative else image.boxes
-        images.append(LabelledImage(path, size, boxes, image.where, image.source_id))
-    return images
+        image.size = size
+        if image.relative:
+            image.boxes, image.relative = [_scaled(box, size) for box in image.boxes], False
+    return [image for image in images if image.size]
 
 
 def _size(path):

@@ -17,10 +17,9 @@ import re
 import numpy as np
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
-from lhrcnn.data.headers import image_size
-from lhrcnn.data.readers import lookup
-from lhrcnn.data.readers.records import LabelledBox, LabelledImage, image_problem, records_of
-from lhrcnn.data.schema import Dataset, Problem
+from lhrcnn.data.readers import gathering, lookup
+from lhrcnn.data.readers.records import LabelledBox, LabelledImage, make_dataset
+from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
 CLASS_NAME, IGNORED_TEXT = "text", "###"
@@ -39,37 +38,31 @@ def read(data_config, split, training=False):
 
     A split is a folder of images with their ground truth beside them or in a folder `gt` in it or
     `SPLIT_gt` next to it, or `IMAGES:TRUTH` names the two folders. The ground truth of `img_1.jpg`
-    is `gt_img_1.txt`, `img_1.gt` or `img_1.txt`. Image ids are the number in the names where these
-    differ, else the position from 1. Raises DataError when a folder is missing or without images,
-    or the lines are YOLO's."""
-    del training
-    images, truth = _folders(lookup.data_folder(data_config.dir), split)
-    paths = _image_paths(images)
-    problems, found = [], []
+    is `gt_img_1.txt`, `img_1.gt`, `img_1.txt` or Total-Text's `poly_gt_img_1.txt`. Image ids are
+    the number in the names where these differ, else the position from 1. Raises DataError when a
+    folder is missing or without images, or the lines are YOLO's."""
+    images_folder, truth = _folders(lookup.data_folder(data_config.dir), split)
+    paths = _image_paths(images_folder)
+    problems, images = [], []
     for image_id, path in zip(_image_ids([path.stem for path in paths]), paths):
         names = truth_names(path.stem)
         file = next((truth / name for name in names if (truth / name).is_file()), None)
         if file is None:
             text = (
                 f"{truth}: no truth of image {path.name} (image id {image_id}): looked for "
-                f"{', '.join(names)}"
+                f"{', '.join(names)}; left out"
             )
-            problems.append(Problem.error("missing annotation file", text))
-            continue
-        try:
-            size = image_size(str(path))
-        except DataError as error:
-            problems.append(image_problem(path, f"{error} (image id {image_id})"))
+            problems.append(Problem.warning("missing annotation file", text))
             continue
         boxes = [
-            LabelledBox(text, box, text == IGNORED_TEXT)
+            LabelledBox(CLASS_NAME, box, text == IGNORED_TEXT)
             for box, text in zip(*read_truth(file, problems))
         ]
         where = f"{file}: image id {image_id}"
-        found.append(LabelledImage(str(path), size, boxes, where, image_id))
-    class_of = dict.fromkeys((box.name for image in found for box in image.boxes), 0)
-    records = records_of(found, class_of, problems)
-    return Dataset(f"{images}", records, [CLASS_NAME], [1], problems)
+        about = {"boxes": boxes, "source_id": image_id, "path": str(path)}
+        images.append(LabelledImage((), file, where, **about))
+    images = gathering.with_sizes(images, problems)
+    return make_dataset(f"{images_folder}", images, problems, [CLASS_NAME])
 
 
 def _image_paths(folder):
@@ -164,7 +157,7 @@ def write_truth(file, boxes, texts):
 
 def truth_names(stem):
     """The file names under which the ground truth of an image may lie."""
-    return f"gt_{stem}.txt", f"{stem}.gt", f"{stem}.txt"
+    return f"gt_{stem}.txt", f"{stem}.gt", f"{stem}.txt", f"poly_gt_{stem}.txt"
 
 
 def _box(numbers):
@@ -188,6 +181,9 @@ def has_truth(folder, split):
 def _folders(folder, split):
     """(folder of the images, folder of their truth) of a split."""
     images, colon, truth = split.partition(":")
+    if not colon:
+        aliases = gathering.ALIASES.get(split, ())
+        images = split = next((name for name in aliases if (folder / name).is_dir()), split)
     tried = [folder / truth] if colon else _truth_folders(folder, split)
     for needed in (folder / images, tried[-1]):
         if not needed.is_dir():
@@ -201,7 +197,7 @@ def _folders(folder, split):
 
 def _natural(stem):
     """Sorts img_2 before img_10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", stem)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", stem)]
 
 
 def _image_ids(stems):

@@ -10,13 +10,11 @@ import os
 import pathlib
 import re
 
-from absl import logging
-
-from lhrcnn.data.headers import image_size
-from lhrcnn.data.readers import lookup, voc
+from lhrcnn.data.faults import image_faults
+from lhrcnn.data.readers import gathering, lookup, voc_xml
 from lhrcnn.data.readers.imagenet_det_classes import CLASSES
-from lhrcnn.data.readers.records import LabelledImage, image_problem, records_of
-from lhrcnn.data.schema import Dataset, Problem
+from lhrcnn.data.readers.records import LabelledImage, make_dataset
+from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
 # Folders of images in which boxes of the queried class alone are sure to be complete.
@@ -36,29 +34,27 @@ def read(data_config, split, training=False):
     The two images known to be damaged are left out where they are. Raises DataError when a folder
     or list is missing, or a list is empty."""
     root = find_root(data_config.dir)
-    table = read_classes(root)
+    table, images, problems = read_classes(root), [], []
     class_of = {wnid: k for k, (wnid, _) in enumerate(table)}
-    problems, images = [], []
     blacklist, unlabelled = _read_blacklist(root, class_of), {}
-    keep_difficult = training and data_config.use_difficult
+    use_difficult = training and data_config.use_difficult
     for image_id, name in enumerate(_names(root, split, problems), start=1):
-        image = _parse(root, name, image_id, class_of, keep_difficult, problems)
-        if not image:
-            continue
-        missing = blacklist.get(name, ())
-        if name.startswith(PARTLY_LABELLED):
-            present = frozenset(class_of[box.name] for box in image.boxes)
-            missing = unlabelled.setdefault(
-                present, tuple(k for k in range(len(table)) if k not in present)
-            )
-        images.append(image._replace(unlabelled=missing))
-    return Dataset(
-        name=f"{root} {split}",
-        records=_without_known_unreadable(records_of(images, class_of, problems)),
-        class_names=[name for _, name in table],
-        category_ids=list(range(1, len(table) + 1)),
-        problems=problems,
-    )
+        found = _parse(root, name, image_id, use_difficult, problems)
+        if found:
+            images.append(found)
+            if name.startswith(PARTLY_LABELLED):
+                present = frozenset(
+                    class_of[box.name] for box in found.boxes if box.name in class_of
+                )
+                missing = tuple(k for k in range(len(table)) if k not in present)
+                found.unlabelled = unlabelled.setdefault(present, missing)
+            else:
+                found.unlabelled = blacklist.get(name, ())
+    images = gathering.with_sizes(images, problems)
+    dataset = make_dataset(f"{root} {split}", images, problems, list(class_of))
+    dataset.class_names = [name for _, name in table]
+    dataset.records = _without_known_unreadable(dataset.records, problems)
+    return dataset
 
 
 def _names(root, split, problems):
@@ -143,29 +139,24 @@ def annotation_file(root, name):
     return root / ANNOTATIONS / f"{name}.xml"
 
 
-def _parse(root, name, image_id, class_of, keep_difficult, problems):
-    """The `LabelledImage` of `voc.parse`, without objects of unknown classes; a training image
-    without an XML file has no objects (negatives have none)."""
-    file, path = annotation_file(root, name), root / IMAGES / f"{name}.JPEG"
+def _parse(root, name, image_id, use_difficult, problems):
+    """The `LabelledImage` of an image, or None; a training image without an XML file has no objects
+    (negatives have none)."""
+    file, own_name = annotation_file(root, name), name.rpartition("/")[2]
+    where = f"{file}: image id {image_id}"
     if name.startswith("train/") and not os.path.isfile(file):
-        try:
-            where = f"{path}: image id {image_id}"
-            return LabelledImage(str(path), image_size(path), [], where, image_id)
-        except DataError as error:
-            problems.append(image_problem(path, f"{error} (image id {image_id})"))
-            return None
-    corners, own_name = voc.CORNERS["zero_based_inclusive"], name.rpartition("/")[2]
-    image = voc.parse(file, image_id, path, problems, corners, keep_difficult, own_name)
-    if not image:
+        found = LabelledImage((own_name, ""), file, where)
+    else:
+        found = voc_xml.parse(file, where, "zero_based_inclusive", use_difficult, problems)
+    if not found:
         return None
-    for wnid in dict.fromkeys(box.name for box in image.boxes):
-        if wnid not in class_of:
-            text = (
-                f"{image.where}: wnid '{wnid}' of an object is none of the {len(class_of)} "
-                "classes; the object is left out"
-            )
-            problems.append(Problem.error("unknown class", text))
-    return image._replace(boxes=[box for box in image.boxes if box.name in class_of])
+    found.source_id, found.path = image_id, str(root / IMAGES / f"{name}.JPEG")
+    stated = found.names[1]
+    if stated and own_name not in (stated, stated.rpartition(".")[0]):
+        text = f"{where}: is of another image, '{stated}'; left out"
+        problems.append(Problem.error("annotations of another image", text))
+        return None
+    return found
 
 
 def _read_blacklist(root, class_of):
@@ -187,18 +178,13 @@ def _read_blacklist(root, class_of):
     return {name: tuple(classes) for name, classes in blacklist.items()}
 
 
-def _without_known_unreadable(records):
-    from lhrcnn.data.faults import (
-        find_unreadable,  # needs TensorFlow, which reading annotations does not
-    )
-
+def _without_known_unreadable(records, problems):
     suspects = [
         record
         for record in records
         if pathlib.PurePath(record.path).stem in KNOWN_UNREADABLE and os.path.exists(record.path)
     ]
-    faults = find_unreadable(suspects) if suspects else []
-    for fault in faults:
-        logging.warning("left out, as it is known to be damaged: %s", fault)
-    damaged = {fault.partition(".JPEG")[0] + ".JPEG" for fault in faults}
+    faults = zip(suspects, image_faults(suspects, deep=True))
+    damaged = {record.path: fault for record, fault in faults if fault}
+    problems.extend(damaged.values())
     return [record for record in records if record.path not in damaged]

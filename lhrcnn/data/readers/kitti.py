@@ -2,25 +2,17 @@
 
 A line is a class, 14 numbers (truncation, occlusion, angle, left, top, right, bottom, ...) and, in
 results, a score. Corners are 0-based px, decimals; the development kit takes right - left as width.
+`DontCare` areas become `ignore` of the first class. Labels lie in label_2/, labels/ or beside the
+images.
 """
 
-import os
-
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found, Kind
+from lhrcnn.data.readers.gathering import Kind
 from lhrcnn.data.readers.parsing import named
-from lhrcnn.data.schema import Problem
+from lhrcnn.data.readers.records import LabelledImage
 
 IGNORED = "dontcare"
 _FIELDS = 14  # numbers that follow the class, which may be of several words
-
-
-def read(data_config, split, training=False):
-    """The `Dataset` of a split; `DontCare` areas become `ignore` of the first class.
-
-    Labels lie in label_2/, labels/ or beside the images. Raises DataError."""
-    del training
-    return gathering.gather(data_config, split, KIND, _parse, ignored=IGNORED)
 
 
 def _is_kitti(file):
@@ -45,13 +37,12 @@ def _split(line):
 def _parse(file, problems):
     boxes = []
     for number, line in lookup.lines(file):
-        try:
+        with parsing.faults_to(problems, f"{file}: line {number}", "bad line"):
             name, values = _split(line)
-        except ValueError as error:
-            problems.append(Problem.error("bad line", f"{file}: line {number}: {error}; left out"))
-            continue
-        left, top, right, bottom = values[3:7]
-        ignore = name.replace(" ", "").lower() == IGNORED
-        boxes.append(named(IGNORED if ignore else name, (top, left, bottom, right), ignore))
-    name = os.path.splitext(file.name)[0]
-    yield Found((name,), file, f"{file}", boxes=boxes)
+            left, top, right, bottom = values[3:7]
+            ignore = name.replace(" ", "").lower() == IGNORED
+            boxes.append(named(IGNORED if ignore else name, (top, left, bottom, right), ignore))
+    yield LabelledImage((file.stem,), file, f"{file}", boxes=boxes)
+
+
+read = gathering.reader(KIND, _parse, ignored=IGNORED)

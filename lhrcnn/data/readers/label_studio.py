@@ -1,7 +1,9 @@
 """Reader of Label Studio's exports `JSON` and `JSON-MIN`.
 
 Values are percent of the image's width and height; a rectangle is turned about its top left corner,
-clockwise in px, not in percent.
+clockwise in px, not in percent. Polygons, ellipses and turned rectangles give their enclosing
+boxes. Of several annotations of a task the first that was not cancelled counts, or the one marked
+as ground truth; a task may have several images.
 """
 
 import math
@@ -10,22 +12,13 @@ import re
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import gathering, lookup
-from lhrcnn.data.readers.gathering import Found, Kind
-from lhrcnn.data.readers.parsing import MALFORMED, corners, named, numbers, turned_ellipse
+from lhrcnn.data.readers.gathering import Kind
+from lhrcnn.data.readers.parsing import corners, faults_to, fields, named, numbers, turned_ellipse
+from lhrcnn.data.readers.records import LabelledImage
 from lhrcnn.data.schema import Problem
 
-_KINDS = ("rectangle", "polygon", "ellipse")
+_KINDS = ("rectangle", "polygon", "ellipse")  # of `_BOXES`
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what an upload puts before a file's name
-
-
-def read(data_config, split, training=False):
-    """The `Dataset` of a split; of several annotations of a task the first that was not cancelled
-    counts, or the one marked as ground truth.
-
-    Polygons, ellipses and turned rectangles give their enclosing boxes; a task may have several
-    images. Raises DataError."""
-    del training
-    return gathering.gather(data_config, split, KIND, _parse)
 
 
 def _is_label_studio(file):
@@ -44,25 +37,21 @@ def _parse(file, problems):
     for number, task in enumerate(tasks, start=1):
         known = task.get("id", number) if isinstance(task, dict) else number
         where = f"{file}: task {known}"
-        try:
-            images = [
-                (url, results is not None, *_objects(results or (), where, problems))
-                for url, results in _images(task, where, problems)
-            ]
-        except MALFORMED as error:
-            text = f"{where}: not a task of Label Studio's: {error!r}; left out"
-            problems.append(Problem.error("bad task", text))
-            continue
-        one = len(images) == 1 and isinstance(task.get("id"), int)
-        for url, annotated, size, objects in images:
-            if not annotated:
-                text = f"{where}: nobody has annotated {url}; left out"
-                problems.append(Problem.note("task without annotations", text))
-                continue
-            name = os.path.basename(lookup.local_name(url))
-            names = tuple(dict.fromkeys((url, name, _UPLOAD.sub("", name))))
-            source_id = task["id"] if one else None
-            yield Found(names, file, where, size, objects, relative=True, source_id=source_id)
+        with faults_to(problems, f"{where}: not a task of Label Studio's", "bad task"):
+            images = _images(task, where, problems)
+            found = [_objects(results or (), where, problems) for _, results in images]
+            one = len(images) == 1 and isinstance(task.get("id"), int)
+            for (url, results), (size, objects) in zip(images, found):
+                if results is None:
+                    text = f"{where}: nobody has annotated {url}; left out"
+                    problems.append(Problem.note("task without annotations", text))
+                    continue
+                name = os.path.basename(lookup.local_name(url))
+                names = tuple(dict.fromkeys((url, name, _UPLOAD.sub("", name))))
+                source_id = task["id"] if one else None
+                yield LabelledImage(
+                    names, file, where, size, objects, relative=True, source_id=source_id
+                )
 
 
 def _images(task, where, problems):
@@ -184,7 +173,7 @@ def _objects(results, where, problems):
 
 
 def _rectangle(value, vertical, horizontal):
-    x, y, width, height = numbers([value[key] for key in ("x", "y", "width", "height")])
+    x, y, width, height = fields(value, "x", "y", "width", "height")
     x, y, width, height = x * horizontal, y * vertical, width * horizontal, height * vertical
     angle = math.radians(float(value.get("rotation") or 0))
     cosine, sine = math.cos(angle), math.sin(angle)
@@ -197,9 +186,12 @@ def _polygon(value, vertical, horizontal):
 
 
 def _ellipse(value, vertical, horizontal):
-    x, y, radius_x, radius_y = numbers([value[key] for key in ("x", "y", "radiusX", "radiusY")])
+    x, y, radius_x, radius_y = fields(value, "x", "y", "radiusX", "radiusY")
     center, degrees = (y * vertical, x * horizontal), float(value.get("rotation") or 0)
     return turned_ellipse(center, radius_y * vertical, radius_x * horizontal, degrees)
 
 
 _BOXES = {"rectangle": _rectangle, "polygon": _polygon, "ellipse": _ellipse}
+
+
+read = gathering.reader(KIND, _parse)

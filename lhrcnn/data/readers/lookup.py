@@ -27,7 +27,7 @@ class ImageIndex:
         root = folder / image_dir if image_dir else folder
         if not root.is_dir():
             raise DataError(f"{root}: no such image folder; correct data.image_dir")
-        self._folder, self._root, self._by_name, self._by_stem = folder, root, {}, {}
+        self._folder, self.root, self._by_name, self._by_stem = folder, root, {}, {}
         self.paths = [path for path in walk(root) if path.lower().endswith(IMAGE_SUFFIXES)]
         for path in self.paths:
             name = os.path.basename(path)
@@ -35,10 +35,10 @@ class ImageIndex:
             self._by_stem.setdefault(_key(os.path.splitext(name)[0]), []).append(path)
 
     def find(self, image, problems):
-        """The path of a Found's image; empty, with a problem, where there is not exactly one."""
+        """The path of a `LabelledImage`; empty, with a problem, where there is not exactly one."""
         near, options = image.source.parent, []
         for name in filter(None, map(local_name, image.names)):
-            for base in (near, self._root, self._folder):
+            for base in (near, self.root, self._folder):
                 path = os.path.normpath(base / name)
                 if os.path.isfile(path) and (not options or path in options):
                     return path
@@ -54,7 +54,7 @@ class ImageIndex:
             text = f"{image.where}: '{image.names[0]}' may be {' or '.join(options[:3])}; left out"
             problems.append(Problem.error("ambiguous image name", text))
             return ""
-        text = f"{image.where}: no image file '{image.names[0]}' in or below {self._root}; left out"
+        text = f"{image.where}: no image file '{image.names[0]}' in or below {self.root}; left out"
         problems.append(Problem.error("missing image", text))
         return ""
 
@@ -136,15 +136,9 @@ def is_hidden(name):
 
 
 def head(file, size=65536):
-    """The beginning of a text file, whatever its encoding."""
+    """The beginning of a text file, as `read_text` has it."""
     with open(file, "rb") as stream:
-        content = stream.read(size)
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", errors="ignore")
-    try:
-        return codecs.getincrementaldecoder("utf-8-sig")().decode(content)  # its end may be cut
-    except UnicodeDecodeError:
-        return content.decode("gbk", errors="ignore")
+        return _decoded(stream.read(size), is_whole=False)
 
 
 def tail(file, size=65536):
@@ -156,15 +150,16 @@ def tail(file, size=65536):
 
 def read_text(file):
     """A text file in UTF-8, with or without its mark, or UTF-16 with it, else in GBK or Latin-1."""
-    content = pathlib.Path(file).read_bytes()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", errors="replace")
-    for encoding in ("utf-8-sig", "gbk"):
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return content.decode("latin-1")
+    return _decoded(pathlib.Path(file).read_bytes())
+
+
+def _decoded(content, is_whole=True):
+    """Text of bytes, whose last character may be cut where they are not the whole file."""
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if is_utf16 else ("utf-8-sig", "gbk"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return codecs.getincrementaldecoder(encoding)().decode(content, is_whole)
+    return content.decode("utf-16" if is_utf16 else "latin-1", errors="replace")
 
 
 def lines(file):

@@ -1,5 +1,6 @@
 """Numbers, flags and shapes as annotation files have them, and the boxes around these."""
 
+import contextlib
 import math
 import re
 
@@ -33,13 +34,32 @@ def numbers(values):
     return [float(value) for value in values]
 
 
-def is_number(text):
-    """Whether a text is a number."""
+def fields(entry, *keys):
+    """The values of these keys of an entry (a dict, or an element's attributes) as floats. Raises
+    ValueError naming the first that is no finite number."""
     try:
-        float(text)
+        return numbers([entry.get(key) for key in keys])
+    except ValueError as error:
+        raise ValueError(f"{', '.join(keys)}: {error}") from None
+
+
+@contextlib.contextmanager
+def faults_to(problems, where, kind="bad object"):
+    """What content of another shape than expected raises ends the block, and is an error in
+    problems."""
+    try:
+        yield
+    except MALFORMED as error:
+        found = f"no {error}" if isinstance(error, KeyError) else error
+        problems.append(Problem.error(kind, f"{where}: {found}; left out"))
+
+
+def is_number(text):
+    """Whether a text is a finite number."""
+    try:
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 def is_true(value):
@@ -48,10 +68,12 @@ def is_true(value):
     return text in _TRUE or bool(re.fullmatch(r"\+?0*1(\.0*)?", text))
 
 
-def is_ignored(attributes):
-    """Whether one of an object's attributes, {name: value}, says that it does not count."""
+def is_ignored(attributes, use_difficult=False):
+    """Whether one of an object's attributes, {name: value}, says that it does not count;
+    use_difficult: those that are only difficult count."""
+    marks = set(IGNORED) - ({"difficult"} if use_difficult else set())
     return any(
-        is_true(value) for name, value in attributes.items() if str(name).strip().lower() in IGNORED
+        is_true(value) for name, value in attributes.items() if str(name).strip().lower() in marks
     )
 
 
@@ -69,6 +91,13 @@ def turned(center, height, width, degrees):
     half_width = (width * cosine + height * sine) / 2
     y, x = center
     return y - half_height, x - half_width, y + half_height, x + half_width
+
+
+def turned_box(box, degrees):
+    """The half-open box around a box turned about its center; itself where it lies as before."""
+    ymin, xmin, ymax, xmax = box
+    center = (ymin + ymax) / 2, (xmin + xmax) / 2
+    return turned(center, ymax - ymin, xmax - xmin, degrees) if degrees % 180 else box
 
 
 def turned_ellipse(center, radius_y, radius_x, degrees):
@@ -89,13 +118,10 @@ def named(name, box, ignore=False):
 def shape_box(shape, kind, boxes, name, where, problems):
     """The box of a shape of this kind, by {kind: function of a shape}; None, with a problem that
     `where` leads, where it has none."""
-    try:
-        box = boxes[kind](shape) if kind in boxes else None
-    except MALFORMED as error:
-        text = f"{where}: {kind} of '{name}': {error!r}; left out"
-        problems.append(Problem.error("bad object", text))
-        return None
-    if box is None:
+    if kind not in boxes:
         text = f"{where}: a {kind} of '{name}' has no box; left out"
         problems.append(Problem.warning("shape without an area", text))
-    return box
+        return None
+    with faults_to(problems, f"{where}: {kind} of '{name}'"):
+        return boxes[kind](shape)
+    return None

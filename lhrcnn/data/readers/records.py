@@ -5,6 +5,7 @@ What is faulty is left out, and a `Problem` of it is appended to a list.
 
 import dataclasses
 import os
+import pathlib
 import typing
 
 import numpy as np
@@ -25,15 +26,21 @@ class LabelledBox(typing.NamedTuple):
     area: typing.Optional[float] = None  # px^2; None: the box's
 
 
-class LabelledImage(typing.NamedTuple):
-    """An image as a reader finds it."""
+@dataclasses.dataclass
+class LabelledImage:
+    """An image as an annotation file has it; its own file and size may be looked up later."""
 
-    path: str
-    size: tuple  # (height, width) px of the image as shown
-    boxes: list  # of LabelledBox
-    where: str = ""  # leads a message about it: "FILE: line 3"; empty: the path
-    source_id: typing.Any = None  # the id of the image in the user's files; None: there is none
+    names: tuple  # what it may be called: file names, paths or URLs, likeliest first
+    source: pathlib.Path  # the annotation file
+    where: str  # leads a message: "FILE: line 3"
+    size: tuple = ()  # (height, width) px as shown; empty: not known
+    boxes: list = dataclasses.field(default_factory=list)  # of LabelledBox
+    relative: bool = False  # boxes are shares of height and width
+    source_id: typing.Any = None  # of the image in the user's files; None: there is none
+    split: str = ""  # named in the file itself; empty: its place decides
+    path: str = ""  # of the image's file; empty: not known
     unlabelled: tuple = ()  # as in `Record`
+    problems: list = dataclasses.field(default_factory=list)  # found in it
 
 
 def make_dataset(name, images, problems, class_names=None, category_ids=None):
@@ -63,8 +70,7 @@ def records_of(images, class_of, problems):
                 rows.append(row)
                 boxes.append(box)
                 continue
-            where = image.where or image.path
-            text = f"{where}: '{box.name}' is none of the {len(class_of)} classes; left out"
+            text = f"{image.where}: '{box.name}' is none of the {len(class_of)} classes; left out"
             problems.append(Problem.error("unknown class", text))
     objects = {
         "rows": np.array(rows, np.int64),
@@ -137,10 +143,23 @@ def _checked(boxes, sizes):
 
 
 def _box_problem(image, box, name, dropped):
-    severity, kind, fault = _box_fault(box, image.size, dropped)
+    """The `Problem` of a box that is dropped or clipped."""
+    height, width = image.size
+    outside = f"outside the image of {height:g} x {width:g} px (height x width)"
+    if not np.all(np.isfinite(box)):
+        severity, kind, fault = "error", "box that is not finite", "is not finite; left out"
+    elif np.any(box[2:] < box[:2]):
+        severity, kind = "error", "reversed box"
+        fault = "is reversed (a maximum below its minimum); left out"
+    elif np.any(box[2:] == box[:2]):
+        severity, kind = "warning", "empty box"
+        fault = "is empty (no height or no width); dropped"
+    elif dropped:
+        severity, kind, fault = "warning", "box outside the image", f"is {outside}; dropped"
+    else:
+        severity, kind, fault = "warning", "box beyond the border", f"is partly {outside}; clipped"
     shown = ", ".join(f"{value:g}" for value in box)
-    where = image.where or image.path
-    text = f"{where}: box (ymin, xmin, ymax, xmax) = ({shown}) of '{name}' {fault}"
+    text = f"{image.where}: box (ymin, xmin, ymax, xmax) = ({shown}) of '{name}' {fault}"
     return Problem(severity, kind, text)
 
 
@@ -155,21 +174,6 @@ def without_background(record):
         ignore=np.append(record.ignore, True),
         areas=np.append(record.areas, box[0, 2] * box[0, 3]),
     )
-
-
-def _box_fault(box, size, dropped):
-    """(severity, kind, what is said of it) of a box that is dropped or clipped."""
-    if not np.all(np.isfinite(box)):
-        return "error", "box that is not finite", "is not finite; left out"
-    if np.any(box[2:] < box[:2]):
-        fault = "is reversed (a maximum below its minimum); left out"
-        return "error", "reversed box", fault
-    if np.any(box[2:] == box[:2]):
-        return "warning", "empty box", "is empty (no height or no width); dropped"
-    image = f"outside the image of {size[0]:g} x {size[1]:g} px (height x width)"
-    if dropped:
-        return "warning", "box outside the image", f"is {image}; dropped"
-    return "warning", "box beyond the border", f"is partly {image}; clipped"
 
 
 def image_problem(path, text):

@@ -18,6 +18,7 @@ from lhrcnn.data.readers import (
     labelme,
     lookup,
     via,
+    voc,
     voc_folder,
     wider_face,
     yolo,
@@ -84,11 +85,15 @@ def _is_coco(file):
     )
 
 
+_COCO = Kind(_is_coco, (".json",))
+
+
 def _devkit(listing):
-    lists = [path for path in listing.some(".txt") if "ImageSets" in path.parts]
-    annotated = any(path.parent.name == "Annotations" for path in listing.some(".xml"))
+    below = [os.path.relpath(path, listing.folder) for path in listing.paths]
+    lists = [path for path in below if re.search(r"(^|[/\\])ImageSets[/\\].*\.txt$", path)]
+    annotated = any("Annotations" in path.parts for path in listing.some(".xml"))
     is_voc = lists and annotated and not _imagenet_det(listing)
-    return f"{lists[0].relative_to(listing.folder)} beside Annotations/" if is_voc else ""
+    return f"{lists[0]} beside Annotations/" if is_voc else ""
 
 
 def _imagenet_det(listing):
@@ -116,46 +121,12 @@ def _yolo(listing):
     return of_data(listing) or _first("a class number and shares of the image", label)(listing)
 
 
-# What tells a format: a function of a Listing, or what a file of it is called and its `Kind`.
-_SIGNS = {
-    "coco": ("images, annotations and categories", Kind(_is_coco, (".json",))),
-    "voc": _devkit,
-    "voc_folder": _voc_folder,
-    "imagenet_det": _imagenet_det,
-    "icdar": ("corners of a word", Kind(_icdar_line, (".txt", ".gt"))),
-    "yolo": _yolo,
-    "csv": ("columns of boxes", csv_files.KIND),
-    "labelme": ("shapes of an image", labelme.KIND),
-    "cvat": ("<annotations> of CVAT", cvat.KIND),
-    "via": ("regions of VIA", via.KIND),
-    "label_studio": ("tasks of Label Studio", label_studio.KIND),
-    "kitti": ("a class and 14 numbers", kitti.KIND),
-    "wider_face": ("images and their faces", wider_face.KIND),
-    "crowdhuman": (".odgt", crowdhuman.KIND),
-    "createml": ("a list of images with coordinates", createml.KIND),
-}
-SIGNS = {name: _first(*it) if isinstance(it, tuple) else it for name, it in _SIGNS.items()}
-
-# A format -> those whose signs its own files may show as well.
-STRONGER = {
-    "wider_face": ("yolo", "icdar"),
-    "kitti": ("icdar",),
-    "voc": ("yolo", "icdar"),
-    "yolo": ("icdar",),
-}
-
-
-def splits(format_, listing):
-    """({train, val or test: its name in data.format}, the name of everything)."""
-    return _SPLITS.get(format_, _by_place)(listing)
-
-
 def _by_place(listing, files=(), folders=()):
     """Splits named by folders (these, or all), lists, and annotation files of many images."""
     words = _words(folders or listing.folders())
     words |= {word for file in files for word in (file.stem, *re.split(r"[^A-Za-z]+", file.stem))}
     words |= images_in_lists(listing.folder, ALIASES, listing.images()).keys()
-    return _named(words), ALL
+    return _named(words), (ALL,)
 
 
 def _words(folders):
@@ -193,24 +164,24 @@ def _icdar_splits(listing):
         if of_split:
             apart = len(truth) == 1 and not icdar.has_truth(listing.folder, of_split[0])
             found[name] = f"{of_split[0]}:{truth[0]}" if apart else of_split[0]
-    return found, next(iter(folders), ".")
+    return found, tuple(found.values() or folders or ["."])
 
 
 def _yolo_splits(listing):
     keys = yolo_layout.describe(listing.folder, listing.paths).splits
-    return ({key: key for key in keys}, ALL) if "" not in keys else _by_place(listing)
+    return ({key: key for key in keys}, (ALL,)) if "" not in keys else _by_place(listing)
 
 
 def _csv_splits(listing):
     """Splits of the files with columns of boxes alone: Open Images has others beside them."""
     files = filter(csv_files.KIND.test, listing.some(*csv_files.KIND.suffixes))
     found = _named({word for file in files for word in csv_files.split_words(file)})
-    return (found, ALL) if found else _by_place(listing)
+    return (found, (ALL,)) if found else _by_place(listing)
 
 
 def _cvat_splits(listing):
     subsets = {subset for file in listing.some(".xml") for subset in cvat.subsets(file)}
-    return (_named(subsets), ALL) if _named(subsets) else _by_place(listing)
+    return (_named(subsets), (ALL,)) if _named(subsets) else _by_place(listing)
 
 
 def _coco_splits(listing):
@@ -220,47 +191,69 @@ def _coco_splits(listing):
         for file in listing.some(".json")
         if _is_coco(file)
     ]
+    ranks = {file: ("instances" not in file, "panoptic" in file) for file in files}
+    files.sort(key=lambda file: (ranks[file], len(file)))
     found = {}
     for name, aliases in ALIASES.items():
         fitting = [file for file in files if set(aliases) & set(re.split(r"[^a-z]+", file.lower()))]
-        fitting.sort(key=lambda file: ("instances" not in file, "panoptic" in file, len(file)))
         if fitting:
             found[name] = fitting[0]
-    return found, found.get("train", files[0])
+    likeliest = [file for file in files if ranks[file] == ranks[files[0]]]
+    return found, tuple(found.values() or likeliest)
 
 
 def _voc_splits(listing):
-    """Splits of the lists of each year; `trainval` stands for `train` where that is not divided.
+    """Splits of the lists of each year; `trainval` stands for `train` where that is not divided,
+    the lists of single classes (VoTT's `dog_train`) where there is none of all images.
 
     `test` never validates: what picks the best weights would then have seen it."""
-    years = {}
-    for path in map(pathlib.Path, filter(lambda path: "ImageSets" in path, listing.paths)):
-        if path.parent.parts[-2:] == ("ImageSets", "Main") or path.parent.name == "ImageSets":
-            year = path.parent.parent if path.parent.name == "Main" else path.parent
-            years.setdefault(year.parent.name, set()).add(path.stem)
-    found = {}
-    for year, lists in years.items():
-        whole = "trainval" in lists and not {"train", "val"} <= lists
-        for split, list_ in (
-            ("train", "trainval" if whole else "train"),
-            ("val", "val"),
-            ("test", "test"),
-        ):
-            if list_ in lists:
-                found.setdefault(split, []).append(list_ if len(years) == 1 else f"{year}/{list_}")
-    found = {split: "+".join(names) for split, names in found.items()}
-    year, lists = next(iter(years.items()))
-    first = min(lists) if len(years) == 1 else f"{year}/{min(lists)}"
-    return found, found.get("train", first)
+    years, found, everything = voc.find_years(listing.folder), {}, []
+    for year in years:
+        lists = sorted(voc.lists_of(year))
+        lead = "" if len(years) == 1 else f"{year.name}/"
+        everything += [lead + name for name in lists]
+        whole = "trainval" in lists and not {"train", "val"} <= set(lists)
+        names = {**ALIASES, "train": ("trainval",)} if whole else ALIASES
+        own = {split: [n for n in aliases if n in lists][:1] for split, aliases in names.items()}
+        if not any(own.values()):
+            ends = {
+                split: tuple(f"_{name}" for name in aliases) for split, aliases in names.items()
+            }
+            own = {split: [n for n in lists if n.endswith(end)] for split, end in ends.items()}
+        for split, named in own.items():
+            found.setdefault(split, []).extend(lead + name for name in named)
+    found = {split: "+".join(names) for split, names in found.items() if names}
+    return found, ("+".join(found.values() or everything),)
 
 
-_SPLITS = {
-    **{name: _by_kind(it[1]) for name, it in _SIGNS.items() if isinstance(it, tuple)},
-    "voc_folder": _by_kind(voc_folder.KIND),
-    "icdar": _icdar_splits,
-    "yolo": _yolo_splits,
-    "cvat": _cvat_splits,
-    "coco": _coco_splits,
-    "csv": _csv_splits,
-    "voc": _voc_splits,
+def _usual(meaning, kind):
+    return _first(meaning, kind), _by_kind(kind)
+
+
+# Format -> (what tells it: a function of a Listing that gives the reason, or ""; one of a Listing
+# that gives {train, val or test: its name in data.format} and the names that are everything).
+FORMATS = {
+    "coco": (_first("images, annotations and categories", _COCO), _coco_splits),
+    "voc": (_devkit, _voc_splits),
+    "voc_folder": (_voc_folder, _by_kind(voc_folder.KIND)),
+    "imagenet_det": (_imagenet_det, _by_place),
+    "icdar": (_first("corners of a word", Kind(_icdar_line, (".txt", ".gt"))), _icdar_splits),
+    "yolo": (_yolo, _yolo_splits),
+    "csv": (_first("columns of boxes", csv_files.KIND), _csv_splits),
+    "labelme": _usual("shapes of an image", labelme.KIND),
+    "cvat": (_first("<annotations> of CVAT", cvat.KIND), _cvat_splits),
+    "via": _usual("regions of VIA", via.KIND),
+    "label_studio": _usual("tasks of Label Studio", label_studio.KIND),
+    "kitti": _usual("a class and 14 numbers", kitti.KIND),
+    "wider_face": _usual("images and their faces", wider_face.KIND),
+    "crowdhuman": _usual(".odgt", crowdhuman.KIND),
+    "createml": _usual("a list of images with coordinates", createml.KIND),
+}
+
+# A format -> those whose signs its own files may show as well.
+STRONGER = {
+    "wider_face": ("yolo", "icdar"),
+    "kitti": ("icdar",),
+    "voc": ("yolo", "icdar"),
+    "yolo": ("icdar",),
 }

@@ -1,31 +1,23 @@
 """Reader of the VGG Image Annotator (VIA 2): its projects, its exports as JSON and as CSV.
 
-A rectangle's x and y are 0-based px of its corner; VIA stores no image sizes.
+A rectangle's x and y are 0-based px of its corner; VIA stores no image sizes. Circles, ellipses and
+polygons give their enclosing boxes. The class is the region attribute called class, label, name,
+type and the like, or the only one there is; where there is none, every object is an `object`.
 """
 
 import itertools
 import math
 
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found, Kind
-from lhrcnn.data.readers.parsing import MALFORMED, corners, named, numbers, turned_ellipse
+from lhrcnn.data.readers.gathering import Kind
+from lhrcnn.data.readers.parsing import corners, faults_to, fields, named, numbers, turned_ellipse
+from lhrcnn.data.readers.records import LabelledImage
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
 
 # Region attributes that hold the class, by preference; else it is the only attribute there is.
 _CLASS_KEYS = ("class", "label", "name", "type", "category", "object", "class_name", "label_id")
 _CLASSLESS = "object"
-
-
-def read(data_config, split, training=False):
-    """The `Dataset` of a split.
-
-    The class is the region attribute called class, label, name, type and the like, or the only one
-    there is; where there is none, every object is of the class `object`.
-
-    Circles, ellipses and polygons give their enclosing boxes. Raises DataError."""
-    del training
-    return gathering.gather(data_config, split, KIND, _parse)
 
 
 def _is_via(file):
@@ -39,48 +31,44 @@ KIND = Kind(_is_via, (".json", ".csv"))
 
 
 def _parse(file, problems):
-    images = _from_csv(file) if file.suffix.lower() == ".csv" else _from_json(file)
+    is_csv = file.suffix.lower() == ".csv"
+    images = _from_csv(file, problems) if is_csv else _from_json(file, problems)
     key = _class_key([attributes for regions in images.values() for _, attributes in regions], file)
     for name, regions in images.items():
         where = f"{file}: {name}"
         boxes = [_box(shape, attributes, key, where, problems) for shape, attributes in regions]
-        yield Found((name,), file, where, boxes=[box for box in boxes if box])
+        yield LabelledImage((name,), file, where, boxes=[box for box in boxes if box])
 
 
-def _from_json(file):
+def _from_json(file, problems):
     """File name -> list of (shape, attributes)."""
-    content = lookup.read_json(file)
-    try:
-        entries = content.get("_via_img_metadata", content).values()
-        images = {}
-        for entry in entries:
+    content, images = lookup.read_json(file), {}
+    if not isinstance(content, dict):
+        raise DataError(f"{file}: not a file of VIA 2: an object of images is expected")
+    for key, entry in content.get("_via_img_metadata", content).items():
+        with faults_to(problems, f"{file}: {key}", "bad image entry"):
             regions = entry.get("regions") or []
             regions = regions.values() if isinstance(regions, dict) else regions
-            images.setdefault(entry["filename"], []).extend(
+            found = [
                 _region(region["shape_attributes"], region.get("region_attributes") or {})
                 for region in regions
-            )
-    except MALFORMED as error:
-        raise DataError(f"{file}: not a file of VIA 2: {error!r}") from None
+            ]
+            images.setdefault(str(entry["filename"]), []).extend(found)
     return images
 
 
-def _from_csv(file):
+def _from_csv(file, problems):
     """File name -> list of (shape, attributes)."""
     images = {}
     rows = filter(None, lookup.read_csv(file))
     names = [name.strip("# ") for name in next(rows, [])]
     for number, row in enumerate(rows, start=2):
-        row = dict(itertools.zip_longest(names, row))
-        try:
+        with faults_to(problems, f"{file}: line {number}", "bad line"):
+            row = dict(itertools.zip_longest(names, row))
             regions = images.setdefault(row["filename"], [])
             shape = lookup.from_json(row["region_shape_attributes"] or "{}")
             if shape:
                 regions.append(_region(shape, lookup.from_json(row["region_attributes"] or "{}")))
-        except MALFORMED as error:
-            raise DataError(
-                f"{file}: line {number}: not a line of VIA 2's CSV: {error!r}"
-            ) from None
     return images
 
 
@@ -134,17 +122,17 @@ def _class_name(value):
 
 
 def _rectangle(shape):
-    x, y, width, height = numbers([shape[key] for key in ("x", "y", "width", "height")])
+    x, y, width, height = fields(shape, "x", "y", "width", "height")
     return y, x, y + height, x + width
 
 
 def _circle(shape):
-    x, y, radius = numbers([shape[key] for key in ("cx", "cy", "r")])
+    x, y, radius = fields(shape, "cx", "cy", "r")
     return y - radius, x - radius, y + radius, x + radius
 
 
 def _ellipse(shape):
-    x, y, radius_x, radius_y = numbers([shape[key] for key in ("cx", "cy", "rx", "ry")])
+    x, y, radius_x, radius_y = fields(shape, "cx", "cy", "rx", "ry")
     return turned_ellipse((y, x), radius_y, radius_x, math.degrees(float(shape.get("theta") or 0)))
 
 
@@ -153,3 +141,6 @@ def _polygon(shape):
 
 
 _BOXES = {"rect": _rectangle, "circle": _circle, "ellipse": _ellipse, "polygon": _polygon}
+
+
+read = gathering.reader(KIND, _parse)

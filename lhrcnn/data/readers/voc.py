@@ -1,27 +1,15 @@
-"""Reader of PASCAL VOC devkits: an XML file per image, lists of images in ImageSets/Main.
-
-Format: the VOC2012 development kit, section 'Ground truth annotation'. Corners there are 1-based
-and inclusive, so a box in half-open px is (ymin - 1, xmin - 1, ymax, xmax); decimals are kept. Some
-tools write 0-based half-open corners (docs/formats.md): data.voc_corners, which takes a corner 0
-and CVAT's and datumaro's `<attributes>` for signs of them. An object whose corners coincide would
-be one pixel by VOC's rule; as it is a slip of the annotator's hand wherever it occurs, it counts as
-empty.
-"""
+"""Reader of PASCAL VOC devkits: an XML file per image (see `voc_xml`), and lists of images in
+ImageSets/Main, in ImageSets itself, or in folders of other tasks such as ImageSets/Layout."""
 
 import os
 import re
-import xml.etree.ElementTree as ElementTree
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
-from lhrcnn.data.headers import image_size
-from lhrcnn.data.readers import parsing
-from lhrcnn.data.readers.lookup import data_folder, lines, listed, read_xml
-from lhrcnn.data.readers.records import LabelledBox, LabelledImage, image_problem, records_of
-from lhrcnn.data.schema import Dataset, Problem
+from lhrcnn.data.readers import gathering, voc_xml
+from lhrcnn.data.readers.lookup import data_folder, is_hidden, lines, listed
+from lhrcnn.data.readers.records import make_dataset
+from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
-
-# What is added to the (minima, maxima) of a file for half-open px.
-CORNERS = {"one_based": (-1, 0), "zero_based": (0, 0), "zero_based_inclusive": (0, 1)}
 
 
 def read(data_config, split, training=False):
@@ -33,56 +21,32 @@ def read(data_config, split, training=False):
     data.use_difficult. Image ids are the digits of the file names where all are made of digits
     (2008_000012 is 2008000012), else the position in the split from 1. Raises DataError when a
     folder or list is missing."""
-    devkit, years = _find_years(data_folder(data_config.dir))
-    names, has_zero = _survey(years)
+    years, problems = find_years(data_folder(data_config.dir)), []
+    files = [file for year in years for file in listed(year / "Annotations", ".xml")]
+    devkit = years[0] if len(years) == 1 else years[0].parent
+    names, corners = voc_xml.survey(files, data_config.voc_corners, devkit, problems)
     if not names:
         folders = ", ".join(f"{year}/Annotations" for year in years)
         raise DataError(f"{devkit}: no object in any annotation file of {folders}")
-    class_of, problems = {name: k for k, name in enumerate(names)}, []
-    corners = data_config.voc_corners
-    if corners == "auto":
-        corners = "zero_based" if has_zero else "one_based"
-        if has_zero:
-            text = (
-                f"{devkit}: a corner is 0, or objects have CVAT's <attributes>, so corners are "
-                "taken as 0-based (data.voc_corners)"
-            )
-            problems.append(Problem.note("0-based corners", text))
-    entries = _entries(devkit, years, split, problems)
-    keep_difficult, images = training and data_config.use_difficult, []
+    entries, images = _entries(years, split, problems), []
+    use_difficult = training and data_config.use_difficult
     for image_id, ((year, name), image) in zip(_image_ids(entries), entries.items()):
-        path = image or year / "JPEGImages" / f"{name}.jpg"
         file = _annotation(year, name)
-        found = parse(file, image_id, path, problems, CORNERS[corners], keep_difficult)
-        images.extend([found] if found else [])
-    records = records_of(images, class_of, problems)
-    ids = list(range(1, len(names) + 1))
-    return Dataset(f"{devkit} {split}", records, names, ids, problems)
+        where = f"{file}: image id {image_id}"
+        found = voc_xml.parse(file, where, corners, use_difficult, problems)
+        if found:
+            found.source_id = image_id
+            found.path = str(image or year / "JPEGImages" / f"{name}.jpg")
+            images.append(found)
+    images = gathering.with_sizes(images, problems)
+    return make_dataset(f"{devkit} {split}", images, problems, names)
 
 
-def _survey(years):
-    """(sorted class names, whether corners are 0-based) of all annotation files of these folders.
-
-    Unreadable files are passed over here: they are reported by their own split."""
-    names, has_zero = set(), False
-    for year in years:
-        for file in listed(year / "Annotations", ".xml"):
-            try:
-                objects = list(read_xml(file).iterfind("object"))
-            except (ElementTree.ParseError, OSError):
-                continue
-            names.update(_text(element, "name") for element in objects)
-            corners = (_text(e, f"bndbox/{key}") for e in objects for key in ("xmin", "ymin"))
-            has_zero = has_zero or any(re.fullmatch(r"0+(\.0*)?", text) for text in corners)
-            has_zero = has_zero or any(e.find("attributes") is not None for e in objects)
-    return sorted(names - {""}), has_zero
-
-
-def _entries(devkit, years, split, problems):
+def _entries(years, split, problems):
     """{(year folder, image name): image file or None} of a split, in its order."""
     entries = {}
     for part in split.split("+"):
-        year, file = _find_list(devkit, years, part.strip())
+        year, file = _find_list(years, part.strip())
         images, seen = _images(year), set()
         for entry in read_list(file):
             name = _image_name(entry, year, images)
@@ -125,14 +89,13 @@ def _annotation(year, name):
     return year / "Annotations" / f"{name}.xml"
 
 
-def _find_years(folder):
-    """The devkit, and its folders that hold ImageSets."""
-    if (folder / "ImageSets").is_dir():
-        return folder, [folder]
-    for devkit in (folder, folder / "VOCdevkit"):
-        years = sorted(child for child in devkit.glob("*") if (child / "ImageSets").is_dir())
+def find_years(folder):
+    """The folders that hold ImageSets: this one, or those of the years of a devkit in it. Raises
+    DataError."""
+    for pattern in ("ImageSets", "*/ImageSets", "*/*/ImageSets", "*/*/*/ImageSets"):
+        years = sorted(sets.parent for sets in folder.glob(pattern) if sets.is_dir())
         if years:
-            return devkit, years
+            return years
     found = sorted(child.name for child in folder.iterdir())
     raise DataError(
         f"{folder}: not a VOC devkit: neither it nor a folder in it holds ImageSets/ "
@@ -141,24 +104,32 @@ def _find_years(folder):
     )
 
 
-def _find_list(devkit, years, part):
+def lists_of(year):
+    """{name: file} of the lists of images of a year folder."""
+    sets = year / "ImageSets"
+    usual = [*sets.glob("*.txt"), *sets.glob("Main/*.txt")]
+    files = usual or sorted(sets.glob("*/*.txt"), reverse=True)
+    return {file.stem: file for file in files if not is_hidden(file.name)}
+
+
+def _find_list(years, part):
     """(year folder, list file) of one part of a split, `YEAR/LIST` or `LIST`."""
     year_name, _, list_name = part.rpartition("/")
     chosen = [year for year in years if year_name in ("", year.name, year.resolve().name)]
     if len(chosen) != 1:
         raise DataError(
-            f"{devkit}: split '{part}' fits {len(chosen)} of its folders "
+            f"{years[0].parent}: split '{part}' fits {len(chosen)} of its folders "
             f"{', '.join(year.name for year in years)}; write it as FOLDER/LIST, e.g. "
             f"data.train_split={years[0].name}/trainval"
         )
-    sets = chosen[0] / "ImageSets"
-    for file in (sets / "Main" / f"{list_name}.txt", sets / f"{list_name}.txt"):
-        if file.is_file():
-            return chosen[0], file
-    found = sorted(file.stem for pattern in ("Main/*.txt", "*.txt") for file in sets.glob(pattern))
+    (year,) = chosen
+    lists = lists_of(year)
+    for name in gathering.ALIASES.get(list_name, (list_name,)):
+        if name in lists:
+            return year, lists[name]
     raise DataError(
-        f"{sets / 'Main' / list_name}.txt: no such list of images (split '{part}'); "
-        f"there are {', '.join(found[:30]) or 'none'}"
+        f"{year / 'ImageSets' / 'Main' / list_name}.txt: no such list of images (split '{part}'); "
+        f"there are {', '.join(sorted(lists)[:30]) or 'none'}"
     )
 
 
@@ -178,71 +149,3 @@ def _image_ids(entries):
         if len(set(ids)) == len(ids) and max(ids, default=0) < 2**53:
             return ids
     return list(range(1, len(digits) + 1))
-
-
-def parse(file, image_id, image, problems, corners, keep_difficult, name=None):
-    """The `LabelledImage` of an annotation file and the path of its image.
-
-    None, with a problem, where it cannot be read. corners: see `CORNERS`; where `name` is given,
-    the file must be of that image if it names one."""
-    where = f"{file}: image id {image_id}"
-    try:
-        root = read_xml(file)
-        height, width = _number(root, "size/height", 0), _number(root, "size/width", 0)
-        size = (int(height), int(width)) if height >= 1 and width >= 1 else image_size(str(image))
-        found = _text(root, "filename")
-        if name and found and name not in (found, found.rpartition(".")[0]):
-            raise ValueError(f"is of another image, '{found}'")
-    except DataError as error:
-        problems.append(image_problem(image, f"{error} (image id {image_id})"))
-        return None
-    except FileNotFoundError:
-        text = f"{where}: no such annotation file"
-        problems.append(Problem.error("missing annotation file", text))
-        return None
-    except (OSError, ElementTree.ParseError, ValueError) as error:
-        no_xml = isinstance(error, ElementTree.ParseError)
-        found = (
-            f"not readable as XML: {error}" if no_xml else getattr(error, "strerror", "") or error
-        )
-        problems.append(Problem.error("unreadable annotation file", f"{where}: {found}"))
-        return None
-    boxes = []
-    for number, element in enumerate(root.iterfind("object"), start=1):
-        name = _text(element, "name")
-        try:
-            box = _box(element, corners)
-        except ValueError as error:
-            text = f"{where}: object {number} '{name}': {error}"
-            problems.append(Problem.error("bad object", text))
-            continue
-        ignore = parsing.is_true(_text(element, "difficult")) and not keep_difficult
-        boxes.append(LabelledBox(name, box, ignore))
-    return LabelledImage(str(image), size, boxes, where, image_id)
-
-
-def _box(element, corners):
-    """Half-open (ymin, xmin, ymax, xmax) px of an object element."""
-    if not _text(element, "name"):
-        raise ValueError("it has no name")
-    xmin, ymin, xmax, ymax = (
-        _number(element, f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")
-    )
-    if ymax == ymin and xmax == xmin:
-        return ymin, xmin, ymin, xmin
-    low, high = corners
-    return ymin + low, xmin + low, ymax + high, xmax + high
-
-
-def _text(element, tag):
-    return (element.findtext(tag) or "").strip()
-
-
-def _number(element, tag, default=None):
-    text = _text(element, tag)
-    if not text and default is not None:
-        return default
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{tag} is '{text}', expected a number") from None

@@ -1,27 +1,19 @@
 """Reader of WIDER FACE's lists: a text file of image names, each with a count and a line per face.
 
 A face is `x y width height` px and six attributes, of which the fourth, `invalid`, says to ignore
-it; datumaro writes the name of a class after the box.
+it; datumaro writes the name of a class after the box, else it is `face`. Empty boxes (0 0 0 0
+stands for "no face") say nothing.
 """
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import Found, Kind
+from lhrcnn.data.readers.gathering import Kind
 from lhrcnn.data.readers.parsing import named
+from lhrcnn.data.readers.records import LabelledImage
 from lhrcnn.data.schema import Problem
 
 CLASS_NAME = "face"
 _INVALID = 3  # of a line's six attributes
-
-
-def read(data_config, split, training=False):
-    """The `Dataset` of a split, such as `train` of `wider_face_train_bbx_gt.txt`.
-
-    The class is `face` where a line names none.
-    Empty boxes (0 0 0 0 stands for "no face") say nothing; invalid faces become `ignore`. Raises
-    DataError."""
-    del training
-    return gathering.gather(data_config, split, KIND, _parse)
 
 
 def _is_wider_face(file):
@@ -45,15 +37,13 @@ def _is_name(line):
 def _parse(file, problems):
     """An image ends where the next name begins: the count is compared, not relied on, since tools
     leave it out of images without faces."""
-    images, name, start, lines = [], "", 0, []
-    for number, line in enumerate(lookup.read_text(file).splitlines(), start=1):
-        if _is_name(line.strip()):
-            images.append((name, start, lines))
-            name, start, lines = line.strip(), number, []
-        elif line.strip():
-            lines.append((number, line.split()))
-    images.append((name, start, lines))
-    for name, start, lines in images[1:]:
+    images = []
+    for number, line in lookup.lines(file):
+        if _is_name(line):
+            images.append((line, number, []))
+        elif images:
+            images[-1][2].append((number, line.split()))
+    for name, start, lines in images:
         where = f"{file}: line {start} ({name})"
         count, faces = (lines[0][1], lines[1:]) if lines else (["0"], [])
         wanted = max(1, int(count[0])) if len(count) == 1 and count[0].isdecimal() else -1
@@ -61,22 +51,20 @@ def _parse(file, problems):
             text = f"{where}: {len(faces)} faces where {' '.join(count)} are announced"
             problems.append(Problem.warning("number of faces", text))
         boxes = [_box(number, words, file, problems) for number, words in faces]
-        yield Found((name,), file, where, boxes=[box for box in boxes if box])
+        yield LabelledImage((name,), file, where, boxes=[box for box in boxes if box])
 
 
 def _box(number, words, file, problems):
     """The `LabelledBox` of a face; None for a line that stands for no face, or is none."""
-    try:
+    found = f"found '{' '.join(words)[:80]}', expected x y width height ..."
+    with parsing.faults_to(problems, f"{file}: line {number}: {found}", "bad line"):
         x, y, width, height = parsing.numbers(words[:4])
-        attributes = [word for word in words[4:] if parsing.is_number(word)]
+        attributes = [float(word) for word in words[4:] if parsing.is_number(word)]
         name = " ".join(word for word in words[4:] if not parsing.is_number(word)) or CLASS_NAME
-        invalid = len(attributes) > _INVALID and float(attributes[_INVALID]) != 0
-    except ValueError:
-        text = (
-            f"{file}: line {number}: found '{' '.join(words)[:80]}', expected x y width height ..."
-        )
-        problems.append(Problem.error("bad line", text + "; left out"))
-        return None
-    if not any((x, y, width, height)):
-        return None
-    return named(name, (y, x, y + height, x + width), invalid)
+        if any((x, y, width, height)):
+            invalid = len(attributes) > _INVALID and attributes[_INVALID] != 0
+            return named(name, (y, x, y + height, x + width), invalid)
+    return None
+
+
+read = gathering.reader(KIND, _parse)

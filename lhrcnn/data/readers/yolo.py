@@ -10,9 +10,9 @@ import pathlib
 import re
 
 from lhrcnn.data.readers import gathering, lookup, parsing
-from lhrcnn.data.readers.gathering import ALIASES, Found
+from lhrcnn.data.readers.gathering import ALIASES
 from lhrcnn.data.readers.parsing import corners, named
-from lhrcnn.data.readers.records import make_dataset
+from lhrcnn.data.readers.records import LabelledImage, make_dataset
 from lhrcnn.data.readers.yolo_layout import describe
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
@@ -26,31 +26,30 @@ def read(data_config, split, training=False):
 
     Polygons and turned rectangles give their enclosing boxes. Raises DataError where no label file
     or no such split is there."""
-    del training
     folder, problems = lookup.data_folder(data_config.dir), []
     paths = lookup.walk(folder)
     layout = describe(folder, paths)
     labels = {path for path in paths if path.lower().endswith(".txt")}
     if split not in {word for key in layout.splits for word in (key, *ALIASES.get(key, ()))}:
         layout.splits = {"": list(dict.fromkeys(sum(layout.splits.values(), [])))}
-    label_of = _labels(
-        [path for images in layout.splits.values() for path in images], labels, set(paths)
-    )
+    label_of = _labels([path for own in layout.splits.values() for path in own], labels, set(paths))
     if not label_of:
         raise DataError(f"{folder}: no label file (.txt) of any image; see docs/formats.md")
-    placed = [
-        (Found((path,), pathlib.Path(label_of.get(path, path)), "", relative=True, split=key), path)
-        for key, images in layout.splits.items()
-        for path in images
+    images = [
+        LabelledImage(
+            (), pathlib.Path(label_of.get(path, path)), "", relative=True, split=key, path=path
+        )
+        for key, paths in layout.splits.items()
+        for path in paths
     ]
-    chosen = gathering.choose_split(folder, split, placed, many=False, problems=problems)
-    for image, _ in chosen if layout.names else placed:
+    chosen = gathering.choose_split(folder, split, images, many=False, problems=problems)
+    for image in chosen if layout.names else images:
         image.where = str(image.source)
         if image.source.suffix.lower() == ".txt":
             image.boxes, image.relative = _boxes(image.source, layout, problems)
     if not layout.names:
         layout.names = _names_found(
-            sorted({box.name for image, _ in placed for box in image.boxes}), folder, problems
+            sorted({box.name for image in images for box in image.boxes}), folder, problems
         )
     numbers_of = {layout.names[number]: number for number in sorted(layout.names, reverse=True)}
     names = sorted(numbers_of, key=numbers_of.get)
@@ -100,7 +99,11 @@ def _boxes(file, layout, problems):
             continue
         seen.add(words)
         try:
-            name, box, shape, ignore = _parse_dota(words) or _parse_line(words, layout)
+            if _is_dota(words):
+                (name, box, ignore), shape, relative = _parse_dota(words), "turned box", False
+            else:
+                k, box, shape = _parse(words, layout.keypoints)
+                name, ignore = layout.names[k] if layout.names else f"class_{k}", False
         except KeyError:
             known = f"{min(layout.names)}...{max(layout.names)}"
             text = f"{where}: class {words[0]} is none of {known}; left out"
@@ -109,7 +112,6 @@ def _boxes(file, layout, problems):
         except ValueError as error:
             problems.append(Problem.error("bad line", f"{where}: {error}; left out"))
             continue
-        relative = relative and not _is_dota(words)
         if shape:
             text = f"{where}: {shape} of '{name}'; its enclosing box is taken"
             problems.append(Problem.note(shape, text))
@@ -122,18 +124,11 @@ def _is_dota(words):
 
 
 def _parse_dota(words):
-    """As `_parse_line`: four corners in px, a class name, 1 where difficult; None: another line."""
-    if not _is_dota(words):
-        return None
+    """(class name, box, whether it is ignored) of a line of four corners in px, a class name and 1
+    where it is difficult. Raises ValueError."""
     values = parsing.numbers(words[:8])
     ignore = parsing.is_true(words[9]) if len(words) > 9 else False
-    return words[8], corners(list(zip(values[::2], values[1::2]))), "turned box", ignore
-
-
-def _parse_line(words, layout):
-    """(class name, box, "" or the kind of another shape, False). Raises KeyError, ValueError."""
-    k, box, shape = _parse(words, layout.keypoints)
-    return (layout.names[k] if layout.names else f"class_{k}"), box, shape, False
+    return words[8], corners(list(zip(values[::2], values[1::2]))), ignore
 
 
 def _parse(words, keypoints=0):
@@ -164,7 +159,7 @@ def looks_like_label(text):
         if line.startswith(_DOTA_HEADS):
             return True
         if len(words) == 10 and words[9] in ("0", "1", "2"):
-            return bool(_parse_dota(words))
-        return bool(re.match(r"\d+\s", line)) and bool(_parse(words))
+            return _is_dota(words) and bool(_parse_dota(words))
+        return bool(re.match(r"\d+(\.0+)?\s", line)) and bool(_parse(words))
     except ValueError:
         return False

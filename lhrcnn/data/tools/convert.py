@@ -3,7 +3,6 @@
 What is written is read back by the readers of these formats with the same boxes, to 1e-6 of a side.
 """
 
-import dataclasses
 import json
 import os
 import shutil
@@ -12,7 +11,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import yaml
 
-from lhrcnn.data.readers.voc import CORNERS
+from lhrcnn.data.datasets import with_class_list
+from lhrcnn.data.readers.voc_xml import CORNERS
 
 
 def convert(datasets, format_, output, copy_images=True):
@@ -21,6 +21,7 @@ def convert(datasets, format_, output, copy_images=True):
     Images are copied; two of one name become `a.jpg` and `a_2.jpg`. Raises OSError for a file
     that lhrcnn did not write."""
     writer, losses_of, place = WRITERS[format_]
+    lost = losses_of(datasets)
     datasets = _numbered_alike(datasets) if format_ == "yolo" else datasets
     names = _file_names(datasets, shared="{split}" not in place)
     for split, dataset in datasets.items():
@@ -32,19 +33,14 @@ def convert(datasets, format_, output, copy_images=True):
         writer(output, split, dataset, paths)
     if format_ == "yolo":
         _write_data_file(output, datasets)
-    return losses_of(datasets) + _renamed(datasets, names)
+    return lost + _renamed(datasets, names)
 
 
 def _numbered_alike(datasets):
     """The same with the classes of all of them in each: YOLO has one list for all splits."""
     names = list(dict.fromkeys(name for each in datasets.values() for name in each.class_names))
-
-    def numbered(dataset):
-        new_of = np.array([names.index(name) for name in dataset.class_names], np.int32)
-        records = [dataclasses.replace(r, classes=new_of[r.classes]) for r in dataset.records]
-        return dataclasses.replace(dataset, records=records, class_names=names)
-
-    return {split: numbered(dataset) for split, dataset in datasets.items()}
+    numbers = range(1, len(names) + 1)
+    return {split: with_class_list(each, names, numbers) for split, each in datasets.items()}
 
 
 def _file_names(datasets, shared):
@@ -82,14 +78,11 @@ def _write_coco(output, split, dataset, paths):
         name = path.partition("/")[2]
         image = {"id": record.image_id, "file_name": name}
         images.append({**image, "height": record.height, "width": record.width})
-        for box, k, ignore, area, score in zip(
-            record.boxes.tolist(), record.classes, record.ignore, record.areas, _scores(record)
-        ):
+        for (ymin, xmin, ymax, xmax), k, ignore, area, score in _objects(record):
             number = len(annotations) + 1  # from 1: evaluators take 0 for "no match"
             ids = {"image_id": record.image_id, "category_id": dataset.category_ids[k]}
-            ymin, xmin, ymax, xmax = box
             bbox = [xmin, ymin, xmax - xmin, ymax - ymin]
-            place = {"bbox": bbox, "area": float(area), "iscrowd": int(ignore)}
+            place = {"bbox": bbox, "area": area, "iscrowd": int(ignore)}
             annotations.append({"id": number, **ids, **place, **score})
     pairs = zip(dataset.category_ids, dataset.class_names)
     categories = [{"id": number, "name": name} for number, name in pairs]
@@ -97,11 +90,13 @@ def _write_coco(output, split, dataset, paths):
     output.write(f"annotations/instances_{split}.json", json.dumps(content))
 
 
-def _scores(record):
-    """For each object what says its score, {} where it has none."""
-    if record.scores is None:
-        return [{}] * len(record.boxes)
-    return [{"score": round(float(score), 6)} for score in record.scores]
+def _objects(record):
+    """(box, class, ignore, area, {"score"} or {}) of each object, in Python's numbers."""
+    scores = [{}] * len(record.boxes)
+    if record.scores is not None:
+        scores = [{"score": round(float(score), 6)} for score in record.scores]
+    columns = record.boxes, record.classes, record.ignore, record.areas
+    return zip(*(column.tolist() for column in columns), scores)
 
 
 def _write_voc(output, split, dataset, paths):
@@ -114,19 +109,18 @@ def _write_voc(output, split, dataset, paths):
 
 
 def voc_xml(record, filename, class_names, corners):
-    """The annotation file of a Record as VOC has it, with corners of a kind of `voc.CORNERS`."""
+    """The annotation file of a Record as VOC has it, with corners of a kind of `CORNERS`."""
     low, high = CORNERS[corners]
     root = ElementTree.Element("annotation")
     _add(root, "filename", filename)
     size = _add(root, "size")
     for key, value in (("width", record.width), ("height", record.height), ("depth", 3)):
         _add(size, key, value)
-    for box, k, ignore in zip(record.boxes.tolist(), record.classes, record.ignore):
+    for (ymin, xmin, ymax, xmax), k, ignore, *_ in _objects(record):
         element = _add(root, "object")
         _add(element, "name", class_names[k])
         _add(element, "difficult", int(ignore))
         bounds = _add(element, "bndbox")
-        ymin, xmin, ymax, xmax = box
         moved = xmin - low, ymin - low, xmax - high, ymax - high
         for key, value in zip(("xmin", "ymin", "xmax", "ymax"), moved):
             _add(bounds, key, f"{value:.10g}")
@@ -169,10 +163,7 @@ def _write_labelme(output, split, dataset, paths):
     """A JSON file beside each image; ignored objects have the flag `ignore`."""
     for record, path in zip(dataset.records, paths):
         shapes = []
-        for box, k, ignore, score in zip(
-            record.boxes.tolist(), record.classes, record.ignore, _scores(record)
-        ):
-            ymin, xmin, ymax, xmax = box
+        for (ymin, xmin, ymax, xmax), k, ignore, _, score in _objects(record):
             what = {"label": dataset.class_names[k], "points": [[xmin, ymin], [xmax, ymax]]}
             flags = {"ignore": True} if ignore else {}
             kind = {"group_id": None, "shape_type": "rectangle", "flags": flags}
@@ -189,31 +180,34 @@ def _write_labelme(output, split, dataset, paths):
         output.write(os.path.splitext(path)[0] + ".json", json.dumps(content))
 
 
+def _records(datasets):
+    return [record for dataset in datasets.values() for record in dataset.records]
+
+
+def _num_ignored(datasets):
+    return sum(int(record.ignore.sum()) for record in _records(datasets))
+
+
 def _lost_with_ids(datasets):
     """What no format but COCO holds: ids, and areas that are not the boxes'."""
-    records = [record for dataset in datasets.values() for record in dataset.records]
-    boxes = [record.boxes.astype(float) for record in records]
-    own = [(box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]) for box in boxes]
-    areas = sum(
-        int(np.sum(~np.isclose(record.areas, area, rtol=1e-3)))
-        for record, area in zip(records, own)
-    )
+    areas = 0
+    for record in _records(datasets):
+        sides = record.boxes[:, 2:].astype(float) - record.boxes[:, :2]
+        areas += int(np.sum(~np.isclose(record.areas, sides.prod(axis=1), rtol=1e-3)))
     lost = [f"the areas of {areas} objects that are not their boxes'"] if areas else []
     ids = [number for dataset in datasets.values() for number in dataset.category_ids]
-    return lost + ["the ids of images" + (" and classes" if ids[0] != 1 else "")]
+    return lost + ["the ids of images" + (" and classes" if ids and ids[0] != 1 else "")]
 
 
 def _lost_in_coco(datasets):
-    records = [record for dataset in datasets.values() for record in dataset.records]
-    crowds = sum(int(record.ignore.sum()) for record in records)
-    named = sum(record.shown_id != record.image_id for record in records)
+    crowds = _num_ignored(datasets)
+    named = sum(record.shown_id != record.image_id for record in _records(datasets))
     lost = [f"{crowds} ignored objects are crowds now, the only kind COCO has"] if crowds else []
     return lost + ([f"the ids of {named} images, which are no whole numbers"] if named else [])
 
 
 def _lost_in_yolo(datasets):
-    records = [record for dataset in datasets.values() for record in dataset.records]
-    ignored = sum(int(record.ignore.sum()) for record in records)
+    ignored = _num_ignored(datasets)
     text = f"{ignored} ignored objects: YOLO has no mark for them, they are background now"
     return ([text] if ignored else []) + _lost_with_ids(datasets)
 

@@ -72,7 +72,7 @@ def test_each_format_is_known_by_its_own_files(tmp_path, name):
 
 
 def test_every_sign_is_of_a_reader():
-    assert set(signs.SIGNS) <= set(READERS) and set(FILES) <= set(signs.SIGNS)
+    assert set(signs.FORMATS) <= set(READERS) and set(FILES) <= set(signs.FORMATS)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,25 @@ def test_without_a_split_a_fifth_is_drawn_for_val_once_and_for_all(tmp_path):
     assert seen(read("auto", tmp_path, "test")) == val
     assert sorted(data_of(read("auto", tmp_path, "train"))["held_out"]) == sorted(val)
     assert len(seen(read("auto", tmp_path))) == 20
+
+
+def test_everything_is_never_a_part_of_it_in_silence(tmp_path):
+    for name in ("train", "val"):
+        write(tmp_path, {f"annotations/instances_{name}.json": COCO})
+    images(tmp_path, "images/a.jpg")
+    with pytest.raises(DataError, match="in 2: .*instances_train.json, .*name one of them"):
+        read("auto", tmp_path, "*")
+    assert set(auto.settle(options(tmp_path, "format=auto"))[1]) == {"train", "val"}
+
+
+def test_several_files_that_are_no_splits_are_not_the_first_of_them(tmp_path):
+    images(tmp_path, "images/a.jpg")
+    write(tmp_path, {f"annotations/instances_{name}.json": COCO for name in ("one", "two")})
+    write(tmp_path, {"annotations/person_keypoints_one.json": COCO})
+    for split in ("*", "train"):
+        with pytest.raises(DataError, match="in 2: annotations/instances_one.json, .*two.json;"):
+            read("auto", tmp_path, split)
+    assert len(read("auto", tmp_path, "annotations/instances_two.json").records) == 1
 
 
 def test_what_a_run_held_out_stays_held_out_when_images_come_and_go(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 from data.reading import images, kinds, read, seen, write
 
+from lhrcnn.data.readers import auto
 from lhrcnn.errors import DataError
 
 ANT = ("ant", 20, 10, 60, 40)
@@ -18,7 +19,9 @@ ANT = ("ant", 20, 10, 60, 40)
         "image,label,x,y,width,height\na.jpg,ant,10,20,30,40\n",
         "\ufefffilename,class,xmin,ymin,xmax,ymax\r\nC:\\photos\\a.jpg,ant,10,20,40,60\r\n",
         "filename,class,xmin,ymin,xmax,ymax\ra.jpg,ant,10,20,40,60\r",  # lines of Mac spreadsheets
+        "a.jpg,10,20,40,60,ant,100,80\n",  # SKU-110K
         "TRAIN,gs://bucket/a.jpg,ant,0.1,0.25,,,0.4,0.75,,\n",  # AutoML
+        "training,gs://bucket/a.jpg,ant,0.1,0.25,0.4,0.25,0.4,0.75,0.1,0.75\n",  # Vertex AI
     ],
 )
 def test_dialects(tmp_path, text):
@@ -49,6 +52,17 @@ def test_open_images(tmp_path):
     val = read("csv", tmp_path, "val")
     assert val.class_names == ["ant", "zebra"]
     assert seen(val) == {"0002.jpg": [("ant!", 0, 0, 80, 100), ("zebra", 20, 10, 60, 40)]}
+
+
+def test_splits_and_titles_as_google_writes_them(tmp_path):
+    images(tmp_path, *(f"{name}.jpg" for name in "abcd"))
+    words = zip("abcd", ("TRAINING", "validation", "TEST", "UNASSIGNED"))
+    rows = "".join(f"{word},gs://x/{name}.jpg,/m/01,.1,.25,,,.4,.75,,\n" for name, word in words)
+    titles = "LabelName,DisplayName\n/m/01,ant\n"  # Open Images V7
+    write(tmp_path, {"ml_use.csv": rows, "oidv7-class-descriptions.csv": titles})
+    assert auto.recognise(tmp_path).splits == {"train": "train", "val": "val", "test": "test"}
+    assert seen(read("csv", tmp_path, "train")) == {"a.jpg": [ANT], "d.jpg": [ANT]}
+    assert seen(read("csv", tmp_path, "val")) == {"b.jpg": [ANT]}
 
 
 def test_images_without_objects_stand_alone_on_their_line(tmp_path):

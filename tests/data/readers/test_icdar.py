@@ -1,5 +1,7 @@
 """The ICDAR reader, through open_dataset."""
 
+import re
+
 import numpy as np
 import pytest
 from data.samples import options, save_image
@@ -106,7 +108,7 @@ def test_records(tmp_path, split, truth_folder):
 FAULTS = {
     "no truth": (
         {},
-        "no truth of image img_1.jpg .*looked for gt_img_1.txt, img_1.gt, img_1.txt",
+        "no truth of image img_1.jpg .*looked for gt_img_1.txt, .*poly_gt_img_1.txt; left out",
         0,
     ),
     "no line": (
@@ -119,7 +121,7 @@ FAULTS = {
 }
 
 
-WARNINGS = ("outside",)  # counted, not fatal
+WARNINGS = ("outside", "no truth")  # counted, not fatal
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -131,6 +133,13 @@ def test_faults_fail_or_are_skipped(tmp_path, name):
             open_dataset(text(tmp_path), "train")
     dataset = open_dataset(text(tmp_path, "on_error=skip"), "train")
     assert len(dataset.records) == number + 1 and len(dataset.problems) == 1
+    assert re.search(words, dataset.problems[0].text)
+
+
+def test_total_text_s_names_and_another_word_for_the_split(tmp_path):
+    line = "x: [[11 53 20]], y: [[46 30 50]], ornt: [u'c'], transcriptions: [u'the']"
+    write(tmp_path, ["img11.jpg"], {"poly_gt_img11.txt": [line]}, "validation", "validation/gt")
+    assert open_dataset(text(tmp_path), "val").records[0].boxes.tolist() == [[30, 11, 50, 53]]
 
 
 def test_truth_that_is_not_text(tmp_path):

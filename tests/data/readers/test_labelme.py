@@ -92,6 +92,12 @@ def test_faulty_files_and_shapes_are_named(tmp_path):
     }
 
 
+def test_a_name_that_is_no_text(tmp_path):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, {"a.json": file(imagePath=5)})
+    assert seen(read("labelme", tmp_path)) == {"a.jpg": []}
+
+
 def test_folders_name_splits(tmp_path):
     images(tmp_path, "train/a.jpg", "val/a.jpg")
     good = shape("rectangle", (10, 20), (40, 60))

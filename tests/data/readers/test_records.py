@@ -15,10 +15,15 @@ from lhrcnn.data.readers.records import (
 )
 
 
+def labelled(path, *boxes, source_id=None, where=""):
+    about = {"source_id": source_id, "path": path}
+    return LabelledImage((), path, where or path, (100, 200), list(boxes), **about)
+
+
 def record_of(boxes, areas=None):
     problems, areas = [], areas or [None] * len(boxes)
     found = [LabelledBox(f"c{i}", box, False, areas[i]) for i, box in enumerate(boxes)]
-    image = LabelledImage("p.jpg", (100, 200), found, "file.json: image id 5", 5)
+    image = labelled("p.jpg", *found, source_id=5, where="file.json: image id 5")
     class_of = {box.name: k for k, box in enumerate(found)}
     return records_of([image], class_of, problems)[0], problems
 
@@ -85,7 +90,7 @@ def test_drop_missing_names_path_and_image_id(tmp_path):
     (tmp_path / "p.jpg").write_bytes(b"")
     (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"")
     images = [
-        LabelledImage(str(tmp_path / name), (4, 4), [], source_id=i)
+        labelled(str(tmp_path / name), source_id=i)
         for i, name in enumerate(("p.jpg", "q.jpg", "sub/p.jpg", os.fsdecode(b"caf\xe9.jpg")))
     ]
     records = records_of(images, {}, [])
@@ -93,10 +98,6 @@ def test_drop_missing_names_path_and_image_id(tmp_path):
     assert [record.image_id for record in drop_missing(records, problems)] == [0]
     assert len(problems) == 3 and "q.jpg: no such image file (image id 1)" in problems[0].text
     assert "not in UTF-8" in problems[2].text
-
-
-def labelled(path, *boxes, source_id=None):
-    return LabelledImage(path, (100, 200), list(boxes), source_id=source_id)
 
 
 def test_a_data_set_of_labelled_images():

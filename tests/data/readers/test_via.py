@@ -76,7 +76,20 @@ def test_no_attribute_is_one_class_and_several_are_refused(tmp_path):
 def test_regions_that_are_no_objects_are_named(tmp_path, shape, told):
     images(tmp_path, "a.jpg")
     write(tmp_path, {"via.json": {"a.jpg252": entry("a.jpg", (shape, told))}})
-    with pytest.raises(DataError, match="via.json: not a file of VIA 2.*a region of the shape"):
+    dataset = read("via", tmp_path)
+    assert kinds(dataset)[0] == "bad image entry"
+    assert "via.json: a.jpg252: a region of the shape" in dataset.problems[0].text
+
+
+def test_one_faulty_entry_leaves_the_others(tmp_path):
+    images(tmp_path, "a.jpg")
+    content = {"x": {"filename": 5, "regions": []}, "y": 5, "a": entry("a.jpg", (RECT, {}))}
+    write(tmp_path, {"via.json": content})
+    dataset = read("via", tmp_path)
+    assert seen(dataset) == {"a.jpg": [("object", 20, 10, 60, 40)]}
+    assert sorted(kinds(dataset)) == ["bad image entry", "missing image"]
+    write(tmp_path, {"via.json": ["_via_img_metadata"]})
+    with pytest.raises(DataError, match="via.json: not a file of VIA 2"):
         read("via", tmp_path)
 
 

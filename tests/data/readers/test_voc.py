@@ -1,10 +1,14 @@
 """The VOC reader, through open_dataset."""
 
+import re
+
 import numpy as np
 import pytest
+from data.reading import read, seen, write
 from data.samples import options, write_voc
 
 from lhrcnn.data.datasets import open_dataset
+from lhrcnn.data.readers import auto
 from lhrcnn.errors import DataError
 
 IMAGES = {
@@ -22,11 +26,8 @@ def voc(folder, *overrides):
 def test_records_of_a_small_devkit(tmp_path):
     write_voc(tmp_path / "VOC2007", IMAGES, LISTS)
     dataset = open_dataset(voc(tmp_path), "VOC2007/trainval")
-    assert (
-        dataset.class_names == ["cat", "dog"]
-        and dataset.category_ids == [1, 2]
-        and dataset.problems == []
-    )
+    assert dataset.class_names == ["cat", "dog"] and dataset.category_ids == [1, 2]
+    assert [problem.kind for problem in dataset.problems] == ["ignored objects"]
     first = dataset.records[0]
     assert [record.image_id for record in dataset.records] == [12, 7, 9]
     assert (first.height, first.width, first.path) == (
@@ -93,6 +94,43 @@ def test_lists_for_one_class_leave_out_images_without_it(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "files, splits",
+    [
+        ({"Main/valid.txt": "a\n"}, {"train": "train", "val": "valid"}),
+        ({"val.txt": "a\n", "Layout/val.txt": "b\n"}, {"train": "train", "val": "val"}),
+    ],
+)
+def test_where_lists_lie_and_what_they_are_called(tmp_path, files, splits):
+    images = {name: (20, 20, [("rbc", 0, 1, 1, 9, 9)]) for name in ("a.jpg", "b.jpg")}
+    write_voc(tmp_path / "x" / "VOCdevkit" / "VOC2012", images, {"train": ["b"]})
+    write(tmp_path / "x" / "VOCdevkit" / "VOC2012" / "ImageSets", files)
+    assert auto.recognise(tmp_path).splits == splits
+    assert set(seen(read("voc", tmp_path, "val"))) == {"a.jpg"}
+    assert set(seen(read("auto", tmp_path, "*"))) == {"a.jpg", "b.jpg"}
+
+
+def test_lists_of_classes_alone(tmp_path):
+    """As VoTT writes them."""
+    objects = [("rbc", 0, 1, 1, 9, 9)]
+    lists = {
+        "rbc_train": ["b.jpg 1", "a.jpg -1"],
+        "wbc_train": ["b.jpg -1"],
+        "rbc_val": ["a.jpg 1"],
+    }
+    write_voc(tmp_path, dict.fromkeys(("a.jpg", "b.jpg"), (20, 20, objects)), lists)
+    assert auto.recognise(tmp_path).splits == {"train": "rbc_train+wbc_train", "val": "rbc_val"}
+    for split, name in (("train", "b.jpg"), ("val", "a.jpg")):
+        assert set(seen(read("auto", tmp_path, split))) == {name}
+
+
+def test_lists_of_another_task_alone(tmp_path):
+    images = {"a.jpg": (20, 20, [("rbc", 0, 1, 1, 9, 9)])}
+    write(write_voc(tmp_path, images, {}), {"ImageSets/Layout/train.txt": "a\n"})  # datumaro's
+    assert set(seen(read("auto", tmp_path, "*"))) == {"a.jpg"}
+    assert auto.recognise(tmp_path).splits == {"train": "train"}
+
+
 def test_size_from_the_image(tmp_path):
     write_voc(tmp_path, IMAGES, LISTS, with_size=False)
     assert [(r.height, r.width) for r in open_dataset(voc(tmp_path), "trainval").records] == [
@@ -117,82 +155,39 @@ def test_missing_folders_and_lists_say_what_is_there(tmp_path):
         open_dataset(voc(tmp_path), "VOC2010/test")
 
 
-def change_xml(folder, name, old, new):
-    file = folder / "Annotations" / f"{name}.xml"
-    assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new, 1))
-
-
+# What is written instead of what into 000007.xml; what is said; how many boxes images have then.
 FAULTS = {
-    "reversed": (
-        lambda f: change_xml(f, "000007", "<xmax>4<", "<xmax>0<"),
-        "000007.xml: image id 7: box .* 'cat' is reversed",
-        [2, 0],
-    ),
-    "empty": (
-        lambda f: change_xml(f, "000007", "<xmax>4</xmax><ymax>5<", "<xmax>2</xmax><ymax>3<"),
-        "of 'cat' is empty",
-        [2, 0],
-    ),
-    "nan": (lambda f: change_xml(f, "000007", "<xmax>4<", "<xmax>nan<"), "not finite", [2, 0]),
-    "outside": (
-        lambda f: change_xml(f, "000007", "<xmax>4<", "<xmax>90<"),
-        "outside the image of 50 x 30 px",
-        [2, 1],
-    ),
-    "no number": (
-        lambda f: change_xml(f, "000007", "<xmax>4<", "<xmax>four<"),
-        "object 1 'cat': bndbox/xmax is 'four'",
-        [2, 0],
-    ),
-    "no name": (
-        lambda f: change_xml(f, "000007", "<name>cat<", "<name><"),
-        "object 1 '': it has no name",
-        [2, 0],
-    ),
-    "bad size": (
-        lambda f: change_xml(f, "000007", "<width>30<", "<width>wide<"),
-        "size/width is 'wide'",
-        [2],
-    ),
-    "broken xml": (
-        lambda f: change_xml(f, "000007", "</object>", ""),
-        "000007.xml: image id 7: not readable as XML",
-        [2],
-    ),
-    "no xml": (
-        lambda f: (f / "Annotations" / "000007.xml").unlink(),
-        "000007.xml: image id 7: no such annotation file",
-        [2],
-    ),
-    "no image": (
-        lambda f: (f / "JPEGImages" / "000007.png").unlink(),
-        "000007.jpg: no such image file .image id 7",
-        [2],
-    ),
-    "twice": (
-        lambda f: (f / "ImageSets" / "Main" / "train.txt").write_text("000012\n000007\n000012\n"),
-        "000012 stands twice",
-        [2, 1],
-    ),
+    "reversed": ("<xmax>4<", "<xmax>0<", "image id 7: box .* 'cat' is reversed", [2, 0]),
+    "empty": ("<xmax>4</xmax><ymax>5<", "<xmax>2</xmax><ymax>3<", "of 'cat' is empty", [2, 0]),
+    "nan": ("<xmax>4<", "<xmax>nan<", "not finite", [2, 0]),
+    "outside": ("<xmax>4<", "<xmax>90<", "outside the image of 50 x 30 px", [2, 1]),
+    "no number": ("<xmax>4<", "<xmax>four<", "object 1 'cat': bndbox/xmax is 'four'", [2, 0]),
+    "no name": ("<name>cat<", "<name><", "object 1 '': it has no name", [2, 0]),
+    "broken xml": ("</object>", "", "000007.xml: image id 7: not readable as VOC's XML", [2]),
+    "no xml": (None, None, "000007.xml: image id 7: no such annotation file; left out", [2]),
+    "no image": (None, None, "000007.jpg: no such image file .image id 7", [2]),
+    "twice": (None, None, "000012 stands twice", [2, 1]),
 }
-
-
-WARNINGS = ("empty", "outside")  # counted, not fatal
+WARNINGS = ("empty", "outside", "no xml")  # counted, not fatal
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults_fail_or_are_skipped(tmp_path, name):
-    change, words, num_boxes = FAULTS[name]
-    write_voc(tmp_path, IMAGES, {"train": ["000012", "000007"]})
-    change(tmp_path)
+    old, new, words, num_boxes = FAULTS[name]
+    again = ["000012"] * (name == "twice")
+    write_voc(tmp_path, IMAGES, {"train": ["000012", "000007", *again]})
+    file = tmp_path / "Annotations" / "000007.xml"
+    if old:
+        file.write_text(file.read_text().replace(old, new, 1))
+    elif name != "twice":
+        (file if name == "no xml" else tmp_path / "JPEGImages" / "000007.png").unlink()
     if name not in WARNINGS:
         with pytest.raises(DataError, match=f"(?s){words}.*data.on_error=skip"):
             open_dataset(voc(tmp_path), "train")
     dataset = open_dataset(voc(tmp_path, "on_error=skip"), "train")
-    assert [len(record.boxes) for record in dataset.records] == num_boxes and len(
-        dataset.problems
-    ) == 1
+    assert [len(record.boxes) for record in dataset.records] == num_boxes
+    faults = [problem for problem in dataset.problems if problem.severity != "note"]
+    assert len(faults) == 1 and re.search(words, faults[0].text)
 
 
 def one_image(folder, lines, encoding="utf-8", name="000012.jpg"):
@@ -213,7 +208,8 @@ def test_lists_as_tools_write_them(tmp_path, line, encoding):
 def test_an_image_in_two_joined_lists_is_taken_once(tmp_path):
     lists = {"dog_train": ["000012 1", "000007 -1"], "cat_train": ["000012 0", "000007 1"]}
     dataset = open_dataset(voc(write_voc(tmp_path, IMAGES, lists)), "dog_train+cat_train")
-    assert [record.image_id for record in dataset.records] == [12, 7] and not dataset.problems
+    assert [record.image_id for record in dataset.records] == [12, 7]
+    assert [problem.kind for problem in dataset.problems] == ["ignored objects"]
 
 
 def test_xml_in_another_encoding(tmp_path):
@@ -279,11 +275,8 @@ def test_voc2007(shared, split, counts):
         sum(len(r.boxes) for r in dataset.records) - ignored,
         ignored,
     ) == counts
-    assert (
-        dataset.num_classes == 20
-        and dataset.class_names[0] == "aeroplane"
-        and dataset.problems == []
-    )
+    assert dataset.num_classes == 20 and dataset.class_names[0] == "aeroplane"
+    assert [problem.kind for problem in dataset.problems] == ["ignored objects"]
 
 
 def test_bccd_names_its_two_empty_boxes(shared):

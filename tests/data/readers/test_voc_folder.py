@@ -1,7 +1,5 @@
 """The reader of VOC's XML files in plain folders."""
 
-import math
-
 import pytest
 from data.reading import images, kinds, read, seen, write
 
@@ -34,33 +32,9 @@ def test_a_corner_zero_says_zero_based_and_half_open(tmp_path):
     images(tmp_path, "a.jpg", "b.jpg")
     zero = thing("0.0", 0, 100, 80)
     write(tmp_path, {"a.xml": xml(zero), "b.xml": xml(thing(10, 20, 40, 60))})
-    assert seen(read("voc_folder", tmp_path)) == {
-        "a.jpg": [("ant", 0, 0, 80, 100)],
-        "b.jpg": [("ant", 20, 10, 60, 40)],
-    }
-
-
-def test_attributes_as_cvat_writes_them_say_zero_based(tmp_path):
-    images(tmp_path, "a.jpg")
-    rotation = "<attribute><name>rotation</name><value>0.0</value></attribute>"
-    own = thing(10.25, 20.5, 40, 60, more=f"<attributes>{rotation}</attributes>")
-    write(tmp_path, {"a.xml": xml(own)})
-    assert seen(read("voc_folder", tmp_path)) == {"a.jpg": [("ant", 20.5, 10.25, 60, 40)]}
-
-
-def test_turned_boxes(tmp_path):
-    images(tmp_path, "a.jpg")
-    robndbox = "<cx>50</cx><cy>40</cy><w>20</w><h>20</h><angle>0.785398163</angle>"
-    rotation = "<attribute><name>rotation</name><value>90.0</value></attribute>"
-    turned = thing(40, 37, 60, 42, more=f"<attributes>{rotation}</attributes>")
-    text = xml(f"<object><name>ant</name><robndbox>{robndbox}</robndbox></object>", turned)
-    write(tmp_path, {"a.xml": text})
     dataset = read("voc_folder", tmp_path)
-    half = math.sqrt(200)
-    first, second = seen(dataset)["a.jpg"]
-    assert first[1:] == pytest.approx((40 - half, 50 - half, 40 + half, 50 + half), abs=1e-3)
-    assert second[1:] == pytest.approx((29.5, 47.5, 49.5, 52.5))
-    assert kinds(dataset) == ["turned box"] * 2
+    assert seen(dataset) == {"a.jpg": [("ant", 0, 0, 80, 100)], "b.jpg": [("ant", 20, 10, 60, 40)]}
+    assert kinds(dataset) == ["0-based corners"]
 
 
 def test_encodings_missing_sizes_and_faults(tmp_path):

@@ -44,6 +44,14 @@ def test_what_is_written_is_read_with_the_same_boxes(source, tmp_path, format_):
             assert file.read() == original
 
 
+@pytest.mark.parametrize("format_", sorted(WRITERS))
+def test_images_without_any_class(tmp_path, format_):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, {"a.json": {"imagePath": "a.jpg", "shapes": []}})
+    lost = convert({"part": read("labelme", tmp_path)}, format_, Output(tmp_path / "out"))
+    assert lost == ([] if format_ == "coco" else ["the ids of images"])
+
+
 def test_losses_are_named(source, tmp_path):
     dataset = read("csv", source)
     dataset.records[0].areas[:] = 5
