@@ -51,8 +51,6 @@ def _pillow_header(path, kind):
             if kind == "TIFF":  # Pillow's versions differ in whether its size is as shown
                 width, height = image.tag_v2[_WIDTH_TAG], image.tag_v2[_HEIGHT_TAG]
                 turn = image.getexif().get(ORIENTATION_TAG, 1)  # by which Pillow turns it
-    except DataError as error:
-        raise DataError(f"{path}: not readable as an image: {error}") from None
     except Exception as error:  # noqa: BLE001  Pillow's plugins raise what they like
         raise DataError(f"{path}: not readable as an image: {error}") from None
     turn = turn if turn in range(1, 9) else 1

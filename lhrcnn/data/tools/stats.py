@@ -86,20 +86,14 @@ def _classes(dataset, found):
 
 def _best_overlaps(dataset):
     """The highest IoU [n] of each object that is not ignored with another of its image."""
-    best = [np.zeros(0)]
-    for record in dataset.records:
-        boxes = record.boxes[~record.ignore].astype(float)
-        if len(boxes) == 1:
-            best.append(np.zeros(1))
-        elif len(boxes):
-            best.append(np.array([_highest_iou(i, boxes) for i in range(len(boxes))]))
-    return np.concatenate(best)
-
-
-def _highest_iou(i, boxes):
-    ious = iou(boxes[i], boxes)
-    ious[i] = 0
-    return ious.max()
+    kept = (record.boxes[~record.ignore].astype(float) for record in dataset.records)
+    return np.array(
+        [
+            iou(boxes[i], np.delete(boxes, i, axis=0)).max(initial=0)
+            for boxes in kept
+            for i in range(len(boxes))
+        ]
+    )
 
 
 def _duplicates(datasets):

@@ -7,8 +7,9 @@ import pathlib
 import matplotlib
 import numpy as np
 from matplotlib import font_manager, ft2font
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont
 
+from lhrcnn.data.decoding import read_image
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers.icdar import write_truth
 from lhrcnn.data.readers.lookup import walk
@@ -71,14 +72,13 @@ def make_text(folder, images, seed=0, num_train=7000, num_val=500):
 
 def usable_fonts():
     """Paths of the fonts of the system, or else of matplotlib, that have every character that is
-    written, sorted by name."""
-    found = font_manager.findSystemFonts() or sorted(
-        pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf")
-    )
-    return sorted(
-        (str(path) for path in found if _has_all_characters(path)),
-        key=lambda path: (pathlib.Path(path).name, path),
-    )
+    written, sorted by name. Raises DataError where there is none."""
+    own = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf")
+    for fonts in (font_manager.findSystemFonts(), own):
+        usable = [str(path) for path in fonts if _has_all_characters(path)]
+        if usable:
+            return sorted(usable, key=lambda path: (pathlib.Path(path).name, path))
+    raise DataError("no font of the system or of matplotlib has the letters and digits to write")
 
 
 def write_words(rng, image, fonts):
@@ -113,11 +113,7 @@ def write_words(rng, image, fonts):
 
 
 def _background(path):
-    try:
-        with Image.open(path) as image:
-            image = image.convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f"{path}: not readable as an image: {error}") from None
+    image = Image.fromarray(read_image(path, accurate_jpeg=True))
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     return np.asarray(image)
 

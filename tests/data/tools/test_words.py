@@ -63,6 +63,20 @@ def test_a_data_set_that_can_be_opened_and_depends_on_the_seed_alone(images, tmp
         assert max(image.size) <= 480
 
 
+def test_fonts_without_letters_are_passed_over(monkeypatch, tmp_path):
+    (tmp_path / "emoji.ttf").write_bytes(b"no letters")
+    monkeypatch.setattr(words.font_manager, "findSystemFonts", lambda: [tmp_path / "emoji.ttf"])
+    assert any(path.endswith("DejaVuSans.ttf") for path in words.usable_fonts())
+
+
+def test_backgrounds_are_what_is_shown_of_any_size(monkeypatch, tmp_path):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
+    assert words._background(tmp_path / "a.jpg").shape == (60, 40, 3)
+
+
 def test_wrong_folders(images, tmp_path):
     with pytest.raises(DataError, match="0 images in this folder"):
         words.make_text(tmp_path / "out", tmp_path / "nothing")
