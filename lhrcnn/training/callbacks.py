@@ -11,6 +11,7 @@ import threading
 import time
 
 import numpy as np
+import tensorflow as tf
 
 from lhrcnn.errors import ConfigError, TrainingError
 from lhrcnn.keras import keras
@@ -187,9 +188,11 @@ class UserCallbacks:
     A context manager for the time of the training, once `begin` has told of which."""
 
     def __init__(self, callbacks):
-        """Raises ConfigError for what is no callback of the Keras that lhrcnn uses, and for those
-        that set the learning rate, to which Keras does not listen where it is a schedule."""
-        for callback in callbacks:
+        """callbacks: one, a list of them, or None, as `fit` takes them. Raises ConfigError for what
+        is no callback of the Keras that lhrcnn uses, and for those that set the learning rate, to
+        which Keras does not listen where it is a schedule."""
+        self.given, self.losses = tf.nest.flatten(callbacks or []), {}
+        for callback in self.given:
             if isinstance(callback, RATE_SETTERS):
                 raise ConfigError(
                     f"callbacks: found a {type(callback).__name__}, whose learning rates would "
@@ -201,7 +204,6 @@ class UserCallbacks:
                     f"callbacks: found {callback!r}; allowed are callbacks of Keras 2, as in "
                     "`from lhrcnn.keras import keras`: keras.callbacks.Callback and its subclasses"
                 )
-        self.given, self.losses = list(callbacks), {}
         self.in_fit = [_StepByStep(self)] if self.given else []
 
     def begin(self, model, total_steps, steps_per_epoch):
@@ -215,14 +217,6 @@ class UserCallbacks:
     def stopped(self):
         """Whether a callback asked to stop."""
         return bool(self.given) and self.model.stop_training
-
-    def validation_begins(self):
-        """Before the images of the validation split are looked at."""
-        self.calls.on_test_begin()
-
-    def validation_ended(self, scores):
-        """With {name: number}."""
-        self.calls.on_test_end(scores)
 
     def epoch_ended(self, epoch, scores):
         """After an epoch counted from 1 and its validation, where there was one."""

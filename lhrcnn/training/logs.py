@@ -47,24 +47,13 @@ class RunLog:
     def line(self, phase, step, epoch, values):
         """Appends one line to metrics.jsonl alone, with the time of day (UTC)."""
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        about = {"step": step, "epoch": round(epoch, 4), "phase": phase}
         try:
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(
-                    _json(
-                        {
-                            "step": step,
-                            "epoch": round(epoch, 4),
-                            "phase": phase,
-                            **values,
-                            "time": now,
-                        }
-                    )
-                )
+                file.write(_json({**about, **values, "time": now}))
         except OSError as error:
-            advice = (
-                f"{error.strerror} at step {step}; make room and resume from the last checkpoint"
-            )
-            raise OSError(error.errno, advice, str(self.path)) from error
+            what = f"{error.strerror} at step {step}; make room and resume from the last checkpoint"
+            raise OSError(error.errno, what, str(self.path)) from error
 
     def validation(self, step, outcome):
         """Writes images, numbers of classes and PR curves of a validation.Outcome to
@@ -135,14 +124,12 @@ class DataClock:
 
 def environment(strategy):
     """Versions, devices and the number of processors, as a dict for the log."""
+    devices = tf.config.list_logical_devices()
     return {
         "lhrcnn": lhrcnn.__version__,
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
-        "devices": [
-            device.device_type + ":" + device.name.rsplit(":", 1)[-1]
-            for device in tf.config.list_logical_devices()
-        ],
+        "devices": [f"{one.device_type}:{one.name.rpartition(':')[2]}" for one in devices],
         "replicas": strategy.num_replicas_in_sync,
         "processors": os.cpu_count(),
     }

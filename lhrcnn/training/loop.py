@@ -250,7 +250,7 @@ class TrainingLoop:
         step = self.step
         try:
             self.stop.nothing_unsaved = True
-            self.users.validation_begins()
+            self.users.calls.on_test_begin()
             with self.average.swapped() if self.average else contextlib.nullcontext():
                 outcome = self._outcome()
         except Interrupted:
@@ -272,7 +272,7 @@ class TrainingLoop:
         )
         if step >= self.total_steps and outcome.table:
             print(outcome.table, flush=True)
-        self.users.validation_ended(outcome.numbers)
+        self.users.calls.on_test_end(outcome.numbers)
         return outcome.numbers
 
     def _summary(self, step):

@@ -48,8 +48,8 @@ def test_both_hear_of_losses_and_scores(monkeypatch):
             users.calls.on_train_batch_begin(step)
             users.calls.on_train_batch_end(step, {"loss": np.float32(1 / step)})
             if step >= 5:
-                users.validation_begins()
-                users.validation_ended({"coco/AP": 0.25})
+                users.calls.on_test_begin()
+                users.calls.on_test_end({"coco/AP": 0.25})
     sys.modules.pop("tracking")
 
     names = [name for name, *_ in mlflow.calls]

@@ -89,6 +89,7 @@ def test_a_run_directory_goes_before_a_name(packed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny" / "eval").mkdir(parents=True)  # as an evaluation of the model makes it
     assert zoo.find_run("tiny").folder == packed / "tiny"
+    assert zoo.find_run("tiny/").folder == packed / "tiny"
     (tmp_path / "tiny" / "config.yaml").write_text("{}")
     assert zoo.find_run("tiny").folder.resolve() == tmp_path / "tiny"
 

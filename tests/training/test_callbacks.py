@@ -65,10 +65,8 @@ def test_first_signal_ends_fit_after_the_step(number, capfd):
         stop.on_train_batch_end(1, {})
         assert stop.model.stop_training
     assert signal.getsignal(number) is former
-    assert (
-        f"{signal.Signals(number).name} received: finishing the step, then saving"
-        in capfd.readouterr().out
-    )
+    told = f"{signal.Signals(number).name} received: finishing the step, then saving"
+    assert told in capfd.readouterr().out
 
 
 def test_second_interrupt_from_the_keyboard_is_immediate():
@@ -93,35 +91,27 @@ def test_validation_is_given_up_at_once_and_weights_come_back():
 
 
 def logs(step, **changed):
-    return {
-        "loss": float(step),
-        "l2": 0.5,
-        "rpn_foreground": 2.0 * step,
-        "head_foreground": 1.0,
-        **changed,
-    }
+    counts = {"rpn_foreground": 2.0 * step, "head_foreground": 1.0}
+    return {"loss": float(step), "l2": 0.5, **counts, **changed}
+
+
+def progress_of(all_logs, steps_per_epoch):
+    """The Progress of a training, of the logs of its steps."""
+    train, log = TrainConfig(batch_size=4, log_every=2), Log()
+    schedule = lambda step: 0.1 * (step + 1)  # noqa: E731
+    progress = Progress(log, Clock(), schedule, train, steps_per_epoch, len(all_logs))
+    progress.set_model(Model())
+    for step, logs in enumerate(all_logs, 1):
+        progress.on_train_batch_begin(step)
+        progress.model.optimizer.iterations.assign(step)
+        progress.on_train_batch_end(step, logs)
+    return progress
 
 
 def test_progress_reports_means_of_its_window(capsys):
-    progress = Progress(
-        Log(),
-        Clock(),
-        lambda step: 0.1 * (step + 1),
-        TrainConfig(batch_size=4, log_every=2),
-        steps_per_epoch=5,
-        total_steps=7,
-    )
-    progress.set_model(Model())
-    for step in range(1, 8):
-        progress.on_train_batch_begin(step)
-        progress.model.optimizer.iterations.assign(step)
-        progress.on_train_batch_end(step, logs(step))
-    assert [line[:3] for line in progress.log.written] == [
-        ("train", 2, 0.4),
-        ("train", 4, 0.8),
-        ("train", 6, 1.2),
-        ("train", 7, 1.4),
-    ]
+    progress = progress_of([logs(step) for step in range(1, 8)], 5)
+    steps = [line[:3] for line in progress.log.written]
+    assert steps == [("train", step, step / 5) for step in (2, 4, 6, 7)]
     values = [line[3] for line in progress.log.written]
     assert [value["loss"] for value in values] == [1.5, 3.5, 5.5, 7.0]
     assert [value["learning_rate"] for value in values] == pytest.approx([0.2, 0.4, 0.6, 0.7])
@@ -135,19 +125,7 @@ def test_progress_reports_means_of_its_window(capsys):
 
 @pytest.mark.parametrize("foreground", [0.0, 0.5])
 def test_progress_says_when_no_anchor_is_near_an_object(foreground, capsys):
-    progress = Progress(
-        Log(),
-        Clock(),
-        lambda step: 0.1,
-        TrainConfig(batch_size=4, log_every=2),
-        steps_per_epoch=2,
-        total_steps=2,
-    )
-    progress.set_model(Model())
-    for step in (1, 2):
-        progress.on_train_batch_begin(step)
-        progress.model.optimizer.iterations.assign(step)
-        progress.on_train_batch_end(step, {"loss": 1.0, "rpn_foreground": foreground * (step - 1)})
+    progress_of([{"loss": 1.0, "rpn_foreground": number} for number in (0.0, foreground)], 2)
     assert ("model.rpn.anchor_scales" in capsys.readouterr().out) == (foreground == 0)
 
 
@@ -182,6 +160,12 @@ def test_scalars_are_the_numbers_of_all_metrics():
 def test_callbacks_of_another_keras_are_refused():
     with pytest.raises(ConfigError, match="callbacks: found <built-in function print>; allowed"):
         UserCallbacks([print])
+
+
+def test_callbacks_are_taken_as_by_fit():
+    callback = keras.callbacks.Callback()
+    given = (None, callback, [callback])
+    assert [UserCallbacks(one).given for one in given] == [[], [callback], [callback]]
 
 
 def test_callbacks_without_an_effect_are_refused():

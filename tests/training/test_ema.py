@@ -8,16 +8,6 @@ from lhrcnn.keras import keras
 from lhrcnn.training.ema import WeightAverage
 
 
-@pytest.fixture(params=["one", "two"])
-def strategy(request):
-    """One replica, then two."""
-    return (
-        request.getfixturevalue("two_cpus")
-        if request.param == "two"
-        else tf.distribute.get_strategy()
-    )
-
-
 def make(strategy, decay=0.9):
     with strategy.scope():
         variable = tf.Variable([1.0, 2.0], name="a/kernel")

@@ -16,9 +16,8 @@ from lhrcnn.training.logs import DataClock, RunLog
 
 
 def steps(log):
-    return [
-        (line["phase"], line["step"]) for line in map(json.loads, log.path.read_text().splitlines())
-    ]
+    lines = map(json.loads, log.path.read_text().splitlines())
+    return [(line["phase"], line["step"]) for line in lines]
 
 
 def test_resumed_log_drops_what_will_be_made_again(tmp_path):
@@ -30,15 +29,9 @@ def test_resumed_log_drops_what_will_be_made_again(tmp_path):
     log.close()
     with open(log.path, "a") as file:
         file.write('{"step": 5, "pha')  # a kill in the middle of a write
-    assert steps(RunLog(RunDirectory(tmp_path), 2)) == [
-        ("train", 1),
-        ("train", 2),
-        ("validation", 2),
-    ]
-    assert steps(RunLog(RunDirectory(tmp_path), 2, keep_validation=False)) == [
-        ("train", 1),
-        ("train", 2),
-    ]
+    trained = [("train", 1), ("train", 2)]
+    assert steps(RunLog(RunDirectory(tmp_path), 2)) == [*trained, ("validation", 2)]
+    assert steps(RunLog(RunDirectory(tmp_path), 2, keep_validation=False)) == trained
     assert steps(RunLog(RunDirectory(tmp_path), 0)) == []
 
 
@@ -46,13 +39,10 @@ def test_lines_are_plain_json_with_the_time_of_day(tmp_path):
     log = RunLog(RunDirectory(tmp_path), 0)
     log.scalars("validation", 3, 1 / 3, {"coco/AP": 0.25, "coco/APs": float("nan")})
     line, written = log.path.read_text().split(', "time": ')
-    assert (
-        line
-        == '{"step": 3, "epoch": 0.3333, "phase": "validation", "coco/AP": 0.25, "coco/APs": null'
-    )
-    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(
-        json.loads(written.replace("}", ""))
-    )
+    about = '{"step": 3, "epoch": 0.3333, "phase": "validation"'
+    assert line == about + ', "coco/AP": 0.25, "coco/APs": null'
+    then = datetime.datetime.fromisoformat(json.loads(written.replace("}", "")))
+    age = datetime.datetime.now(datetime.timezone.utc) - then
     assert datetime.timedelta(0) <= age < datetime.timedelta(minutes=5)
 
 

@@ -15,39 +15,28 @@ from lhrcnn.training.schedules import WarmupSchedule
 KERNEL, BIAS = np.array([[1.0, -2.0]]), np.array([0.5])
 
 
-@pytest.fixture(params=["one", "two"])
-def strategy(request):
-    """One replica, then two."""
-    return (
-        request.getfixturevalue("two_cpus")
-        if request.param == "two"
-        else tf.distribute.get_strategy()
-    )
-
-
-def needs_addons():
-    return pytest.importorskip(
-        "tensorflow_addons", reason="tensorflow-addons is not made for this Python"
-    )
+def options(name="sgd", **changes):
+    """The TrainConfig of an optimizer whose rate falls at step 4."""
+    if name == "sgdw":
+        why = "tensorflow-addons is not made for this Python"
+        pytest.importorskip("tensorflow_addons", reason=why)
+    usual = {"learning_rate": 0.05, "weight_decay": 0.3, "warmup_steps": 0, "decay_epochs": [1]}
+    return config.TrainConfig(optimizer=name, **{**usual, **changes})
 
 
 def make(train, strategy):
     with strategy.scope():
-        variables = [
-            tf.Variable(KERNEL.astype(np.float32), name="a/kernel"),
-            tf.Variable(BIAS.astype(np.float32), name="a/bias"),
-        ]
-        optimizer = optimizers.build_optimizer(
-            train, WarmupSchedule(train, 4, 8), variables, variables[:1]
-        )
+        kernel = tf.Variable(KERNEL.astype(np.float32), name="a/kernel")
+        variables = [kernel, tf.Variable(BIAS.astype(np.float32), name="a/bias")]
+        schedule = WarmupSchedule(train, 4, 8)
+        optimizer = optimizers.build_optimizer(train, schedule, variables, [kernel])
 
     @tf.function
     def advance():
         def replica():
             with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(variables[0] * [[3.0, 4.0]]) + 2.0 * tf.reduce_sum(
-                    variables[1] ** 2
-                )
+                loss = tf.reduce_sum(kernel * [[3.0, 4.0]])
+                loss += 2.0 * tf.reduce_sum(variables[1] ** 2)
                 loss /= strategy.num_replicas_in_sync
             optimizer.apply_gradients(optimizer.compute_gradients(loss, variables, tape))
 
@@ -98,16 +87,9 @@ def adam_twin(train, steps):
     return values
 
 
-@pytest.mark.parametrize("options", [{}, {"clip_norm": 1.5}])
-def test_adamw_equals_the_twin(options, strategy):
-    train = config.TrainConfig(
-        optimizer="adamw",
-        learning_rate=0.05,
-        weight_decay=0.3,
-        warmup_steps=0,
-        decay_epochs=[1],
-        **options,
-    )
+@pytest.mark.parametrize("changes", [{}, {"clip_norm": 1.5}])
+def test_adamw_equals_the_twin(changes, strategy):
+    train = options("adamw", **changes)
     variables, optimizer, advance = make(train, strategy)
     assert optimizers.coupled_weight_decay(train, optimizer) == 0
     for _ in range(6):
@@ -116,19 +98,10 @@ def test_adamw_equals_the_twin(options, strategy):
         np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"nesterov": True}, {"clip_norm": 1.5}, {"momentum": 0.0}])
+@pytest.mark.parametrize("changes", [{}, {"nesterov": True}, {"clip_norm": 1.5}, {"momentum": 0.0}])
 @pytest.mark.parametrize("name", ["sgd", "sgdw"])
-def test_update_equals_the_twin(name, options, strategy):
-    if name == "sgdw":
-        needs_addons()
-    train = config.TrainConfig(
-        optimizer=name,
-        learning_rate=0.05,
-        weight_decay=0.3,
-        warmup_steps=0,
-        decay_epochs=[1],
-        **options,
-    )
+def test_update_equals_the_twin(name, changes, strategy):
+    train = options(name, **changes)
     variables, optimizer, advance = make(train, strategy)
     for _ in range(6):
         advance()
@@ -140,18 +113,12 @@ def test_update_equals_the_twin(name, options, strategy):
 
 @pytest.mark.parametrize("name", ["sgdw", "adamw"])
 def test_state_resumes_to_the_bit(name, strategy):
-    if name == "sgdw":
-        needs_addons()
-    train = config.TrainConfig(
-        optimizer=name, learning_rate=0.05, weight_decay=0.3, warmup_steps=0, decay_epochs=[1]
-    )
+    train = options(name)
     variables, optimizer, advance = make(train, strategy)
     for _ in range(3):
         advance()
-    saved, weights = (
-        state.optimizer_arrays(optimizer),
-        [variable.numpy() for variable in variables],
-    )
+    saved = state.optimizer_arrays(optimizer)
+    weights = [variable.numpy() for variable in variables]
     resumed, other, advance_other = make(train, strategy)
     state.restore_optimizer(other, saved)
     for variable, value in zip(resumed, weights):
@@ -166,17 +133,10 @@ def test_state_resumes_to_the_bit(name, strategy):
 def test_momenta_are_multiplied_once_the_gradient_is_there(name, products):
     """Else a step would hold the products of all of them from the start."""
     variables, optimizer, _ = make(config.TrainConfig(optimizer=name), tf.distribute.get_strategy())
-    gradient = tf.TensorSpec(variables[0].shape)
-    graph = (
-        tf.function(lambda gradient: optimizer.update_step(gradient, variables[0]))
-        .get_concrete_function(gradient)
-        .graph
-    )
-    state = {
-        variable.handle.ref()
-        for variable in optimizer.variables
-        if variable.shape == variables[0].shape
-    }
+    kernel = variables[0]
+    update = tf.function(lambda gradient: optimizer.update_step(gradient, kernel))
+    graph = update.get_concrete_function(tf.TensorSpec(kernel.shape)).graph
+    state = {v.handle.ref() for v in optimizer.variables if v.shape == kernel.shape}
     captured = {inner.ref() for outer, inner in graph.captures if outer.ref() in state}
     reads = [
         op
@@ -188,9 +148,7 @@ def test_momenta_are_multiplied_once_the_gradient_is_there(name, products):
 
 
 def test_float16_scales_the_loss_and_starts_where_told():
-    train = config.TrainConfig(
-        precision="mixed_float16", learning_rate=0.05, warmup_steps=0, decay_epochs=[]
-    )
+    train = options(precision="mixed_float16", weight_decay=1e-4)
     variables, optimizer, advance = make(train, tf.distribute.get_strategy())
     assert float(optimizer.loss_scale) == 2**15
     advance()
@@ -204,9 +162,7 @@ def test_float16_scales_the_loss_and_starts_where_told():
 
 @pytest.mark.parametrize("name, coupled", [("sgd", 0.1), ("sgdw", 0), ("adamw", 0)])
 def test_weight_decay_is_coupled_or_not(name, coupled):
-    if name == "sgdw":
-        needs_addons()
-    train = config.TrainConfig(optimizer=name, weight_decay=0.1)
+    train = options(name, weight_decay=0.1)
     _, optimizer, _ = make(train, tf.distribute.get_strategy())
     assert optimizers.coupled_weight_decay(train, optimizer) == coupled
 

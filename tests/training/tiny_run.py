@@ -25,6 +25,19 @@ def lines(run_dir, phase):
     return [line for line in every if line["phase"] == phase]
 
 
+def arrays_of(run_dir, which="last"):
+    """{name: array} of a run's checkpoint."""
+    from lhrcnn.runs.checkpoints import CheckpointStore
+
+    return CheckpointStore(run_dir).load(which)[0]
+
+
+def assert_same_arrays(first, second):
+    """To the bit."""
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name].tobytes() != second[name].tobytes()] == []
+
+
 def make_coco(folder, num_train=9, num_val=3):
     """Writes a COCO folder with one or two filled rectangles ("red", id 3, or "blue", id 7) on each
     grey image."""
