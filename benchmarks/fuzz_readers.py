@@ -33,6 +33,7 @@ from PIL import Image
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 MEMORY = 8 << 20  # bytes: what Python and the readers take for a small file
+TIMEOUT = 60  # s of one file; tracemalloc makes 20 of one that deep nesting takes to Python's limit
 
 
 def prepared(target, folder):
@@ -157,7 +158,8 @@ def fuzz(target, seconds):
         used = tracemalloc.get_traced_memory()[1] - before
         assert used <= 10 * len(content) + MEMORY, f"{used} bytes for a file of {len(content)}"
 
-    flags = [f"-max_total_time={seconds}", "-max_len=4096", "-timeout=20", "-rss_limit_mb=4096"]
+    flags = [f"-max_total_time={seconds}", "-max_len=4096", f"-timeout={TIMEOUT}"]
+    flags += ["-rss_limit_mb=4096"]
     atheris.Setup([sys.argv[0], *flags, f"-artifact_prefix={target}-", str(corpus)], one)
     atheris.Fuzz()
 

@@ -3,6 +3,7 @@
 import math
 
 _DIGITS = 40  # of an integer: Python refuses to show one of thousands
+_DEPTH = 100  # of lists and mappings within each other; PyYAML's time grows by its square
 _VALUES = 10**6  # of a text in all: aliases of aliases make billions of ten lines
 
 
@@ -10,12 +11,13 @@ def parse(text, unique=False):
     """What YAML text says.
 
     Raises ValueError, with the line where it is known, for other text, for values that are not of
-    their tag or of no calendar, for more digits or values than can be meant, and where `unique` for
-    a key that stands twice, of which PyYAML takes the last."""
+    their tag or of no calendar, for more digits, values or depth than can be meant, and where
+    `unique` for a key that stands twice, of which PyYAML takes the last."""
     import yaml  # takes longer than `lhrcnn --help`
 
     try:
         loader = yaml.SafeLoader(text)
+        loader.compose_node = _in_limits(loader, loader.compose_node)
         root = loader.get_single_node()
         if root is None:
             return None
@@ -26,8 +28,23 @@ def parse(text, unique=False):
         raise ValueError(f"{_line(error.problem_mark)}{error.problem}") from None
     except (KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"a value is not what its tag says: {error}") from None
-    except (yaml.YAMLError, RecursionError, TypeError) as error:
+    except (yaml.YAMLError, TypeError) as error:
         raise ValueError(str(error)) from None
+
+
+def _in_limits(loader, compose, depth=0):
+    """PyYAML's `compose_node` of a loader at a depth: one that raises ValueError below _DEPTH."""
+
+    def compose_node(parent, index):
+        if depth == _DEPTH:
+            mark = loader.peek_event().start_mark
+            raise ValueError(f"{_line(mark)}nested deeper than {_DEPTH} levels")
+        loader.compose_node = _in_limits(loader, compose, depth + 1)
+        node = compose(parent, index)
+        loader.compose_node = compose_node
+        return node
+
+    return compose_node
 
 
 def _line(mark):

@@ -169,6 +169,7 @@ def test_wrong_stages_are_named_when_the_config_is_read(text, words):
         ("train: {epoch: 3}", ["bad.yaml", "'train.epoch'", "did you mean 'epochs'"]),
         ("- a list", ["bad.yaml", "expected `section:` keys"]),
         ("a: [", ["bad.yaml", "not readable as YAML"]),
+        (f"a: {'[' * 100}{']' * 100}", ["bad.yaml", "line 1: nested deeper than 100 levels"]),
         ("train:\n  epochs: 3\n  epochs: 4", ["bad.yaml", "line 3: 'epochs' stands twice"]),
         ("a: &a {b: *a}", ["bad.yaml", "holds itself"]),
         (BOMB, ["bad.yaml", "more than 1000000 values by its aliases"]),
