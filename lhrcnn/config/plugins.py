@@ -2,9 +2,9 @@
 
 A plugin is a dotted module, looked for in the working directory and in Python's path, or a `.py`
 file, looked for beside the config file that names it and in the working directory. The config of a
-run records files with their folders. A run directory may come from anybody, and loading a model
-must not run code that its user does not know: the plugins of a run are imported where the user has
-named them, in a config file of theirs, by `--set` or in Python, now or once before.
+run records files with their folders. A run directory, or an exported model, may come from anybody,
+and loading a model must not run code that its user does not know: its plugins are imported where
+the user has named them, in a config file of theirs, by `--set` or in Python, now or once before.
 """
 
 import contextlib
@@ -22,9 +22,10 @@ NAMED = "plugins.txt"  # in the cache: paths that the user has named
 
 
 def is_of_run(file):
-    """Whether a config file is that of a run directory."""
+    """Whether a config file is that of a run directory, or of an exported model."""
     path = pathlib.Path(file)
-    return path.name == "config.yaml" and path.with_name("classes.json").is_file()
+    beside = (path.with_name(name) for name in ("classes.json", "export.json"))
+    return path.name == "config.yaml" and any(other.is_file() for other in beside)
 
 
 def located(names, file=None):
@@ -44,13 +45,13 @@ def remember(names):
 
 
 def refuse_unknown(names, file):
-    """Raises ConfigError for `located` plugins of a run's config `file` that the user has never
-    named."""
+    """Raises ConfigError for `located` plugins of the config `file` of a run or exported model that
+    the user has never named."""
     named = _named()
     unknown = [name for name in names if _code_of(name) not in named]
     if unknown:
         raise ConfigError(
-            f"{file}: 'plugins': this run names code that you have never named here: "
+            f"{file}: 'plugins': it names code that you have never named here: "
             f"{', '.join(unknown)}. Read it; if you trust it, or have moved it, name it yourself, "
             f"once: lhrcnn config {pathlib.Path(file).parent} --set plugins=[{','.join(names)}]; "
             "--set plugins=[] goes without"

@@ -91,8 +91,7 @@ def run(job, flags, detector, options=""):
                 | "write" >> beam.MapTuple(lambda s, pairs: bulk.write(s, pairs, threshold))
             )
     except (RuntimeError, OSError, ValueError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = next((line for line in reversed(lines) if line.strip()), "")
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise BeamError(
             f"the pipeline failed: {reason}; {len(shards) - len(job.missing)} of {len(shards)} "
             "shards were finished and stay: the same command does the others"

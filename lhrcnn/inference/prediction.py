@@ -95,6 +95,14 @@ class Prediction:
         return fiftyone.Detections(detections=detections)
 
 
+def named(detector, boxes, scores, classes, size):
+    """The `Prediction` of what a detector found, by its names and ids of the classes."""
+    names, ids = detector.class_names, detector.category_ids
+    return Prediction(
+        boxes, scores, classes, [names[k] for k in classes], [ids[k] for k in classes], size
+    )
+
+
 def _package(name):
     try:
         return importlib.import_module(name)

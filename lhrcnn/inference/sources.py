@@ -1,6 +1,7 @@
 """What `lhrcnn predict` is to look at: image files, folders, patterns, videos, cameras."""
 
 import glob
+import itertools
 import os
 import pathlib
 import re
@@ -59,7 +60,7 @@ def find_sources(words, output="", hint=lambda word: ""):
     for word in _with_lists(words):
         path, names = pathlib.Path(word), None
         if path.is_dir():
-            names, missing = _below(path, output), "no image in or below this folder"
+            names, missing = _outside(walk(path), path, output), "no image in or below this folder"
         elif path.is_file() and word.lower().endswith(TAR_SUFFIXES):
             members = _members(word)
             images.update(dict.fromkeys(members))
@@ -70,7 +71,7 @@ def find_sources(words, output="", hint=lambda word: ""):
         elif word.isdecimal():
             videos[int(word)] = None
         elif glob.has_magic(word):
-            names, missing = [*_fitting(word, output)], "no image fits this pattern"
+            names, missing = _fitting(word, output), "no image fits this pattern"
         elif hint(word):
             raise UsageError(f"{word}: no such file; {hint(word)}")
         else:
@@ -78,8 +79,8 @@ def find_sources(words, output="", hint=lambda word: ""):
         if names is not None:
             found = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
             films = [name for name in names if _is_video(name)]
-            images.update((pathlib.Path(name), None) for name in found)
-            videos.update((pathlib.Path(name), None) for name in films)
+            images.update(dict.fromkeys(map(pathlib.Path, found)))
+            videos.update(dict.fromkeys(map(pathlib.Path, films)))
             if not found and not films:
                 looked_for = f"looked for {', '.join(IMAGE_SUFFIXES)} and videos"
                 failures.append(f"{word}: {missing} ({looked_for})")
@@ -116,20 +117,25 @@ def _members(path):
     ]
 
 
-def _below(given, output):
-    """The files in and below a folder, but for those of an `output` folder inside it."""
-    folder, output = os.path.realpath(given), os.path.realpath(output) if output else ""
-    inside = output.startswith(folder + os.sep)
-    files = walk(given)
-    return [f for f in files if not (inside and os.path.realpath(f).startswith(output + os.sep))]
+def _outside(files, folder, output):
+    """The files of a folder, but for those of an `output` folder inside it."""
+    if not output:
+        return files
+    folder, output = (os.path.join(os.path.realpath(path), "") for path in (folder, output))
+    if output == folder or not output.startswith(folder):
+        return files
+    return [file for file in files if not os.path.realpath(file).startswith(output)]
 
 
 def _fitting(pattern, output):
     """The files that a pattern means, and those below the folders that it means."""
+    files, named = [], pathlib.Path(pattern).parts
     for name in sorted(glob.glob(pattern, recursive=True)):
         path = pathlib.Path(name)
-        if not any(map(is_hidden, {*path.parts} - {*pathlib.Path(pattern).parts})):
-            yield from _below(path, output) if path.is_dir() else [name]
+        if not any(map(is_hidden, {*path.parts} - {*named})):
+            files += walk(path) if path.is_dir() else [name]
+    folder = pathlib.Path(*itertools.takewhile(lambda part: not glob.has_magic(part), named))
+    return _outside(files, folder, output)
 
 
 def _is_video(name):

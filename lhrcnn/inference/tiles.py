@@ -7,6 +7,7 @@ Shape letters: T tiles, D detections.
 import dataclasses
 import itertools
 import math
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,8 @@ from lhrcnn.data.overlaps import area, common
 from lhrcnn.data.windows import open_windows
 from lhrcnn.errors import LhrcnnError, UsageError
 from lhrcnn.inference import MERGES
-from lhrcnn.inference.prediction import Prediction
+from lhrcnn.inference.prediction import named
+from lhrcnn.inference.predictor import pixels_of
 
 # A box that ends within so many px of where its tile was cut may be a part of an object.
 _CUT_PX = 3.0
@@ -74,7 +76,9 @@ class TiledDetector:
                 yield image, error
 
     def predict(self, image):
-        """The `Prediction` of an image: a path, a PIL image or a uint8 array [H, W, 3]."""
+        """The `Prediction` of an image, as `Detector.predict` takes it; errors too."""
+        if not isinstance(image, (str, os.PathLike)):
+            image = pixels_of(image, self.config.data)
         opened = open_windows(image, self.config.data.accurate_jpeg)
         windows = tile_windows(*opened.size, self.side, self.overlap)
         views, frames = self._views(opened, windows), np.concatenate([windows, windows[:1]])
@@ -87,16 +91,14 @@ class TiledDetector:
                 raise one
         merge, nms_iou = resolve(MERGES[self.merge]), self.config.model.postprocess.nms_iou
         boxes, cut = zip(*(_in_image(o, f, opened.size) for o, f in zip(found, frames)))
-        boxes, scores, classes = _merged(
+        merged = _merged(
             np.concatenate(boxes),
             np.concatenate([one.scores for one in found]),
             np.concatenate([one.classes for one in found]),
             np.concatenate(cut),
             lambda boxes, scores: merge(boxes, scores, nms_iou),
         )
-        names = [self.class_names[k] for k in classes]
-        ids = [self.category_ids[k] for k in classes]
-        return Prediction(boxes, scores, classes, names, ids, tuple(opened.size))
+        return named(self, *merged, tuple(opened.size))
 
     def _views(self, opened, windows):
         """The pixels of each tile, then of the whole image where there is more than one."""

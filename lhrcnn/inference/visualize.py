@@ -7,13 +7,14 @@ import zlib
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from lhrcnn.data.decoding import as_rgb
 from lhrcnn.errors import UsageError
 
 _PALETTE = (
     "#e6194b #3cb44b #4363d8 #f58231 #911eb4 #42d4f4 #f032e6 #bfef45 #ffe119 #469990 #b07a3a "
     "#dcbeff #c83737 #aaffc3 #a0a000 #ffd8b1 #7a7af0 #fabed4"
 ).split()
-_BACKGROUND = "#202020"
+_BACKGROUND, _GAP = "#202020", 6  # of a sheet; px
 
 
 def draw_detections(image, boxes, labels, scores=None, class_names=None, min_side=360):
@@ -58,7 +59,7 @@ def _draw_labels(canvas, boxes, texts, colors, order, line):
         draw.text(middle, texts[k], fill=_text_color(colors[k]), font=font, anchor="lm")
 
 
-def contact_sheet(images, columns, captions=None, tile=360, gap=6):
+def contact_sheet(images, columns, captions=None, tile=360):
     """The images (PIL or uint8 arrays) as one PIL image of `columns` columns, each fitted into
     `tile` x `tile` px.
 
@@ -71,19 +72,19 @@ def contact_sheet(images, columns, captions=None, tile=360, gap=6):
         range(start, min(start + columns, len(tiles))) for start in range(0, len(tiles), columns)
     ]
     heights = [max(tiles[k].height for k in row) for row in rows]
-    size = columns * (tile + gap) + gap, sum(heights) + len(rows) * (below + gap) + gap
+    size = columns * (tile + _GAP) + _GAP, sum(heights) + len(rows) * (below + _GAP) + _GAP
     sheet = Image.new("RGB", size, _BACKGROUND)
-    draw, font, top = ImageDraw.Draw(sheet), _font(15), gap
+    draw, font, top = ImageDraw.Draw(sheet), _font(15), _GAP
     for row, height in zip(rows, heights):
         for column, k in enumerate(row):
-            left = gap + column * (tile + gap)
+            left = _GAP + column * (tile + _GAP)
             own = tiles[k]
             sheet.paste(own, (left + (tile - own.width) // 2, top + (height - own.height) // 2))
             if captions:
                 text = _shortened(draw, str(captions[k]), font, tile)
                 place = left + tile // 2, top + height + below // 2
                 draw.text(place, text, fill="#e0e0e0", font=font, anchor="mm")
-        top += height + below + gap
+        top += height + below + _GAP
     return sheet
 
 
@@ -95,10 +96,10 @@ def _fitted(image, tile):
 
 
 def _as_rgb(image):
-    """A copy of the image as a PIL RGB image."""
-    if not isinstance(image, Image.Image):
-        image = Image.fromarray(np.asarray(image, np.uint8))
-    return image.convert("RGB").copy()
+    """A copy of an image as a PIL RGB image, as `Detector.predict` looks at it."""
+    if isinstance(image, Image.Image):
+        image = as_rgb(image)
+    return Image.fromarray(np.asarray(image, np.uint8)).convert("RGB")
 
 
 def _enlarged(image, min_side):

@@ -83,9 +83,11 @@ def test_a_run_finds_its_plugins_from_another_folder(tmp_path, monkeypatch, run)
     assert found.plugins == [str(tmp_path / "other.py")]
 
 
+@pytest.mark.parametrize("beside", ["classes.json", "export.json"])  # a run; an exported model
 @pytest.mark.parametrize("name", ["evil.py", "run.evil", "run/evil.py", "{}/run/evil.py"])
-def test_a_run_directory_brings_no_code(tmp_path, monkeypatch, name, run):
+def test_a_folder_of_a_model_brings_no_code(tmp_path, monkeypatch, name, beside, run):
     counted(tmp_path / "run" / "evil.py")
+    (tmp_path / "run" / "classes.json").rename(tmp_path / "run" / beside)
     monkeypatch.chdir(tmp_path)
     text = f"plugins: [{name.format(tmp_path)}]"
     (tmp_path / "run" / "part.yaml").write_text(text)

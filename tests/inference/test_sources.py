@@ -35,7 +35,8 @@ def test_folders_are_taken_with_all_below_them_but_what_is_hidden(folder):
     )
     assert names(found.videos) == ["clip.MP4"] and found.failures == []
     assert len(find_sources(["."]).images) == 8
-    assert names(find_sources(["found"], "found").images) == ["found/a.jpg"]
+    for named in ("found", "found/*.jpg"):
+        assert names(find_sources([named], "found").images) == ["found/a.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,7 @@ def test_folders_are_taken_with_all_below_them_but_what_is_hidden(folder):
     [
         ("*.jpg", ["a.jpg", "odd[1].jpg"]),
         ("**/*.png", ["sub/e.png"]),
+        ("**/*.jpg", ["a.jpg", "odd[1].jpg"]),
         ("s*", ["sub/deep/f.heic", "sub/e.png"]),
         ("odd[1].jpg", ["odd[1].jpg"]),
         ("?.*", ["a.jpg", "b.JFIF", "c.webp", "d.tif"]),

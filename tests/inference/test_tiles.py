@@ -123,6 +123,16 @@ def test_every_small_object_is_found_once(merge):
     assert len(alone) == len(Blobs().predict(image[:150, :150]))
 
 
+def test_images_are_what_a_predictor_takes():
+    image, boxes = scattered(np.random.default_rng(0))
+    detector = tiles.TiledDetector(Blobs(), side=160)
+    for same in (image[..., 0], image[..., :1], Image.fromarray(image)):
+        assert len(detector.predict(same)) == len(boxes)
+    for wrong in ([1, 2], image.astype(float), image[None]):
+        with pytest.raises(DataError, match="predict: found an array of .* allowed: uint8"):
+            detector.predict(wrong)
+
+
 def test_parts_of_an_object_larger_than_a_tile_give_way_to_the_whole_one():
     image = np.zeros([700, 900, 3], np.uint8)
     image[100:600, 200:700] = 200
