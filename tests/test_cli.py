@@ -168,7 +168,7 @@ def test_wrong_usage_is_answered_with_status_2_and_a_hint(call, tmp_path, monkey
         ("eval --run_dir nowhere", "nowhere: not a run directory"),
         ("export --run_dir nowhere", "nowhere: not a run directory"),
         ("predict photo.jpg --run_dir nowhere", "nowhere: not a run directory"),
-        ("eval --detections nowhere.json --annotations nowhere.json", "nowhere.json: no such file"),
+        ("eval --detections nowhere.json --annotations nowhere.json", "nowhere.json: No such file"),
         ("train --set data.format=coco --data_dir nowhere", "nowhere: no such data folder"),
         ("train --data_dir nowhere --run_dir nothing", "nowhere: no such data folder"),
         (

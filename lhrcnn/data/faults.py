@@ -30,7 +30,7 @@ def load_image(record, accurate_jpeg=False):
 
     try:
         image = read_image(record.path, accurate_jpeg)
-        fault = _size_fault(record, *image.shape[:2], headers.read_header(record.path).orientation)
+        fault = size_fault(record, *image.shape[:2], headers.read_header(record.path).orientation)
     except DataError as error:
         raise DataError(f"{error}{_id(record)}") from None
     if fault:
@@ -41,7 +41,7 @@ def load_image(record, accurate_jpeg=False):
 def _image_fault(record, deep):
     try:
         header = headers.read_header(record.path)
-        fault = _size_fault(record, header.height, header.width, header.orientation)
+        fault = size_fault(record, header.height, header.width, header.orientation)
         if fault:
             return Problem.error("image of another size than annotated", fault)
         if deep or not headers.looks_whole(record.path):
@@ -52,8 +52,10 @@ def _image_fault(record, deep):
     return None
 
 
-def _size_fault(record, height, width, orientation):
-    """What is wrong where an image of a record is height x width px as shown; else empty."""
+def size_fault(record, height, width, orientation=1):
+    """What is wrong where an image of a record is height x width px as shown; else empty.
+
+    orientation: what EXIF says, for a hint."""
     if (record.height, record.width) in ((height, width), (0, 0)):
         return ""
     turned = (record.height, record.width) == (width, height) and orientation >= 5

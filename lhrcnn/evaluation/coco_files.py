@@ -3,9 +3,8 @@
 Boxes keep the file's precision, float64, so that what is counted is what the file says.
 """
 
-import math
-import numbers
 import pathlib
+import sys
 
 import numpy as np
 from absl import logging
@@ -26,15 +25,18 @@ def read_annotations(path):
     Ids, flags, areas and boxes are read as the COCO reader reads them, but boxes are not clipped;
     empty ones are dropped. Raises FileNotFoundError, or DataError naming file, annotation and what
     is allowed."""
-    if not pathlib.Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
     content, parts = coco_file.load(pathlib.Path(path))
-    image_ids = _ids(content["images"], f"{path}: images")
+    rows = _places(content["images"], f"{path}: images")
     entries = content["categories"]
     categories = [entry for i, entry in enumerate(entries) if entry not in entries[:i]]  # no copies
-    category_ids = _ids(categories, f"{path}: categories")
-    class_of, problems = {key: k for k, key in enumerate(category_ids)}, []
-    objects = read_objects(parts, list(image_ids), class_of, False, path, problems)
+    class_of, problems = _places(categories, f"{path}: categories"), []
+    names = [category.get("name") for category in categories]
+    for k, name in enumerate(names):
+        if not isinstance(name, str):
+            raise DataError(
+                f"{path}: categories[{k}]: 'name' is {name!r}; expected the class's name"
+            )
+    objects = read_objects(parts, list(rows), class_of, False, path, problems)
     _check_boxes(objects, path, problems)
     errors = [p for p in problems if p.severity == "error" and p.kind != "repeated annotation id"]
     if errors:
@@ -44,17 +46,14 @@ def read_annotations(path):
     refuse_relative(objects["boxes"], path)
     for line in summary(problems):
         logging.warning("%s", line)
-    names = [category["name"] for category in categories]
     records = _records(content["images"], objects)
-    return Dataset(pathlib.Path(path).stem, records, names, list(category_ids))
+    return Dataset(pathlib.Path(path).stem, records, names, list(class_of))
 
 
 def read_results(path, dataset):
     """The `Detections` of a result file on the images and categories of a `Dataset`.
 
     Raises FileNotFoundError, or DataError naming file, entry, what was found and what to do."""
-    if not pathlib.Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
     results = read_json(path)
     if not isinstance(results, list):
         hint = (
@@ -70,11 +69,6 @@ def read_results(path, dataset):
     image_ids = {plain_id(record.shown_id): record.image_id for record in dataset.records}
     for index, result in enumerate(results):
         _check_entry(result, f"{path}: entry {index}", image_ids, class_of)
-        if not _is_number(result.get("score")):
-            raise DataError(
-                f"{path}: entry {index}: 'score' is {result.get('score')!r}; expected a finite "
-                "number"
-            )
     boxes = _corners([result["bbox"] for result in results])
     refuse_relative(boxes, path)
     return Detections(
@@ -113,9 +107,10 @@ def _records(images, objects):
     ids = own_image_ids([image["id"] for image in images])
     records = []
     for image, part, (own_id, source_id) in zip(images, parts, ids):
-        name, size = image.get("file_name", ""), (image.get("height"), image.get("width"))
-        height, width = (int(side or 0) for side in size)
-        records.append(Record(own_id, str(name), height, width, *part, source_id=source_id))
+        sides = image.get("height"), image.get("width")
+        height, width = (int(side) if _is_number(side) else 0 for side in sides)
+        name = str(image.get("file_name", ""))
+        records.append(Record(own_id, name, height, width, *part, source_id=source_id))
     return records
 
 
@@ -125,21 +120,17 @@ def _corners(boxes):
     return np.stack([y, x, y + height, x + width], axis=1)
 
 
-def _ids(entries, where):
-    """The `id`s of images or categories, as keys in the file's order."""
+def _places(entries, where):
+    """{`id`: its place} of images or categories."""
     found = {}
     for index, entry in enumerate(entries):
-        identity = plain_id(entry.get("id")) if isinstance(entry, dict) else None
-        if identity is None or identity in found:
+        key = plain_id(entry.get("id"))
+        if key is None or key in found:
             raise DataError(
-                f"{where}[{index}]: 'id' is {identity!r}; expected a whole number or text that no "
-                "other entry has"
+                f"{where}[{index}]: 'id' is {entry.get('id')!r}; expected a whole number or text "
+                "that no other entry has"
             )
-        if where.endswith("categories") and not isinstance(entry.get("name"), str):
-            raise DataError(
-                f"{where}[{index}]: 'name' is {entry.get('name')!r}; expected the class's name"
-            )
-        found[identity] = None
+        found[key] = index
     if not found:
         raise DataError(f"{where}: the list is empty; there is nothing to score against")
     return found
@@ -160,7 +151,7 @@ def _check_entry(entry, where, image_ids, category_ids):
                 f"the annotations ({_few(known)}); detections and annotations must be of the same "
                 "data set and split"
             )
-    box = entry.get("bbox")
+    box, score = entry.get("bbox"), entry.get("score")
     if not (
         isinstance(box, list) and len(box) == 4 and all(map(_is_number, box)) and min(box[2:]) >= 0
     ):
@@ -168,10 +159,13 @@ def _check_entry(entry, where, image_ids, category_ids):
             f"{where}: 'bbox' is {box!r}; expected [x, y, width, height] in px, finite, sides not "
             "negative"
         )
+    if not _is_number(score):
+        raise DataError(f"{where}: 'score' is {score!r}; expected a finite number")
 
 
 def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value of JSON is a number, and one that a float holds."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _few(values):

@@ -5,11 +5,10 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
-from lhrcnn.data import faults
 from lhrcnn.data.batches import pipeline
+from lhrcnn.data.faults import find_unreadable, size_fault
 from lhrcnn.distribution import evenly_shared
-from lhrcnn.errors import DataError
-from lhrcnn.evaluation.detections import Detections, as_rows, concatenate, from_rows, in_order_of
+from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of, of_image, unusable
 from lhrcnn.evaluation.scoring import score
 from lhrcnn.models.parts import without_autograph
 from lhrcnn.progress import Progress
@@ -48,21 +47,28 @@ def detect_dataset(detector, dataset, config, strategy=None, progress=True):
         on_disk(results, dataset.records)
         for results in results_of(detector, _detect, dataset, config, strategy, progress)
     ]
-    found, workers = concatenate(parts), Workers(strategy)
-    if workers.number > 1:
-        found = from_rows(workers.gather(as_rows(found)))
-    return in_order_of(dataset, found)
+    return in_order_of(dataset, _of_all(Workers(strategy), concatenate(parts)))
 
 
-def detect_images(detector, dataset, progress=True):
+def _of_all(workers, found):
+    """The `Detections` of all workers together; float64 holds every column exactly."""
+    if workers.number == 1:
+        return found
+    columns = vars(found).values()
+    rows = workers.gather(np.column_stack([column.astype(np.float64) for column in columns]))
+    parts = zip(np.split(rows, [1, 5, 6], axis=1), columns)
+    return Detections(*(p.reshape(-1, *own.shape[1:]).astype(own.dtype) for p, own in parts))
+
+
+def detect_images(detector, dataset):
     """As `detect_dataset`, with what has Detector's `predict_each`, from the image files."""
     paths = [record.path for record in dataset.records]
-    report, parts = Progress("evaluating", len(paths), shown=progress), []
+    report, parts = Progress("evaluating", len(paths)), []
     for record, (_, found) in zip(dataset.records, detector.predict_each(paths)):
-        if isinstance(found, Exception):
-            raise DataError(f"{found} (image id {record.shown_id})")
-        ids = np.full(len(found), record.image_id, np.int64)
-        parts.append(Detections(ids, found.boxes, found.scores, found.classes))
+        fault = found if isinstance(found, Exception) else size_fault(record, *found.size)
+        if fault:
+            raise unusable(find_unreadable(dataset.records[len(parts) :]) or [str(fault)])
+        parts.append(of_image(record.image_id, found.boxes, found.scores, found.classes))
         report.update(len(parts))
     return concatenate(parts)
 
@@ -92,7 +98,9 @@ def results_of(detector, find, dataset, config, strategy=None, progress=True):
             batch = next(iterator, None)
         except _IMAGE_ERRORS as error:
             unseen = [record for row, record in enumerate(dataset.records) if row not in seen]
-            _raise_naming_images(error, unseen)
+            unreadable = find_unreadable(unseen)
+            if unreadable:
+                raise unusable(unreadable) from error
             raise
         if batch is None:
             return
@@ -137,28 +145,15 @@ def _function(detector, find, strategy, spec):
 def on_disk(results, records):
     """The `Detections` of one batch, without padding and filling images."""
     chosen = [records[row] for row in results["row"]]  # the last one's for a filling image
-    sizes = np.asarray([(record.height, record.width) for record in chosen], np.float32)
-    boxes = results["boxes"] / np.tile(results["scale"], 2)[:, None]
-    boxes = np.clip(boxes, 0, np.tile(sizes, 2)[:, None])
-    image, slot = np.nonzero((results["classes"] >= 0) & (results["row"] >= 0)[:, None])
-    ids = np.asarray([record.image_id for record in chosen], np.int64)
-    return Detections(
-        ids[image],
-        boxes[image, slot],
-        results["scores"][image, slot],
-        results["classes"][image, slot],
-    )
+    boxes = in_files(results["boxes"], results["scale"], chosen)
+    kept = (results["classes"] >= 0) & (results["row"] >= 0)[:, None]
+    ids = np.asarray([record.image_id for record in chosen], np.int64)[np.nonzero(kept)[0]]
+    return Detections(ids, boxes[kept], results["scores"][kept], results["classes"][kept])
 
 
-def _raise_naming_images(error, unseen):
-    """Raises a DataError that names the unreadable images among the records not seen yet, if there
-    are any."""
-    unreadable = faults.find_unreadable(unseen)
-    if unreadable:
-        more = f"\n  ... and {len(unreadable) - 10} more" if len(unreadable) > 10 else ""
-        raise DataError(
-            "images that cannot be evaluated:\n  "
-            + "\n  ".join(unreadable[:10])
-            + more
-            + "\nReplace them, or set data.on_error=skip to leave them out."
-        ) from error
+def in_files(boxes, scale, records):
+    """Boxes [B, n, 4] px of the network's input, at `scale` [B, 2] to it, in px of the images on
+    disk and clipped to them."""
+    sizes = np.array([(record.height, record.width) for record in records], np.float32)
+    limit = np.tile(sizes.reshape(-1, 2), 2)[:, None]
+    return np.clip(boxes / np.tile(scale, 2)[:, None], 0, limit)

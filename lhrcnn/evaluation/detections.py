@@ -7,6 +7,7 @@ import dataclasses
 
 import numpy as np
 
+from lhrcnn.data.faults import size_fault
 from lhrcnn.errors import DataError
 
 
@@ -33,15 +34,15 @@ class Detections:
 
         Ids are those of the user's files, "bbox" is [x, y, width, height] px."""
         shown = {record.image_id: record.shown_id for record in dataset.records}
-        columns = (
-            [shown.get(image_id, image_id) for image_id in self.image_ids.tolist()],
-            np.asarray(dataset.category_ids, np.int64)[self.classes].tolist(),
-            self.sides().tolist(),
-            self.scores.tolist(),
-        )
+        columns = self.image_ids, self.classes, self.sides(), self.scores
         return [
-            {"image_id": image_id, "category_id": category_id, "bbox": box, "score": score}
-            for image_id, category_id, box, score in zip(*columns)
+            {
+                "image_id": shown[image_id],
+                "category_id": dataset.category_ids[k],
+                "bbox": box,
+                "score": score,
+            }
+            for image_id, k, box, score in zip(*(column.tolist() for column in columns))
         ]
 
 
@@ -51,14 +52,19 @@ def to_sides(boxes):
     return np.stack([xmin, ymin, xmax - xmin, ymax - ymin], axis=1)
 
 
+def of_image(image_id, boxes, scores, classes):
+    """The `Detections` in one image, of arrays or lists."""
+    return Detections(
+        np.full(len(scores), image_id, np.int64),
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(scores, np.float32),
+        np.array(classes, np.int32),
+    )
+
+
 def empty():
     """Detections of nothing."""
-    return Detections(
-        np.zeros([0], np.int64),
-        np.zeros([0, 4], np.float32),
-        np.zeros([0], np.float32),
-        np.zeros([0], np.int32),
-    )
+    return of_image(0, [], [], [])
 
 
 def concatenate(parts):
@@ -72,38 +78,25 @@ def from_results(dataset, results):
     `Prediction.to_json` has it, or with "error".
 
     Raises DataError naming images that could not be used."""
-    parts, errors = [empty()], []
+    parts, errors = [], []
     for record, one in zip(dataset.records, results):
         if "error" in one:
             errors.append(f"{one['error']} (image id {record.shown_id})")
-            continue
-        found = one["detections"]
-        parts.append(
-            Detections(
-                np.full(len(found), record.image_id, np.int64),
-                np.array([box["box"] for box in found], np.float32).reshape(-1, 4),
-                np.array([box["score"] for box in found], np.float32),
-                np.array([box["class"] for box in found], np.int32),
-            )
-        )
+        elif fault := size_fault(record, one["height"], one["width"]):
+            errors.append(fault)
+        else:
+            columns = ([box[key] for box in one["detections"]] for key in ("box", "score", "class"))
+            parts.append(of_image(record.image_id, *columns))
     if errors:
-        raise DataError("\n  ".join(["images that cannot be evaluated:", *errors[:10]]))
+        raise unusable(errors)
     return concatenate(parts)
 
 
-def as_rows(detections):
-    """float64 [D, 7] of `Detections`: image id, box, score, class; all of them exact."""
-    return np.column_stack([column.astype(np.float64) for column in vars(detections).values()])
-
-
-def from_rows(rows):
-    """The `Detections` that `as_rows` made float64 [D, 7] of."""
-    return Detections(
-        rows[:, 0].astype(np.int64),
-        rows[:, 1:5].astype(np.float32),
-        rows[:, 5].astype(np.float32),
-        rows[:, 6].astype(np.int32),
-    )
+def unusable(lines):
+    """The DataError about images that cannot be evaluated, a line for each."""
+    more = [f"... and {len(lines) - 10} more"] if len(lines) > 10 else []
+    listed = "\n  ".join(["images that cannot be evaluated:", *lines[:10], *more])
+    return DataError(f"{listed}\nReplace them, or set data.on_error=skip to leave them out.")
 
 
 def in_order_of(dataset, detections):

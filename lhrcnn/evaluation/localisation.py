@@ -18,7 +18,7 @@ FARTHEST, BISECTIONS = 4.0, 24  # of a move, in sides of the box
 IOU_TOLERANCE = 0.01
 
 
-def localisation_recall(detector, dataset, config, levels=LEVELS, seed=0):
+def localisation_recall(detector, dataset, config, levels=LEVELS):
     """How well a TwoStageDetector moves boxes towards the objects of a `Dataset`, as a table.
 
     {IoU of the input boxes: {"boxes", "mean_iou", "recall50", "recall70", "AR"}}. Every object that
@@ -34,13 +34,13 @@ def localisation_recall(detector, dataset, config, levels=LEVELS, seed=0):
     localise = tf.function(lambda *inputs: _localise(detector, *inputs), reduce_retracing=True)
     reached = [[] for _ in levels]
     for batch in evaluation_batches(dataset, config.data, config.eval.batch_size):
-        ious, counts = _localised(localise, batch, levels, seed)
+        ious, counts = _localised(localise, batch, levels)
         for place in range(len(levels)):
             reached[place].extend(ious[..., place][counts[..., place]])
     return {level: recall(np.array(values)) for level, values in zip(levels, reached)}
 
 
-def _localised(localise, batch, levels, seed):
+def _localised(localise, batch, levels):
     """(IoU with its object [B, M, V] of each box after it was moved, whether it counts)."""
     image_ids, sizes = batch["image_id"].numpy(), batch["image_size"].numpy()
     # Padding comes last; pooling for it would take most of the time.
@@ -50,7 +50,7 @@ def _localised(localise, batch, levels, seed):
     )
     inputs = np.stack(  # [B, M, V, 4]
         [
-            moved_boxes(boxes, size, levels, np.random.default_rng([seed, image_id % 2**64]))
+            moved_boxes(boxes, size, levels, np.random.default_rng([0, image_id % 2**64]))
             for boxes, size, image_id in zip(objects, sizes, image_ids.tolist())
         ]
     )

@@ -3,10 +3,13 @@
 import dataclasses
 import hashlib
 import json
-import pathlib
+import os
+
+from absl import logging
 
 from lhrcnn import config as configs
 from lhrcnn.data.datasets import align_classes, open_dataset
+from lhrcnn.data.readers.parsing import MALFORMED
 from lhrcnn.evaluation.coco_files import read_results
 from lhrcnn.evaluation.detect import detect_dataset
 from lhrcnn.evaluation.tables import to_json
@@ -24,8 +27,9 @@ def dataset_of(trained, split=""):
     return align_classes(dataset, trained.class_names, trained.category_ids), config, split
 
 
-def options_of(config, dataset):
-    """The options of a Config that detections on a Dataset depend on, as text."""
+def basis_of(config, dataset):
+    """What detections on a Dataset depend on beside the weights, as text: options of a Config,
+    classes and images, wherever these lie."""
     data = dataclasses.replace(
         config.data,
         dir="",
@@ -34,18 +38,21 @@ def options_of(config, dataset):
         workers=0,
         proposals=dataset.proposals.fingerprint if dataset.proposals else "",
     )
-    return configs.dump(
-        dataclasses.replace(
-            config, data=data, train=configs.TrainConfig(), eval=configs.EvalConfig()
-        )
+    options = dataclasses.replace(
+        config, data=data, train=configs.TrainConfig(), eval=configs.EvalConfig()
     )
+    images = [
+        (record.image_id, record.height, record.width, os.path.basename(record.path))
+        for record in dataset.records
+    ]
+    return f"{configs.dump(options)}{images}{dataset.class_names}"
 
 
 def about(run_dir, trained, dataset, split, ensemble=()):
     """{key: value} of what was evaluated, for `save`.
 
-    "identity" is a digest of `options_of` and of what the checkpoint says of its training."""
-    identity = f"{options_of(trained.config, dataset)}{trained.meta}"
+    "identity" is a digest of `basis_of` and of what the checkpoint says of its training."""
+    identity = f"{basis_of(trained.config, dataset)}{trained.meta}"
     return {
         "run_dir": str(run_dir),
         "ensemble": list(ensemble),
@@ -63,22 +70,19 @@ def beside_metrics(path):
 
 
 def kept(path, about, dataset):
-    """The `Detections` that `save` left beside the metrics in `path`; None where there are none, or
-    of another evaluation than `about` says."""
-    path = pathlib.Path(path)
-    if not (path.is_file() and beside_metrics(path).is_file()):
-        return None
+    """The `Detections` that `save` left beside the metrics in `path`; None where there are none,
+    damaged ones, or those of another evaluation than `about` says."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        return None
-    # Older files lack some.
-    of_same = ("ensemble", "step", "data", "split", "images", "identity")
-    if not isinstance(content, dict) or any(
-        content.get(key, about[key]) != about[key] for key in of_same
-    ):
-        return None
-    return read_results(beside_metrics(path), dataset)
+        # Older files lack some.
+        of_same = ("ensemble", "step", "data", "split", "images", "identity")
+        if all(content.get(key, about[key]) == about[key] for key in of_same):
+            return read_results(beside_metrics(path), dataset)
+    except FileNotFoundError:
+        pass
+    except MALFORMED as error:
+        logging.warning("%s: not as `lhrcnn eval` left it (%s); detecting anew", path, error)
+    return None
 
 
 def kept_or_made(path, about, trained, dataset, config, strategy, overrides):

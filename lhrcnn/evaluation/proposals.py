@@ -4,11 +4,9 @@ lhrcnn.data.proposals)."""
 import dataclasses
 import hashlib
 
-import numpy as np
-
 from lhrcnn.data import proposals as files
 from lhrcnn.errors import DataError
-from lhrcnn.evaluation.detect import results_of
+from lhrcnn.evaluation.detect import in_files, results_of
 from lhrcnn.inference.predictor import PREPARATION
 from lhrcnn.runs.state import digest_of
 
@@ -65,8 +63,5 @@ def _batches(detector, dataset, config, strategy):
     for results in results_of(detector, _propose, dataset, config, strategy):
         real = results["row"] >= 0
         records = [dataset.records[row] for row in results["row"][real]]
-        boxes = results["proposals"][real] / np.tile(results["scale"][real], 2)[:, None]
-        sizes = [(record.height, record.width) for record in records]
-        limit = np.tile(np.array(sizes, np.float32).reshape(-1, 2), 2)
-        image_ids = [record.image_id for record in records]
-        yield image_ids, np.clip(boxes, 0, limit[:, None])
+        boxes = in_files(results["proposals"][real], results["scale"][real], records)
+        yield [record.image_id for record in records], boxes

@@ -12,7 +12,7 @@ import numpy as np
 
 from lhrcnn.errors import LhrcnnError
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of
-from lhrcnn.evaluation.of_run import options_of
+from lhrcnn.evaluation.of_run import basis_of
 from lhrcnn.files import save_npz
 from lhrcnn.runs.state import digest_of
 from lhrcnn.weights.npz import UNREADABLE, read_npz
@@ -28,14 +28,10 @@ def share_of(dataset, index, number):
 
 
 def fingerprint(variables, config, dataset):
-    """Hexadecimal digest of what an evaluation depends on.
-
-    That is weights {name: variable}, the options that detections depend on, and the images."""
-    options = options_of(config, dataset)
-    images = [(record.image_id, record.height, record.width) for record in dataset.records]
-    return hashlib.sha256(
-        f"{digest_of(variables)}{options}{images}{dataset.class_names}".encode()
-    ).hexdigest()
+    """Hexadecimal digest of what an evaluation depends on: weights {name: variable}, and what is in
+    `of_run.basis_of`."""
+    basis = f"{digest_of(variables)}{basis_of(config, dataset)}"
+    return hashlib.sha256(basis.encode()).hexdigest()
 
 
 def save(file, detections, dataset, identity):

@@ -5,17 +5,19 @@ import math
 
 from lhrcnn.evaluation.metrics import METRICS
 
+WIDTH = 100  # characters of a line
 
-def format_tables(scored, width=100):
+
+def format_tables(scored):
     """The tables of {metric: its numbers}, as `scoring.score` returns them, as lines of text.
 
     First the tables of the metrics that have one, then the numbers of each class, sorted by the
     first of them, then the headline numbers. n/a stands where there is nothing to find; at most
-    `width` characters per line, where the names of the classes leave room."""
+    `WIDTH` characters per line, where the names of the classes leave room."""
     tables = [_filled(METRICS[name].table, scored[name]) for name in scored if METRICS[name].table]
-    of_classes = {name: numbers for name, numbers in scored.items() if "per_class" in numbers}
+    of_classes = {name: numbers for name, numbers in scored.items() if numbers.get("per_class")}
     if of_classes:
-        tables.append(_class_table(of_classes, width))
+        tables.append(_class_table(of_classes))
     return "\n\n".join([*tables, summary(scored)])
 
 
@@ -52,7 +54,7 @@ def _filled(text, numbers):
     return text.format_map(shown)
 
 
-def _class_table(scored, width):
+def _class_table(scored):
     """A row per class with its number by every metric, in as many columns of rows as fit."""
     columns = {
         name: (METRICS[name].column or name, numbers["per_class"])
@@ -67,7 +69,7 @@ def _class_table(scored, width):
         for name in names
     ]
     head = f"{'class':<{longest}}" + "".join(f"  {title:>5}" for title, _ in columns.values())
-    side_by_side = min(max(1, (width + 3) // (len(head) + 3)), math.ceil(len(rows) / 10))
+    side_by_side = min(max(1, (WIDTH + 3) // (len(head) + 3)), math.ceil(len(rows) / 10))
     height = math.ceil(len(rows) / side_by_side)
     stacks = [[head, *rows[start : start + height]] for start in range(0, len(rows), height)]
     stacks = [stack + [" " * len(head)] * (height + 1 - len(stack)) for stack in stacks]

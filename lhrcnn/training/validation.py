@@ -8,6 +8,7 @@ from lhrcnn.data.decoding import read_image
 from lhrcnn.errors import TrainingError
 from lhrcnn.evaluation.analysis import curves
 from lhrcnn.evaluation.analysis.matches import match
+from lhrcnn.evaluation.columns import IOUS
 from lhrcnn.evaluation.detect import evaluate
 from lhrcnn.evaluation.metrics import main_number
 from lhrcnn.evaluation.tables import format_tables
@@ -41,7 +42,7 @@ def validate(detector, dataset, config, strategy):
 
 def pr_curves(dataset, detections):
     """{class: PR curve} of the classes that have objects."""
-    matches = match(dataset, detections, num_ious=1)
+    matches = match(dataset, detections, IOUS[:1])
     columns = zip(matches.names, curves.columns_of(matches))
     return {name: curves.by_threshold(part) for name, part in columns if len(part.objects)}
 

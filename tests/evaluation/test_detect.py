@@ -4,22 +4,25 @@ read."""
 import dataclasses
 import gc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from scenes import record
 
 from lhrcnn import config
-from lhrcnn.data.schema import Dataset, Record
+from lhrcnn.data.decoding import read_image
+from lhrcnn.data.schema import Dataset
 from lhrcnn.errors import DataError
 from lhrcnn.evaluation import detect as evaluate
+from lhrcnn.inference.prediction import Prediction
 from lhrcnn.models import build
 
 SIZES = [(40, 60), (60, 40), (50, 50), (33, 90), (90, 30), (40, 61), (20, 200)]
-SHARES = np.array(
-    [0.1, 0.2, 0.6, 0.7], np.float32
-)  # the object of every image, as shares of its sides
+# The object of every image, as shares of its sides.
+SHARES = np.array([0.1, 0.2, 0.6, 0.7], np.float32)
 
 
 class FakeDetector:
@@ -52,19 +55,8 @@ def dataset(tmp_path):
     for i, (height, width) in enumerate(SIZES):
         path = tmp_path / f"image_{i}.png"
         Image.fromarray(np.full([height, width, 3], 40 * (i % 3), np.uint8)).save(path)
-        box = SHARES[None] * np.array([height, width] * 2, np.float32)
-        records.append(
-            Record(
-                100 + 10 * i,
-                str(path),
-                height,
-                width,
-                box,
-                np.array([i % 3], np.int32),
-                np.zeros([1], bool),
-                np.prod(box[:, 2:] - box[:, :2], axis=1),
-            )
-        )
+        box = SHARES * np.array([height, width] * 2, np.float32)
+        records.append(record(box, i % 3, False, 100 + 10 * i, path, (height, width)))
     return Dataset("colours", records, ["black", "dark", "grey"], [2, 4, 6])
 
 
@@ -82,14 +74,8 @@ def settings(*overrides):
 
 def rows(found):
     """Detections as sorted tuples, to compare sets of them."""
-    return sorted(
-        zip(
-            found.image_ids.tolist(),
-            found.classes.tolist(),
-            found.scores.round(5).tolist(),
-            found.boxes.round(3).tolist(),
-        )
-    )
+    columns = found.image_ids, found.classes, found.scores.round(5), found.boxes.round(3)
+    return sorted(zip(*(column.tolist() for column in columns)))
 
 
 @pytest.mark.parametrize("overrides", [[], ["data.resize=stretch", "data.stretch_size=[48, 48]"]])
@@ -98,14 +84,12 @@ def test_boxes_come_back_to_the_images_on_disk(dataset, overrides):
     found = evaluate.detect_dataset(detector, dataset, settings(*overrides), progress=False)
     assert detector.traces == 1
     assert len(found) == 2 * len(SIZES)
-    for record in dataset.records:
-        mine = found.image_ids == record.image_id
-        np.testing.assert_allclose(
-            found.boxes[mine & (found.scores > 0.5)], record.boxes, rtol=1e-5
-        )
-        clipped = [0, 0.5 * record.width, 0.5 * record.height, record.width]
+    for one in dataset.records:
+        mine = found.image_ids == one.image_id
+        np.testing.assert_allclose(found.boxes[mine & (found.scores > 0.5)], one.boxes, rtol=1e-5)
+        clipped = [0, 0.5 * one.width, 0.5 * one.height, one.width]
         np.testing.assert_allclose(found.boxes[mine & (found.scores < 0.5)][0], clipped, rtol=1e-5)
-        assert set(found.classes[mine]) == set(record.classes)
+        assert set(found.classes[mine]) == set(one.classes)
 
 
 def test_exact_detections_score_one(dataset):
@@ -122,16 +106,14 @@ def test_exact_detections_score_one(dataset):
 
 @pytest.mark.parametrize("first", [-(2**63), -3, 0, 2**53, 2**63 - 10])
 def test_image_ids_may_be_any_int64(dataset, first):
-    records = [
-        dataclasses.replace(record, image_id=first + i) for i, record in enumerate(dataset.records)
-    ]
+    records = [dataclasses.replace(r, image_id=first + i) for i, r in enumerate(dataset.records)]
     numbered = dataclasses.replace(dataset, records=records)
     options = settings("eval.metrics=[coco, voc07, ilsvrc]")
     metrics, found = evaluate.evaluate(FakeDetector(), numbered, options)
     assert [metrics["coco"]["AP"], metrics["voc07"]["mAP"]] == pytest.approx([1, 1])
     assert metrics["ilsvrc"]["mAP"] == pytest.approx(1)
     ids = {detection["image_id"] for detection in found.to_coco(numbered)}
-    assert ids == {record.image_id for record in records}
+    assert ids == {one.image_id for one in records}
 
 
 def test_default_metrics_are_those_of_the_config(dataset):
@@ -225,11 +207,26 @@ def test_unreadable_images_are_named(dataset, tmp_path, spoil, reason):
         spoil(tmp_path / f"image_{number}.png")
     with pytest.raises(DataError, match="on_error=skip") as error:
         evaluate.detect_dataset(FakeDetector(), dataset, settings(), progress=False)
+    assert_names_both(error, reason)
+    images = SimpleNamespace(predict_each=lambda paths: ((path, found_in(path)) for path in paths))
+    with pytest.raises(DataError, match="on_error=skip") as error:
+        evaluate.detect_images(images, dataset)
+    assert_names_both(error, reason)
+
+
+def assert_names_both(error, reason):
     for number in (2, 5):
-        assert f"image_{number}.png: " in str(
-            error.value
-        ) and f"image id {100 + 10 * number}" in str(error.value)
+        assert f"image_{number}.png: " in str(error.value)
+        assert f"image id {100 + 10 * number}" in str(error.value)
     assert str(error.value).count(reason) == 2
+
+
+def found_in(path):
+    """As of a predictor."""
+    try:
+        return Prediction([], [], [], [], [], read_image(path).shape[:2])
+    except DataError as error:
+        return error
 
 
 def test_errors_of_the_detector_are_not_blamed_on_images(dataset):
@@ -248,8 +245,5 @@ def test_progress_ends_with_all_images(dataset, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     evaluate.detect_dataset(FakeDetector(), dataset, settings())
     shown = capsys.readouterr().err
-    assert (
-        f"{len(SIZES)} of {len(SIZES)} images" in shown
-        and "images/s" in shown
-        and shown.endswith("\n")
-    )
+    assert f"{len(SIZES)} of {len(SIZES)} images" in shown
+    assert "images/s" in shown and shown.endswith("\n")

@@ -32,24 +32,20 @@ class FakeDetector:
 def test_input_boxes_have_the_iou_asked_for(rng):
     boxes = np.clip(random_boxes(rng, 30), 0, [80, 90, 80, 90])
     boxes = boxes[(boxes[:, 2:] > boxes[:, :2] + 1).all(1)]
-    whole = localisation.moved_boxes(
-        np.array([[0.0, 0, 80, 90]]), np.array([80.0, 90]), (0.5,), np.random.default_rng(3)
-    )
+
+    def moved_boxes(boxes, levels=localisation.LEVELS):
+        generator = np.random.default_rng(1)
+        return localisation.moved_boxes(boxes, np.array([80.0, 90]), levels, generator)
+
+    whole = moved_boxes(np.array([[0.0, 0, 80, 90]]), (0.5,))
     assert whole.shape == (1, 1, 4) and whole.min() >= 0
-    moved = localisation.moved_boxes(
-        boxes, np.array([80.0, 90]), localisation.LEVELS, np.random.default_rng(1)
-    )
+    moved = moved_boxes(boxes)
     assert moved.min() >= 0 and moved[..., 2].max() <= 80 and moved[..., 3].max() <= 90
     for box, row in zip(boxes, moved):
-        reached = (
-            np.abs([iou(box, other) - level for other, level in zip(row, localisation.LEVELS)])
-            < 2e-3
-        )
+        ious = np.array([iou(box, other) for other in row])
+        reached = np.abs(ious - localisation.LEVELS) < 2e-3
         assert reached.all() or box.min() == 0 or (box[2:] == [80, 90]).any()
-    again = localisation.moved_boxes(
-        boxes, np.array([80.0, 90]), localisation.LEVELS, np.random.default_rng(1)
-    )
-    np.testing.assert_array_equal(moved, again)
+    np.testing.assert_array_equal(moved, moved_boxes(boxes))
 
 
 def test_a_detector_that_leaves_boxes_where_they_are(dataset):  # noqa: F811

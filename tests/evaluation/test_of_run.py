@@ -1,15 +1,17 @@
 """Which images a run is evaluated on."""
 
+import dataclasses
 import json
 import pathlib
 
-import numpy as np
 import pytest
 from data.reading import images, write
+from scenes import record
 
 from lhrcnn import config as configs
-from lhrcnn.data.schema import Dataset, Record
-from lhrcnn.evaluation import detections, of_run
+from lhrcnn.data.schema import Dataset
+from lhrcnn.evaluation import of_run
+from lhrcnn.evaluation.detections import of_image
 from lhrcnn.evaluation.of_run import dataset_of
 from lhrcnn.files import Output
 from lhrcnn.inference.predictor import LoadedRun
@@ -38,25 +40,31 @@ def test_a_run_is_evaluated_on_the_images_that_it_held_out(tmp_path):
         ("test.flip=true", False),
     ],
 )
-def test_detections_are_kept_for_the_same_options_and_training_alone(change, same, tmp_path):
+def test_detections_are_kept_for_the_same_options_and_training_alone(
+    change, same, tmp_path, caplog
+):
     """What `eval --set` left is not taken for what the run detects as its config says."""
-    sizes = np.array([[0, 0, 9, 9]], np.float32), np.zeros(1, np.int32), np.zeros(1, bool)
-    record = Record(5, "5.jpg", 10, 10, *sizes, np.array([81], np.float32))
-    dataset = Dataset("one", [record], ["thing"], [1])
-    found = detections.Detections(
-        np.array([5]), sizes[0], np.array([0.5], np.float32), np.zeros(1, np.int32)
-    )
+    box = [[0, 0, 9, 9]]
+    dataset = Dataset("one", [record(box, image_id=5, size=(10, 10))], ["thing"], [1])
+    found = of_image(5, box, [0.5], [0])
 
-    def about(*changes, **meta):
+    def about(*changes, images=dataset, **meta):
         run = LoadedRun(None, configs.load(None, changes), [], [], {"step": 3, **meta})
-        return of_run.about("run", run, dataset, "val")
+        return of_run.about("run", run, images, "val")
 
     other, own = about(change), about()
     path, _ = of_run.save(Output(tmp_path), tmp_path / "val.json", other, dataset, {}, found)
     assert (of_run.kept(path, own, dataset) is not None) == same
     assert len(of_run.kept(path, other, dataset)) == 1
     assert of_run.kept(path, about(change, seconds=7.5), dataset) is None  # trained anew
+    others = [record(box, image_id=5, size=(10, 10), path="6.jpg")]
+    others = dataclasses.replace(dataset, records=others)
+    assert of_run.kept(path, about(change, images=others), others) is None  # of as many images
     older = json.loads(path.read_text())
     del older["identity"]
     path.write_text(json.dumps(older))
     assert of_run.kept(path, own, dataset) is not None
+    assert not caplog.text
+    beside = of_run.beside_metrics(path)
+    beside.write_text(beside.read_text()[:-20])
+    assert of_run.kept(path, own, dataset) is None and "detecting anew" in caplog.text

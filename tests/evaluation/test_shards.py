@@ -54,18 +54,16 @@ def test_shares_together_are_the_whole(detector, dataset, tmp_path):  # noqa: F8
     assert len(whole) > 0
     for field in dataclasses.fields(whole):
         np.testing.assert_array_equal(getattr(merged, field.name), getattr(whole, field.name))
-    for name in ("coco", "voc07", "ilsvrc"):
-        assert score(dataset, merged, EvalConfig(metrics=[name]))[name][
-            "per_class"
-        ] == pytest.approx(
-            score(dataset, whole, EvalConfig(metrics=[name]))[name]["per_class"], abs=0, nan_ok=True
-        )
+    options = EvalConfig(metrics=["coco", "voc07", "ilsvrc"])
+    scored, expected = (score(dataset, found, options) for found in (merged, whole))
+    for name, numbers in expected.items():
+        per_class = pytest.approx(numbers["per_class"], abs=0, nan_ok=True)
+        assert scored[name]["per_class"] == per_class
 
 
 def test_detections_come_in_the_order_of_the_images(detector, dataset):  # noqa: F811
-    found = evaluate.detect_dataset(
-        detector, dataset, settings(*TINY, "eval.batch_size=2"), progress=False
-    )
+    options = settings(*TINY, "eval.batch_size=2")
+    found = evaluate.detect_dataset(detector, dataset, options, progress=False)
     assert (np.diff(found.image_ids) >= 0).all()
     for image_id in np.unique(found.image_ids):
         assert (np.diff(found.scores[found.image_ids == image_id]) <= 0).all()
@@ -76,17 +74,8 @@ def test_fingerprints_tell_what_matters(detector, dataset):  # noqa: F811
         return shards.fingerprint(detector.named_variables(), settings(*TINY, *overrides), images)
 
     assert of() == of("data.dir=elsewhere", "train.epochs=3", "eval.batch_size=1")
-    assert (
-        len(
-            {
-                of(),
-                of("model.postprocess.nms_iou=0.4"),
-                of("data.flip=false"),
-                of(images=shards.share_of(dataset, 1, 2)),
-            }
-        )
-        == 4
-    )
+    others = of("model.postprocess.nms_iou=0.4"), of("data.flip=false")
+    assert len({of(), *others, of(images=shards.share_of(dataset, 1, 2))}) == 4
     variable = next(iter(detector.named_variables().values()))
     old, before = variable.numpy(), of()
     variable.assign(old + 1)

@@ -19,32 +19,21 @@ def metrics(num_classes=3):
 
 def test_coco_rows_have_cocoapis_wording():
     lines = tables.format_tables(metrics()).splitlines()
-    assert (
-        lines[0]
-        == " Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.100"
-    )
-    assert (
-        lines[3] == " Average Precision  (AP) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = n/a"
-    )
-    assert (
-        lines[6]
-        == " Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets=  1 ] = 0.400"
-    )
-    assert lines[11].startswith(
-        " Average Recall     (AR) @[ IoU=0.50:0.95 | area= large | maxDets=100 ] = 0.650"
-    )
+    for place, row in (
+        (0, " Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.100"),
+        (3, " Average Precision  (AP) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = n/a"),
+        (6, " Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets=  1 ] = 0.400"),
+        (11, " Average Recall     (AR) @[ IoU=0.50:0.95 | area= large | maxDets=100 ] = 0.650"),
+    ):
+        assert lines[place] == row
     assert lines[-1] == "AP 0.100  AP50 0.150  AP75 0.200"
 
 
 def test_classes_are_sorted_by_ap_and_all_there():
     lines = tables.format_tables(metrics()).splitlines()
     start = lines.index("class       AP")
-    assert [line.split()[-1] for line in lines[start + 1 : start + 5]] == [
-        "0.667",
-        "0.333",
-        "0.000",
-        "n/a",
-    ]
+    shown = [line.split()[-1] for line in lines[start + 1 : start + 5]]
+    assert shown == ["0.667", "0.333", "0.000", "n/a"]
 
 
 def test_many_classes_stand_side_by_side():
@@ -71,22 +60,15 @@ def test_voc_columns_join_the_class_table():
 
 def test_voc_alone():
     only = {"voc07": {**VOC, "per_class": {"a": 0.5}}}
-    assert (
-        tables.summary(only) == "VOC 2007 mAP (11 points) 0.500 (IoU 0.7: 0.400, 0.5:0.95: 0.300)"
-    )
+    line = "VOC 2007 mAP (11 points) 0.500 (IoU 0.7: 0.400, 0.5:0.95: 0.300)"
+    assert tables.summary(only) == line
     assert "a      0.500" in tables.format_tables(only)
+    assert tables.format_tables({"voc07": {**VOC, "per_class": {}}}) == tables.summary(only)
 
 
 def test_json_holds_null_where_there_is_no_number():
-    values = {
-        "coco": {
-            "AP": np.float32(0.5),
-            "APs": math.nan,
-            "per_class": {"x": math.inf, "y": np.int64(3)},
-        },
-        "list": [math.nan, "é"],
-    }
-    assert json.loads(tables.to_json(values)) == {
-        "coco": {"AP": 0.5, "APs": None, "per_class": {"x": None, "y": 3}},
-        "list": [None, "é"],
-    }
+    per_class = {"x": math.inf, "y": np.int64(3)}
+    coco_numbers = {"AP": np.float32(0.5), "APs": math.nan, "per_class": per_class}
+    values = {"coco": coco_numbers, "list": [math.nan, "é"]}
+    expected = {"AP": 0.5, "APs": None, "per_class": {"x": None, "y": 3}}
+    assert json.loads(tables.to_json(values)) == {"coco": expected, "list": [None, "é"]}

@@ -1,5 +1,6 @@
 """Detection in shards, as files: what is kept, what a restart does, what is refused."""
 
+import dataclasses
 import json
 import os
 import tarfile
@@ -8,8 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+from scenes import record
 
-from lhrcnn.data.schema import Dataset, Record
+from lhrcnn.data.schema import Dataset
 from lhrcnn.errors import DataError, OutputError, UsageError
 from lhrcnn.evaluation.detections import from_results
 from lhrcnn.files import Output
@@ -112,23 +114,17 @@ def test_no_image_is_an_error(tmp_path):
 
 def test_detections_of_a_data_set_are_exact(tmp_path):
     records = [
-        Record(
-            image_id=10 + number,
-            path=image,
-            height=10,
-            width=20,
-            boxes=np.zeros([0, 4], np.float32),
-            classes=np.zeros([0], np.int32),
-            ignore=np.zeros([0], bool),
-            areas=np.zeros([0], np.float32),
-        )
-        for number, image in enumerate(IMAGES)
+        record(image_id=number, path=image, size=(10, 20))
+        for number, image in enumerate(IMAGES, start=10)
     ]
     job = bulk.start(Output(tmp_path), IMAGES, ABOUT, size=3)
     detect(job)
     with pytest.raises(DataError, match=r"p/bad.jpg: no image \(image id 17\)"):
         from_results(Dataset("d", records, ["a", "Ω"], [3, 7]), job.results())
     found = from_results(Dataset("d", records[:-1], ["a", "Ω"], [3, 7]), job.results())
+    records[1] = dataclasses.replace(records[1], height=11)
+    with pytest.raises(DataError, match=r"größe 1.jpg: the image is 10 x 20 px .* says 11 x 20"):
+        from_results(Dataset("d", records[:-1], ["a", "Ω"], [3, 7]), job.results())
     boxes = np.concatenate([found_in(image).boxes for image in IMAGES[:-1]])
     np.testing.assert_array_equal(found.boxes, boxes)
     assert found.image_ids.tolist() == [10 + k // 2 for k in range(14)]

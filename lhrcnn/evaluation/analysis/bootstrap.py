@@ -6,8 +6,11 @@ compared on the same draws, so that what both find hard or easy falls out.
 
 import numpy as np
 
+from lhrcnn.evaluation.columns import mean_of_known
+
 ROUNDS = 500
 LEVEL = 0.95
+HEADLINES = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}  # of the IoUs
 
 
 def weights_of(num_images, rounds=ROUNDS, seed=0):
@@ -18,20 +21,15 @@ def weights_of(num_images, rounds=ROUNDS, seed=0):
         yield np.bincount(drawn, minlength=num_images).astype(float)
 
 
-def resampled(columns, num_images, rounds=ROUNDS, seed=0, num_ious=10):
-    """float64 [rounds, K, num_ious]: AP of the `ClassColumns` on each draw of the images."""
-    draws = weights_of(num_images, rounds, seed)
-    return np.array(
-        [[part.ap(weights, num_ious=num_ious) for part in columns] for weights in draws]
-    )
+def resampled(columns, num_images, rounds=ROUNDS):
+    """float64 [rounds, K, T]: AP of the `ClassColumns` on each draw of the images."""
+    draws = weights_of(num_images, rounds)
+    return np.array([[part.ap(weights) for part in columns] for weights in draws])
 
 
-def mean_of_known(values, axes):
-    """The mean over axes of what is no NaN: `np.nanmean`, but without its warning where there is
-    nothing, as on a draw of images without an object."""
-    known = ~np.isnan(values)
-    number, sums = known.sum(axes), np.where(known, values, 0).sum(axes)
-    return np.divide(sums, number, out=np.full(number.shape, np.nan), where=number > 0)
+def headlines(aps):
+    """{"AP", "AP50", "AP75": [...]}, means over classes of AP [..., K, T] at COCO's IoUs."""
+    return {name: mean_of_known(aps[..., ious], (-2, -1)) for name, ious in HEADLINES.items()}
 
 
 def interval(values):

@@ -21,20 +21,18 @@ def compare(dataset, first, second, rounds=bootstrap.ROUNDS):
     aps = np.array([[part.ap() for part in parts] for parts in columns])
     # The same seed: both see the same draws.
     draws = np.array([bootstrap.resampled(part, len(dataset.records), rounds) for part in columns])
+    values, of_draws = bootstrap.headlines(aps), bootstrap.headlines(draws)
     known = ~np.isnan(aps[0, :, 0])
-    rows = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
-    result = {}
-    for name, row in rows.items() if known.any() else ():
-        of_draws = bootstrap.mean_of_known(draws[:, :, known][..., row], (2, 3))
-        result[name] = difference(aps[:, known][..., row].mean(axis=(1, 2)), of_draws)
-    result["classes"] = {
-        name: difference(aps[:, k].mean(axis=1), draws[:, :, k].mean(axis=2))
-        for k, name in enumerate(matches[0].names)
-        if known[k]
+    return {
+        **{name: difference(values[name], of_draws[name]) for name in values if known.any()},
+        "classes": {
+            name: difference(aps[:, k].mean(axis=1), draws[:, :, k].mean(axis=2))
+            for k, name in enumerate(matches[0].names)
+            if known[k]
+        },
+        "errors": _errors(matches),
+        "images": _images(matches, columns),
     }
-    result["errors"] = _errors(matches)
-    result["images"] = _images(dataset, matches, columns)
-    return result
 
 
 def difference(values, draws):
@@ -77,18 +75,17 @@ def _found(matches, columns):
     return found
 
 
-def _images(dataset, matches, columns):
+def _images(matches, columns):
     first, second = (_found(*parts) for parts in zip(matches, columns))
-    records = {record.image_id: record for record in dataset.records}
-    objects, rows = matches[0].objects, matches[0].rows
+    objects, records = matches[0].objects, matches[0].records
     told = {}
     for name, changed in (("gained", second & ~first), ("lost", first & ~second)):
-        numbers = np.bincount(objects.images[changed], minlength=len(rows))
+        numbers = np.bincount(objects.images[changed], minlength=len(records))
         order = np.argsort(-numbers, kind="stable")[:NUM_IMAGES]
         images = []
         for image in order[numbers[order] > 0]:
             classes = objects.classes[changed & (objects.images == image)]
             names = [matches[0].names[k] for k in classes]
-            images.append({"image": records[int(rows[image])].shown_id, "objects": names})
+            images.append({"image": records[image].shown_id, "objects": names})
         told[name] = {"objects": int(changed.sum()), "images": images}
     return told

@@ -2,20 +2,21 @@
 
 import numpy as np
 
-from lhrcnn.evaluation.analysis.matches import IOUS, Pairs, chosen
+from lhrcnn.evaluation.analysis.matches import Pairs, chosen
+from lhrcnn.evaluation.columns import IOUS
 
 
-def confusion_matrix(matches, least_score, least_iou=IOUS[0]):
+def confusion_matrix(matches, least_score):
     """int64 [K + 1, K + 1]: objects of class i found as class j; the last row and column are
     background.
 
     least_score [K]: what a detection of each class needs. Detections take objects of any class, by
-    falling score, the one they overlap most. What is left over and lies in a crowd of any class,
-    by half its area, is left out."""
+    falling score, the one they overlap most, by half at least. What is left over and lies in a
+    crowd of any class, by half its area, is left out."""
     found, objects = matches.found, matches.objects
     pairs = Pairs.between(found, objects)
     confident = found.scores >= np.asarray(least_score)[found.classes]
-    pairs = pairs.of((pairs.overlap >= least_iou) & confident[pairs.detection])
+    pairs = pairs.of((pairs.overlap >= IOUS[0]) & confident[pairs.detection])
     in_crowd = np.zeros(len(found.scores), bool)
     in_crowd[pairs.detection[objects.crowd[pairs.object]]] = True
     pairs = pairs.of(~objects.crowd[pairs.object])

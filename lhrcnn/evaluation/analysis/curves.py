@@ -9,15 +9,14 @@ import typing
 
 import numpy as np
 
-from lhrcnn.evaluation.analysis.matches import NUM_IOUS
-
 RECALLS = np.linspace(0, 1, 101)
+NUM_BINS = 10  # of scores, for their calibration
 
 
 class ClassColumns(typing.NamedTuple):
     """What AP of one class needs: n detections by falling score, g objects that count.
 
-    `true` and `ignored` are places among the n, rising, a row for each of IOUS; `before` [len(true
+    `true` and `ignored` are places among the n, rising, a row for each IoU; `before` [len(true
     row)] is how many ignored ones come before each true one."""
 
     images: np.ndarray  # [n]
@@ -27,18 +26,14 @@ class ClassColumns(typing.NamedTuple):
     before: list
     objects: np.ndarray  # [g] the images of the objects
 
-    def ap(self, weights=None, true_weight=1.0, num_ious=NUM_IOUS):
-        """float64 [num_ious] AP at the first of IOUS, of images of `weights` [I] or 1 each; NaN
-        without objects.
+    def ap(self, weights=None, true_weight=1.0):
+        """float64 [T] AP at each IoU, of images of `weights` [I] or 1 each; NaN without objects.
 
         true_weight: what a true detection counts in the precision, for a false one's 1."""
         of_detection = np.ones(len(self.images)) if weights is None else weights[self.images]
         number = len(self.objects) if weights is None else weights[self.objects].sum()
-        if not number:
-            return np.full(num_ious, np.nan)
-        total, values = np.cumsum(of_detection), np.zeros(num_ious)
-        for row in range(num_ious):
-            places = self.true[row]
+        total, values = np.cumsum(of_detection), np.full(len(self.true), np.nan)
+        for row, places in enumerate(self.true if number else ()):
             here = of_detection[places]
             found = np.cumsum(here)
             ignored = np.append(0, np.cumsum(of_detection[self.ignored[row]]))
@@ -78,7 +73,7 @@ def columns_of(matches):
 
 
 def curve(columns, row=0):
-    """{"scores", "precision", "recall", "f1"} [n] of one class at IOUS[row].
+    """{"scores", "precision", "recall", "f1"} [n] of one class at the row-th IoU.
 
     One point for each score, the lowest last: all detections of at least that score."""
     true = np.zeros(len(columns.scores), bool)
@@ -107,16 +102,16 @@ def best_threshold(points):
     return {name: float(points[column][at]) for name, column in of_points.items()}
 
 
-def calibration(scores, true, num_bins=10):
+def calibration(scores, true):
     """How well scores [n] tell the share of true ones [n] (bool): Guo et al. 2017, section 2.
 
     {"ece": the mean gap, weighted by detections, "bins": [{"score", "precision", "count"}]} over
     equal bins of the score; a bin without detections is left out."""
-    places = np.minimum((scores * num_bins).astype(int), num_bins - 1)
-    count = np.bincount(places, minlength=num_bins)
+    places = np.minimum((scores * NUM_BINS).astype(int), NUM_BINS - 1)
+    count = np.bincount(places, minlength=NUM_BINS)
     some = np.flatnonzero(count)
     score, precision = (
-        np.bincount(places, column, num_bins)[some] / count[some] for column in (scores, true)
+        np.bincount(places, column, NUM_BINS)[some] / count[some] for column in (scores, true)
     )
     gap = float((np.abs(score - precision) * count[some]).sum() / max(len(scores), 1))
     rows = zip(score.tolist(), precision.tolist(), count[some].tolist())

@@ -8,7 +8,8 @@ import typing
 import numpy as np
 
 from lhrcnn.evaluation.analysis.curves import interpolated
-from lhrcnn.evaluation.analysis.matches import IOUS, Pairs, chosen
+from lhrcnn.evaluation.analysis.matches import Pairs, chosen
+from lhrcnn.evaluation.columns import IOUS, closest, mean_of_known
 
 KINDS = {
     "Cls": "an object, taken for another class",
@@ -38,8 +39,8 @@ def errors_of(matches):
     pairs = pairs.of((pairs.overlap >= BACKGROUND) & ~objects.crowd[pairs.object])
     same = found.classes[pairs.detection] == objects.classes[pairs.object]
     number = len(found.scores)
-    own_iou, own = _closest(pairs.of(same), number)
-    other_iou, other = _closest(pairs.of(~same), number)
+    own_iou, own = closest(*pairs.of(same), number)
+    other_iou, other = closest(*pairs.of(~same), number)
 
     false = ~matches.true[0] & ~matches.ignored[0]
     choices = [  # the first that holds
@@ -63,15 +64,6 @@ def errors_of(matches):
     return Errors(kind, about, mends, missed)
 
 
-def _closest(pairs, number):
-    """(IoU [number], object [number]) of what each detection overlaps most; 0 and -1 for none."""
-    overlap, place = np.zeros(number), np.full(number, -1)
-    order = np.lexsort((-pairs.object, pairs.overlap))
-    detection = pairs.detection[order]
-    overlap[detection], place[detection] = pairs.overlap[order], pairs.object[order]
-    return overlap, place
-
-
 def costs(matches, errors):
     """{kind: AP50 that is gained where all its errors are corrected, one kind at a time}.
 
@@ -79,23 +71,19 @@ def costs(matches, errors):
     are left out of the count."""
     found, objects = matches.found, matches.objects
     counted, true = ~matches.ignored[0], matches.true[0]
-    base = _ap50(found.classes, counted, true, matches.counts())
+    needed, right = matches.counts(), chosen(objects.classes, errors.object, -1)
+    missed = np.bincount(objects.classes[errors.missed], minlength=len(needed))
+    base = _ap50(found.classes, counted, true, needed)
     gains = {}
     for number, name in enumerate(KINDS):
         mine = errors.kind == number
-        classes = found.classes
-        if number == CLS:
-            right = chosen(objects.classes, errors.object, -1)
-            classes = np.where(mine & errors.mends, right, classes)
-        needed = matches.counts()
-        if number == MISS:
-            missed = objects.classes[errors.missed]
-            needed = needed - np.bincount(missed, minlength=len(needed))
         mended = mine & errors.mends
-        ap = _ap50(classes, counted & (~mine | mended), true | mended, needed)
+        classes = np.where(mended, right, found.classes)
+        needed_then = needed - missed if number == MISS else needed
+        ap = _ap50(classes, counted & (~mine | mended), true | mended, needed_then)
         # A class all of whose objects are missed would have none left: it stays as it is.
         ap = np.where(np.isnan(ap), base, ap)
-        gains[name] = _mean(ap) - _mean(base)
+        gains[name] = float(mean_of_known(ap) - mean_of_known(base))
     return gains
 
 
@@ -114,11 +102,6 @@ def _ap50(classes, counted, true, needed):
         tp, number = np.cumsum(hits)[hits], np.flatnonzero(hits) + 1
         values[k] = interpolated(tp / needed[k], tp / number)
     return values
-
-
-def _mean(values):
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def shares(matches, errors):

@@ -11,14 +11,11 @@ CROWDED = 0.2  # IoU with another object
 BORDER = 0.01  # of the image's side
 
 
-def groups_of(dataset, matches):
-    """{name: {group: bool [G]}} of the objects of `Matches` of a `Dataset`."""
+def groups_of(matches):
+    """{name: {group: bool [G]}} of the objects of `Matches`."""
     objects = matches.objects
     x, y, width, height = objects.boxes.T
-    by_id = {record.image_id: record for record in dataset.records}
-    sizes = np.array(
-        [(by_id[i].height, by_id[i].width) for i in matches.rows.tolist()], float
-    ).reshape(-1, 2)
+    sizes = np.array([(record.height, record.width) for record in matches.records], float)
     image_height, image_width = sizes[objects.images].T
     cut = (x <= BORDER * image_width) | (y <= BORDER * image_height)
     cut |= (x + width >= (1 - BORDER) * image_width) | (y + height >= (1 - BORDER) * image_height)

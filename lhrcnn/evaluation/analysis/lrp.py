@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from lhrcnn.evaluation.analysis.matches import IOUS
+from lhrcnn.evaluation.columns import IOUS, mean_of_known
 
 TAU = IOUS[0]  # IoU from which a detection is true
 
@@ -48,6 +48,5 @@ def lrp_of(matches):
         mine = np.flatnonzero((matches.found.classes == k) & ~matches.ignored[0])
         columns = matches.found.scores[mine], matches.true[0, mine], matches.iou[0, mine]
         rows.append(optimal_lrp(*columns, counts[k]))
-    known = {name: [row[name] for row in rows if not math.isnan(row[name])] for name in rows[0]}
-    means = {name: float(np.mean(values)) if values else math.nan for name, values in known.items()}
+    means = {name: float(mean_of_known(np.array([row[name] for row in rows]))) for name in rows[0]}
     return rows, means

@@ -4,26 +4,25 @@ import typing
 
 import numpy as np
 
-from lhrcnn.evaluation.metrics.coco import (
+from lhrcnn.evaluation.columns import (
+    IOUS,
     Found,
     Objects,
     found_of,
     image_rows,
     names_of,
     objects_of,
+    pairs_of,
 )
 
-IOUS = np.arange(50, 100, 5) / 100
-NUM_IOUS = len(IOUS)
 MAX_DETECTIONS = 100  # per image and class, as pycocotools counts
 
 
 class Matches(typing.NamedTuple):
     """Detections by falling score, equal ones by image, and what they take at each of IOUS."""
 
-    num_images: int
+    records: list  # I Records by rising id; images below are places in it
     names: list  # of the classes
-    rows: np.ndarray  # [I] the ids of the images, rising; images below are rows of it
     objects: Objects  # G; crowd: to be ignored
     found: Found  # D
     taken: np.ndarray  # [T, D] int64: the object that a detection takes, -1 for none
@@ -41,21 +40,22 @@ class Matches(typing.NamedTuple):
         return np.bincount(classes, minlength=len(self.names))
 
 
-def match(dataset, detections, num_ious=NUM_IOUS):
-    """The `Matches` of `Detections` on a `Dataset`, at the first of the IoUs 0.50:0.05:0.95.
+def match(dataset, detections, ious=IOUS):
+    """The `Matches` of `Detections` on a `Dataset`, at each of `ious`, from .5 up.
 
     Raises DataError for a detection of an image that the data set does not have."""
     rows = image_rows(dataset)
     objects, found = objects_of(dataset, rows), _best(found_of(detections, rows))
-    taken = np.full([num_ious, len(found.scores)], -1)
+    taken = np.full([len(ious), len(found.scores)], -1)
     ignored, iou = np.zeros(taken.shape, bool), np.zeros(taken.shape)
     pairs = Pairs.between(found, objects)
     same = found.classes[pairs.detection] == objects.classes[pairs.object]
     rivals = pairs.of(same & (pairs.overlap >= IOUS[0] - 1e-9))
-    for row, threshold in enumerate(IOUS[:num_ious]):
+    for row, threshold in enumerate(ious):
         _take(rivals, objects.crowd, threshold, taken[row], iou[row])
         ignored[row] = chosen(objects.crowd, taken[row], False)
-    return Matches(len(rows), names_of(dataset), rows, objects, found, taken, ignored, iou)
+    records = sorted(dataset.records, key=lambda record: record.image_id)
+    return Matches(records, names_of(dataset), objects, found, taken, ignored, iou)
 
 
 def _best(found):
@@ -81,13 +81,7 @@ class Pairs(typing.NamedTuple):
     @classmethod
     def between(cls, found, objects):
         """All pairs of a `Found` and `Objects` with an overlap."""
-        order = np.argsort(objects.images, kind="stable")
-        images = objects.images[order]
-        start = np.searchsorted(images, found.images, side="left")
-        count = np.searchsorted(images, found.images, side="right") - start
-        detection = np.repeat(np.arange(len(count)), count)
-        offset = np.arange(len(detection)) - np.repeat(np.cumsum(count) - count, count)
-        rivals = order[np.repeat(start, count) + offset]
+        detection, rivals = pairs_of(found.images, objects.images)
         overlap = overlaps(found.boxes[detection], objects.boxes[rivals], objects.crowd[rivals])
         some = overlap > 0
         return cls(detection[some], rivals[some], overlap[some])

@@ -8,11 +8,9 @@ way. The kit knows no difficult objects; here one that is met by a detection wit
 object makes it count neither way.
 """
 
-import math
-
 import numpy as np
 
-from lhrcnn.evaluation.metrics.coco import names_of
+from lhrcnn.evaluation.columns import mean_of_known, names_of
 from lhrcnn.evaluation.metrics.voc import Truth, average_precision
 
 MAX_IOU, TOLERANCE_PX = 0.5, 10.0
@@ -37,14 +35,13 @@ def ilsvrc_metrics(dataset, detections, options=None):
     true = _greedy(detection[counted[found]], found[counted[found]], truth.keys, len(order))
     neutral[detection[~counted[found]]] = True
     neutral &= ~true
-    needed = np.bincount(truth.classes[counted], minlength=dataset.num_classes).tolist()
+    needed = truth.counts(counted)
     values = [
         average_precision(true[(classes == k) & ~neutral], needed[k], eleven_point=False)
         for k in range(dataset.num_classes)
     ]
-    known = [value for value in values if not math.isnan(value)]
     return {
-        "mAP": float(np.mean(known)) if known else math.nan,
+        "mAP": float(mean_of_known(np.array(values))),
         "per_class": dict(zip(names_of(dataset), values)),
     }
 

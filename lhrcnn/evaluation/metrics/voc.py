@@ -12,9 +12,18 @@ import math
 import numpy as np
 
 from lhrcnn.data.overlaps import iou
-from lhrcnn.evaluation.metrics.coco import column_of, image_rows, names_of, rows_of
+from lhrcnn.evaluation.columns import (
+    IOUS,
+    boxes_of,
+    closest,
+    image_rows,
+    mean_of_known,
+    names_of,
+    objects_of,
+    pairs_of,
+    rows_of,
+)
 
-IOUS = np.arange(50, 100, 5) / 100
 # The kit's 0:0.1:1 in MATLAB counts from both ends: its fourth value lies a rounding above 0.3.
 RECALL_POINTS = np.concatenate([np.arange(6) * 0.1, 1 - np.arange(4, -1, -1) * 0.1])
 
@@ -35,10 +44,10 @@ def voc_metrics(dataset, detections, options=None, eleven_point=False):
     truth = Truth(dataset)
     order = np.argsort(-detections.scores, kind="stable")
     classes = detections.classes[order]
-    best_iou, best_truth = truth.best_match(
-        detections.image_ids[order], classes, np.asarray(detections.boxes, np.float64)[order]
-    )
-    num_objects = [truth.num_objects(k) for k in range(dataset.num_classes)]
+    boxes = np.asarray(detections.boxes, np.float64)[order]
+    pairs = truth.pairs(detections.image_ids[order], classes, boxes)
+    best_iou, best_truth = closest(*pairs, len(order))
+    num_objects = truth.counts(~truth.difficult[:-1])
     table = np.full([len(IOUS), dataset.num_classes], np.nan)
     for row, threshold in enumerate(IOUS):
         matched = best_iou >= threshold
@@ -48,8 +57,7 @@ def voc_metrics(dataset, detections, options=None, eleven_point=False):
         true[candidates[np.unique(best_truth[candidates], return_index=True)[1]]] = True
         for k, number in enumerate(num_objects):
             table[row, k] = average_precision(true[(classes == k) & ~neutral], number, eleven_point)
-    known = table[:, np.array(num_objects, int) > 0]
-    means = known.mean(axis=1) if known.size else np.full(len(IOUS), np.nan)
+    means = mean_of_known(table, 1)
     return {
         "mAP": float(means[0]),
         "mAP70": float(means[4]),
@@ -73,51 +81,28 @@ def average_precision(true, num_objects, eleven_point):
 
 
 class Truth:
-    """All objects, sorted by image and class so that a detection's rivals are one slice."""
+    """All objects, and which of them are rivals of a detection: those of its image and class."""
 
     def __init__(self, dataset):
-        self.num_classes, self.image_ids = max(dataset.num_classes, 1), image_rows(dataset)
-        ids = np.asarray([record.image_id for record in dataset.records], np.int64)
-        image_ids = np.repeat(ids, [len(record.classes) for record in dataset.records])
-        classes = column_of(dataset, "classes", np.zeros([0], np.int32))
-        keys = self.keys_of(image_ids, classes)
-        order = np.argsort(keys, kind="stable")
-        self.keys, self.classes = keys[order], classes[order]
-        self.boxes = column_of(dataset, "boxes", np.zeros([0, 4]))[order]
-        # One entry more, for the index of detections that meet no object at all.
-        difficult = column_of(dataset, "ignore", np.zeros([0], bool))
-        self.difficult = np.append(difficult[order], False)
+        self._num_classes, self._rows = dataset.num_classes, image_rows(dataset)
+        objects = objects_of(dataset, self._rows)
+        self.boxes, self.classes = boxes_of(dataset).astype(np.float64), objects.classes
+        self.keys = objects.images * self._num_classes + objects.classes
+        # One entry more, for place -1 of detections that meet no object at all.
+        self.difficult = np.append(objects.crowd, False)
 
     def keys_of(self, image_ids, classes):
         """A number for each pair of an image and a class.
 
         Raises DataError for an image that the data set does not have."""
-        return rows_of(image_ids, self.image_ids) * self.num_classes + classes
+        return rows_of(image_ids, self._rows) * self._num_classes + classes
 
-    def num_objects(self, k):
-        return int(np.sum((self.classes == k) & ~self.difficult[:-1]))
-
-    def best_match(self, image_ids, classes, boxes):
-        """(IoU [D], index [D]) of the closest object of each detection's image and class.
-
-        Without any they are 0 and one past the last."""
-        best_iou, best_truth = np.zeros(len(boxes)), np.full(len(boxes), len(self.keys))
-        detection, rivals, overlaps = self.pairs(image_ids, classes, boxes)
-        if len(detection):
-            some, first_pair = np.unique(detection, return_index=True)
-            best_iou[some] = np.maximum.reduceat(overlaps, first_pair)
-            is_best = overlaps == best_iou[detection]
-            places = np.where(is_best, np.arange(len(rivals)), len(rivals))
-            best_truth[some] = rivals[np.minimum.reduceat(places, first_pair)]
-        return best_iou, best_truth
+    def counts(self, chosen):
+        """int [K], the objects of a mask, of each class."""
+        return np.bincount(self.classes[chosen], minlength=self._num_classes)
 
     def pairs(self, image_ids, classes, boxes):
-        """(detection [P], object [P], IoU [P]) of every detection with every object of its class.
-
-        Both are of one image; pairs come detection by detection."""
-        keys = self.keys_of(image_ids, classes)
-        start = np.searchsorted(self.keys, keys, side="left")
-        counts = np.searchsorted(self.keys, keys, side="right") - start
-        detection = np.repeat(np.arange(len(keys)), counts)
-        rivals = np.repeat(start - (np.cumsum(counts) - counts), counts) + np.arange(len(detection))
+        """(detection [P], object [P], IoU [P]) of every detection with each of its rivals,
+        detection by detection."""
+        detection, rivals = pairs_of(self.keys_of(image_ids, classes), self.keys)
         return detection, rivals, iou(boxes[detection], self.boxes[rivals])

@@ -2,18 +2,14 @@
 
 import html
 
+from lhrcnn.evaluation.analysis.errors import KINDS
 from lhrcnn.evaluation.report.images import CROP_SIDE, MAX_BYTES, embedded
 
-COLORS = dict(
-    zip(
-        ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss"),
-        ("#f59e0b", "#38bdf8", "#c084fc", "#f472b6", "#ef4444", "#facc15"),
-    )
-)
+COLORS = dict(zip(KINDS, "#f59e0b #38bdf8 #c084fc #f472b6 #ef4444 #facc15".split()))
 NUM_CROPS = 24
 
 
-def image_cards(data, kinds):
+def image_cards(data):
     """The images of data["images"], with the controls that choose among them."""
     cards, size = [], 0
     for number, row in enumerate(data["images"]):
@@ -29,7 +25,7 @@ def image_cards(data, kinds):
     boxes = "".join(
         f'<label><input type="checkbox" name="kind" value="{kind}" checked>'
         f'<span class="dot" style="background:{COLORS[kind]}"></span>{kind}</label>'
-        for kind in kinds
+        for kind in KINDS
     )
     return (
         '<p class="about">The images whose errors cost the mean AP50 most, to first order; left '

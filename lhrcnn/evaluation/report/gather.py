@@ -23,7 +23,7 @@ def gather(dataset, detections, scored, about, rounds=bootstrap.ROUNDS):
     columns = curves.columns_of(matches)
     points = [curves.curve(part) for part in columns]
     best = [curves.best_threshold(part) for part in points]
-    draws = bootstrap.resampled(columns, matches.num_images, rounds)
+    draws = bootstrap.resampled(columns, len(matches.records), rounds)
     lrp, lrp_means = lrp_of(matches)
     least = [part["score"] if part else np.inf for part in best]
     counted = ~matches.ignored[0]
@@ -47,25 +47,20 @@ def gather(dataset, detections, scored, about, rounds=bootstrap.ROUNDS):
         "calibration": curves.calibration(
             matches.found.scores[counted], matches.true[0, counted].astype(float)
         ),
-        "groups": groups.ap_of_groups(matches, groups.groups_of(dataset, matches)),
+        "groups": groups.ap_of_groups(matches, groups.groups_of(matches)),
         "curves": [_drawn(columns[k], points[k]) for k in range(len(columns))],
-        "suspects": _suspects(dataset, matches, mistakes, least),
+        "suspects": _suspects(matches, mistakes, least),
     }
     return data, matches, mistakes
 
 
 def _intervals(columns, draws):
     """{"AP", "AP50", "AP75": [value, low, high]}, means over classes."""
-    aps = np.array([part.ap() for part in columns])
-    known = ~np.isnan(aps[:, 0])
-    if not known.any():
-        return {name: [float("nan")] * 3 for name in ("AP", "AP50", "AP75")}
-    rows = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
-    found = {}
-    for name, row in rows.items():
-        of_draws = bootstrap.mean_of_known(draws[:, known][:, :, row], (1, 2))
-        found[name] = [float(aps[known][:, row].mean()), *bootstrap.interval(of_draws)]
-    return found
+    values = bootstrap.headlines(np.array([part.ap() for part in columns]))
+    of_draws = bootstrap.headlines(draws)
+    return {
+        name: [float(value), *bootstrap.interval(of_draws[name])] for name, value in values.items()
+    }
 
 
 def _class_rows(matches, columns, draws, best, lrp):
@@ -109,7 +104,7 @@ def _drawn(columns, points):
     return {name: values.round(4).tolist() for name, values in {**drawn, "f1": f1}.items()}
 
 
-def _suspects(dataset, matches, mistakes, least):
+def _suspects(matches, mistakes, least):
     """Objects that may be missing from the labels, the most confident first, and labels that no
     detection of any score comes near, the largest first."""
     found, objects = matches.found, matches.objects
@@ -120,10 +115,9 @@ def _suspects(dataset, matches, mistakes, least):
     met[matches.taken[0][matches.taken[0] >= 0]] = True
     never = np.flatnonzero(mistakes.missed & ~met)
     never = never[np.argsort(-objects.areas[never], kind="stable")][:NUM_SUSPECTS]
-    names = {record.image_id: record for record in dataset.records}
 
     def row(columns, place):
-        record = names[int(matches.rows[columns.images[place]])]
+        record = matches.records[columns.images[place]]
         return {
             "image": record.shown_id,
             "path": record.path,

@@ -17,16 +17,15 @@ CROP_SIDE = 150
 MAX_BYTES = 14_000_000  # of all images, in base64
 
 
-def costliest(dataset, matches, mistakes):
+def costliest(matches, mistakes):
     """The images that cost most, as dicts: "image", "path", "cost" (a share of the mean AP50, to
     first order), "errors" [{"kind", "class", "as", "score", "cost", "box"}], the costliest first,
     and "truth" [{"class", "box", "crowd"}]. Boxes are (x, y, width, height), px."""
     found, objects = matches.found, matches.objects
     of_detection, of_object = errors.shares(matches, mistakes)
-    total = np.zeros(matches.num_images)
+    total = np.zeros(len(matches.records))
     np.add.at(total, found.images, of_detection)
     np.add.at(total, objects.images, of_object)
-    records = {record.image_id: record for record in dataset.records}
     rows = []
     for image in np.argsort(-total, kind="stable")[:NUM_IMAGES]:
         if total[image] <= 0:
@@ -40,7 +39,7 @@ def costliest(dataset, matches, mistakes):
             for g in np.flatnonzero((objects.images == image) & mistakes.missed)
         ]
         wrong.sort(key=lambda error: -error["cost"])
-        record = records[int(matches.rows[image])]
+        record = matches.records[image]
         told = [error for error in wrong if error["cost"] >= LEAST_SHARE * total[image]]
         row = {
             "image": record.shown_id,

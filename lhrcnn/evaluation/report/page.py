@@ -6,7 +6,6 @@ import pathlib
 
 import numpy as np
 
-from lhrcnn.evaluation.analysis.errors import KINDS
 from lhrcnn.evaluation.report import svg
 from lhrcnn.evaluation.report.cards import image_cards, suspect_crops
 
@@ -229,7 +228,7 @@ SECTIONS = {
     "Confusion": _confusion,
     "Calibration": _calibration,
     "Hard objects": _groups,
-    "Costliest images": lambda data: image_cards(data, list(KINDS)),
+    "Costliest images": image_cards,
     "Suspected labels": suspect_crops,
     "Speed": _speed,
     "Training": _training,

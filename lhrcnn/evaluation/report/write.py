@@ -19,7 +19,7 @@ def write_report(output, name, dataset, detections, scored, about, more=None):
     output: the files.Output of the folder; scored and about as of `gather`; more: further parts,
     "stages" and "training". The page needs no network and stays below 20 MB."""
     data, matches, mistakes = gather(dataset, detections, scored, about, bootstrap.ROUNDS)
-    data.update(more or {}, images=costliest(dataset, matches, mistakes))
+    data.update(more or {}, images=costliest(matches, mistakes))
     output.check(*file_names(name))
     output.write(f"{name}.json", to_json(data))
     output.write(f"{name}_classes.csv", _csv(data["classes"]))

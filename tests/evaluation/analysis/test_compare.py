@@ -8,8 +8,8 @@ from scenes import random_dataset, random_detections
 
 from lhrcnn.commands.compare import format_comparison
 from lhrcnn.config import EvalConfig
-from lhrcnn.evaluation.analysis.bootstrap import mean_of_known
 from lhrcnn.evaluation.analysis.compare import compare, difference
+from lhrcnn.evaluation.columns import mean_of_known
 from lhrcnn.evaluation.metrics import coco
 
 

@@ -8,8 +8,10 @@ from scenes import random_dataset, random_detections
 
 from lhrcnn.config import EvalConfig
 from lhrcnn.data.schema import Dataset
+from lhrcnn.evaluation import columns
 from lhrcnn.evaluation.analysis import bootstrap, curves
 from lhrcnn.evaluation.analysis.matches import match
+from lhrcnn.evaluation.columns import IOUS
 from lhrcnn.evaluation.detections import Detections
 from lhrcnn.evaluation.metrics import coco
 
@@ -28,11 +30,10 @@ def library_ap(dataset, found):
 @pytest.mark.parametrize("seed", range(8))
 def test_ap_of_equal_weights_is_the_library_s(seed):
     dataset, found = scene(seed)
-    columns = curves.columns_of(match(dataset, found))
-    ap = [part.ap().mean() for part in columns]
-    np.testing.assert_allclose(ap, library_ap(dataset, found), atol=1e-12)
-    first = [part.ap(num_ious=3) for part in columns]
-    np.testing.assert_array_equal(first, [part.ap()[:3] for part in columns])
+    ap = [part.ap() for part in curves.columns_of(match(dataset, found))]
+    np.testing.assert_allclose(np.mean(ap, axis=1), library_ap(dataset, found), atol=1e-12)
+    first = [part.ap() for part in curves.columns_of(match(dataset, found, IOUS[:3]))]
+    np.testing.assert_array_equal(first, np.array(ap)[:, :3])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -41,7 +42,7 @@ def test_weights_are_images_that_occur_several_times(seed):
     found.scores[:] = np.random.default_rng(seed).permutation(len(found)) / len(found)
     weights = next(bootstrap.weights_of(len(dataset.records), seed=seed))
     records, parts = [], []
-    rows = coco.image_rows(dataset)
+    rows = columns.image_rows(dataset)
     for row, image_id in enumerate(rows):
         record = next(record for record in dataset.records if record.image_id == image_id)
         mine = found.image_ids == image_id
@@ -77,11 +78,10 @@ def test_curve_by_threshold(seed):
 
 def test_numbers_for_tensorboard_threshold_by_threshold():
     dataset, found = scene(3)
-    matches = match(dataset, found, num_ious=1)
+    matches = match(dataset, found, IOUS[:1])
     assert matches.taken.shape[0] == 1
-    columns = curves.columns_of(matches)
     counts = matches.counts()
-    for k, part in enumerate(columns):
+    for k, part in enumerate(curves.columns_of(matches)):
         table = curves.by_threshold(part, 11)
         mine = (matches.found.classes == k) & ~matches.ignored[0]
         for place, least in enumerate(np.linspace(0, 1, 11)):
@@ -103,10 +103,10 @@ def test_calibration_by_hand():
 
 def test_interval_and_p_value():
     dataset, found = scene(1, num_images=12)
-    columns = curves.columns_of(match(dataset, found))
-    draws = bootstrap.resampled(columns, 12, rounds=60)
+    parts = curves.columns_of(match(dataset, found))
+    draws = bootstrap.resampled(parts, 12, rounds=60)
     assert draws.shape == (60, 5, 10)
-    np.testing.assert_array_equal(draws, bootstrap.resampled(columns, 12, rounds=60))
+    np.testing.assert_array_equal(draws, bootstrap.resampled(parts, 12, rounds=60))
     low, high = bootstrap.interval(draws[:, 0, 0])
     inside = (draws[:, 0, 0] >= low) & (draws[:, 0, 0] <= high)
     assert 0.9 <= inside.mean() < 1 and low < high

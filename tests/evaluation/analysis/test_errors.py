@@ -8,12 +8,13 @@ import pytest
 from reference import mistakes
 from scenes import random_dataset, random_detections
 
+from lhrcnn.evaluation import columns
 from lhrcnn.evaluation.analysis import errors, groups, lrp
 from lhrcnn.evaluation.analysis.confusion import confusion_matrix
 from lhrcnn.evaluation.analysis.curves import calibration, columns_of
 from lhrcnn.evaluation.analysis.matches import match
 from lhrcnn.evaluation.coco_files import read_annotations, read_results
-from lhrcnn.evaluation.metrics import coco, coco_backends
+from lhrcnn.evaluation.metrics import coco_backends
 
 
 def scene(seed, crowds=True):
@@ -30,7 +31,7 @@ def scene(seed, crowds=True):
 def hotcoco(dataset, found, monkeypatch):
     """hotcoco's COCOeval after `evaluate`."""
     pytest.importorskip("hotcoco")
-    rows, kept = coco.image_rows(dataset), []
+    rows, kept = columns.image_rows(dataset), []
 
     def evaluated(kind, truth, results):
         kept.append(kind(truth, results, "bbox"))
@@ -38,7 +39,7 @@ def hotcoco(dataset, found, monkeypatch):
 
     monkeypatch.setattr(coco_backends, "_evaluated", evaluated)
     sizes = len(rows), dataset.num_classes
-    coco_backends.hotcoco(*sizes, coco.objects_of(dataset, rows), coco.found_of(found, rows))
+    coco_backends.hotcoco(*sizes, columns.objects_of(dataset, rows), columns.found_of(found, rows))
     return kept[0]
 
 
@@ -115,11 +116,11 @@ def test_lrp_by_trying_all_thresholds(seed):
     rows, means = lrp.lrp_of(matches)
     for k, row in enumerate(rows):
         mine = (matches.found.classes == k) & ~matches.ignored[0]
-        columns = matches.found.scores[mine], matches.true[0, mine], matches.iou[0, mine]
+        own = matches.found.scores[mine], matches.true[0, mine], matches.iou[0, mine]
         if not matches.counts()[k]:
             assert all(map(math.isnan, row.values()))
             continue
-        expected = mistakes.optimal_lrp(*(c.tolist() for c in columns), matches.counts()[k])
+        expected = mistakes.optimal_lrp(*(column.tolist() for column in own), matches.counts()[k])
         known = {name: value for name, value in row.items() if not math.isnan(value)}
         assert known == pytest.approx(expected, abs=1e-12)
     assert means["olrp"] == pytest.approx(np.nanmean([row["olrp"] for row in rows]))
@@ -153,7 +154,7 @@ def test_lrp_is_its_authors(shared):
 def test_groups_hold_every_object_once_and_all_of_them_have_the_whole_ap():
     dataset, found = scene(5)
     matches = match(dataset, found)
-    for parts in groups.groups_of(dataset, matches).values():
+    for parts in groups.groups_of(matches).values():
         assert (np.sum(list(parts.values()), axis=0) == 1).all()
     everything = {"all": {"all": np.ones(len(matches.objects.classes), bool)}}
     row = groups.ap_of_groups(matches, everything)["all"]["all"]

@@ -9,14 +9,15 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scenes import IDS, random_dataset, random_detections
 
+from lhrcnn.evaluation import columns
 from lhrcnn.evaluation.analysis.matches import match
-from lhrcnn.evaluation.metrics import coco, coco_backends
+from lhrcnn.evaluation.metrics import coco_backends
 
 
 def of_pycocotools(dataset, detections):
     """pycocotools' evalImgs for all sizes of objects."""
-    rows = coco.image_rows(dataset)
-    objects, found = coco.objects_of(dataset, rows), coco.found_of(detections, rows)
+    rows = columns.image_rows(dataset)
+    objects, found = columns.objects_of(dataset, rows), columns.found_of(detections, rows)
 
     def indexed(annotations):
         made = COCO()
@@ -70,6 +71,6 @@ def test_the_hundred_best_of_an_image_and_class_count():
     for k in range(2):
         mine = (found.image_ids == dataset.records[0].image_id) & (found.classes == k)
         best = np.sort(found.scores[mine])[::-1][:100]
-        row = np.searchsorted(matches.rows, dataset.records[0].image_id)
+        row = matches.records.index(dataset.records[0])
         kept = (matches.found.images == row) & (matches.found.classes == k)
         np.testing.assert_allclose(matches.found.scores[kept], best)

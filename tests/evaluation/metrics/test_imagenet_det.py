@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from evaluation.metrics.test_coco import random_dataset, random_detections, single
-from evaluation.metrics.test_voc import BOX, FAR, make
+from evaluation.metrics.test_voc import BOX, DIFFICULT, FAR, ONE, make
 from reference import ilsvrc_ap
 
 from lhrcnn.config import EvalConfig
@@ -18,9 +18,7 @@ from lhrcnn.evaluation.metrics import imagenet_det, voc
 @pytest.mark.parametrize("seed", range(16))
 def test_equals_the_written_out_count(seed, monkeypatch):
     rng = np.random.default_rng(seed)
-    dataset = random_dataset(
-        rng, num_images=int(rng.integers(1, 30)), num_classes=int(rng.integers(1, 6))
-    )
+    dataset = random_dataset(rng, rng.integers(1, 30), rng.integers(1, 6))
     records = [
         dataclasses.replace(
             record,
@@ -41,91 +39,69 @@ def test_equals_the_written_out_count(seed, monkeypatch):
     )
 
 
-FIRST, SECOND = (0, 0, 100, 100), (0, 40, 100, 140)
-SMALL, LARGER = (
-    (20, 20, 30, 30),
-    (15, 15, 35, 35),
-)  # the kit's readme: 10 x 10 px inside 20 x 20, IoU and threshold 0.25
+FIRST, SECOND, BETWEEN = (0, 0, 100, 100), (0, 40, 100, 140), (0, 15, 100, 115)
+# The kit's readme: 10 x 10 px inside 20 x 20, IoU and threshold 0.25.
+SMALL, LARGER = (20, 20, 30, 30), (15, 15, 35, 35)
+RIVALS = [(FIRST, 0, False), (SECOND, 0, False)]
 
 
 @pytest.mark.parametrize(
     "truth, found, expected",
     [
-        ([(BOX, 0, False)], [(BOX, 0.9, 0)], 1.0),
-        ([(BOX, 0, False)], [(BOX, 0.9, 1)], 0.0),
-        ([(BOX, 0, False), (FAR, 0, False)], [(BOX, 0.9, 0)], 0.5),
-        (
-            [(BOX, 0, False), (FAR, 0, False)],
-            [(BOX, 0.9, 0), (BOX, 0.8, 0), (FAR, 0.7, 0)],
-            0.5 + 0.5 * 2 / 3,
-        ),  # a duplicate is false
+        ([ONE], [(BOX, 0.9, 0)], 1.0),
+        ([ONE], [(BOX, 0.9, 1)], 0.0),
+        ([ONE, (FAR, 0, False)], [(BOX, 0.9, 0)], 0.5),
+        # A duplicate is false.
+        ([ONE, (FAR, 0, False)], [(BOX, 0.9, 0), (BOX, 0.8, 0), (FAR, 0.7, 0)], 0.5 + 0.5 * 2 / 3),
         ([(SMALL, 0, False)], [(LARGER, 0.9, 0)], 1.0),
         ([(SMALL, 0, False)], [((15, 15, 35, 35.1), 0.9, 0)], 0.0),
-        ([(BOX, 0, False)], [((0, 0, 100, 50), 0.9, 0)], 1.0),  # IoU exactly 0.5
-        ([(BOX, 0, False)], [((0, 0, 100, 49.9), 0.9, 0)], 0.0),
-        (
-            [(FIRST, 0, False), (SECOND, 0, False)],
-            [(FIRST, 0.9, 0), ((0, 15, 100, 115), 0.8, 0)],
-            1.0,
-        ),  # the free one is enough (VOC: 0.5)
-        (
-            [(FIRST, 0, False), (SECOND, 0, False)],
-            [((0, 15, 100, 115), 0.9, 0), (FIRST, 0.8, 0)],
-            0.5,
-        ),  # but the closest goes first
-        ([(BOX, 0, False), (FAR, 0, True)], [(FAR, 0.9, 0), (FAR, 0.8, 0), (BOX, 0.7, 0)], 1.0),
-        ([(BOX, 0, False), (BOX, 0, True)], [(BOX, 0.9, 0)], 1.0),
+        # An IoU of exactly 0.5.
+        ([ONE], [((0, 0, 100, 50), 0.9, 0)], 1.0),
+        ([ONE], [((0, 0, 100, 49.9), 0.9, 0)], 0.0),
+        # The free one is enough (VOC: 0.5), but the closest goes first.
+        (RIVALS, [(FIRST, 0.9, 0), (BETWEEN, 0.8, 0)], 1.0),
+        (RIVALS, [(BETWEEN, 0.9, 0), (FIRST, 0.8, 0)], 0.5),
+        ([ONE, DIFFICULT], [(FAR, 0.9, 0), (FAR, 0.8, 0), (BOX, 0.7, 0)], 1.0),
+        ([ONE, (BOX, 0, True)], [(BOX, 0.9, 0)], 1.0),
         ([(BOX, 0, True)], [(BOX, 0.9, 0)], math.nan),
     ],
 )
 def test_hand_made(truth, found, expected):
-    dataset, found = make(truth, found)
-    assert imagenet_det.ilsvrc_metrics(dataset, found)["per_class"]["a"] == pytest.approx(
-        expected, nan_ok=True
-    )
+    metrics = imagenet_det.ilsvrc_metrics(*make(truth, found))
+    assert metrics["per_class"]["a"] == pytest.approx(expected, nan_ok=True)
 
 
 def test_blacklisted_pairs_do_not_count():
     dataset, found = make(
         [(BOX, 0, False), (FAR, 1, False)], [(BOX, 0.9, 0), (BOX, 0.8, 1), (FAR, 0.7, 1)]
     )
-    assert imagenet_det.ilsvrc_metrics(dataset, found)["per_class"] == pytest.approx(
-        {"a": 1.0, "b": 0.5}
-    )
+    per_class = imagenet_det.ilsvrc_metrics(dataset, found)["per_class"]
+    assert per_class == pytest.approx({"a": 1.0, "b": 0.5})
     dataset.records = [dataclasses.replace(dataset.records[0], unlabelled=(1,))]
     metrics = imagenet_det.ilsvrc_metrics(dataset, found)
-    assert metrics["per_class"]["a"] == metrics["mAP"] == 1 and math.isnan(
-        metrics["per_class"]["b"]
-    )
+    assert metrics["per_class"]["a"] == metrics["mAP"] == 1
+    assert math.isnan(metrics["per_class"]["b"])
 
 
 def test_equals_voc_for_large_objects_apart_from_each_other():
     """The two rules differ in small objects and in rivals only."""
     rng = np.random.default_rng(5)
     boxes = [(y, x, y + 90, x + 90) for y in (0, 200, 400) for x in (0, 200, 400)]
-    noise = rng.normal(0, 15, [9, 4])
-    dataset, found = make(
+    moved = boxes + rng.normal(0, 15, [9, 4])
+    scene = make(
         [(box, i % 2, False) for i, box in enumerate(boxes)],
-        [
-            (tuple(np.add(box, shift)), rng.random(), i % 2)
-            for i, (box, shift) in enumerate(zip(boxes, noise))
-        ],
+        [(box, rng.random(), i % 2) for i, box in enumerate(moved)],
     )
-    metrics, expected = (
-        imagenet_det.ilsvrc_metrics(dataset, found),
-        voc.voc_metrics(dataset, found, eleven_point=False),
-    )
-    assert 0.1 < metrics["mAP"] < 1 and metrics == {
-        key: expected[key] for key in ("mAP", "per_class")
-    }
+    metrics, expected = imagenet_det.ilsvrc_metrics(*scene), voc.voc_metrics(*scene)
+    assert 0.1 < metrics["mAP"] < 1
+    assert metrics == {key: expected[key] for key in ("mAP", "per_class")}
 
 
 def test_nothing_detected_nothing_to_detect_and_a_strange_image():
     dataset, found = single(BOX, BOX)
     assert imagenet_det.ilsvrc_metrics(dataset, detections.empty())["mAP"] == 0
-    assert math.isnan(
-        imagenet_det.ilsvrc_metrics(Dataset("none", [], ["a"], [1]), detections.empty())["mAP"]
-    )
+    nothing = Dataset("none", [], ["a"], [1]), detections.empty()
+    assert math.isnan(imagenet_det.ilsvrc_metrics(*nothing)["mAP"])
     found.image_ids = np.asarray([77])
     with pytest.raises(ValueError, match="image 77"):
         scoring.score(dataset, found, EvalConfig(metrics=["ilsvrc"]))

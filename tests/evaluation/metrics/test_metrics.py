@@ -4,12 +4,12 @@ checkpoint."""
 import subprocess
 import sys
 
-import numpy as np
 import pytest
+from scenes import record
 
 from lhrcnn import config as configs
 from lhrcnn.choices import resolve
-from lhrcnn.data.schema import Dataset, Record
+from lhrcnn.data.schema import Dataset
 from lhrcnn.errors import ConfigError
 from lhrcnn.evaluation import detections, scoring, tables
 from lhrcnn.evaluation.metrics import METRICS, Metric, main_number
@@ -48,13 +48,9 @@ def test_every_metric_has_its_function_and_its_main_number():
 
 def test_two_classes_of_one_name_count_as_two(own_metric):
     """As in a COCO file whose categories of different ids share a name."""
-    boxes = np.array([[0, 0, 50, 50], [50, 50, 99, 99]], np.float32)
-    classes, areas = np.array([0, 1], np.int32), np.array([2500, 2401], np.float32)
-    record = Record(1, "1.jpg", 100, 100, boxes, classes, np.zeros(2, bool), areas)
-    dataset = Dataset("two", [record], ["cat", "cat"], [1, 2])
-    found = detections.Detections(
-        np.array([1]), boxes[:1], np.array([0.9], np.float32), classes[:1]
-    )
+    boxes = [[0, 0, 50, 50], [50, 50, 99, 99]]
+    dataset = Dataset("two", [record(boxes, [0, 1])], ["cat", "cat"], [1, 2])
+    found = detections.of_image(1, boxes[:1], [0.9], [0])
     names = ["coco", "voc07", "voc", "ilsvrc"]
     scored = scoring.score(dataset, found, configs.EvalConfig(metrics=[*names, "found"]))
     for name in names:
