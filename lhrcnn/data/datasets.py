@@ -1,11 +1,11 @@
 """Data sets: reading them, checking them, and turning them into batches."""
 
 import dataclasses
-import difflib
 
 import numpy as np
 from absl import logging
 
+from lhrcnn.choices import did_you_mean
 from lhrcnn.data.faults import image_faults
 from lhrcnn.data.proposals import open_proposals
 from lhrcnn.data.readers import READERS, auto
@@ -138,12 +138,11 @@ def restrict_classes(dataset, names):
         return dataset
     for name in names:
         if name not in dataset.class_names:
-            close = difflib.get_close_matches(name, dataset.class_names, n=1)
             there = f"it has {', '.join(dataset.class_names[:50])}"
-            hint = f"did you mean '{close[0]}'?" if close else there
+            hint = did_you_mean(name, dataset.class_names) or there
             raise DataError(f"data.classes: '{name}' is not a class of {dataset.name}; {hint}")
     ids = dict(zip(dataset.class_names, dataset.category_ids))
-    return with_class_list(dataset, names, [ids[name] for name in names])
+    return dataset.with_classes(names, [ids[name] for name in names])
 
 
 def align_classes(dataset, names, category_ids):
@@ -165,33 +164,7 @@ def align_classes(dataset, names, category_ids):
     for name, category_id in zip(names, category_ids):
         free = max(*ids.values(), *category_ids) + 1
         ids.setdefault(name, free if category_id in ids.values() else category_id)
-    return with_class_list(dataset, names, [ids[name] for name in names])
-
-
-def with_class_list(dataset, names, category_ids):
-    """The `Dataset` with these classes, numbered in this order; objects of others are left out."""
-    class_of = {name: k for k, name in enumerate(names)}
-    new_of = np.array([class_of.get(name, -1) for name in dataset.class_names], np.int32)
-    return dataclasses.replace(
-        dataset,
-        records=[_with_classes(record, new_of) for record in dataset.records],
-        class_names=list(names),
-        category_ids=list(category_ids),
-    )
-
-
-def _with_classes(record, new_of):
-    classes = new_of[record.classes]
-    keep = classes >= 0
-    unlabelled = new_of[np.asarray(record.unlabelled, np.int32)]
-    return dataclasses.replace(
-        record,
-        boxes=record.boxes[keep],
-        classes=classes[keep],
-        ignore=record.ignore[keep],
-        areas=record.areas[keep],
-        unlabelled=tuple(k for k in unlabelled.tolist() if k >= 0),
-    )
+    return dataset.with_classes(names, [ids[name] for name in names])
 
 
 def summary(problems, num_examples=1):

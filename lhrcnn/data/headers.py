@@ -16,6 +16,7 @@ EXIF = b"Exif\x00\x00"
 ORIENTATION_TAG = 0x0112
 FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}  # SOFn
 _WIDTH_TAG, _HEIGHT_TAG = 0x0100, 0x0101
+_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 _TRAILER_BYTES = 1 << 16  # what phones append to a JPEG file
 
 
@@ -66,18 +67,17 @@ def image_size(path):
 def looks_whole(path):
     """Whether a file ends as its format ends; one that does not may be truncated."""
     with _mapped(path) as data:
-        if data[:2] == b"\xff\xd8":
-            return data.rfind(b"\xff\xd9", max(0, len(data) - _TRAILER_BYTES)) >= 0
-        if data[:4] == b"\x89PNG":
-            return data.rfind(b"IEND", max(0, len(data) - _TRAILER_BYTES)) >= 0
-        if data[:3] == b"GIF":
-            return data[-1:] == b";"
         kind = formats.format_of(data)
-        if kind == "WebP":
-            return len(data) >= 8 + struct.unpack_from("<I", data[:8].ljust(8, b"\0"), 4)[0]
-        if kind != "BMP":
+        if kind in _ENDS:
+            return data.rfind(_ENDS[kind], max(0, len(data) - _TRAILER_BYTES)) >= 0
+        if kind == "GIF":
+            return data[-1:] == b";"
+        if kind not in ("WebP", "BMP"):
             return False  # no mark at their end: they are decoded
-        return len(data) >= struct.unpack_from("<I", data[:6].ljust(6, b"\0"), 2)[0]
+        length_at, before = (4, 8) if kind == "WebP" else (2, 0)
+        return (
+            len(data) >= before + struct.unpack_from("<I", data[:8].ljust(8, b"\0"), length_at)[0]
+        )
 
 
 def orientation(data):

@@ -77,6 +77,22 @@ class Record:
         """The id of the image as its user knows it."""
         return self.image_id if self.source_id is None else self.source_id
 
+    def with_classes(self, new_of):
+        """The `Record` with the class new_of[k] instead of each k, without objects where it is
+        -1."""
+        classes = new_of[self.classes]
+        keep = classes >= 0
+        unlabelled = new_of[np.asarray(self.unlabelled, np.int32)]
+        return dataclasses.replace(
+            self,
+            boxes=self.boxes[keep],
+            classes=classes[keep],
+            ignore=self.ignore[keep],
+            areas=self.areas[keep],
+            unlabelled=tuple(k for k in unlabelled.tolist() if k >= 0),
+            scores=None if self.scores is None else self.scores[keep],
+        )
+
 
 @dataclasses.dataclass
 class Dataset:
@@ -94,6 +110,17 @@ class Dataset:
     def num_classes(self):
         """K, the number of foreground classes."""
         return len(self.class_names)
+
+    def with_classes(self, names, category_ids):
+        """The `Dataset` with these classes in this order; objects of others are left out."""
+        class_of = {name: k for k, name in enumerate(names)}
+        new_of = np.array([class_of.get(name, -1) for name in self.class_names], np.int32)
+        return dataclasses.replace(
+            self,
+            records=[record.with_classes(new_of) for record in self.records],
+            class_names=list(names),
+            category_ids=list(category_ids),
+        )
 
     def digest(self):
         """SHA-256 (hex) of what is learnt from: image ids, sizes, boxes, classes, class names."""

@@ -48,20 +48,20 @@ def fill(records, data_config, short_sides):
     if data_config.resize == "stretch" or zooms(data_config):
         short_sides = [max(short_sides)]
     sizes = _sizes(records, data_config, short_sides)
-    names = [
-        [_name(record, data_config, side, size) for side, size in zip(short_sides, row)]
+    files = [
+        [(_name(record, data_config, side, size), size) for side, size in zip(short_sides, row)]
         for record, row in zip(records, sizes)
     ]
     missing = [
-        (record, [pair for pair in zip(row, own) if pair[0] not in there])
-        for record, row, own in zip(records, names, sizes)
+        (record, [(name, size) for name, size in own if name not in there])
+        for record, own in zip(records, files)
     ]
     missing = [(record, wanted) for record, wanted in missing if wanted]
     if missing:
         text = "filling the cache %s with %d of %d images"
         logging.info(text, folder, len(missing), len(records))
         _store_all(folder, missing, data_config)
-    return np.array([[str(folder / name) for name in row] for row in names], object)
+    return np.array([[str(folder / name) for name, _ in own] for own in files], object)
 
 
 def _sizes(records, data_config, short_sides):

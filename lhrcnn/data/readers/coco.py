@@ -137,7 +137,7 @@ def _images(entries, file, problems):
     """Sound image entries by id, in the file's order."""
     images, ids = {}, {}
     for entry in entries:
-        image_id, name = plain_id(entry.get("id")), entry.get("file_name")
+        image_id, name = plain_id(entry.get("id")), entry.get("file_name") or entry.get("coco_url")
         if image_id is None or not isinstance(name, str) or not name:
             text = f"image entry with id {entry.get('id')!r} and file_name {name!r}: no id or name"
             problems.append(Problem.error("bad image entry", f"{file}: {text}"))

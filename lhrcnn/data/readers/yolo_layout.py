@@ -32,10 +32,14 @@ def describe(folder, paths):
     Raises DataError where a data file cannot be read, is of other images, or names classes
     otherwise than another one."""
     images = [path for path in paths if path.lower().endswith(IMAGE_SUFFIXES)]
-    path, content = _data_file(paths)
-    if content:
+    files = _data_files(paths)
+    if files:
+        # a number of classes alone may be a model's, in a file beside
+        named = [path for path, content in files.items() if content.get("names")]
+        path = (named or list(files))[0]
+        content = files[path]
         names = _names(content, path)
-        _refuse_other_names(path, names, paths)
+        _refuse_other_names(path, names, files)
         splits = _yaml_splits(folder, pathlib.Path(path), content, images)
         return Layout(names, splits, _keypoints(content, path))
     for path in paths:
@@ -55,24 +59,19 @@ def describe(folder, paths):
     return Layout(_lines(files[0]) if files else {}, {"": images})
 
 
-def _data_file(paths):
-    """The path and content of the first data file with names, else with their number; or nothing.
-
-    A number alone may be a model's, in a file beside. Raises DataError where all are broken."""
-    counted, broken = None, []
+def _data_files(paths):
+    """{path: content} of ultralytics' data files. Raises DataError where all are broken."""
+    found, broken = {}, []
     for path in paths:
         if path.lower().endswith((".yaml", ".yml")):
             try:
-                content = _content(path)
+                found[path] = _content(path)
             except DataError as error:
                 broken.append(error)
-                continue
-            if content and content.get("names"):
-                return path, content
-            counted = counted or (content and (path, content))
-    if broken and not counted:
+    found = {path: content for path, content in found.items() if content}
+    if broken and not found:
         raise broken[0]
-    return counted or ("", None)
+    return found
 
 
 def read_yaml(path):
@@ -126,12 +125,11 @@ def _names(content, path):
     return named
 
 
-def _refuse_other_names(file, names, paths):
+def _refuse_other_names(file, names, files):
     """Raises DataError where a data file in as deep a folder calls a class number otherwise."""
-    for path in paths:
+    for path, content in files.items():
         beside = path != file and path.count(os.sep) == file.count(os.sep)
-        content = read_yaml(path) if beside and path.lower().endswith((".yaml", ".yml")) else None
-        other = _names(content, path) if content and "names" in content else {}
+        other = _names(content, path) if beside and "names" in content else {}
         for number in sorted(names.keys() & other.keys()):
             if names[number] != other[number]:
                 raise DataError(

@@ -11,7 +11,6 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import yaml
 
-from lhrcnn.data.datasets import with_class_list
 from lhrcnn.data.readers.voc_xml import CORNERS
 
 
@@ -40,7 +39,7 @@ def _numbered_alike(datasets):
     """The same with the classes of all of them in each: YOLO has one list for all splits."""
     names = list(dict.fromkeys(name for each in datasets.values() for name in each.class_names))
     numbers = range(1, len(names) + 1)
-    return {split: with_class_list(each, names, numbers) for split, each in datasets.items()}
+    return {split: each.with_classes(names, numbers) for split, each in datasets.items()}
 
 
 def _file_names(datasets, shared):

@@ -434,6 +434,15 @@ def test_names_may_begin_with_folders_of_any_machine(tmp_path, start):
     assert names == [f"{tmp_path}/train/a.jpg", f"{tmp_path}/train/b.png"]
 
 
+def test_as_lvis_names_images(tmp_path):
+    def change(content):
+        for image in content["images"]:
+            name = image.pop("file_name")
+            image["coco_url"] = f"http://images.cocodataset.org/train/{name}"
+
+    assert [len(record.boxes) for record in opened(tmp_path, change).records] == [2, 1]
+
+
 def test_images_that_folders_of_another_machine_tell_apart_are_not_mixed_up(tmp_path):
     def change(content):
         for image, folder in zip(content["images"], "xy"):
