@@ -33,9 +33,10 @@ COLUMNS = {
     "ignore": "isgroupof isgroup ignore difficult iscrowd",
     "split": "split subset set",
 }
-# What columns without names are for: keras-retinanet's, SKU-110K's, AutoML's.
+# What columns without names are for: keras-retinanet's, SKU-110K's, makesense.ai's, AutoML's.
 _RETINANET = ("image", "xmin", "ymin", "xmax", "ymax", "class")
 _SKU110K = (*_RETINANET, "width", "height")
+_MAKESENSE = ("class", "x", "y", "w", "h", "image", "width", "height")
 _AUTOML = ("split", "image", "class", "xmin", "ymin", "", "", "xmax", "ymax", "", "")
 _UNASSIGNED = "unassigned"  # AutoML's word for what it divides itself
 _SPLITS = {_UNASSIGNED, *(word for words in ALIASES.values() for word in words)}
@@ -104,7 +105,7 @@ def columns_of(file, mapping=()):
         places["w"], places["h"] = places.pop("width"), places.pop("height")
     if "image" in places and any(set(keys) <= set(places) for keys in _BOXES):
         return places, True
-    for roles in (_RETINANET, _SKU110K, _AUTOML):
+    for roles in (_RETINANET, _SKU110K, _MAKESENSE, _AUTOML):
         if _fits(first, roles):
             return {role: place for place, role in enumerate(roles) if role}, False
     return None

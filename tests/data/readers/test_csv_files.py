@@ -20,6 +20,7 @@ ANT = ("ant", 20, 10, 60, 40)
         "\ufefffilename,class,xmin,ymin,xmax,ymax\r\nC:\\photos\\a.jpg,ant,10,20,40,60\r\n",
         "filename,class,xmin,ymin,xmax,ymax\ra.jpg,ant,10,20,40,60\r",  # lines of Mac spreadsheets
         "a.jpg,10,20,40,60,ant,100,80\n",  # SKU-110K
+        "ant,10,20,30,40,a.jpg,100,80\n",  # makesense.ai
         "TRAIN,gs://bucket/a.jpg,ant,0.1,0.25,,,0.4,0.75,,\n",  # AutoML
         "training,gs://bucket/a.jpg,ant,0.1,0.25,0.4,0.25,0.4,0.75,0.1,0.75\n",  # Vertex AI
     ],
