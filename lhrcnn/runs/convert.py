@@ -40,10 +40,12 @@ def convert(source_name, checkpoint, config, run_dir, class_names=(), epsilon=No
     config = configs.changed(config, {"model.backbone.weights": ""})
     arrays, names_in_file = read_checkpoint(checkpoint)
     try:
-        source = resolve(SOURCES[source_name].describe)(arrays, config.model, epsilon)
+        source = resolve(SOURCES[source_name].describe)(arrays, config.model)
         names, category_ids = _classes(source, class_names, names_in_file, config.data.classes)
     except CheckpointError as error:
         raise CheckpointError(f"{checkpoint}: {error}") from None
+    if epsilon is not None:
+        source = source._replace(epsilon=epsilon)
     del arrays  # so that each is gone once the model has it
     detector, used, translation = build_converted(
         source, config, len(names), f"{checkpoint} as a checkpoint of {source_name}"
@@ -82,12 +84,13 @@ def build_converted(source, config, num_classes, what):
 def _classes(source, given, in_file, in_config):
     """(names, category ids) of the outputs, from the first place that tells."""
     number = source.num_classes
-    if not any((given, in_file, source.labels, in_config)):
+    usual = source.labels if len(source.labels[0]) == number else ((), ())
+    names = list(given or in_file or usual[0] or in_config)
+    if not names:
         found = (
             "a backbone without classes" if number is None else f"{number} classes without names"
         )
         raise CheckpointError(f"holds {found}; name them, one per line, in a file for --classes")
-    names = list(given or in_file or (source.labels and source.labels[0]) or in_config)
     if number is not None and len(names) != number:
         raise CheckpointError(
             f"holds {number} classes, {len(names)} names were given or found: "
@@ -99,8 +102,8 @@ def _classes(source, given, in_file, in_config):
             f"the class '{repeated[0]}' is named twice; give each output a name of its own in "
             "--classes"
         )
-    if source.labels and names == source.labels[0]:
-        return names, source.labels[1]
+    if names == usual[0]:
+        return names, usual[1]
     ids = dict(zip(*COCO))
     if set(names) <= set(ids):
         return names, [ids[name] for name in names]

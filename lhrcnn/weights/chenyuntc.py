@@ -2,14 +2,12 @@
 
 from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import class_names, layouts, torch_backbones
-from lhrcnn.weights.translate import TORCH_ROLES, Pixels, Source
+from lhrcnn.weights.translate import Pixels, Source
 
-DROPOUT_NAMES = {
-    "head.classifier.3.": "head.classifier.2."
-}  # with dropout its fc7 is the fourth module, not the third
+FC7, FC7_WITH_DROPOUT = "head.classifier.2.", "head.classifier.3."
 
 
-def describe(state, model, epsilon=None):
+def describe(state, model):
     """The Source of a state dict for a ModelConfig.
 
     Raises CheckpointError where it is no such checkpoint."""
@@ -18,20 +16,15 @@ def describe(state, model, epsilon=None):
             "not a checkpoint of simple-faster-rcnn-pytorch: it has no head.score.bias or no "
             "extractor.0.weight"
         )
-    for old, new in DROPOUT_NAMES.items():
-        state = {name.replace(old, new): array for name, array in state.items()}
-    num_classes = len(state["head.score.bias"]) - 1
+    state = {name.replace(FC7_WITH_DROPOUT, FC7): array for name, array in state.items()}
     # Its Caffe weights take BGR without a deviation, its torchvision weights RGB with one.
     bgr = set(model.backbone.pixel_std) <= {1.0}
     return Source(
         state,
         LAYERS,
-        TORCH_ROLES,
-        dropped=(),
-        layout=layouts.from_torch,
         pixels=Pixels(bgr),
-        num_classes=num_classes,
-        labels=class_names.VOC if num_classes == 20 else (),
+        num_classes=len(state["head.score.bias"]) - 1,
+        labels=class_names.VOC,
     )
 
 

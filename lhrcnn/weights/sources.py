@@ -10,8 +10,8 @@ _HERE = "lhrcnn.weights"
 class Origin(typing.NamedTuple):
     """A library whose checkpoints can be converted.
 
-    describe(state, ModelConfig, epsilon=None) gives the translate.Source of a checkpoint's arrays
-    {name: array}; "module:function" is imported when it is used."""
+    describe(state, ModelConfig) gives the translate.Source of a checkpoint's arrays {name: array};
+    "module:function" is imported when it is used."""
 
     meaning: str  # for help and docs
     describe: typing.Any

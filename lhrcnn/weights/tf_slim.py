@@ -4,7 +4,10 @@ zengarden/light_head_rcnn, which is made of the latter.
 
 import re
 
+import numpy as np
+
 from lhrcnn.errors import CheckpointError
+from lhrcnn.models.backbones.vgg import PIXEL_MEAN
 from lhrcnn.weights import class_names, layouts
 from lhrcnn.weights.torch_backbones import RESNET_UNIT
 from lhrcnn.weights.translate import Pixels, Source
@@ -18,7 +21,6 @@ ROLES = {
     "moving_variance": "/BatchNorm/moving_variance",
 }
 CONVOLUTIONS = {"reduce": "conv1", "conv": "conv2", "expand": "conv3", "shortcut": "shortcut"}
-MEAN = (123.68, 116.779, 103.939)  # RGB, of TF-slim's classifiers
 DROPPED = (
     (r".*/Momentum", "a momentum of training"),
     (r".*/ExponentialMovingAverage", "an average that testing does not use"),
@@ -28,7 +30,7 @@ DROPPED = (
 )
 
 
-def describe(state, model, epsilon=None):
+def describe(state, model):
     """The Source of a checkpoint for a ModelConfig.
 
     Raises CheckpointError where it is no such checkpoint."""
@@ -48,20 +50,11 @@ def describe(state, model, epsilon=None):
             "model.backbone.style=pytorch"
         )
     scope = scopes.pop()
+    source = Source(state, _layers(scope, model), DROPPED, ROLES, np.asarray)
     scores = state.get(f"{scope}/cls_fc/biases")
     if scores is None:
-        return Source(
-            state, _layers(scope, model), ROLES, DROPPED, pixels=Pixels(mean=MEAN, std=(1, 1, 1))
-        )
-    num_classes = len(scores) - 1
-    return Source(
-        state,
-        _layers(scope, model),
-        ROLES,
-        DROPPED,
-        num_classes=num_classes,
-        labels=class_names.COCO if num_classes == 80 else (),
-    )
+        return source._replace(pixels=Pixels(mean=PIXEL_MEAN, std=(1, 1, 1)))
+    return source._replace(num_classes=len(scores) - 1, labels=class_names.COCO)
 
 
 def _layers(scope, model):

@@ -8,27 +8,9 @@ CONVOLUTIONS = ("reduce", "conv", "expand")
 # Part of a detector, stage, unit, layer and whether it is the layer's batch norm; a stage5 head
 # has the last stage.
 RESNET_UNIT = r"(backbone/|head/stage5/)c(\d)_(\d+)_(reduce|conv|expand|shortcut)(_norm)?"
-VGG16 = {
-    "conv1_1": 0,
-    "conv1_2": 2,
-    "conv2_1": 5,
-    "conv2_2": 7,
-    "conv3_1": 10,
-    "conv3_2": 12,
-    "conv3_3": 14,
-    "conv4_1": 17,
-    "conv4_2": 19,
-    "conv4_3": 21,
-    "conv5_1": 24,
-    "conv5_2": 26,
-    "conv5_3": 28,
-}
+VGG16 = {1: (0, 2), 2: (5, 7), 3: (10, 12, 14), 4: (17, 19, 21), 5: (24, 26, 28)}
 V3_PARTS = ("expand", "depthwise", "squeeze", "project")  # of a unit, in torchvision's order
 V3_SQUEEZED = ("4", "5", "6", "11", "12", "13", "14", "15")  # units of MobileNetV3-Large with SE
-RESNET_MEAN, RESNET_STD = (
-    (123.675, 116.28, 103.53),
-    (58.395, 57.12, 57.375),
-)  # RGB; torchvision's .485 .229 ... times 255
 
 
 def resnet(prefix="", stage5_prefix=""):
@@ -59,7 +41,10 @@ def resnet_unit(stage, unit, part, norm):
 def vgg16(features="features.", fc6="classifier.0", fc7="classifier.3"):
     """Layers of VGG16: convolutions, and fc6 and fc7 of a head with 7 x 7 bins."""
     return (
-        (r"backbone/(conv\d_\d)", lambda match: f"{features}{VGG16[match[1]]}"),
+        (
+            r"backbone/conv(\d)_(\d)",
+            lambda match: f"{features}{VGG16[int(match[1])][int(match[2]) - 1]}",
+        ),
         ("head/fc1", fc6, layouts.from_channels_first(7)),
         ("head/fc2", fc7),
     )
@@ -70,9 +55,8 @@ def mobilenet_v2():
 
     def layer(match):
         index, part, norm = int(match[1]), match[2], int(bool(match[3]))
-        place = ("expand", "depthwise", "project").index(part) - (
-            index == 1
-        )  # the first block does not expand
+        # The first block does not expand.
+        place = ("expand", "depthwise", "project").index(part) - (index == 1)
         return f"features.{index}.conv." + (
             str(place + norm) if part == "project" else f"{place}.{norm}"
         )

@@ -5,8 +5,9 @@ MobileNetV2 and MobileNetV3-Large as backbones.
 import re
 
 from lhrcnn.errors import CheckpointError
+from lhrcnn.models.backbones.layers import PIXEL_MEAN, PIXEL_STD
 from lhrcnn.weights import class_names, layouts, torch_backbones
-from lhrcnn.weights.translate import TORCH_COUNTER, TORCH_ROLES, Pixels, Source, with_epsilon
+from lhrcnn.weights.translate import Pixels, Source
 
 OLD_NAMES = (
     (r"(fpn\.(?:inner|layer)_blocks\.\d)\.(weight|bias)", r"\1.0.\2"),
@@ -14,12 +15,10 @@ OLD_NAMES = (
 )
 DETECTOR = "roi_heads.box_predictor.cls_score.bias"
 CLASSIFIER = (r"(fc|classifier)\..*|features\.1[68]\.\d\..*", "of the ImageNet classifier")
-NORM = (".weight", ".running_var")  # ends of the names of a batch norm's scale and variance
 
 
-def describe(state, model, epsilon=None):
-    """The Source of a state dict for a ModelConfig; `epsilon` is the batch norm's, None: as
-    torchvision's.
+def describe(state, model):
+    """The Source of a state dict for a ModelConfig.
 
     Raises CheckpointError where it is no such state dict, or the strides of the config's ResNet
     are elsewhere."""
@@ -29,7 +28,7 @@ def describe(state, model, epsilon=None):
             "model.backbone.style=pytorch"
         )
     if DETECTOR in state:
-        return _detector(state, model, epsilon)
+        return _detector(state, model)
     if not any(
         name in state for name in ("conv1.weight", "features.0.weight", "features.0.0.weight")
     ):
@@ -37,33 +36,23 @@ def describe(state, model, epsilon=None):
             "not a state dict of torchvision's Faster R-CNNs, ResNets, VGG16 or MobileNets: it "
             f"has no {DETECTOR}, conv1.weight or features.0.weight"
         )
-    return _classifier(state, model, epsilon)
+    return _classifier(state, model)
 
 
-def _detector(state, model, epsilon):
-    if epsilon is None:
-        # torchvision gives the COCO_V1 weights of its first ResNet, which have the names of before
-        # 0.13 and frozen batch norms, epsilon 0.
-        resnet = "backbone.body.bn1.weight" in state
-        frozen = "backbone.body.bn1.num_batches_tracked" not in state
-        old = "rpn.head.conv.weight" in state
-        epsilon = 0.0 if resnet and old and frozen else 1e-5
+def _detector(state, model):
+    # torchvision gives the COCO_V1 weights of its first ResNet, which have the names of before 0.13
+    # and frozen batch norms, epsilon 0.
+    resnet = "backbone.body.bn1.weight" in state
+    frozen = "backbone.body.bn1.num_batches_tracked" not in state
+    old = "rpn.head.conv.weight" in state
     for pattern, new in OLD_NAMES:
         state = {re.sub(pattern, new, name): array for name, array in state.items()}
-    num_classes = len(state[DETECTOR]) - 1
-    pyramid = {name: array for name, array in state.items() if ".fpn." in name}
-    state = {
-        **with_epsilon(state, epsilon, *NORM),
-        **with_epsilon(pyramid, epsilon, *NORM, ours=1e-3),
-    }
     return Source(
         state,
         layers(model),
-        TORCH_ROLES,
-        dropped=(TORCH_COUNTER,),
-        layout=layouts.from_torch,
-        num_classes=num_classes,
-        labels=class_names.COCO_WITH_GAPS if num_classes == 90 else (),
+        epsilon=0.0 if resnet and old and frozen else 1e-5,
+        num_classes=len(state[DETECTOR]) - 1,
+        labels=class_names.COCO_WITH_GAPS,
     )
 
 
@@ -108,28 +97,22 @@ def layers(model):
     )
 
 
-def _classifier(state, model, epsilon):
+def _classifier(state, model):
     kinds = {  # a tensor that each has -> (its layers, epsilon of its batch norms)
         "conv1.weight": (torch_backbones.resnet, 1e-5),
         "features.0.weight": (torch_backbones.vgg16, 1e-5),
         "features.1.block.0.0.weight": (torch_backbones.mobilenet_v3_large, 1e-3),
         "features.0.0.weight": (torch_backbones.mobilenet_v2, 1e-5),
     }
-    layers_of, usual = next(kinds[name] for name in kinds if name in state)
+    layers_of, epsilon = next(kinds[name] for name in kinds if name in state)
     chosen = layers_of()
-    dropped = [TORCH_COUNTER, CLASSIFIER]
+    dropped = [CLASSIFIER]
     if model.backbone.last_level == "c4":
         dropped.append((r"layer4\..*", "the model ends at c4"))
     if "features.0.weight" in state and not has_vgg_fcs(model):
         chosen = chosen[:1]
-    return Source(
-        with_epsilon(state, usual if epsilon is None else epsilon, *NORM),
-        chosen,
-        TORCH_ROLES,
-        tuple(dropped),
-        layouts.from_torch,
-        Pixels(mean=torch_backbones.RESNET_MEAN, std=torch_backbones.RESNET_STD),
-    )
+    pixels = Pixels(mean=PIXEL_MEAN, std=PIXEL_STD)
+    return Source(state, chosen, tuple(dropped), pixels=pixels, epsilon=epsilon)
 
 
 def has_vgg_fcs(model):

@@ -20,6 +20,7 @@ TORCH_ROLES = {
     "moving_mean": ".running_mean",
     "moving_variance": ".running_var",
 }
+EPSILON, PYRAMID_EPSILON = 1e-5, 1e-3  # of our batch norms
 TORCH_COUNTER = (r".*\.num_batches_tracked", "a counter of training steps")
 
 
@@ -32,19 +33,20 @@ class Pixels(typing.NamedTuple):
 
 
 class Source(typing.NamedTuple):
-    """A checkpoint, and where the variables of a detector are in it."""
+    """A checkpoint, of PyTorch unless it says otherwise, and where the variables of a detector are
+    in it."""
 
     state: dict  # their name -> array
     # (pattern of our layers, their layer: a template or match -> name, functions of layouts)
     layers: tuple
-    roles: dict  # our last part of a name -> the end of theirs
-    dropped: tuple  # (pattern of their names, why no variable takes the tensor)
-    layout: typing.Callable = np.asarray  # applied to every array first
+    dropped: tuple = ()  # (pattern of their names, why no variable takes the tensor)
+    roles: dict = TORCH_ROLES  # our last part of a name -> the end of theirs
+    layout: typing.Callable = layouts.from_torch  # applied to every array first
     pixels: Pixels = Pixels()
-    num_classes: typing.Optional[int] = (
-        None  # K; None: a backbone, and the rest of a detector starts from random weights
-    )
-    labels: tuple = ()  # usual (names, category ids) of that many classes
+    epsilon: float = 1e-5  # of its batch norms
+    # K; None: a backbone, and the rest of a detector starts from random weights
+    num_classes: typing.Optional[int] = None
+    labels: tuple = ((), ())  # usual (names, category ids), where there are K of them
 
 
 class Translation(typing.NamedTuple):
@@ -89,6 +91,7 @@ def translate(source, shapes, pixel_mean, pixel_std, what):
             f"{what}: does not fit the config's model ({len(problems)} tensors):\n  "
             + "\n  ".join(sorted(problems))
         )
+    _adapt_batch_norms(arrays, source.epsilon)
     _adapt_first_layer(arrays, source.pixels, pixel_mean, pixel_std)
     return Translation(
         {name: np.asarray(array, np.float32) for name, array in arrays.items()}, dropped, new
@@ -99,7 +102,8 @@ def _left_over(source):
     """({their name: why it is dropped}, names that are unknown) of tensors that were not used."""
     dropped, unknown = {}, []
     for theirs in source.state:
-        reasons = [reason for pattern, reason in source.dropped if re.fullmatch(pattern, theirs)]
+        known = (*source.dropped, TORCH_COUNTER)
+        reasons = [reason for pattern, reason in known if re.fullmatch(pattern, theirs)]
         if reasons:
             dropped[theirs] = reasons[0]
         else:
@@ -120,19 +124,6 @@ def find(source, name):
     return None
 
 
-def with_epsilon(state, epsilon, gamma, variance, ours=1e-5):
-    """A state whose batch norms, of the given epsilon, are made for `ours`; `gamma` and `variance`
-    are the ends of names."""
-    state = dict(state)
-    for name in [name for name in state if name.endswith(variance)]:
-        scale = name[: -len(variance)] + gamma
-        if scale in state:
-            state[scale], state[name] = layouts.match_epsilon(
-                state[scale], state[name], epsilon, ours
-            )
-    return state
-
-
 def _stepwise(array, steps):
     """The array after all steps; None where one of them cannot be done, as on a shape that is not
     expected."""
@@ -142,6 +133,15 @@ def _stepwise(array, steps):
     except ValueError:
         return None
     return array
+
+
+def _adapt_batch_norms(arrays, epsilon):
+    for variance in [name for name in arrays if name.endswith("/moving_variance")]:
+        gamma = variance.replace("/moving_variance", "/gamma")
+        ours = PYRAMID_EPSILON if variance.startswith("backbone/fpn_") else EPSILON
+        arrays[gamma], arrays[variance] = layouts.match_epsilon(
+            arrays[gamma], arrays[variance], epsilon, ours
+        )
 
 
 def _adapt_first_layer(arrays, pixels, pixel_mean, pixel_std):

@@ -10,6 +10,7 @@ from lhrcnn.errors import TrainingError
 from lhrcnn.inference.predictor import Detector
 from lhrcnn.runs import resume as resuming
 from lhrcnn.runs.directory import RunDirectory
+from lhrcnn.runs.fine_tune import read_run
 from lhrcnn.weights.sources import SOURCES
 
 OPTIONS = [*FPN, "data.short_side=[64]", "data.long_side=64"]
@@ -28,12 +29,17 @@ def test_a_converted_checkpoint_is_a_run(call, done, tmp_path, rng):
     np.savez("model.npz", **state)
     (tmp_path / "names.txt").write_text("\ufeffcat\n\ndog\n", encoding="utf-8")
     words = [*CONVERT, "--source=mmdet", "--checkpoint=model.npz", "--classes=names.txt"]
-    out = done(*words)
+    out = done(*words, "--epsilon=0.001")
     assert "not used, a counter of training steps: backbone.bn1.num_batches_tracked" in out
     assert f"{len(state) - 53} variables set" in out and "classes        2: cat, dog" in out
     run = RunDirectory(tmp_path / "run")
     assert run.classes() == (["cat", "dog"], [17, 18])
     assert run.config().model.backbone.weights == "" and run.config().model.fpn.channels == 8
+    np.testing.assert_allclose(
+        read_run("run")["backbone/stem_norm/moving_variance"] + 1e-5,
+        state["backbone.bn1.running_var"] + 1e-3,
+        rtol=1e-6,
+    )
     bias = Detector.from_run(run).model.named_variables()["head/class_scores/bias"]
     np.testing.assert_array_equal(bias, state["roi_head.bbox_head.fc_cls.bias"])
     Image.fromarray(rng.integers(0, 256, [40, 60, 3], np.uint8)).save("image.png")

@@ -198,6 +198,14 @@ def test_mmdetection_with_a_pyramid():
     )
 
 
+def test_mmdetection_2_keeps_what_was_trained_beside_the_averages():
+    state = foreign.mmdet_c4(np.random.default_rng(1))
+    state["ema_backbone_conv1_weight"] = np.zeros_like(state["backbone.conv1.weight"])
+    variables, translation = converted("mmdet_c4", state)
+    assert "ema_backbone_conv1_weight" in translation.dropped
+    assert np.any(variables["backbone/stem/kernel"])
+
+
 def test_mmdetection_c4_takes_bgr():
     state = foreign.mmdet_c4(np.random.default_rng(1))
     variables, _ = converted("mmdet_c4", state)

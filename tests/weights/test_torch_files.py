@@ -1,17 +1,20 @@
 """Checkpoints of PyTorch, and pickled arrays, read without PyTorch."""
 
+import argparse
 import collections
 import io
 import os
 import pathlib
 import pickle
+import sys
+import types
 import zipfile
 
 import numpy as np
 import pytest
 
 from lhrcnn.errors import CheckpointError
-from lhrcnn.weights import torch_files
+from lhrcnn.weights import unpickling
 from lhrcnn.weights.files import read_arrays, read_checkpoint
 
 FILES = pathlib.Path(__file__).parent / "files"
@@ -57,10 +60,59 @@ def test_equal_to_torch(tmp_path):
             np.testing.assert_array_equal(arrays[name], wanted.numpy())
 
 
-def test_averaged_weights_win(tmp_path):
-    content = {"model": {"a": np.zeros(2)}, "model_ema": {"module.a": np.ones(2), "n_averaged": 3}}
-    (tmp_path / "both.pkl").write_bytes(pickle.dumps(content, protocol=2))
-    assert read_arrays(tmp_path / "both.pkl")["a"].tolist() == [1, 1]
+@pytest.mark.parametrize(
+    "content",
+    [  # torchvision's references; mmengine, which swaps the two; PyTorch's tutorials
+        {"model": {"a": np.zeros(2)}, "model_ema": {"module.a": np.ones(2), "n_averaged": 3}},
+        {"state_dict": {"a": np.ones(2)}, "ema_state_dict": {"module.a": np.zeros(2), "steps": 3}},
+        {"epoch": 3, "model_state_dict": {"a": np.ones(2)}, "optimizer_state_dict": {"state": {}}},
+    ],
+)
+def test_the_weights_that_are_tested_are_found(tmp_path, content):
+    for name in ("last.pkl", "model_best.pth.tar", "pytorch_model.bin"):
+        (tmp_path / name).write_bytes(pickle.dumps(content, protocol=2))
+        arrays = read_arrays(tmp_path / name)
+        assert list(arrays) == ["a"] and arrays["a"].tolist() == [1, 1]
+
+
+HISTORY_BUFFER = """
+class HistoryBuffer:
+    def __init__(self, log):
+        self.log, self.methods = log, {"mean": HistoryBuffer.mean}
+    def mean(self):
+        return self.log.mean()
+"""
+
+
+def imported(monkeypatch, name, code):
+    """A module of this name that holds the code, as other libraries have it."""
+    module = types.ModuleType(name)
+    exec(code, module.__dict__)
+    for end in range(name.count(".") + 1):
+        part = name.rsplit(".", end)[0]
+        monkeypatch.setitem(sys.modules, part, module if part == name else types.ModuleType(part))
+    return module
+
+
+def test_what_trainings_keep_beside_their_weights_is_passed_over(tmp_path, monkeypatch):
+    mmengine = imported(monkeypatch, "mmengine.logging.history_buffer", HISTORY_BUFFER)
+    lightning = imported(
+        monkeypatch, "lightning_fabric.utilities.data", "class AttributeDict(dict): pass"
+    )
+    content = {
+        "args": argparse.Namespace(lr=0.1, output_dir=pathlib.Path("runs")),
+        "lr_scheduler": {"milestones": collections.Counter([16, 22])},
+        "message_hub": {"log_scalars": {"train/loss": mmengine.HistoryBuffer(np.ones(3))}},
+        "hyper_parameters": lightning.AttributeDict(lr=0.1),
+        "state_dict": {"a": np.ones(2)},
+    }
+    for wrap in (as_pickle, lambda content: as_zip(as_pickle(content))):
+        (tmp_path / "epoch_12.pth").write_bytes(wrap(content))
+        assert read_arrays(tmp_path / "epoch_12.pth")["a"].tolist() == [1, 1]
+    content["state_dict"]["b"] = argparse.Namespace()
+    (tmp_path / "epoch_12.pth").write_bytes(as_pickle(content))
+    with pytest.raises(CheckpointError, match="epoch_12.pth: expected a state dict.*'b' is of"):
+        read_arrays(tmp_path / "epoch_12.pth")
 
 
 class Call:
@@ -171,7 +223,7 @@ def test_a_compressed_archive_is_refused(tmp_path):
 
 
 def test_storages_are_views_until_they_are_tensors():
-    storage = torch_files.Storage("bfloat16", 2)
+    storage = unpickling.Storage("bfloat16", 2)
     storage.fill(np.array([0x3F80, 0xC000], "<u2").view(np.uint8))
-    tensor = torch_files.Tensor(storage, 0, [2], [1], "bfloat16")
+    tensor = unpickling.Tensor(storage, 0, [2], [1], "bfloat16")
     assert tensor.array().tolist() == [1.0, -2.0]
