@@ -3,6 +3,7 @@
 from lhrcnn.choices import resolve
 
 POSITION_SENSITIVE = ("light", "rfcn")  # kinds of heads that pool by PSRoIAlign
+MOST_BINS, MOST_SAMPLES = 32, 16  # along a side, of PSRoIAlign
 
 
 def broken_rules(config):
@@ -50,11 +51,13 @@ def _head(config):
             "'model.head.kind' stage5 takes over the last stage of a backbone that ends at c4; "
             f"'model.backbone.last_level' is {config.model.backbone.last_level}"
         )
-    if head.sampling_ratio <= 0 and head.kind in POSITION_SENSITIVE:
-        yield (
-            f"'model.head.sampling_ratio': PSRoIAlign of a {head.kind} head takes at least 1 "
-            "sample per side, found 0"
-        )
+    if head.kind in POSITION_SENSITIVE:
+        for name, most in (("sampling_ratio", MOST_SAMPLES), ("pool_size", MOST_BINS)):
+            if not 1 <= getattr(head, name) <= most:
+                yield (
+                    f"'model.head.{name}': PSRoIAlign of a {head.kind} head takes 1 to {most} "
+                    f"along a side, found {getattr(head, name)}"
+                )
     if head.skip_channels and head.kind in POSITION_SENSITIVE:
         yield f"'model.head.skip_channels': a {head.kind} head pools from one map"
     if head.conv_layers and head.kind != "fc":

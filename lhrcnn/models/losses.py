@@ -75,11 +75,6 @@ def cross_entropy(logits, classes, label_smoothing=0.0):
     return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
 
 
-def binary_cross_entropy(logits, labels):
-    """Sigmoid cross-entropy [...] of logits and float labels [...] in 0...1."""
-    return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
-
-
 def _smooth(error, beta):
     return tf.where(error < beta, 0.5 * error**2 / beta, error - 0.5 * beta)
 

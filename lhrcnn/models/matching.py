@@ -14,31 +14,23 @@ FOREGROUND, BACKGROUND, NEITHER = 1, 0, -1
 IGNORED_COVERAGE = 0.5  # a candidate this far inside an ignored region is not background
 _AT_ONCE = 16  # ground-truth boxes that all candidates are compared with at a time
 
-Match = collections.namedtuple("Match", "labels matched_box iou")
+Match = collections.namedtuple("Match", "labels matched_box")
 
 
-def match(
-    candidates,
-    boxes,
-    classes,
-    ignore,
-    foreground_iou,
-    background_iou,
-    background_iou_low=0.0,
-    best_iou=None,
-):
-    """Labels of candidates [B, N, 4] or [N, 4] against ground truth: boxes [B, M, 4] px, classes
-    [B, M] (-1 pads) and ignore [B, M].
+def match(candidates, batch, foreground_iou, background_iou, background_iou_low=0.0, best_iou=None):
+    """Labels of candidates [B, N, 4] or [N, 4] against the ground truth of a batch: "boxes"
+    [B, M, 4] px, "classes" [B, M] (-1 pads) and "ignore" [B, M].
 
     Returns Match(labels [B, N] int32 FOREGROUND/BACKGROUND/NEITHER, matched_box [B, N] int32 index
-    of the ground truth, iou [B, N]).
+    of the ground truth).
     Foreground: IoU >= foreground_iou, and with a best_iou also the closest candidates of every
     ground-truth box, ties included, that touch it and have that IoU. Background:
     background_iou_low <= IoU < background_iou and not inside an ignored region. Foreground wins.
     Without any ground truth all candidates are background, with a background_iou_low above 0
     neither; an empty or non-finite candidate is neither. (Faster R-CNN, arXiv 1506.01497, section
     3.1.2.)"""
-    labelled, areas = classes >= 0, box_ops.area(boxes)
+    boxes, ignore, labelled = batch["boxes"], batch["ignore"], batch["classes"] >= 0
+    areas = box_ops.area(boxes)
 
     def compared(start, best, matched, forced_iou, forced, in_ignored):
         """The state after the ground truth from `start` on, as much as fits into memory."""
@@ -71,7 +63,7 @@ def match(
     background = (best < background_iou) & (best >= background_iou_low) & ~in_ignored
     labels = tf.where(foreground, FOREGROUND, tf.where(background, BACKGROUND, NEITHER))
     usable = tf.math.is_finite(box_ops.area(candidates)) & (box_ops.area(candidates) > 0)
-    return Match(tf.where(usable, labels, NEITHER), matched_box, best)
+    return Match(tf.where(usable, labels, NEITHER), matched_box)
 
 
 def _better(iou, start, best, matched):

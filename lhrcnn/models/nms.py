@@ -29,11 +29,10 @@ def top_k(scores, k, *others):
 
 
 def class_agnostic_nms(boxes, scores, iou_threshold, max_outputs):
-    """Boxes [B, max_outputs, 4], scores [B, max_outputs] and valid [B, max_outputs] that survive
-    NMS, best first.
+    """Boxes [B, max_outputs, 4] and scores [B, max_outputs] that survive NMS, best first; unused
+    places are 0.
 
-    boxes [B, N, 4], best first; scores [B, N] in (0, 1], 0 or NaN marks a box to drop. Unused
-    places are 0."""
+    boxes [B, N, 4], best first; scores [B, N] in (0, 1], 0 or NaN marks a box to drop."""
     scores = tf.where(tf.math.is_finite(scores), scores, 0.0)
     if on_gpu() or is_portable():
         boxes, scores, _ = _nms_each_image(
@@ -54,7 +53,7 @@ def class_agnostic_nms(boxes, scores, iou_threshold, max_outputs):
         )
         index = number - tf.cast(places, tf.int32)  # N, outside, where nothing is left
         scores = tf.gather(tf.pad(scores, [[0, 0], [0, 1]]), index, batch_dims=1)
-    return boxes, scores, scores > 0
+    return boxes, scores
 
 
 def best_pairs(boxes, scores, score_threshold, most):

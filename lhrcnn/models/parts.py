@@ -28,6 +28,7 @@ import typing
 
 import tensorflow as tf
 
+from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.names import variables_of
 
@@ -41,7 +42,7 @@ class Backbone:
     """A feature extractor: `model` maps images [B, H, W, 3], normalised, to {level: map}."""
 
     image: typing.Any  # the Keras input: float32 [B, H, W, 3], (RGB - pixel_mean) / pixel_std
-    maps: dict  # {level: Keras tensor [B, h, w, C]}, from fine to coarse
+    maps: dict  # {level: Keras tensor [B, h, w, C]}, from fine to coarse: c3, c4, c5
     strides: dict[str, int]  # {level: px of the map's cells}
     pixel_mean: tuple[float, ...]  # RGB, 0-255
     pixel_std: tuple[float, ...]
@@ -59,6 +60,19 @@ class Backbone:
         ends = list(self.stages.values())[:num_stages]
         for layer in keras.Model(self.image, ends).layers if ends else ():
             layer.trainable = False
+
+
+def shared_maps(maps, levels, option):
+    """{level: map} of the levels that an option names, which the same layers read. Raises
+    ConfigError where these cannot: their channels differ."""
+    channels = {level: maps[level].shape[-1] for level in levels}
+    if len(set(channels.values())) > 1:
+        raise ConfigError(
+            f"'{option}': the same layers read all of its maps, whose channels differ: "
+            f"{', '.join(f'{number} in {level}' for level, number in channels.items())}; name one, "
+            "or levels of a pyramid (model.fpn.channels)"
+        )
+    return {level: maps[level] for level in levels}
 
 
 class Extractor(typing.Protocol):

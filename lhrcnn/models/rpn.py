@@ -12,6 +12,7 @@ from lhrcnn import boxes as box_ops
 from lhrcnn.keras import keras
 from lhrcnn.models import anchors, losses, matching, nms
 from lhrcnn.models.losses import LossSum
+from lhrcnn.models.parts import shared_maps
 
 # [B, A], [B, A, 4], [A, 4] px, [levels]
 Predictions = collections.namedtuple("Predictions", "logits deltas anchors level_sizes")
@@ -21,9 +22,9 @@ class RPN(keras.layers.Layer):
     """Objectness and box deltas of every anchor, their training losses, and the proposals made from
     them."""
 
-    def __init__(self, config, strides, name="rpn"):
+    def __init__(self, config, strides):
         """`config` is an RPNConfig; `strides` maps level names to px."""
-        super().__init__(name=name)
+        super().__init__(name="rpn")
         self.config = config
         self.strides = {level: strides[level] for level in config.levels}
         cells = {}
@@ -55,6 +56,7 @@ class RPN(keras.layers.Layer):
 
     def call(self, maps):
         """Predictions for a dict of maps [B, h, w, C]; anchors go level by level, row by row."""
+        maps = shared_maps(maps, self.strides, "model.rpn.levels")
         logits, deltas, boxes = [], [], []
         finest, finest_stride = next(iter(self.strides.items()))
         for level, stride in self.strides.items():
@@ -105,7 +107,7 @@ class RPN(keras.layers.Layer):
             scores = tf.maximum(tf.sigmoid(logits), 1e-30)
             scores = tf.where(usable & (scores >= config.score_threshold), scores, 0.0)
             boxes = tf.where(usable[..., None], boxes, 0.0)
-            kept.append(nms.class_agnostic_nms(boxes, scores, config.nms_iou, post_nms)[:2])
+            kept.append(nms.class_agnostic_nms(boxes, scores, config.nms_iou, post_nms))
         if len(kept) == 1:
             return kept[0][0]
         boxes, scores = (tf.concat(values, 1) for values in zip(*kept))
@@ -120,9 +122,7 @@ class RPN(keras.layers.Layer):
         config = self.config
         found = matching.match(
             predictions.anchors,
-            batch["boxes"],
-            batch["classes"],
-            batch["ignore"],
+            batch,
             config.positive_iou,
             config.negative_iou,
             best_iou=config.best_iou,
@@ -140,7 +140,9 @@ class RPN(keras.layers.Layer):
         matched = tf.gather(found.matched_box, index, batch_dims=1)
         truth = tf.gather(batch["boxes"], matched, batch_dims=1)
         targets = box_ops.encode(truth, tf.gather(predictions.anchors, index))
-        objectness = losses.binary_cross_entropy(logits, tf.cast(foreground, tf.float32))
+        objectness = tf.nn.sigmoid_cross_entropy_with_logits(
+            tf.cast(foreground, tf.float32), logits
+        )
         box = losses.delta_loss(config.box_loss, deltas, targets, config.smooth_l1_beta)
         count = tf.reduce_sum(tf.cast(valid, tf.float32))
         return {

@@ -383,6 +383,21 @@ def test_levels_in_a_wrong_place_or_twice_are_refused(small_config, option, leve
         build_detector(small_config(f"{option}=[{levels}]", f"model.fpn.channels={pyramid}"), 3)
 
 
+@pytest.mark.parametrize(
+    "option, others",
+    [
+        ("model.rpn.levels", []),
+        ("model.head.levels", []),
+        ("model.head.levels", ["model.head.kind=fc"]),
+        ("model.locnet.levels", ["model.head.localisation=in_out"]),
+    ],
+)
+def test_maps_of_other_channels_are_refused_where_layers_are_shared(small_config, option, others):
+    message = f"'{option}': .* channels differ: 8 in c3, 16 in c4; name one, or levels of a pyramid"
+    with pytest.raises(ConfigError, match=message):
+        build_detector(small_config(f"{option}=[c3, c4]", *others), 3)
+
+
 def test_a_factor_that_meets_no_variable_is_an_error(small_config):
     with pytest.raises(ConfigError, match="gradient_multipliers.*begins with 'head/thinmap'"):
         make(small_config(), gradient_multipliers={"head/thinmap": 3.0})

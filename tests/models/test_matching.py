@@ -15,7 +15,8 @@ def test_match_equals_the_reference(rng, best_iou):
     boxes = random_boxes(rng, 3, 7)
     classes = rng.integers(-1, 4, (3, 7)).astype(np.int32)
     ignore = (rng.uniform(size=(3, 7)) < 0.2) & (classes >= 0)
-    found = matching.match(candidates, boxes, classes, ignore, 0.5, 0.3, best_iou=best_iou)
+    batch = {"boxes": boxes, "classes": classes, "ignore": ignore}
+    found = matching.match(candidates, batch, 0.5, 0.3, best_iou=best_iou)
     for i in range(3):
         labels, matched = reference.match(
             candidates[i], boxes[i], classes[i], ignore[i], 0.5, 0.3, best_iou=best_iou
@@ -28,13 +29,12 @@ def test_match_equals_the_reference(rng, best_iou):
 def one_image(candidates, boxes, classes, ignore=None, **thresholds):
     ignore = [False] * len(boxes) if ignore is None else ignore
     options = {"foreground_iou": 0.7, "background_iou": 0.3, **thresholds}
-    found = matching.match(
-        tf.constant(candidates, tf.float32),
-        tf.constant([boxes], tf.float32),
-        tf.constant([classes]),
-        tf.constant([ignore]),
-        **options,
-    )
+    batch = {
+        "boxes": tf.constant([boxes], tf.float32),
+        "classes": tf.constant([classes]),
+        "ignore": tf.constant([ignore]),
+    }
+    found = matching.match(tf.constant(candidates, tf.float32), batch, **options)
     return found.labels[0].numpy().tolist(), found.matched_box[0].numpy().tolist()
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import typing
 
-from lhrcnn.config.schema.option import option, share
+from lhrcnn.config.schema.option import SOME, option, share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ class FPNConfig:
 
     channels: int = option(0, "channels of every level; 0: no pyramid", minimum=0)
     levels: list[str] = option(
-        ["c2", "c3", "c4", "c5"], "backbone maps it reads; c3 becomes p3, beside it"
+        ["c2", "c3", "c4", "c5"], "backbone maps it reads; c3 becomes p3, beside it", lengths=SOME
     )
     batch_norm: bool = option(
         False,

@@ -1,9 +1,11 @@
 """Feature pyramid network (arXiv 1612.03144, section 3)."""
 
 import dataclasses
+import re
 
 import tensorflow as tf
 
+from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 
 
@@ -12,6 +14,12 @@ def with_fpn(backbone, config):
 
     p2 [B, h, w, config.channels] has the stride of c2. `config` is an FPNConfig, whose levels go
     from fine to coarse. The extra level has twice the last one's stride."""
+    odd = [level for level in config.levels if not re.fullmatch(r"c\d(_\d)?", level)]
+    if odd:
+        raise ConfigError(
+            f"'model.fpn.levels': found '{odd[0]}'; a pyramid reads maps that the backbone calls "
+            "c2, c3, ..., and calls its own p2, p3, ..."
+        )
     maps, strides, above = dict(backbone.maps), dict(backbone.strides), None
     for level in reversed(config.levels):
         name = level.replace("c", "p")

@@ -12,6 +12,7 @@ from lhrcnn.keras import keras
 from lhrcnn.models.backbones import LAST_STAGES
 from lhrcnn.models.backbones.layers import ConvNorm, initializer
 from lhrcnn.models.dense import Dense
+from lhrcnn.models.parts import shared_maps
 from lhrcnn.ops.roi_align import roi_align
 from lhrcnn.ops.roi_levels import pool_levels
 from lhrcnn.ops.roi_pool import roi_pool
@@ -24,8 +25,8 @@ class SkipPooling(keras.layers.Layer):
     Inside-Outside Net, arXiv 1512.04143, section 3.1; the scales of ParseNet, arXiv 1506.04579,
     section 3.3."""
 
-    def __init__(self, channels, init_std, name="skip"):
-        super().__init__(name=name)
+    def __init__(self, channels, init_std):
+        super().__init__(name="skip")
         self.channels, self.initializer = channels, initializer(init_std)
 
     def build(self, shapes):
@@ -64,6 +65,8 @@ class RoIPooling(keras.layers.Layer):
     """What the extractors and LocNet share: boxes pooled from the maps of their levels, or from
     all maps."""
 
+    option = "model.head.levels"
+
     def __init__(self, config, strides, name):
         """`config` is a HeadConfig; `strides` maps level names to px."""
         super().__init__(name=name)
@@ -75,7 +78,9 @@ class RoIPooling(keras.layers.Layer):
 
     def prepare(self, maps, training=False):
         """The maps {level: [B, h, w, C]} it reads of all the backbone's."""
-        return {level: maps[level] for level in self.scales}
+        if self.skip:
+            return {level: maps[level] for level in self.scales}
+        return shared_maps(maps, self.scales, self.option)
 
     def pool(self, maps, boxes):
         """RoI features [B * N, P, P, C] of boxes [B, N, 4] px."""
@@ -106,31 +111,16 @@ class RoIPooling(keras.layers.Layer):
         return flat(pool_levels(op, leveled, boxes, config.finest_scale))
 
 
-def fc(model, strides):
-    """The FCExtractor of a ModelConfig."""
-    return FCExtractor(model.head, strides, model.backbone)
-
-
-def stage5(model, strides):
-    """The Stage5Extractor of a ModelConfig, with the last stage of its backbone."""
-    name = model.backbone.name
-    if name not in LAST_STAGES:
-        raise ConfigError(
-            f"'model.head.kind' stage5: the last stage of '{name}' cannot run in the head; "
-            f"allowed: {', '.join(LAST_STAGES)}"
-        )
-    return Stage5Extractor(model.head, strides, resolve(LAST_STAGES[name])(model.backbone))
-
-
 class FCExtractor(RoIPooling):
     """Fully connected layers with ReLU: VGG16's fc6 and fc7 (arXiv 1506.01497), or the two of a
     feature pyramid (arXiv 1612.03144); before them convolutions (arXiv 2111.11429)."""
 
-    def __init__(self, config, strides, backbone, name="fc_extractor"):
-        """`backbone` is the BackboneConfig that says how batch norm is treated."""
-        super().__init__(config, strides, name)
+    def __init__(self, model, strides):
+        """`model` is a ModelConfig; `strides` maps level names to px."""
+        config = model.head
+        super().__init__(config, strides, "fc_extractor")
         self.convs = [
-            ConvNorm(backbone, config.conv_channels, 3, f"conv{index + 1}")
+            ConvNorm(model.backbone, config.conv_channels, 3, f"conv{index + 1}")
             for index in range(config.conv_layers)
         ]
         self.fcs = [
@@ -156,12 +146,18 @@ class FCExtractor(RoIPooling):
 
 
 class Stage5Extractor(RoIPooling):
-    """The last stage of a ResNet on each box, averaged (arXiv 1512.03385, appendix A)."""
+    """The backbone's last stage on each box, averaged (arXiv 1512.03385, appendix A)."""
 
-    def __init__(self, config, strides, stage5, name="stage5_extractor"):
-        """`stage5` is a model [n, P, P, C] -> [n, P / 2, P / 2, F]."""
-        super().__init__(config, strides, name)
-        self.stage5 = stage5
+    def __init__(self, model, strides):
+        """`model` is a ModelConfig; `strides` maps level names to px."""
+        super().__init__(model.head, strides, "stage5_extractor")
+        name = model.backbone.name
+        if name not in LAST_STAGES:
+            raise ConfigError(
+                f"'model.head.kind' stage5: the last stage of '{name}' cannot run in the head; "
+                f"allowed: {', '.join(LAST_STAGES)}"
+            )
+        self.stage5 = resolve(LAST_STAGES[name])(model.backbone)
 
     def call(self, maps, boxes, training=False):
         """Features [B, N, F] of boxes [B, N, 4] px."""

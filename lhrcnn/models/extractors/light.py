@@ -6,6 +6,7 @@ import tensorflow as tf
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones.layers import initializer
 from lhrcnn.models.dense import Dense
+from lhrcnn.models.parts import shared_maps
 from lhrcnn.ops.psroi_align import ps_roi_align
 from lhrcnn.ops.roi_levels import pool_levels
 
@@ -36,19 +37,14 @@ class LargeSeparableConv(keras.layers.Layer):
         return tf.nn.relu(self.norm(x, training=training) if self.norm else x)
 
 
-def light(model, strides):
-    """The LightExtractor of a ModelConfig."""
-    return LightExtractor(model.head, strides)
-
-
 class LightExtractor(keras.layers.Layer):
     """RoI features from thin maps; one large separable convolution serves all levels of a feature
     pyramid."""
 
-    def __init__(self, config, strides, name="light_extractor"):
-        """`config` is a HeadConfig; `strides` maps level names to px."""
-        super().__init__(name=name)
-        self.config = config
+    def __init__(self, model, strides):
+        """`model` is a ModelConfig; `strides` maps level names to px."""
+        super().__init__(name="light_extractor")
+        self.config = config = model.head
         self.scales = {level: 1.0 / strides[level] for level in config.levels}
         sizes = config.kernel_size, config.mid_channels, config.pool_size**2 * config.thin_channels
         self.thin_map = LargeSeparableConv(*sizes, "thin_map", config.init_std, config.batch_norm)
@@ -62,7 +58,8 @@ class LightExtractor(keras.layers.Layer):
     def prepare(self, maps, training=False):
         """{level: thin map [B, h, w, P * P * C], bin-major} of {level: map}: computed once per
         image."""
-        return {level: self.thin_map(maps[level], training=training) for level in self.scales}
+        maps = shared_maps(maps, self.scales, "model.head.levels")
+        return {level: self.thin_map(x, training=training) for level, x in maps.items()}
 
     def call(self, thin_maps, boxes, training=False):
         """Features [B, N, fc_channels] of boxes [B, N, 4] px on the thin maps."""

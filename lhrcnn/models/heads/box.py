@@ -18,10 +18,10 @@ class RoIHead(keras.layers.Layer):
     """What all second stages share; a kind of its own defines `prepare` and `call`, and has
     `class_outputs` tell of its layers."""
 
-    def __init__(self, config, num_classes, name="head"):
+    def __init__(self, config, num_classes):
         """`config` is a HeadConfig."""
         # With 16 bits Keras would round what stands beside the maps in `prepared`, as boxes do.
-        super().__init__(name=name, autocast=False)
+        super().__init__(name="head", autocast=False)
         self.config, self.num_classes = config, num_classes
         self.num_boxes = 1 if config.class_agnostic else num_classes
         self.targets = BoxTargets(config, self.num_boxes)
@@ -61,9 +61,7 @@ class RoIHead(keras.layers.Layer):
         candidates = with_truth(proposals, batch)
         found = matching.match(
             candidates,
-            batch["boxes"],
-            batch["classes"],
-            batch["ignore"],
+            batch,
             config.foreground_iou,
             config.foreground_iou,
             config.background_iou_low,

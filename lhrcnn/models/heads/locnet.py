@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from lhrcnn import boxes as box_ops
 from lhrcnn.keras import keras
-from lhrcnn.models import losses, matching
+from lhrcnn.models import matching
 from lhrcnn.models.backbones.layers import initializer
 from lhrcnn.models.extractors.fast_rcnn import RoIPooling
 from lhrcnn.models.heads import LOCALISATIONS
@@ -33,7 +33,9 @@ class LocNet(RoIPooling):
     """Logits of the cells of search regions: pooled region, two 3x3 convolutions, maxima over rows
     and over columns, one fully connected layer per axis."""
 
-    def __init__(self, config, head_config, strides, num_boxes, name="locnet"):
+    option = "model.locnet.levels"
+
+    def __init__(self, config, head_config, strides, num_boxes):
         """`config` is a LocNetConfig; a HeadConfig says which model, levels and RoI op;
         `num_boxes` is L."""
         own = dataclasses.replace(
@@ -43,7 +45,7 @@ class LocNet(RoIPooling):
             roi_op=config.roi_op,
             skip_channels=config.skip_channels,
         )
-        super().__init__(own, strides, name)
+        super().__init__(own, strides, "locnet")
         self.options, self.model, self.num_boxes = config, head_config.localisation, num_boxes
         self.convs = [
             keras.layers.Conv2D(
@@ -136,14 +138,7 @@ class LocNetHead(keras.layers.Layer):
         RoIHead.losses."""
         sums, foreground = self.scorer.losses(prepared[0], proposals, batch, order, training)
         candidates = with_truth(proposals, batch)
-        found = matching.match(
-            candidates,
-            batch["boxes"],
-            batch["classes"],
-            batch["ignore"],
-            self.options.foreground_iou,
-            0.0,
-        )
+        found = matching.match(candidates, batch, self.options.foreground_iou, 0.0)
         index, valid = matching.sample(
             found.labels, self.options.batch_per_image, 1.0, order[:, : tf.shape(candidates)[1]]
         )
@@ -205,7 +200,7 @@ def localisation_loss(logits, targets, model):
     border = tf.constant([[float(name != "inside")] for name in MODELS[model]])
     weights = 1.0 + border * (targets * positive + (1.0 - targets) * negative - 1.0)
     return LOSS_FACTOR[model] * tf.reduce_mean(
-        weights * losses.binary_cross_entropy(logits, targets), [-3, -2, -1]
+        weights * tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), [-3, -2, -1]
     )
 
 

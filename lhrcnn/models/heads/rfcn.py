@@ -14,16 +14,12 @@ from lhrcnn.models.heads.box import RoIHead
 from lhrcnn.models.parts import ClassOutputs
 
 
-def rfcn(model, strides, num_classes):
-    """The RFCNHead of a ModelConfig for K classes."""
-    return RFCNHead(model.head, strides, num_classes)
-
-
 class RFCNHead(RoIHead):
     """The second stage whose logits and deltas are the means of P * P bins of two score maps."""
 
-    def __init__(self, config, strides, num_classes):
-        """`config` is a HeadConfig; `strides` maps level names to px."""
+    def __init__(self, model, strides, num_classes):
+        """`model` is a ModelConfig; `strides` maps level names to px."""
+        config = model.head
         super().__init__(config, num_classes)
         self.spatial_scale = 1.0 / strides[config.levels[0]]
 

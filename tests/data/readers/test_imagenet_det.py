@@ -119,7 +119,7 @@ def test_images_not_labelled_in_full_give_no_background(folder):
     candidates = tf.constant(
         [[[3.0, 2, 21, 21], [20, 25, 30, 40], [0, 0, 30, 40], [0, 0, 10, 5]]] * 2
     )
-    found = matching.match(candidates, batch["boxes"], batch["classes"], batch["ignore"], 0.5, 0.5)
+    found = matching.match(candidates, batch, 0.5, 0.5)
     labels = found.labels.numpy()[np.argsort(batch["image_id"].numpy())]
     assert labels.tolist() == [
         [matching.FOREGROUND] + [matching.NEITHER] * 3,

@@ -6,6 +6,7 @@ import tensorflow as tf
 from reference import convolution as twin
 
 from lhrcnn import config as configs
+from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.backbones.fpn import NearestUpSampling, with_fpn
 from lhrcnn.models.backbones.mobilenet import mobilenet_v2
@@ -35,6 +36,13 @@ def test_the_extra_level_is_named_after_the_last_one(bare):
     options = configs.FPNConfig(channels=6, levels=["c4", "c5_1"])
     strides = with_fpn(bare([3, 4], ["c4", "c5_1"]), options).strides
     assert strides == {"c4": 4, "c5_1": 8, "p4": 4, "p5_1": 8, "p6": 16}
+
+
+@pytest.mark.parametrize("name", ["res4", "block4", "c10"])
+def test_maps_whose_names_make_no_names_of_levels_are_refused(bare, name):
+    options = configs.FPNConfig(channels=6, levels=[name])
+    with pytest.raises(ConfigError, match=f"'model.fpn.levels': found '{name}'; .* calls c2, c3"):
+        with_fpn(bare([3], [name]), options)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from reference.convolution import grouped_convolution
 
 from lhrcnn import config as configs
 from lhrcnn.keras import keras
+from lhrcnn.models.backbones import LAST_STAGES
 from lhrcnn.models.build import arithmetic
 from lhrcnn.models.extractors.fast_rcnn import FCExtractor, SkipPooling, Stage5Extractor
 
 
-def make_head(head_class=FCExtractor, strides=None, *arguments, **options):
+def make_head(head_class=FCExtractor, strides=None, **options):
     options = {
         "kind": "fc",
         "levels": ["c5"],
@@ -21,8 +22,8 @@ def make_head(head_class=FCExtractor, strides=None, *arguments, **options):
         "roi_impl": "tf",
         **options,
     }
-    arguments = arguments or [configs.BackboneConfig()]
-    return head_class(configs.HeadConfig(**options), strides or {"c5": 16}, *arguments)
+    model = configs.ModelConfig(head=configs.HeadConfig(**options))
+    return head_class(model, strides or {"c5": 16})
 
 
 def test_vgg16_gives_128_rows_of_25088_numbers_to_fc6_of_4096():
@@ -123,10 +124,23 @@ def test_skip_pooling_in_16_bits_is_that_in_32(precision, value):
         assert np.isfinite(gradient).all()
 
 
-def test_stage5_is_run_on_each_box_and_averaged():
+@pytest.fixture
+def stage5_head(monkeypatch):
+    """A function (model [n, P, P, C] -> [n, P / 2, P / 2, F], options) -> the Stage5Extractor of a
+    backbone with that last stage."""
+
+    def make(stage5, **options):
+        name = configs.BackboneConfig().name
+        monkeypatch.setitem(LAST_STAGES, name, lambda config: stage5)
+        return make_head(Stage5Extractor, kind="stage5", **options)
+
+    return make
+
+
+def test_stage5_is_run_on_each_box_and_averaged(stage5_head):
     x = keras.Input([None, None, 3])
     stage5 = keras.Model(x, keras.layers.Conv2D(4, 3, 2, "same", name="c5_1_reduce")(x))
-    head = make_head(Stage5Extractor, None, stage5, kind="stage5", pool_size=6)
+    head = stage5_head(stage5, pool_size=6)
     prepared = head.prepare({"c5": tf.random.stateless_normal([1, 8, 8, 3], [1, 2])})
     boxes = tf.constant([[[0.0, 0, 64, 64], [16, 16, 80, 120]]])
     features = head(prepared, boxes)
@@ -137,11 +151,11 @@ def test_stage5_is_run_on_each_box_and_averaged():
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_stage5_is_averaged_in_32_bits(rng, precision):
+def test_stage5_is_averaged_in_32_bits(rng, precision, stage5_head):
     """Whatever the network computes in: 1,024 cells are more than a sum in 16 bits can take."""
     with arithmetic(precision):
         stage5 = keras.layers.Activation("linear")
-        head = make_head(Stage5Extractor, None, stage5, kind="stage5", pool_size=32)
+        head = stage5_head(stage5, pool_size=32)
     x = tf.cast(rng.uniform(70, 80, [1, 1, 1, 5]) + tf.zeros([1, 40, 40, 5]), stage5.compute_dtype)
     features = head({"c5": x}, tf.constant([[[0.0, 0, 512, 512]]]))
     expected = tf.cast(x, tf.float32)[0, 0, 0]

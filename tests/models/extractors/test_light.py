@@ -7,6 +7,14 @@ import tensorflow as tf
 from lhrcnn import config as configs
 from lhrcnn.models.extractors.light import LargeSeparableConv, LightExtractor
 
+# Features that are the map's values, once the fully connected layer's weight is 1.
+PASS_THROUGH = dict(pool_size=1, thin_channels=1, pool="avg", fc_channels=1)
+
+
+def make_head(strides, **options):
+    config = configs.HeadConfig(roi_impl="tf", **options)
+    return LightExtractor(configs.ModelConfig(head=config), strides)
+
 
 @pytest.mark.parametrize(
     "channels, mid, kernels, biases", [(2048, 256, 19_491_840, 1_492), (576, 64, 2_046_720, 1_108)]
@@ -38,7 +46,7 @@ def test_it_sees_a_cross_joined_square_and_nothing_beyond():
 
 
 def test_fully_connected_layer_has_the_size_of_the_paper():
-    head = LightExtractor(configs.HeadConfig(roi_impl="tf"), {"c5": 16})
+    head = make_head({"c5": 16})
     features = head(head.prepare({"c5": tf.zeros([1, 4, 4, 8])}), tf.constant([[[0.0, 0, 32, 32]]]))
     assert features.shape == (1, 1, 2048) and head.fc.kernel.shape == (490, 2048)
 
@@ -46,10 +54,7 @@ def test_fully_connected_layer_has_the_size_of_the_paper():
 def test_prepared_map_is_read_at_the_boxes_scale():
     """Boxes are px of the image; a map of stride 16 that holds its row number gives the row of the
     box's centre."""
-    head = LightExtractor(
-        configs.HeadConfig(pool_size=1, thin_channels=1, pool="avg", fc_channels=1, roi_impl="tf"),
-        {"c5": 16},
-    )
+    head = make_head({"c5": 16}, **PASS_THROUGH)
     rows = tf.tile(tf.range(10.0)[None, :, None, None], [1, 1, 10, 1])
     boxes = tf.constant([[[32.0, 16, 96, 64], [16.0, 16, 48, 48]]])
     head({"c5": rows}, boxes)
@@ -58,16 +63,7 @@ def test_prepared_map_is_read_at_the_boxes_scale():
 
 
 def test_levels_of_a_pyramid_share_the_thin_map_and_boxes_go_to_the_level_of_their_size():
-    config = configs.HeadConfig(
-        pool_size=1,
-        thin_channels=1,
-        pool="avg",
-        fc_channels=1,
-        roi_impl="tf",
-        levels=["p2", "p3"],
-        finest_scale=16,
-    )
-    head = LightExtractor(config, {"p2": 4, "p3": 8})
+    head = make_head({"p2": 4, "p3": 8}, levels=["p2", "p3"], finest_scale=16, **PASS_THROUGH)
     head.prepare({"p2": tf.zeros([1, 16, 16, 3]), "p3": tf.zeros([1, 8, 8, 3])})
     assert len(head.thin_map.weights) == 8  # four convolutions with bias, however many levels
     maps = {"p2": tf.fill([1, 16, 16, 1], 2.0), "p3": tf.fill([1, 8, 8, 1], 3.0)}

@@ -205,7 +205,8 @@ def test_global_context_puts_the_features_of_the_whole_image_behind_those_of_eac
 
 def test_batch_norm_sees_the_whole_image_among_its_boxes():
     config = configs.HeadConfig(global_context=True, batch_norm=True, levels=["c5"], fc_channels=6)
-    head = BoxHead(config, LightExtractor(config, {"c5": 16}), num_classes=3)
+    extractor = LightExtractor(configs.ModelConfig(head=config), {"c5": 16})
+    head = BoxHead(config, extractor, num_classes=3)
     sizes = tf.constant([[64.0, 64.0], [32.0, 48.0]])
     whole = tf.concat([tf.zeros([2, 2]), sizes], 1)
     boxes = tf.stack([tf.constant([[0.0, 0, 20, 20], [8, 8, 30, 40]]), whole], 1)

@@ -17,7 +17,8 @@ def make_head(**options):
         "roi_impl": "tf",
         **options,
     }
-    return RFCNHead(configs.HeadConfig(**options), {"c5": 16}, num_classes=3)
+    model = configs.ModelConfig(head=configs.HeadConfig(**options))
+    return RFCNHead(model, {"c5": 16}, num_classes=3)
 
 
 def test_scores_and_boxes_are_means_over_the_bins_maps(rng):
