@@ -6,6 +6,7 @@ import logging
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy.testing import assert_allclose, assert_array_equal
 from weights import foreign
 
 from lhrcnn import config as configs
@@ -13,6 +14,7 @@ from lhrcnn.errors import CheckpointError
 from lhrcnn.keras import keras
 from lhrcnn.models import build
 from lhrcnn.runs import backbone
+from lhrcnn.weights import keras_applications
 
 RESNET = ["model.backbone.name=resnet50", f"model.backbone.width={foreign.WIDTH}"]
 
@@ -43,10 +45,8 @@ def loaded(tiny_config, tmp_path, detectors):
             detectors[overrides] = build_detector(config, 3)
         config = configs.changed(config, {"model.backbone.weights": str(tmp_path / "weights.npz")})
         backbone.load_backbone(detectors[overrides], config.model)
-        return {
-            name: variable.numpy()
-            for name, variable in detectors[overrides].named_variables().items()
-        }
+        variables = detectors[overrides].named_variables()
+        return {name: variable.numpy() for name, variable in variables.items()}
 
     return load
 
@@ -66,29 +66,20 @@ def test_imagenet_mobilenet_fills_every_variable_with_the_right_values(shared, t
     variables, arrays = detector.named_variables(), np.load(path)
     own = [name for name in variables if name.startswith("backbone/")]
     assert f"{len(own)} of {len(own)} backbone variables restored" in caplog.text
-    np.testing.assert_allclose(
-        variables["backbone/block0/kernel"],
-        arrays["features.0.0.weight"].transpose(2, 3, 1, 0),
-        rtol=1e-6,
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/block5_depthwise/depthwise_kernel"][:, :, 7, 0],
-        arrays["features.5.conv.1.0.weight"][7, 0],
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/block1_project/kernel"][0, 0],
-        arrays["features.1.conv.1.weight"][:, :, 0, 0].T,
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/block17_project_norm/moving_variance"],
-        arrays["features.17.conv.3.running_var"],
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/block18/kernel"][0, 0], arrays["features.18.0.weight"][:, :, 0, 0].T
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/block18_norm/gamma"], arrays["features.18.1.weight"]
-    )
+    weight = arrays["features.0.0.weight"].transpose(2, 3, 1, 0)
+    assert_allclose(variables["backbone/block0/kernel"], weight, rtol=1e-6)
+    kernel = variables["backbone/block5_depthwise/depthwise_kernel"]
+    assert_array_equal(kernel[:, :, 7, 0], arrays["features.5.conv.1.0.weight"][7, 0])
+    for name, theirs in (
+        ("block1_project/kernel", "features.1.conv.1.weight"),
+        ("block18/kernel", "features.18.0.weight"),
+    ):
+        assert_array_equal(variables[f"backbone/{name}"][0, 0], arrays[theirs][:, :, 0, 0].T)
+    for name, theirs in (
+        ("block17_project_norm/moving_variance", "features.17.conv.3.running_var"),
+        ("block18_norm/gamma", "features.18.1.weight"),
+    ):
+        assert_array_equal(variables[f"backbone/{name}"], arrays[theirs])
 
 
 def test_imagenet_vgg16_is_turned_to_rgb(shared, tiny_config):
@@ -103,54 +94,38 @@ def test_imagenet_vgg16_is_turned_to_rgb(shared, tiny_config):
         3,
     )
     variables, arrays = detector.named_variables(), np.load(path)
-    np.testing.assert_array_equal(
-        variables["backbone/conv1_1/kernel"],
-        arrays["block1_conv1/kernel"][:, :, ::-1].astype(np.float32),
-    )
-    np.testing.assert_allclose(
-        variables["backbone/conv1_1/bias"], arrays["block1_conv1/bias"], atol=1e-5
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/conv5_3/kernel"], arrays["block5_conv3/kernel"].astype(np.float32)
-    )
+    first, last = (arrays[f"{name}/kernel"] for name in ("block1_conv1", "block5_conv3"))
+    first, last = first.astype(np.float32), last.astype(np.float32)
+    assert_array_equal(variables["backbone/conv1_1/kernel"], first[:, :, ::-1])
+    assert_array_equal(variables["backbone/conv5_3/kernel"], last)
+    bias = arrays["block1_conv1/bias"]
+    assert_allclose(variables["backbone/conv1_1/bias"], bias, atol=1e-5)
 
 
 def test_torchvision_resnet(loaded, rng):
     state = {**foreign.torch_resnet(rng), "fc.weight": np.zeros([10, 128]), "fc.bias": np.zeros(10)}
     variables = loaded(state, *RESNET)
-    np.testing.assert_allclose(
-        variables["backbone/stem/kernel"][2, 3, 1], state["conv1.weight"][:, 1, 2, 3], rtol=1e-6
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/c3_1_shortcut_norm/gamma"], state["layer2.0.downsample.1.weight"]
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/c4_6_conv/kernel"][0, 1], state["layer3.5.conv2.weight"][:, :, 0, 1].T
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/c5_3_expand_norm/moving_variance"], state["layer4.2.bn3.running_var"]
-    )
+    stem, conv = variables["backbone/stem/kernel"], variables["backbone/c4_6_conv/kernel"]
+    assert_allclose(stem[2, 3, 1], state["conv1.weight"][:, 1, 2, 3], rtol=1e-6)
+    assert_array_equal(conv[0, 1], state["layer3.5.conv2.weight"][:, :, 0, 1].T)
+    gamma = variables["backbone/c3_1_shortcut_norm/gamma"]
+    assert_array_equal(gamma, state["layer2.0.downsample.1.weight"])
+    variance = variables["backbone/c5_3_expand_norm/moving_variance"]
+    assert_array_equal(variance, state["layer4.2.bn3.running_var"])
     with pytest.raises(ValueError, match="set model.backbone.style=pytorch"):
         loaded(state, *RESNET, "model.backbone.style=caffe")
 
 
 def test_torchvision_mobilenet_v3(loaded, rng):
-    state = {
-        **foreign.torch_mobilenet_v3(rng),
-        **{f"classifier.{part}": np.zeros(9) for part in ("0.weight", "3.bias")},
-    }
-    variables = loaded(
-        state, "model.backbone.name=mobilenet_v3_large", f"model.backbone.width={foreign.V3_WIDTH}"
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/block15_squeeze/bias"], state["features.15.block.2.fc1.bias"]
-    )
-    norm = "backbone/block2_depthwise_norm"
-    np.testing.assert_allclose(  # the classifier's epsilon is 1e-3
-        variables[f"{norm}/moving_variance"] + 1e-5,
-        state["features.2.block.1.1.running_var"] + 1e-3,
-        rtol=1e-6,
-    )
+    of_classifier = {f"classifier.{part}": np.zeros(9) for part in ("0.weight", "3.bias")}
+    state = {**foreign.torch_mobilenet_v3(rng), **of_classifier}
+    width = f"model.backbone.width={foreign.V3_WIDTH}"
+    variables = loaded(state, "model.backbone.name=mobilenet_v3_large", width)
+    bias = state["features.15.block.2.fc1.bias"]
+    assert_array_equal(variables["backbone/block15_squeeze/bias"], bias)
+    found = variables["backbone/block2_depthwise_norm/moving_variance"] + 1e-5
+    wanted = state["features.2.block.1.1.running_var"] + 1e-3  # the classifier's epsilon
+    assert_allclose(found, wanted, rtol=1e-6)
 
 
 def test_last_stage_goes_to_the_head_that_runs_it(loaded, rng):
@@ -164,7 +139,7 @@ def test_last_stage_goes_to_the_head_that_runs_it(loaded, rng):
         "model.head.pool_size=4",
     )
     (kernel,) = (array for name, array in variables.items() if name.endswith("c5_1_reduce/kernel"))
-    np.testing.assert_array_equal(kernel[0, 0], state["layer4.0.conv1.weight"][:, :, 0, 0].T)
+    assert_array_equal(kernel[0, 0], state["layer4.0.conv1.weight"][:, :, 0, 0].T)
     assert not any(name.startswith("backbone/c5") for name in variables)
 
 
@@ -176,69 +151,35 @@ def test_slim_resnet(loaded, rng):
         "model.backbone.pixel_mean=[123.68, 116.779, 103.939]",
         "model.backbone.pixel_std=[1, 1, 1]",
     )
-    np.testing.assert_array_equal(
-        variables["backbone/stem/kernel"], state["resnet_v1_50/conv1/weights"]
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/c4_2_conv/kernel"],
-        state["resnet_v1_50/block3/unit_2/bottleneck_v1/conv2/weights"],
-    )
-    np.testing.assert_array_equal(
-        variables["backbone/c2_1_shortcut_norm/beta"],
-        state["resnet_v1_50/block1/unit_1/bottleneck_v1/shortcut/BatchNorm/beta"],
-    )
+    for name, theirs in (
+        ("stem/kernel", "conv1/weights"),
+        ("c4_2_conv/kernel", "block3/unit_2/bottleneck_v1/conv2/weights"),
+        ("c2_1_shortcut_norm/beta", "block1/unit_1/bottleneck_v1/shortcut/BatchNorm/beta"),
+    ):
+        assert_array_equal(variables[f"backbone/{name}"], state[f"resnet_v1_50/{theirs}"])
 
 
 def test_vgg16_fully_connected_layers(loaded, rng):
     """torchvision's fc6 and fc7 become the head's, inputs from channel, row, column to row, column,
     channel."""
-    state = {}
-    for name, index in (
-        ("conv1_1", 0),
-        ("conv1_2", 2),
-        ("conv2_1", 5),
-        ("conv2_2", 7),
-        ("conv3_1", 10),
-        ("conv3_2", 12),
-        ("conv3_3", 14),
-        ("conv4_1", 17),
-        ("conv4_2", 19),
-        ("conv4_3", 21),
-        ("conv5_1", 24),
-        ("conv5_2", 26),
-        ("conv5_3", 28),
+    state, channels = {}, 3
+    for index, out in zip(
+        (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), (2, 2, 4, 4, 8, 8, 8, *[16] * 6)
     ):
-        block = int(name[4])
-        out, enter = (
-            2 * 2 ** min(block - 1, 3),
-            3 if name == "conv1_1" else 2 * 2 ** min(block - 1 - (name[-1] == "1"), 3),
-        )
-        state[f"features.{index}.weight"] = foreign.normal(rng, out, enter, 3, 3)
+        state[f"features.{index}.weight"] = foreign.normal(rng, out, channels, 3, 3)
         state[f"features.{index}.bias"] = foreign.normal(rng, out)
-    state["classifier.0.weight"], state["classifier.0.bias"] = (
-        foreign.normal(rng, 4096, 16 * 49),
-        foreign.normal(rng, 4096),
-    )
-    state["classifier.3.weight"], state["classifier.3.bias"] = (
-        foreign.normal(rng, 4096, 4096),
-        foreign.normal(rng, 4096),
-    )
+        channels = out
+    for index, enter in ((0, 16 * 49), (3, 4096)):
+        state[f"classifier.{index}.weight"] = foreign.normal(rng, 4096, enter)
+        state[f"classifier.{index}.bias"] = foreign.normal(rng, 4096)
     state["classifier.6.weight"] = foreign.normal(rng, 10, 4096)
     model = ["model.backbone.name=vgg16", "model.backbone.width=0.03125", "model.rpn.levels=[c5]"]
-    variables = loaded(
-        state,
-        *model,
-        "model.head.kind=fc",
-        "model.head.fc_layers=2",
-        "model.head.fc_channels=4096",
-        "model.head.pool_size=7",
-    )
+    head = {"kind": "fc", "fc_layers": 2, "fc_channels": 4096, "pool_size": 7}
+    variables = loaded(state, *model, *(f"model.head.{key}={value}" for key, value in head.items()))
     row, column, channel = 2, 5, 11
-    np.testing.assert_array_equal(
-        variables["head/fc1/kernel"][(row * 7 + column) * 16 + channel],
-        state["classifier.0.weight"][:, (channel * 7 + row) * 7 + column],
-    )
-    np.testing.assert_array_equal(variables["head/fc2/kernel"], state["classifier.3.weight"].T)
+    found = variables["head/fc1/kernel"][(row * 7 + column) * 16 + channel]
+    assert_array_equal(found, state["classifier.0.weight"][:, (channel * 7 + row) * 7 + column])
+    assert_array_equal(variables["head/fc2/kernel"], state["classifier.3.weight"].T)
     loaded(state, *model)  # a light head has no place for them
 
 
@@ -270,14 +211,14 @@ def test_own_names_may_be_some_of_the_backbone(loaded, caplog):
     }
     caplog.set_level(logging.INFO, "absl")
     variables = loaded(arrays)
-    assert (variables["backbone/stem/kernel"] == 0.5).all() and not (
-        variables["head/class_scores/kernel"] == 0.5
-    ).any()
-    assert (
-        "weights.npz: 1 of " in caplog.text
-        and "not in the file: backbone/" in caplog.text
-        and "backbone/c5_1_expand/kernel" in caplog.text
-    )
+    assert (variables["backbone/stem/kernel"] == 0.5).all()
+    assert not (variables["head/class_scores/kernel"] == 0.5).any()
+    for words in (
+        "weights.npz: 1 of ",
+        "not in the file: backbone/",
+        "backbone/c5_1_expand/kernel",
+    ):
+        assert words in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -304,7 +245,7 @@ def test_imagenet_is_looked_for_in_the_weights_folder(tmp_path, tiny_config, mon
     np.savez(tmp_path / "xception_imagenet.npz", **{"backbone/stem/kernel": kernel})
     monkeypatch.setenv("LHRCNN_WEIGHTS", str(tmp_path))
     detector = build_detector(tiny_config("model.backbone.weights=imagenet"), 3)
-    np.testing.assert_array_equal(detector.named_variables()["backbone/stem/kernel"], kernel)
+    assert_array_equal(detector.named_variables()["backbone/stem/kernel"], kernel)
 
 
 def test_imagenet_weights_nobody_publishes(tmp_path, tiny_config, monkeypatch):
@@ -316,15 +257,13 @@ def test_imagenet_weights_nobody_publishes(tmp_path, tiny_config, monkeypatch):
 def randomised(model):
     """The Keras model with random weights of an order that keeps its maps finite."""
     rng = np.random.default_rng(0)
-    model.set_weights(
-        [
-            rng.uniform(0.5, 1.5, w.shape)
-            if "variance" in v.name or "gamma" in v.name
-            else rng.normal(size=w.shape)
-            * (np.sqrt(2 / np.prod(w.shape[:-1])) if w.ndim > 1 else 0.1)
-            for v, w in zip(model.weights, model.get_weights())
-        ]
-    )
+    for variable in model.weights:
+        if "variance" in variable.name or "gamma" in variable.name:
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+        else:
+            kernel = len(variable.shape) > 1
+            std = np.sqrt(2 / np.prod(variable.shape[:-1])) if kernel else 0.1
+            variable.assign(std * rng.normal(size=variable.shape))
     return model
 
 
@@ -332,83 +271,71 @@ def same_maps(keras_model, layer, detector, pixels, theirs):
     expected = keras.Model(keras_model.input, keras_model.get_layer(layer).output)(theirs).numpy()
     size = tf.constant([pixels.shape[1:3]], tf.float32)
     ours = detector.backbone(detector.preprocess(tf.constant(pixels), size))["c5"].numpy()
-    np.testing.assert_allclose(ours, expected, atol=1e-4 * expected.std())
+    assert_allclose(ours, expected, atol=1e-4 * expected.std())
+
+
+@pytest.fixture
+def from_keras(tiny_config, monkeypatch):
+    """A function (name in keras.applications, its images' shape, overrides) -> (its model with
+    random weights, a detector that took them as ImageNet's)."""
+    monkeypatch.setattr(backbone, "FOLDERS", ())
+    monkeypatch.delenv("LHRCNN_WEIGHTS", raising=False)
+
+    def both(name, shape, *overrides):
+        made = getattr(keras.applications, name)(input_shape=shape, include_top=False, weights=None)
+        model = randomised(made)
+        monkeypatch.setattr(keras.applications, name, lambda **options: model)
+        options = {"width": 1, "weights": "imagenet", "out_stride": 32}
+        usual = [f"model.backbone.{option}={value}" for option, value in options.items()]
+        return model, build_detector(tiny_config(*usual, *overrides), 3)
+
+    return both
 
 
 @pytest.mark.parametrize(
     "top_conv, layer", [("false", "block_16_project_BN"), ("true", "out_relu")]
 )
-def test_keras_mobilenet_v2_gives_the_same_maps(tiny_config, monkeypatch, rng, top_conv, layer):
+def test_keras_mobilenet_v2_gives_the_same_maps(from_keras, rng, top_conv, layer):
     """Keras's MobileNetV2 pads strides on one side only: on an image of 2^n + 1 px both ways of
     padding agree."""
-    model = randomised(
-        keras.applications.MobileNetV2(input_shape=[65, 65, 3], include_top=False, weights=None)
-    )
-    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **options: model)
-    monkeypatch.setattr(backbone, "FOLDERS", ())
-    monkeypatch.delenv("LHRCNN_WEIGHTS", raising=False)
-    detector = build_detector(
-        tiny_config(
-            "model.backbone.name=mobilenet_v2",
-            "model.backbone.width=1",
-            "model.backbone.weights=imagenet",
-            "model.backbone.out_stride=32",
-            f"model.backbone.top_conv={top_conv}",
-            "model.backbone.pixel_mean=[127.5, 127.5, 127.5]",
-            "model.backbone.pixel_std=[127.5, 127.5, 127.5]",
-        ),
-        3,
+    model, detector = from_keras(
+        "MobileNetV2",
+        [65, 65, 3],
+        "model.backbone.name=mobilenet_v2",
+        f"model.backbone.top_conv={top_conv}",
+        "model.backbone.pixel_mean=[127.5, 127.5, 127.5]",
+        "model.backbone.pixel_std=[127.5, 127.5, 127.5]",
     )
     pixels = rng.integers(0, 256, [1, 65, 65, 3], np.uint8)
     same_maps(model, layer, detector, pixels, pixels / 127.5 - 1)
 
 
-def test_keras_resnet50_gives_the_same_maps(tiny_config, monkeypatch, rng):
-    model = randomised(
-        keras.applications.ResNet50(input_shape=[64, 96, 3], include_top=False, weights=None)
-    )
-    monkeypatch.setattr(keras.applications, "ResNet50", lambda **options: model)
-    monkeypatch.setattr(backbone, "FOLDERS", ())
-    monkeypatch.delenv("LHRCNN_WEIGHTS", raising=False)
-    detector = build_detector(
-        tiny_config(
-            "model.backbone.name=resnet50",
-            "model.backbone.width=1",
-            "model.backbone.weights=imagenet",
-            "model.backbone.out_stride=32",
-            "model.backbone.style=caffe",
-            "model.backbone.pixel_mean=[123.68, 116.779, 103.939]",
-            "model.backbone.pixel_std=[2, 2, 2]",
-        ),
-        3,
+def test_keras_resnet50_gives_the_same_maps(from_keras, rng):
+    model, detector = from_keras(
+        "ResNet50",
+        [64, 96, 3],
+        "model.backbone.name=resnet50",
+        "model.backbone.style=caffe",
+        "model.backbone.pixel_mean=[123.68, 116.779, 103.939]",
+        "model.backbone.pixel_std=[2, 2, 2]",
     )
     pixels = rng.integers(0, 256, [1, 64, 96, 3], np.uint8)
-    same_maps(
-        model,
-        "conv5_block3_out",
-        detector,
-        pixels,
-        keras.applications.resnet.preprocess_input(pixels.astype(np.float32)),
-    )
+    theirs = keras.applications.resnet.preprocess_input(pixels.astype(np.float32))
+    same_maps(model, "conv5_block3_out", detector, pixels, theirs)
 
 
 def test_keras_resnet50_of_the_old_names(rng):
     """res3b_branch2a and bn3b_branch2a are conv3_block2_1; the bias goes to the mean."""
-    from lhrcnn import config as configs
-    from lhrcnn.weights import keras_applications
-
     state = {"conv1|kernel": np.zeros([7, 7, 3, 4]), "res2a_branch2a|kernel": np.zeros(1)}
     for role in ("gamma", "beta", "moving_mean", "moving_variance"):
         state[f"bn3b_branch2a|{role}"] = np.ones(4)
     state["res3b_branch2a|bias"] = np.array([1.0, 2, 3, 4])
-    source = keras_applications.describe(
-        state, configs.load(None, ["model.backbone.style=caffe"]).model
-    )
-    assert (
-        source.state["conv3_block2_1_bn/moving_mean"].tolist() == [0, -1, -2, -3]
-        and "conv3_block2_1_conv/bias" not in source.state
-    )
+    caffe = configs.load(None, ["model.backbone.style=caffe"])
+    source = keras_applications.describe(state, caffe.model)
+    found = source.state
+    assert found["conv3_block2_1_bn/moving_mean"].tolist() == [0, -1, -2, -3]
+    assert "conv3_block2_1_conv/bias" not in found
     assert source.epsilon == 1e-3
-    assert {"conv1_conv/kernel", "conv2_block1_1_conv/kernel"} <= set(source.state)
+    assert {"conv1_conv/kernel", "conv2_block1_1_conv/kernel"} <= set(found)
     with pytest.raises(ValueError, match="set model.backbone.style=caffe"):
         keras_applications.describe(state, configs.load(None).model)
