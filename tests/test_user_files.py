@@ -10,7 +10,10 @@ import pytest
 from PIL import Image
 from tiny import TINY_RUN
 
+import lhrcnn
 from lhrcnn import cli
+from lhrcnn.data.tools import shapes
+from lhrcnn.errors import OutputError
 
 
 def tree(folder):
@@ -28,48 +31,14 @@ def lost(before, folder):
     return [path for path in before if after.get(path) != before[path]]
 
 
-@pytest.fixture
-def call(capsys):
-    """A function (words) -> (exit status, stdout, stderr) of `lhrcnn`, run in this process."""
-
-    def run(*words):
-        status = cli.main([str(word) for word in words])
-        return (status, *capsys.readouterr())
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     """A run of one step on a data set of shapes, with its data set beside it."""
     folder = tmp_path_factory.mktemp("experiment")
     overrides = [*TINY_RUN, f"data.dir={folder / 'shapes'}", "train.max_steps=1"]
-    assert (
-        cli.main(
-            [
-                "data",
-                "make-shapes",
-                "--output",
-                str(folder / "shapes"),
-                "--num_train",
-                "4",
-                "--num_val",
-                "2",
-            ]
-        )
-        == 0
-    )
-    assert (
-        cli.main(
-            [
-                "train",
-                "--run_dir",
-                str(folder / "run"),
-                *(word for o in overrides for word in ("--set", o)),
-            ]
-        )
-        == 0
-    )
+    shapes.make_shapes(folder / "shapes", num_train=4, num_val=2)
+    flags = [f"--run_dir={folder / 'run'}", *(f"--set={override}" for override in overrides)]
+    assert cli.main(["train", *flags]) == 0
     return folder / "run"
 
 
@@ -78,10 +47,8 @@ def users_data(tmp_path):
     """A user's data set with the names that the embedded one has, in no format that is said."""
     for split in ("train", "val"):
         (tmp_path / split).mkdir()
-        for number in (1, 2):
-            Image.fromarray(np.full([40, 50, 3], 99, np.uint8)).save(
-                tmp_path / split / f"{number:06d}.jpg"
-            )
+        for name in ("000001.jpg", "000002.jpg"):
+            Image.new("RGB", [50, 40]).save(tmp_path / split / name)
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "via.csv").write_text("filename,x\n")
     return tmp_path
@@ -100,11 +67,9 @@ def test_the_embedded_data_set_is_never_drawn_among_other_files(
     call, users_data, tmp_path_factory, command
 ):
     out, before = tmp_path_factory.mktemp("out"), tree(users_data)
-    status, stdout, stderr = call(
-        *(word.format(out=out, data=users_data) for word in command), "--data_dir", users_data
-    )
-    reason = "data.format"
-    assert status == 1 and reason in stdout + stderr and "Traceback" not in stderr
+    words = (word.format(out=out, data=users_data) for word in command)
+    status, stdout, stderr = call(*words, "--data_dir", users_data)
+    assert status == 1 and "data.format" in stdout + stderr and "Traceback" not in stderr
     assert not lost(before, users_data)
 
 
@@ -137,37 +102,26 @@ def test_predict_never_writes_over_its_images(call, run_dir, tmp_path, overwrite
     for name in ("photo.jpg", "other.png"):
         Image.fromarray(np.full([60, 80, 3], 99, np.uint8)).save(tmp_path / name)
     (tmp_path / "link.jpg").symlink_to(tmp_path / "photo.jpg")
-    before = tree(tmp_path)
+    before, flags = tree(tmp_path), ["--run_dir", run_dir, "--output", tmp_path]
     for given in ("photo.jpg", "link.jpg", ""):
-        status, _, stderr = call(
-            "predict", tmp_path / given, "--run_dir", run_dir, "--output", tmp_path, *overwrite
-        )
+        status, _, stderr = call("predict", tmp_path / given, *flags, *overwrite)
         assert status == 1 and "give another --output" in stderr and tree(tmp_path) == before
-    assert (
-        call("predict", tmp_path / "other.png", "--run_dir", run_dir, "--output", tmp_path)[0] == 0
-    )
+    assert call("predict", tmp_path / "other.png", *flags)[0] == 0
     assert not lost(before, tmp_path)
-    assert (
-        call("predict", tmp_path / "other.png", "--run_dir", run_dir, "--output", tmp_path)[0] == 0
-    )  # its own are replaced
+    assert call("predict", tmp_path / "other.png", *flags)[0] == 0  # its own are replaced
 
 
 def test_outputs_of_the_name_of_a_users_file_are_refused(call, run_dir, tmp_path):
     data, notes = run_dir.parent / "shapes", {"note": "mine"}
     shutil.copytree(data, tmp_path / "data")
-    for name in (
-        "detections.json",
-        "sheet_001.png",
-        "metrics.json",
-        "val_table.json",
-        "classes.json",
-        "speed.json",
-    ):
+    names = "detections.json metrics.json val_table.json classes.json speed.json sheet_001.png"
+    for name in names.split():
         (tmp_path / name).write_text(json.dumps(notes))
-    run, split = ["--run_dir", run_dir], tmp_path / "data"
-    (split / "annotations" / "annotations_instances_val.json").write_text(json.dumps(notes))
+    run, folder = ["--run_dir", run_dir], tmp_path / "data" / "annotations"
+    (folder / "annotations_instances_val.json").write_text(json.dumps(notes))
     before = tree(tmp_path)
     config = ["--config", "light_head_xception_shapes"]
+    split = ["--data_dir", folder.parent, "--split", "annotations/instances_val.json"]
     for words in (
         ["predict", data / "val" / "000001.jpg", *run, "--output", tmp_path],
         ["data", "browse", "--data_dir", data, "--output", tmp_path],
@@ -176,31 +130,26 @@ def test_outputs_of_the_name_of_a_users_file_are_refused(call, run_dir, tmp_path
         ["benchmark", *config, "--output", tmp_path / "speed.json"],
         ["pack", *run, "--output", tmp_path],
         ["train", *config, "--data_dir", data, "--run_dir", tmp_path],
-        [
-            "proposals",
-            *run,
-            "--data_dir",
-            split,
-            "--split",
-            "annotations/instances_val.json",
-            "--output",
-            split / "annotations",
-        ],
+        ["proposals", *run, *split, "--output", folder],
         ["data", "make-shapes", "--output", tmp_path],
         ["data", "make-text", "--images", data / "train", "--output", tmp_path],
         ["data", "voc-to-det", "--data_dir", data, "--list", "train=train", "--output", tmp_path],
     ):
         status, _, stderr = call(*words)
-        assert status == 1 and str(tmp_path) in stderr and "Traceback" not in stderr, (
-            words,
-            stderr,
-        )
+        assert status == 1 and str(tmp_path) in stderr and "Traceback" not in stderr, stderr
         assert not lost(before, tmp_path), words
-    assert (
-        call("predict", data / "val" / "000001.jpg", *run, "--output", tmp_path, "--overwrite")[0]
-        == 0
-    )
+    image = data / "val" / "000001.jpg"
+    assert call("predict", image, *run, "--output", tmp_path, "--overwrite")[0] == 0
     assert [pathlib.Path(path).name for path in lost(before, tmp_path)] == ["detections.json"]
+
+
+def test_an_evaluation_whose_detections_have_no_place_does_not_begin(
+    run_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("lhrcnn.evaluation.detect.evaluate", None)
+    (tmp_path / "scores_detections.json").write_text("mine")
+    with pytest.raises(OutputError, match="scores_detections.json: exists, and lhrcnn did not"):
+        lhrcnn.evaluate(run_dir, split="val", output=tmp_path / "scores.json")
 
 
 def test_a_savedmodel_with_a_users_file_in_it_is_not_replaced(call, run_dir, tmp_path):
@@ -215,17 +164,12 @@ def test_a_savedmodel_with_a_users_file_in_it_is_not_replaced(call, run_dir, tmp
 
 def test_a_config_that_a_user_put_into_a_run_directory_keeps_its_comments(call, run_dir, tmp_path):
     data = run_dir.parent / "shapes"
-    config = tmp_path / "config.yaml"
+    config, words = tmp_path / "config.yaml", ["train", "--run_dir", tmp_path, "--data_dir", data]
     config.write_text("# mine\n" + (run_dir / "config.yaml").read_text())
-    assert call("train", "--run_dir", tmp_path, "--data_dir", data)[0] == 0
+    assert call(*words)[0] == 0
     assert config.read_text().startswith("# mine")
     (tmp_path / "classes.json").unlink()
     shutil.rmtree(tmp_path / "checkpoints")
-    status, _, stderr = call(
-        "train", "--run_dir", tmp_path, "--data_dir", data, "--set", "train.seed=3"
-    )
-    assert (
-        status == 1
-        and config.read_text().startswith("# mine")
-        and "give another --run_dir" in stderr
-    )
+    status, _, stderr = call(*words, "--set", "train.seed=3")
+    assert status == 1 and "give another --run_dir" in stderr
+    assert config.read_text().startswith("# mine")

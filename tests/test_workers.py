@@ -1,6 +1,7 @@
 """Several workers do what one with as many devices does, whatever happens to them."""
 
 import json
+import shutil
 import signal
 import socket
 
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 from training.tiny_run import Child, lines, make_coco, tiny_config
 
-from lhrcnn import workers
+from lhrcnn import cli, workers
 from lhrcnn.errors import TrainingError, UsageError
 from lhrcnn.runs.checkpoints import CheckpointStore
 from lhrcnn.training.trainer import train
@@ -22,15 +23,16 @@ def tf_config(addresses, index, kind="worker"):
     return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
 
 
-def start(run_dir, data, *overrides):
-    """Two workers, as Children."""
+def start(run_dir, folders, *overrides):
+    """Two workers, as Children, each with a folder of the data."""
     with socket.socket() as first, socket.socket() as second:
         ports = []
         for one in (first, second):
             one.bind(("localhost", 0))
             ports.append(f"localhost:{one.getsockname()[1]}")
     return [
-        Child(run_dir, data, *overrides, TF_CONFIG=tf_config(ports, index)) for index in range(2)
+        Child(run_dir, data, *overrides, TF_CONFIG=tf_config(ports, index))
+        for index, data in enumerate(folders)
     ]
 
 
@@ -48,12 +50,13 @@ def test_workers_agree_on_where_to_stop_and_end_as_two_devices(tmp_path, two_cpu
     options = [*PLAIN, "model.backbone.name=xception", "model.head.sampler=ohem"]
     options += ["data.val_split=", "train.epochs=2"]
     train(tiny_config(data, *options), tmp_path / "devices", strategy=two_cpus)
-    chief, other = start(tmp_path / "workers", data, *options)
+    folders = data, shutil.copytree(data, tmp_path / "copy")
+    chief, other = start(tmp_path / "workers", folders, *options)
     chief.signal_at(4, signal.SIGTERM)
     assert other.wait() == 0 and chief.process.returncode == 0, chief.output
     ends = [json.loads(one.output.split("summary ")[1]) for one in (chief, other)]
     assert ends[0]["interrupted"] and ends[0]["steps"] == ends[1]["steps"] < 10
-    chief, other = start(tmp_path / "workers", data, *options)
+    chief, other = start(tmp_path / "workers", folders, *options)
     assert chief.wait() == other.wait() == 0, chief.output + other.output
     assert "going on after step" in chief.output and "epoch" not in other.output
     assert_same_weights(tmp_path / "workers", tmp_path / "devices")
@@ -65,7 +68,7 @@ def test_a_lost_worker_is_named_and_two_devices_go_on(tmp_path, two_cpus):
     options = [*PLAIN, "train.precision=mixed_bfloat16", "train.accumulate_steps=2"]
     options += ["train.batch_size=4", "data.transforms=[ExactMosaic]", "train.epochs=2"]
     train(tiny_config(data, *options), tmp_path / "devices", strategy=two_cpus)
-    chief, other = start(tmp_path / "workers", data, *options)
+    chief, other = start(tmp_path / "workers", (data, data), *options)
     while "validation after step 3" not in chief.output:
         chief.output += chief.process.stdout.readline()
     other.process.kill()
@@ -130,6 +133,14 @@ class Three(workers.Workers):
 def test_workers_that_differ_are_named():
     with pytest.raises(TrainingError, match="^worker 2 of 3 has data that differs from worker 0's"):
         Three().check_same({"a config": "a", "data": "b"})
+
+
+def test_a_time_that_each_worker_would_measure_is_refused(monkeypatch, capsys):
+    monkeypatch.setenv("TF_CONFIG", "of three")
+    monkeypatch.setattr(workers, "strategy_of_workers", lambda: None)
+    monkeypatch.setattr(workers, "Workers", lambda strategy: Three())
+    assert cli.main(["train", "--data_dir", "x", "--minutes", "2"]) == 2
+    assert "--minutes: each worker" in capsys.readouterr().err
 
 
 def test_the_lost_worker_is_counted_as_the_others_are():

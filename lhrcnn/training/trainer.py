@@ -11,14 +11,17 @@ from lhrcnn.errors import ConfigError, TrainingError
 from lhrcnn.files import check_writable, held
 from lhrcnn.models.build import build_detector
 from lhrcnn.models.heads import box_targets
-from lhrcnn.runs import fine_tune
+from lhrcnn.runs import fine_tune, zoo
 from lhrcnn.runs import resume as resuming
 from lhrcnn.runs.backbone import load_backbone
-from lhrcnn.runs.directory import RunDirectory, data_of
+from lhrcnn.runs.directory import RUN_FILES, RunDirectory, data_of
 from lhrcnn.training import validation
 from lhrcnn.training.callbacks import UserCallbacks
 from lhrcnn.training.loop import TrainingLoop
 from lhrcnn.workers import LOST, Workers, strategy_of_workers
+
+# Where a machine has its copy of the data; workers may differ in these.
+LOCAL = {"data.dir": "", "data.image_dir": "", "data.cache_dir": "", "data.workers": 0}
 
 
 def train(
@@ -71,7 +74,9 @@ def _prepared(config, run, resume, workers, init_from, training_class):
             f"{strategy.num_replicas_in_sync} devices in {config.train.accumulate_steps} parts; "
             "give a multiple"
         )
-    with workers.chief_first():  # a generated data set is written by one
+    with workers.chief_first():  # what is generated or downloaded is written by one
+        if init_from and not resumed:
+            zoo.find_run(init_from, RUN_FILES)
         training, held_out = training_class.open_datasets(config)
     arrays, meta = run.checkpoints.load("last") if resumed else (None, {"step": 0})
     if resumed:
@@ -79,7 +84,7 @@ def _prepared(config, run, resume, workers, init_from, training_class):
     about = data_of(training)
     workers.check_same(
         {
-            "a config": configs.dump(config),
+            "a config": configs.dump(configs.changed(config, LOCAL)),
             "data": about["digest"],
             "a checkpoint": str(meta["step"]),
         }

@@ -91,9 +91,5 @@ def _beside(dataset, record, detections):
         image, detections.boxes[found], labels, detections.scores[found], class_names=names
     )
     truth = draw_detections(image, record.boxes[real], true_labels, class_names=names)
-    return contact_sheet(
-        [drawn, truth],
-        columns=2,
-        captions=[f"found, score {SHOWN_SCORE} or more", "ground truth"],
-        tile=480,
-    )
+    captions = [f"found, score {SHOWN_SCORE} or more", "ground truth"]
+    return contact_sheet([drawn, truth], columns=2, captions=captions, tile=480)

@@ -1,12 +1,10 @@
 """train.patience and train.hours: where a training ends, in one go and resumed."""
 
-import numpy as np
 import pytest
-from training.tiny_run import lines, tiny_config
+from training.tiny_run import arrays_of, assert_same_arrays, lines, tiny_config
 
 from lhrcnn.config import TrainConfig
 from lhrcnn.errors import ConfigError
-from lhrcnn.runs.checkpoints import CheckpointStore
 from lhrcnn.training import validation
 from lhrcnn.training.limits import Limits
 from lhrcnn.training.trainer import train
@@ -26,13 +24,6 @@ def scores(monkeypatch):
     monkeypatch.setattr(validation, "validate", validate)
 
 
-def assert_same_weights(first, second):
-    one, two = (CheckpointStore(run).load("last")[0] for run in (first, second))
-    assert one.keys() == two.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
-
-
 @pytest.mark.slow
 def test_patience_ends_a_resumed_run_where_it_ends_one_in_one_go(data, tmp_path, scores, capsys):
     patient = tiny_config(data, *OPTIONS, "train.patience=2")
@@ -43,7 +34,7 @@ def test_patience_ends_a_resumed_run_where_it_ends_one_in_one_go(data, tmp_path,
     short = tiny_config(data, *OPTIONS, "train.patience=2", "train.max_steps=15")
     assert train(short, tmp_path / "parts")["steps"] == 15
     assert train(patient, tmp_path / "parts")["steps"] == 20
-    assert_same_weights(tmp_path / "whole", tmp_path / "parts")
+    assert_same_arrays(arrays_of(tmp_path / "whole"), arrays_of(tmp_path / "parts"))
     assert train(patient, tmp_path / "parts")["steps"] == 20  # it is complete
     assert len(lines(tmp_path / "parts", "validation")) == 4
 
@@ -68,7 +59,7 @@ def test_hours_end_after_a_step_and_more_of_them_go_on(data, tmp_path, scores, m
         assert train(longer, tmp_path / "run")["steps"] == 7
     whole = tiny_config(data, *OPTIONS, "train.max_steps=7", "data.val_split=")
     train(whole, tmp_path / "whole")
-    assert_same_weights(tmp_path / "run", tmp_path / "whole")
+    assert_same_arrays(arrays_of(tmp_path / "run"), arrays_of(tmp_path / "whole"))
 
 
 def test_patience_needs_validations(data):
