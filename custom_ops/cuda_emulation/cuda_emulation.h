@@ -35,7 +35,6 @@
 extern "C" {
 void* __tsan_get_current_fiber(void);
 void* __tsan_create_fiber(unsigned flags);
-void __tsan_destroy_fiber(void* fiber);
 void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 void __tsan_acquire(void* address);
 void __tsan_release(void* address);
@@ -71,6 +70,7 @@ namespace cuda_emulation {
 constexpr size_t kStackBytes = 64 << 10;
 constexpr unsigned kMaxThreads = 1024;
 constexpr size_t kMaxSharedBytes = 48 << 10;
+constexpr size_t kMaxSanitizerThreads = 4096;  // of 8128 that there can be; then the first again
 
 struct Fiber {
   ucontext_t context;
@@ -98,7 +98,11 @@ struct State {
   dim3 block_dim, grid_dim;
   const std::function<void()>* body = nullptr;
   std::vector<std::unique_ptr<Block>> blocks;  // of the launch that runs
+  char begin = 0;   // its address orders what comes before a block: nothing of other blocks
   char launch = 0;  // its address orders what comes behind a launch
+  // ThreadSanitizer's threads, which take long to make: a launch begins with the first again.
+  std::vector<void*> threads;
+  size_t next_thread = 0;
   cudaError_t error = cudaSuccess;
   std::mt19937_64 random{[] {
     const char* seed = std::getenv("LHRCNN_EMULATION_SEED");
@@ -152,6 +156,7 @@ LHRCNN_UNCHECKED inline void Run() {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(nullptr, &s.scheduler_stack, &s.scheduler_stack_bytes);
 #endif
+  Acquire(&s.begin);
   (*s.body)();
   Release(&s.launch);
   s.fiber->finished = true;
@@ -216,9 +221,12 @@ LHRCNN_UNCHECKED inline void RunBlock(dim3 index, size_t shared_bytes) {
     fibers[i].context.uc_link = nullptr;
     makecontext(&fibers[i].context, Run, 0);
 #if defined(__SANITIZE_THREAD__)
-    fibers[i].sanitizer = __tsan_create_fiber(0);
+    if (s.next_thread == s.threads.size()) s.threads.push_back(__tsan_create_fiber(0));
+    fibers[i].sanitizer = s.threads[s.next_thread];
+    s.next_thread = (s.next_thread + 1) % kMaxSanitizerThreads;
 #endif
   }
+  Release(&s.begin);
   for (int round = 0;; ++round) {  // from barrier to barrier
     std::shuffle(order.begin(), order.end(), s.random);
     unsigned finished = 0;
@@ -229,9 +237,6 @@ LHRCNN_UNCHECKED inline void RunBlock(dim3 index, size_t shared_bytes) {
     if (finished == threads) break;
     if (finished) Fail("some threads of a block ended where others wait in __syncthreads()");
   }
-#if defined(__SANITIZE_THREAD__)
-  for (Fiber& fiber : fibers) __tsan_destroy_fiber(fiber.sanitizer);
-#endif
   munmap(memory, bytes);
   s.block = nullptr;
 }
@@ -247,6 +252,7 @@ LHRCNN_UNCHECKED inline void Launch(dim3 grid, dim3 block, size_t shared_bytes, 
   s.block_dim = block;
   s.grid_dim = grid;
   s.body = &body;
+  s.next_thread = 0;
   std::vector<uint64_t> order(blocks);
   for (uint64_t i = 0; i < blocks; ++i) order[i] = i;
   std::shuffle(order.begin(), order.end(), s.random);

@@ -2,6 +2,7 @@
 
 import ctypes
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -86,25 +87,30 @@ FAULTS = {
 }
 
 
+def with_fault(folder, old, new):
+    """The path of a source with a fault, of float32 alone: the dtype that is checked first, and the
+    others take most of the time to compile."""
+    text = (KERNELS / "psroi_align.cu").read_text()
+    assert text.count(old) == 1
+    text, removed = re.subn(r"\n    case LHRCNN_(FLOAT64|FLOAT16|BFLOAT16): .*", "", text)
+    assert removed == 6
+    path = folder / "psroi_align.cu"
+    path.write_text(text.replace(old, new))
+    return path
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_caught(tmp_path, fault):
     sanitizer, report, old, new = FAULTS[fault]
-    text = (KERNELS / "psroi_align.cu").read_text()
-    assert text.count(old) == 1
-    (tmp_path / "psroi_align.cu").write_text(text.replace(old, new))
-    done = emulated(
-        "--sanitize", sanitizer, "--max_blocks", 5, "--source", tmp_path / "psroi_align.cu"
-    )
+    source = with_fault(tmp_path, old, new)
+    done = emulated("--sanitize", sanitizer, "--max_blocks", 5, "--source", source)
     assert done.returncode == 66 and report in done.stdout, done.stdout[-3000:]
 
 
 def test_a_barrier_that_some_threads_skip_is_named(tmp_path):
-    text = (KERNELS / "psroi_align.cu").read_text()
     old = "if (poolable) FillSharedTaps"
-    assert text.count(old) == 1
-    text = text.replace(old, "if (poolable && threadIdx.x > 3) FillSharedTaps")
-    (tmp_path / "psroi_align.cu").write_text(text)
-    done = emulated("--source", tmp_path / "psroi_align.cu")
+    source = with_fault(tmp_path, old, "if (poolable && threadIdx.x > 3) FillSharedTaps")
+    done = emulated("--source", source)
     assert done.returncode and "others wait in __syncthreads()" in done.stdout
 
 
