@@ -102,7 +102,8 @@ def _part_of(dataset, part, folder, held_out):
             "data.val_split= to train without validation"
         )
     drawn = tuple(name for image_id, name in names.items() if image_id in val)
-    return dataclasses.replace(select(dataset, chosen), held_out=drawn)
+    records = [record for record in dataset.records if record.image_id in chosen]
+    return dataclasses.replace(dataset, records=records, held_out=drawn)
 
 
 @functools.cache
@@ -186,9 +187,3 @@ def divide(dataset):
         val.add(names[0])
     ids = {record.image_id for name in val for record in groups[name]}
     return {"train": {record.image_id for record in dataset.records} - ids, "val": ids}
-
-
-def select(dataset, image_ids):
-    """The `Dataset` with these images alone."""
-    kept = [record for record in dataset.records if record.image_id in image_ids]
-    return dataclasses.replace(dataset, records=kept)

@@ -3,7 +3,6 @@
 Columns are found by their names, or named in data.csv_columns: `image=file`, `xmin=left`, ...
 """
 
-import collections
 import re
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
@@ -136,7 +135,7 @@ def _titles(folder):
 
 def _parse(file, problems, mapping, titles):
     places, has_names = columns_of(file, mapping)
-    images, sizes, splits, largest = collections.OrderedDict(), {}, {}, 0.0
+    images, sizes, splits, largest = {}, {}, {}, 0.0
     for number, row in enumerate(lookup.read_csv(file), start=1):
         if not any(row) or (has_names and number == 1):
             continue
@@ -145,7 +144,7 @@ def _parse(file, problems, mapping, titles):
         boxes = images.setdefault(name, [])
         splits[name] = cells.get("split", "")
         if cells.get("width") and cells.get("height"):
-            sizes[name] = (cells["height"], cells["width"])
+            sizes[name] = parsing.size_of(cells["height"], cells["width"])
         try:
             box = _box(cells)
         except ValueError as error:
@@ -159,20 +158,8 @@ def _parse(file, problems, mapping, titles):
             boxes.append(named(titles.get(label, label), box, ignore))
     for name, boxes in images.items():
         split = "train" if splits[name].lower() == _UNASSIGNED else splits[name]
-        size = _size(sizes.get(name, ()), f"{file}: {name}", problems)
-        yield LabelledImage(
-            (name,), file, f"{file}: {name}", size, boxes, largest <= 1, split=split
-        )
-
-
-def _size(cells, where, problems):
-    try:
-        height, width = (int(value) for value in numbers(cells))
-        return (height, width) if height > 0 and width > 0 else ()
-    except ValueError as error:
-        if cells:
-            problems.append(Problem.warning("bad image size", f"{where}: {error}"))
-        return ()
+        about = {"size": sizes.get(name, ()), "relative": largest <= 1, "split": split}
+        yield LabelledImage((name,), file, f"{file}: {name}", boxes=boxes, **about)
 
 
 def _box(cells):

@@ -67,16 +67,12 @@ def _parse(file, problems):
         found = [
             _box(shape, where, problems) for shape in image if shape.tag not in ("tag", "attribute")
         ]
-        try:
-            size = (int(image.get("height", 0)), int(image.get("width", 0)))
-        except ValueError:
-            size = ()
         source_id = image.get("id")
         yield LabelledImage(
             (image.get("name") or "",),
             file,
             where,
-            size if all(size) else (),
+            parsing.size_of(image.get("height"), image.get("width")),
             [box for box in found if box],
             source_id=int(source_id) if source_id and source_id.isdecimal() else None,
             split=(image.get("subset") or "").strip(),

@@ -37,10 +37,21 @@ class Kind(typing.NamedTuple):
     many: bool = True  # a file holds more than one image, so its own name may be a split's
 
     def files(self, folder):
-        """Those below a folder; with those like them that hold something else, where each is of one
-        image."""
+        """Those below a folder.
+
+        Where each is of one image, those like them that hold something else belong to them: files
+        with their suffix, in a folder of theirs, called after an image."""
         files = [file for file in listed(folder, *self.suffixes) if self.test(file)]
-        return files if self.many else with_broken(folder, files)
+        if self.many or not files:
+            return files
+        kinds = {(file.parent, file.suffix) for file in files}
+        images = {lookup.stem(str(file)) for file in listed(folder, *IMAGE_SUFFIXES)}
+        alike = [
+            file
+            for file in listed(folder, *self.suffixes)
+            if (file.parent, file.suffix) in kinds and file.stem in images
+        ]
+        return sorted({*files, *alike})
 
 
 def gather(data_config, split, kind, parse, class_names=None, ignored=None, hint="", files=None):
@@ -82,20 +93,6 @@ def reader(kind, parse, ignored=None):
         return gather(data_config, split, kind, parse, ignored=ignored)
 
     return read
-
-
-def with_broken(folder, files):
-    """These annotation files of an image each, and those like them that hold something else.
-
-    Alike is what has their suffix, lies in a folder of theirs and is called after an image."""
-    kinds = {(file.parent, file.suffix) for file in files}
-    images = {lookup.stem(str(file)) for file in listed(folder, *IMAGE_SUFFIXES)} if kinds else ()
-    alike = [
-        file
-        for file in listed(folder, *{suffix.lower() for _, suffix in kinds})
-        if (file.parent, file.suffix) in kinds and file.stem in images
-    ]
-    return sorted({*files, *alike})
 
 
 def _parsed(file, parse, problems):

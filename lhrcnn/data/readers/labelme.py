@@ -32,7 +32,8 @@ def _parse(file, problems):
         if not {"shapes", "imagePath"} & set(content):
             raise ValueError("it has neither shapes nor imagePath")
         names = str(content.get("imagePath") or ""), file.stem
-        size, groups, boxes = _size(content), {}, []
+        size = parsing.size_of(content.get("imageHeight"), content.get("imageWidth"))
+        groups, boxes = {}, []
         for number, shape in enumerate(shapes, start=1):
             where = f"{file}: shape {number}"
             with faults_to(problems, where):
@@ -43,11 +44,6 @@ def _parse(file, problems):
                     groups.setdefault((str(group), box.name), []).append(box)
         boxes.extend(_merged(parts) for parts in groups.values())
         yield LabelledImage(tuple(filter(None, names)), file, f"{file}", size, boxes)
-
-
-def _size(content):
-    height, width = content.get("imageHeight"), content.get("imageWidth")
-    return (int(height), int(width)) if height and width else ()
 
 
 def _box(shape, where, problems):

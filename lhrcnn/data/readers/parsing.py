@@ -43,6 +43,15 @@ def fields(entry, *keys):
         raise ValueError(f"{', '.join(keys)}: {error}") from None
 
 
+def size_of(height, width):
+    """(height, width) px as a file has them; empty where they cannot be meant."""
+    try:
+        height, width = numbers([height, width])
+    except ValueError:
+        return ()
+    return (int(height), int(width)) if min(height, width) >= 1 else ()
+
+
 @contextlib.contextmanager
 def faults_to(problems, where, kind="bad object"):
     """What content of another shape than expected raises ends the block, and is an error in

@@ -51,18 +51,6 @@ def make_dataset(name, images, problems, class_names=None, category_ids=None):
     if class_names is None:
         class_names = sorted({box.name for image in images for box in image.boxes})
     class_of = {class_name: k for k, class_name in enumerate(class_names)}
-    records = records_of(images, class_of, problems)
-    ignored = sum(int(record.ignore.sum()) for record in records)
-    if ignored:
-        text = f"{name}: {ignored} objects are marked as to be ignored; neither learnt nor counted"
-        problems.append(Problem.note("ignored objects", text))
-    category_ids = category_ids or list(range(1, len(class_names) + 1))
-    return Dataset(name, records, list(class_names), list(category_ids), problems)
-
-
-def records_of(images, class_of, problems):
-    """The `Record`s of a list of `LabelledImage`; an error for each box whose name is none of
-    class_of, {name: class}."""
     rows, boxes = [], []
     for row, image in enumerate(images):
         for box in image.boxes:
@@ -79,7 +67,13 @@ def records_of(images, class_of, problems):
         "ignore": np.array([box.ignore for box in boxes], bool),
         "areas": np.array([box.area for box in boxes], np.float64),  # None becomes NaN
     }
-    return make_records(images, objects, lambda i: boxes[i].name, problems)
+    records = make_records(images, objects, lambda i: boxes[i].name, problems)
+    ignored = sum(int(record.ignore.sum()) for record in records)
+    if ignored:
+        text = f"{name}: {ignored} objects are marked as to be ignored; neither learnt nor counted"
+        problems.append(Problem.note("ignored objects", text))
+    category_ids = category_ids or list(range(1, len(class_names) + 1))
+    return Dataset(name, records, list(class_names), list(category_ids), problems)
 
 
 def own_image_ids(source_ids):

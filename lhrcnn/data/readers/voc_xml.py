@@ -18,6 +18,7 @@ from lhrcnn.data.readers.parsing import (
     is_number,
     named,
     numbers,
+    size_of,
     turned,
     turned_box,
 )
@@ -93,15 +94,8 @@ def parse(file, where, corners, use_difficult, problems):
             boxes.append(named(name, box, is_ignored(marks, use_difficult)))
     # The file's own name comes first: the name in it is often that of before a renaming.
     names = file.stem, _text(root, "filename")
-    return LabelledImage(names, file, where, _size(root), boxes)
-
-
-def _size(root):
-    try:
-        height, width = numbers([root.findtext("size/height"), root.findtext("size/width")])
-    except ValueError:
-        return ()
-    return (int(height), int(width)) if height >= 1 and width >= 1 else ()
+    size = size_of(root.findtext("size/height"), root.findtext("size/width"))
+    return LabelledImage(names, file, where, size, boxes)
 
 
 def _box(element, attributes, corners, where, problems):

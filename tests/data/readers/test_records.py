@@ -11,7 +11,6 @@ from lhrcnn.data.readers.records import (
     drop_missing,
     make_dataset,
     own_image_ids,
-    records_of,
 )
 
 
@@ -24,8 +23,8 @@ def record_of(boxes, areas=None):
     problems, areas = [], areas or [None] * len(boxes)
     found = [LabelledBox(f"c{i}", box, False, areas[i]) for i, box in enumerate(boxes)]
     image = labelled("p.jpg", *found, source_id=5, where="file.json: image id 5")
-    class_of = {box.name: k for k, box in enumerate(found)}
-    return records_of([image], class_of, problems)[0], problems
+    names = [box.name for box in found]
+    return make_dataset("name", [image], problems, names).records[0], problems
 
 
 def test_sound_boxes_are_kept_as_they_are():
@@ -93,7 +92,7 @@ def test_drop_missing_names_path_and_image_id(tmp_path):
         labelled(str(tmp_path / name), source_id=i)
         for i, name in enumerate(("p.jpg", "q.jpg", "sub/p.jpg", os.fsdecode(b"caf\xe9.jpg")))
     ]
-    records = records_of(images, {}, [])
+    records = make_dataset("name", images, []).records
     problems = []
     assert [record.image_id for record in drop_missing(records, problems)] == [0]
     assert len(problems) == 3 and "q.jpg: no such image file (image id 1)" in problems[0].text
