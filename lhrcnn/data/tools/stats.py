@@ -26,8 +26,9 @@ def statistics(datasets):
 
 
 def columns(dataset):
-    """The objects of a `Dataset` that are not ignored: {"counts" [images], "heights", "widths" [n],
-    px, "shares" [n] of the image's sides (root of the areas' ratio), "classes" [n]}."""
+    """The objects of a `Dataset` that are not ignored: {"counts" [images], "heights", "widths",
+    "sides" [n] px (a side is the root of the area), "shares" [n] of the image's side, "ratios" [n]
+    of height to width, "classes" [n]}."""
     kept = [~record.ignore for record in dataset.records]
     boxes = [record.boxes[keep] for record, keep in zip(dataset.records, kept)]
     counts = np.array([len(own) for own in boxes], np.int64)
@@ -40,15 +41,16 @@ def columns(dataset):
         "counts": counts,
         "heights": heights,
         "widths": widths,
+        "sides": np.sqrt(heights * widths),
         "shares": np.sqrt(heights * widths / np.maximum(images, 1)),
+        "ratios": heights / np.maximum(widths, 1e-9),
         "classes": np.concatenate([np.zeros(0, np.int32), *classes]),
     }
 
 
 def _of_split(dataset):
     found, records = columns(dataset), dataset.records
-    heights, widths = found["heights"], found["widths"]
-    areas, best = heights * widths, _best_overlaps(dataset)
+    areas, best = found["heights"] * found["widths"], _best_overlaps(dataset)
     return {
         "images": len(records),
         "images_without_objects": int((found["counts"] == 0).sum()),
@@ -57,10 +59,10 @@ def _of_split(dataset):
         "objects_per_image": _spread(found["counts"]),
         "image_height_px": _spread([record.height for record in records]),
         "image_width_px": _spread([record.width for record in records]),
-        "box_height_px": _spread(heights),
-        "box_width_px": _spread(widths),
+        "box_height_px": _spread(found["heights"]),
+        "box_width_px": _spread(found["widths"]),
         "box_side_of_image": _spread(found["shares"]),
-        "box_height_of_width": _spread(heights / np.maximum(widths, 1e-9)),
+        "box_height_of_width": _spread(found["ratios"]),
         "objects_small": int((areas < SMALL).sum()),
         "objects_medium": int(((areas >= SMALL) & (areas < LARGE)).sum()),
         "objects_large": int((areas >= LARGE).sum()),
@@ -72,14 +74,13 @@ def _of_split(dataset):
 def _classes(dataset, found):
     """{name: {"objects", "images", "box_side_px"}}, the most frequent first."""
     images = np.repeat(np.arange(len(dataset.records)), found["counts"])
-    sides = np.sqrt(found["heights"] * found["widths"])
     numbers = {}
     for k, name in enumerate(dataset.class_names):
         own = found["classes"] == k
         numbers[name] = {
             "objects": int(own.sum()),
             "images": len(np.unique(images[own])),
-            "box_side_px": _spread(sides[own]),
+            "box_side_px": _spread(found["sides"][own]),
         }
     return dict(sorted(numbers.items(), key=lambda item: -item[1]["objects"]))
 

@@ -19,38 +19,38 @@ def draw(datasets, title, file):
     figure.suptitle(title)
     plots = figure.subplots(2, 3).flat
     found = {split: columns(dataset) for split, dataset in datasets.items()}
-    sizes = {
-        split: np.array([(r.width, r.height) for r in dataset.records]).reshape(-1, 2)
-        for split, dataset in datasets.items()
-    }
-    most = max((own["counts"].max(initial=0) for own in found.values()), default=0)
+
+    def of_splits(name):
+        return {split: own[name] for split, own in found.items()}
+
+    counts, sides, ratios = map(of_splits, ("counts", "sides", "ratios"))
+    most = max((own.max(initial=0) for own in counts.values()), default=0)
     bins = np.arange(most + 2) - 0.5 if most < _BINS else _BINS
-    _histogram(
-        next(plots), "objects per image", {s: own["counts"] for s, own in found.items()}, bins
-    )
-    plot = next(plots)
-    plot.set_title("sizes of images, px")
-    for split, points in sizes.items():
-        plot.scatter(*points.T, s=12, alpha=0.5, label=split)
-    plot.set(xlabel="width", ylabel="height", xlim=(0, None), ylim=(0, None))
-    plot.legend()
-    sides = {s: np.sqrt(own["heights"] * own["widths"]) for s, own in found.items()}
+    _histogram(next(plots), "objects per image", counts, bins)
+    _image_sizes(next(plots), datasets)
     plot = next(plots)
     title = "sides of boxes (root of the area), px; dotted: COCO's small, large"
     _histogram(plot, title, sides, _log_bins(sides))
     plot.set_xscale("log")
     for area in (SMALL, LARGE):
         plot.axvline(area**0.5, color="black", linestyle=":")
-    shares = {split: own["shares"] for split, own in found.items()}
-    _histogram(
-        next(plots), "sides of boxes, share of the image's", shares, np.linspace(0, 1, _BINS)
-    )
-    ratios = {s: own["heights"] / np.maximum(own["widths"], 1e-9) for s, own in found.items()}
+    title = "sides of boxes, share of the image's"
+    _histogram(next(plots), title, of_splits("shares"), np.linspace(0, 1, _BINS))
     plot = next(plots)
     _histogram(plot, "height / width of boxes", ratios, _log_bins(ratios))
     plot.set_xscale("log", base=2)
     _classes(next(plots), datasets, found)
     figure.savefig(file, format="png", dpi=100)
+
+
+def _image_sizes(plot, datasets):
+    plot.set_title("sizes of images, px")
+    for split, dataset in datasets.items():
+        widths = [record.width for record in dataset.records]
+        heights = [record.height for record in dataset.records]
+        plot.scatter(widths, heights, s=12, alpha=0.5, label=split)
+    plot.set(xlabel="width", ylabel="height", xlim=(0, None), ylim=(0, None))
+    plot.legend()
 
 
 def _histogram(plot, title, values, bins):
