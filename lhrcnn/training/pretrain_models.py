@@ -27,18 +27,10 @@ class Pretraining(Trainable):
         """{name: variable} of everything that is stored."""
         names = self.backbone.named_variables()
         known = {variable.ref() for variable in names.values()}
-        others = [
-            *self.network.weights,
-            *(variable for layer in self.kept for variable in layer.weights),
-        ]
-        return {
-            **names,
-            **{
-                variable.name.split(":")[0]: variable
-                for variable in others
-                if variable.ref() not in known
-            },
-        }
+        layers = (self.network, *self.kept)
+        others = [variable for layer in layers for variable in layer.weights]
+        new = [variable for variable in others if variable.ref() not in known]
+        return {**names, **{variable.name.split(":")[0]: variable for variable in new}}
 
     def sums_of(self, batch, training, step, part=0, parts=1):
         """({name: LossSum}, {}) of one part of this replica's batch."""
@@ -52,10 +44,8 @@ class Pretraining(Trainable):
         as "images"."""
         losses, scores = self.compare(batch, training=False)
         real = tf.cast(batch["label"] >= 0, tf.float32)
-        return {
-            **{name: tf.reduce_sum(values * real) for name, values in {**scores, **losses}.items()},
-            "images": tf.reduce_sum(real),
-        }
+        values = {**scores, **losses, "images": tf.ones_like(real)}
+        return {name: tf.reduce_sum(value * real) for name, value in values.items()}
 
 
 class Classification(Pretraining):
@@ -100,30 +90,21 @@ class Distillation(Pretraining):
             for level in config.pretrain.teacher_levels
         }
         maps, theirs = backbone.model.output, teacher.model.output
-        predicted = {
-            level: keras.layers.Conv2D(
-                theirs[name].shape[-1], 1, dtype="float32", name=f"match_{level}"
-            )(maps[level])
-            for level, name in pairs.items()
-        }
-        standardise = {
-            level: keras.layers.BatchNormalization(
+        predicted, standardise, targets = {}, [], {}
+        for level, name in pairs.items():
+            channels = theirs[name].shape[-1]
+            convolution = keras.layers.Conv2D(channels, 1, dtype="float32", name=f"match_{level}")
+            predicted[level] = convolution(maps[level])
+            norm = keras.layers.BatchNormalization(
                 momentum=0.97, center=False, scale=False, dtype="float32", name=f"teacher_{level}"
             )
-            for level in pairs
-        }
-        super().__init__(
-            "distillation",
-            backbone,
-            keras.Model(backbone.model.input, predicted),
-            list(standardise.values()),
-        )
+            targets[level] = norm(theirs[name])
+            standardise.append(norm)
+        network = keras.Model(backbone.model.input, predicted)
+        super().__init__("distillation", backbone, network, standardise)
         teacher.model.trainable = False
         self.teacher = teacher
-        self.targets = keras.Model(
-            teacher.model.input,
-            {level: standardise[level](theirs[name]) for level, name in pairs.items()},
-        )
+        self.targets = keras.Model(teacher.model.input, targets)
 
     def compare(self, batch, training):
         """The mean squared error of each level, and the share of the variance that they explain on
@@ -134,10 +115,8 @@ class Distillation(Pretraining):
             level: tf.reduce_mean((maps - targets[level]) ** 2, axis=[1, 2, 3])
             for level, maps in predicted.items()
         }
-        explained = 1 - tf.add_n(list(errors.values())) / len(errors)
-        return {f"match_{level}": error for level, error in errors.items()}, {
-            "explained": explained
-        }
+        losses = {f"match_{level}": error for level, error in errors.items()}
+        return losses, {"explained": 1 - tf.add_n(list(errors.values())) / len(errors)}
 
 
 def build_pretraining(config, num_classes):
@@ -152,9 +131,8 @@ def classifier(backbone, num_classes):
     last = backbone.model.output[list(backbone.strides)[-1]]
     # In 32 bits: on CPUs the sum of a map in 16 bits stays where a cell no longer adds to it.
     x = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(last)
-    return keras.Model(
-        backbone.model.input, keras.layers.Dense(num_classes, dtype="float32", name="classifier")(x)
-    )
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="classifier")(x)
+    return keras.Model(backbone.model.input, logits)
 
 
 def _trained_backbone(config):
@@ -199,6 +177,5 @@ def _level_of_stride(level, backbone, teacher, teacher_name):
 
 def _normalised(image, backbone):
     """float32 images of uint8 ones, as a Backbone takes them."""
-    return (tf.cast(image, tf.float32) - tf.constant(backbone.pixel_mean)) / tf.constant(
-        backbone.pixel_std
-    )
+    mean, std = tf.constant(backbone.pixel_mean), tf.constant(backbone.pixel_std)
+    return (tf.cast(image, tf.float32) - mean) / std

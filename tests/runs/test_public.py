@@ -14,7 +14,6 @@ from PIL import Image
 from weights import foreign
 from weights.test_importers import FPN
 
-from lhrcnn import cli
 from lhrcnn import config as configs
 from lhrcnn.config.shipped import find_config
 from lhrcnn.runs import public
@@ -23,17 +22,11 @@ from lhrcnn.weights.sources import SOURCES
 CHANGES = " ".join([*FPN, "data.short_side=[64]", "data.long_side=64", "data.classes=[cat,dog]"])
 
 
-@pytest.fixture
-def call(capsys, tmp_path, monkeypatch):
-    """A function (words) -> (exit status, stdout, stderr) of `lhrcnn` in a folder of its own."""
+@pytest.fixture(autouse=True)
+def apart(tmp_path, monkeypatch):
+    """In a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LHRCNN_CACHE", str(tmp_path / "cache"))
-
-    def run(*words):
-        status = cli.main([str(word) for word in words])
-        return (status, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
@@ -49,16 +42,8 @@ def checkpoint(tmp_path, rng, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("LHRCNN_ZOO_URL", f"http://127.0.0.1:{server.server_port}/")
-        row = [
-            "small",
-            "mmdet",
-            "faster_rcnn_resnet50_fpn_coco",
-            CHANGES,
-            "37.4",
-            "1",
-            "1.00",
-            "Apache-2.0",
-        ]
+        row = ["small", "mmdet", "faster_rcnn_resnet50_fpn_coco", CHANGES]
+        row += ["37.4", "1", "1.00", "Apache-2.0"]
         table = tmp_path / "public.tsv"
         table.write_text("\n".join(["#", "names", "\t".join([*row, f"https://x/{path.name}"])]))
         monkeypatch.setattr(public, "TABLE", table)

@@ -1,7 +1,6 @@
 """Pretraining: classes are learnt, a run goes on to the same bits, the weights go into a detector,
 and wrong folders are named."""
 
-import json
 import shutil
 from types import SimpleNamespace
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from training.tiny_run import lines
+from training.tiny_run import arrays_of, assert_same_arrays, lines
 
 from lhrcnn import cli
 from lhrcnn import config as configs
@@ -18,7 +17,7 @@ from lhrcnn.errors import ConfigError, DataError, TrainingError
 from lhrcnn.keras import keras
 from lhrcnn.models.build import arithmetic, build_backbone, build_detector
 from lhrcnn.runs.backbone import load_backbone
-from lhrcnn.runs.checkpoints import CheckpointStore
+from lhrcnn.runs.directory import RunDirectory
 from lhrcnn.training import pretrain as pretraining
 from lhrcnn.training.pretrain import pretrain
 from lhrcnn.training.pretrain_models import (
@@ -47,10 +46,8 @@ OPTIONS = [
     "train.eval_every=9",
     "eval.batch_size=4",
 ]
-PLAIN = [
-    "model.backbone.name=vgg16",
-    "model.backbone.width=0.1",
-]  # no batch norm, and a third of the layers
+# No batch norm, and a third of the layers.
+PLAIN = ["model.backbone.name=vgg16", "model.backbone.width=0.1"]
 KEPT = ["train.checkpoint_every=7", "train.keep_checkpoints=99"]
 
 
@@ -89,9 +86,8 @@ def test_colours_are_learnt(whole):
     (validation,) = lines(run_dir, "validation")
     assert validation["top1"] == summary["best_score"] <= validation["top5"] == 1
     losses = [line["class"] for line in lines(run_dir, "train")]
-    assert losses[-1] < losses[0] and json.loads((run_dir / "classes.json").read_text())[
-        "names"
-    ] == ["blue", "green", "red"]
+    assert losses[-1] < losses[0]
+    assert RunDirectory(run_dir).classes()[0] == ["blue", "green", "red"]
 
 
 def test_run_goes_on_to_the_same_bits_from_the_middle_of_an_epoch(whole, data, tmp_path):
@@ -100,26 +96,18 @@ def test_run_goes_on_to_the_same_bits_from_the_middle_of_an_epoch(whole, data, t
         if file.name != "step_00000007.npz":
             file.unlink()
     assert pretrain(options(data, *KEPT), tmp_path / "run", resume="must")["steps"] == 27
-    first, second = (CheckpointStore(folder).load()[0] for folder in (whole[0], tmp_path / "run"))
-    assert (
-        first.keys() == second.keys()
-        and [name for name in first if first[name].tobytes() != second[name].tobytes()] == []
-    )
+    assert_same_arrays(arrays_of(whole[0]), arrays_of(tmp_path / "run"))
 
 
 def test_every_backbone_variable_goes_into_a_detector(whole, tiny_config):
     config = tiny_config(f"model.backbone.weights={whole[0]}", "model.backbone.out_stride=16")
     detector = build_detector(config, 5)
     restored, missing = load_backbone(detector, config.model)
-    mine = {
-        name: variable
-        for name, variable in detector.named_variables().items()
-        if name.startswith("backbone/")
-    }
+    variables, arrays = detector.named_variables(), arrays_of(whole[0], "best")
+    mine = [name for name in variables if name.startswith("backbone/")]
     assert missing == [] and sorted(restored) == sorted(mine)
-    arrays, _ = CheckpointStore(whole[0]).load("best")
-    for name, variable in mine.items():
-        np.testing.assert_array_equal(variable.numpy(), arrays[f"model/{name}"])
+    for name in mine:
+        np.testing.assert_array_equal(variables[name].numpy(), arrays[f"model/{name}"])
 
 
 def test_the_imagenet_recipe_is_a_command_that_prints_top_1(data, tmp_path, capsys):
@@ -132,62 +120,42 @@ def test_the_imagenet_recipe_is_a_command_that_prints_top_1(data, tmp_path, caps
         "train.log_every=1",
         "eval.batch_size=4",
     ]
-    flags = [
-        "--config",
-        "xception_imagenet",
-        "--data_dir",
-        str(data),
-        "--run_dir",
-        str(tmp_path / "run"),
-    ]
-    assert (
-        cli.main(["pretrain", *flags, *(word for change in smaller for word in ("--set", change))])
-        == 0
-    )
+    flags = ["--config=xception_imagenet", f"--data_dir={data}", f"--run_dir={tmp_path / 'run'}"]
+    assert cli.main(["pretrain", *flags, *(f"--set={change}" for change in smaller)]) == 0
     out = capsys.readouterr().out
     validations = lines(tmp_path / "run", "validation")
     assert [line["step"] for line in validations] == [3, 6]
     for line in validations:
         assert f"validation after step {line['step']}: top1 {line['top1']:.3f}  top5 1.000" in out
-    assert (
-        f"top1 {max(line['top1'] for line in validations):.3f} at step" in out
-        and f"model.backbone.weights={tmp_path / 'run'}" in out
-    )
+    assert f"top1 {max(line['top1'] for line in validations):.3f} at step" in out
+    assert f"model.backbone.weights={tmp_path / 'run'}" in out
 
 
 def test_two_devices_train_as_one(data, tmp_path, two_cpus):
     config = options(data, *PLAIN, "train.max_steps=2", "train.ema_decay=0.9")
     for name, strategy in (("one", None), ("two", two_cpus)):
         pretrain(config, tmp_path / name, strategy=strategy)
-    first, second = (CheckpointStore(tmp_path / name).load()[0] for name in ("one", "two"))
+    runs = tmp_path / "one", tmp_path / "two"
+    first, second = map(arrays_of, runs)
     for name in first:
         np.testing.assert_allclose(second[name], first[name], rtol=1e-3, atol=1e-5, err_msg=name)
-    np.testing.assert_allclose(
-        *(
-            [line["class"] for line in lines(tmp_path / name, "validation")]
-            for name in ("one", "two")
-        ),
-        rtol=1e-4,
-    )
+    losses = ([line["class"] for line in lines(run, "validation")] for run in runs)
+    np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
-def test_held_out_scores_do_not_count_filling_images(data):
-    config = options(data, *PLAIN)
-    model = Classification(config, 7)
-    images = tf.cast(
-        tf.random.stateless_uniform([6, 48, 48, 3], [0, 0], 0, 256, tf.int32), tf.uint8
-    )
-    logits = model.network(
-        (tf.cast(images, tf.float32) - model.backbone.pixel_mean) / model.backbone.pixel_std
-    ).numpy()
+def maps(network, backbone, images):
+    """What a network on a Backbone makes of uint8 images."""
+    return network((images.astype(np.float32) - backbone.pixel_mean) / backbone.pixel_std)
+
+
+def test_held_out_scores_do_not_count_filling_images(data, rng):
+    model = Classification(options(data, *PLAIN), 7)
+    images = rng.integers(0, 256, [6, 48, 48, 3], np.uint8)
+    logits = maps(model.network, model.backbone, images).numpy()
     order = np.argsort(-logits, axis=1)
     labels = np.array([order[0, 0], order[1, 1], order[2, 4], order[3, 5], -1, -1])
-    totals = {
-        name: float(value)
-        for name, value in model.totals(
-            {"image": images, "label": tf.constant(labels, tf.int32)}
-        ).items()
-    }
+    totals = model.totals({"image": images, "label": tf.constant(labels, tf.int32)})
+    totals = {name: float(value) for name, value in totals.items()}
     logits = logits - logits.max(1, keepdims=True)  # random weights may make them large
     log_shares = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     expected = -sum(0.9 * log_shares[i, labels[i]] + 0.1 * log_shares[i].mean() for i in range(4))
@@ -199,10 +167,8 @@ def test_held_out_scores_do_not_count_filling_images(data):
 def random_teacher(monkeypatch, tmp_path):
     """Random weights of MobileNetV2 are found as its ImageNet weights."""
     backbone = build_backbone(configs.BackboneConfig(name="mobilenet_v2"))
-    np.savez(
-        tmp_path / "mobilenet_v2_imagenet.npz",
-        **{name: variable.numpy() for name, variable in backbone.named_variables().items()},
-    )
+    arrays = {name: variable.numpy() for name, variable in backbone.named_variables().items()}
+    np.savez(tmp_path / "mobilenet_v2_imagenet.npz", **arrays)
     monkeypatch.setenv("LHRCNN_WEIGHTS", str(tmp_path))
 
 
@@ -219,125 +185,82 @@ def test_distillation_comes_closer_to_the_teacher(random_teacher, data, tmp_path
     summary = pretrain(options(data, *DISTILLED), tmp_path / "run")
     training, validation = lines(tmp_path / "run", "train"), lines(tmp_path / "run", "validation")
     assert [line["step"] for line in validation] == [9, 18, 27]
-    assert training[-1]["loss"] - training[-1]["l2"] < 0.8 * (
-        training[0]["loss"] - training[0]["l2"]
-    )
+    first, last = (training[at]["loss"] - training[at]["l2"] for at in (0, -1))
+    assert last < 0.8 * first
     for line in validation:
-        assert line["explained"] == pytest.approx(
-            1 - (line["match_c4"] + line["match_c5"]) / 2, abs=1e-4
-        )
-    assert (
-        summary["best_score"]
-        == max(line["explained"] for line in validation)
-        > validation[0]["explained"]
-    )
-    arrays, _ = CheckpointStore(tmp_path / "run").load()
-    assert arrays["model/match_c4/kernel"].shape == (1, 1, 51, 32), (
-        "VGG16's c4 has stride 8, as MobileNetV2's c3"
-    )
+        explained = 1 - (line["match_c4"] + line["match_c5"]) / 2
+        assert line["explained"] == pytest.approx(explained, abs=1e-4)
+    best = max(line["explained"] for line in validation)
+    assert summary["best_score"] == best > validation[0]["explained"]
+    arrays = arrays_of(tmp_path / "run")
+    # VGG16's c4 has stride 8, as MobileNetV2's c3.
+    assert arrays["model/match_c4/kernel"].shape == (1, 1, 51, 32)
     assert arrays["model/teacher_c5/moving_variance"].shape == (96,)
-    assert not any(name.startswith("model/backbone/block") for name in arrays), (
-        "the teacher is not stored"
-    )
+    assert not any(name.startswith("model/backbone/block") for name in arrays)  # the teacher's
 
 
-def test_loss_is_the_error_of_standardised_maps(random_teacher, data):
+def test_loss_is_the_error_of_standardised_maps(random_teacher, data, rng):
     model = Distillation(options(data, *DISTILLED, "pretrain.teacher_levels=[c4]"))
-    images = tf.cast(
-        tf.random.stateless_uniform([4, 64, 64, 3], [0, 0], 0, 256, tf.int32), tf.uint8
-    )
+    images = rng.integers(0, 256, [4, 64, 64, 3], np.uint8)
     losses, scores = model.compare({"image": images}, training=True)
-    predicted, targets = (
-        network((tf.cast(images, tf.float32) - backbone.pixel_mean) / backbone.pixel_std)[
-            level
-        ].numpy()
-        for network, backbone, level in (
-            (model.network, model.backbone, "c4"),
-            (model.teacher.model, model.teacher, "c3"),
-        )
-    )
+    predicted = maps(model.network, model.backbone, images)["c4"].numpy()
+    targets = maps(model.teacher.model, model.teacher, images)["c3"].numpy()
     assert targets.shape == (4, 8, 8, 32)
     targets = (targets - targets.mean((0, 1, 2))) / np.sqrt(targets.var((0, 1, 2)) + 1e-3)
-    np.testing.assert_allclose(
-        losses["match_c4"], ((predicted - targets) ** 2).mean((1, 2, 3)), rtol=1e-3
-    )
+    errors = ((predicted - targets) ** 2).mean((1, 2, 3))
+    np.testing.assert_allclose(losses["match_c4"], errors, rtol=1e-3)
     np.testing.assert_allclose(scores["explained"], 1 - losses["match_c4"], rtol=1e-6)
 
 
 def test_level_that_is_not_there_is_named(random_teacher, data):
     with pytest.raises(ConfigError, match="the backbone has no map 'c2', only c3, c4, c5"):
         Distillation(options(data, *DISTILLED, "pretrain.teacher_levels=[c2]"))
+    mine, theirs = ({"c5": 32}, {"c3": 4, "c4": 8, "c5": 16})
+    known = "c3 of 4, c4 of 8, c5 of 16"
     with pytest.raises(
-        ConfigError,
-        match="vgg16 has no map of stride 32 px for 'c5', only c3 of 4, c4 of 8, c5 of 16",
+        ConfigError, match=f"vgg16 has no map of stride 32 px for 'c5', only {known}"
     ):
-        _level_of_stride(
-            "c5",
-            SimpleNamespace(strides={"c5": 32}),
-            SimpleNamespace(strides={"c3": 4, "c4": 8, "c5": 16}),
-            "vgg16",
-        )
+        _level_of_stride("c5", *(SimpleNamespace(strides=one) for one in (mine, theirs)), "vgg16")
 
 
 @pytest.mark.parametrize(
-    "break_it, overrides, words",
+    "overrides, words",
     [
-        (
-            lambda data: None,
-            ["data.format=coco"],
-            "found coco; classes of whole images come as folders.*name a teacher",
-        ),
-        (
-            lambda data: (data / "train").rename(data / "training"),
-            [],
-            "train: no such folder of images .*has the folders training, val",
-        ),
-        (
-            lambda data: (data / "train" / "white").mkdir(),
-            [],
-            r"train: 1 class folder\(s\) without an image: white; put images there",
-        ),
-        (
-            lambda data: (data / "val" / "red").rename(data / "val" / "rot"),
-            [],
-            "val: 1 of its class folders are not in .*train: rot; both",
-        ),
-        (
-            lambda data: (data / "train" / "red" / "0.png").rename(data / "train" / "0.png"),
-            [],
-            "0.png: an image outside of class folders",
-        ),
-        (lambda data: None, ["data.classes=[red, grey]"], "'grey' is not a class of"),
-        (
-            lambda data: None,
-            ["pretrain.crop_size=60"],
-            "'pretrain.test_resize' 54 is below 'pretrain.crop_size' 60",
-        ),
-        (lambda data: None, ["pretrain.teacher=xception"], "'pretrain.teacher': found 'xception'"),
-        (
-            lambda data: None,
-            ["train.stages=[{train.epochs: 1}]"],
-            "'train.stages': found .*a backbone is pretrained at once",
-        ),
-        (
-            lambda data: None,
-            ["train.best_metric=coco/AP50"],
-            "'train.best_metric': found 'coco/AP50'; .* by top1.*; set train.best_metric=$",
-        ),
-        (lambda data: None, ["train.part=rpn"], "'train.part': found 'rpn'.*set train.part=all"),
-        (
-            lambda data: None,
-            ["data.transforms=[ExactMixUp]"],
-            "'data.transforms': found .'ExactMixUp'.; images",
-        ),
-        (lambda data: None, ["pretrain.min_crop_area=0"], "'pretrain.min_crop_area': found 0"),
+        (["data.format=coco"], "found coco; classes of whole images come as .*name a teacher"),
+        (["data.classes=[red, grey]"], "'grey' is not a class of"),
+        (["pretrain.crop_size=60"], "'pretrain.test_resize' 54 is below 'pretrain.crop_size' 60"),
+        (["pretrain.teacher=xception"], "'pretrain.teacher': found 'xception'"),
+        (["pretrain.min_crop_area=0"], "'pretrain.min_crop_area': found 0"),
+        (["train.stages=[{train.epochs: 1}]"], "'train.stages': found .*is pretrained at once"),
+        (["train.part=rpn"], "'train.part': found 'rpn'.*set train.part=all"),
+        (["data.transforms=[ExactMixUp]"], "'data.transforms': found .'ExactMixUp'.; images"),
+        (["train.best_metric=coco/AP50"], "found 'coco/AP50'; .* top1.*; set train.best_metric=$"),
     ],
 )
-def test_wrong_folders_and_options_are_named(tmp_path, break_it, overrides, words):
-    data = make_classes(tmp_path / "data", {"train": 1, "val": 1})
-    break_it(data)
+def test_wrong_options_are_named(data, tmp_path, overrides, words):
     with pytest.raises((ConfigError, DataError), match=words):
         pretrain(options(data, *overrides), tmp_path / "run")
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "path, new, words",
+    [
+        ("train", "training", "train: no such folder of images .*has the folders training, val"),
+        ("", "train/white", r"train: 1 class folder\(s\) without an image: white; put images"),
+        ("val/red", "val/rot", "val: 1 of its class folders are not in .*train: rot; both"),
+        ("train/red/0.png", "train/0.png", "0.png: an image outside of class folders"),
+    ],
+)
+def test_wrong_folders_are_named(tmp_path, path, new, words):
+    """One moved to another place, or a new one that is empty."""
+    data = make_classes(tmp_path / "data", {"train": 1, "val": 1})
+    if path:
+        (data / path).rename(data / new)
+    else:
+        (data / new).mkdir()
+    with pytest.raises(DataError, match=words):
+        pretrain(options(data), tmp_path / "run")
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
@@ -349,28 +272,22 @@ def test_classes_of_the_validation_keep_their_numbers(tmp_path):
     training, held_out = pretraining.BackboneTraining.open_datasets(
         options(data, "data.classes=[red, green]", "data.val_split=")
     )
-    assert [record.classes.tolist() for record in training.records] == [
-        [1],
-        [0],
-    ] and held_out is None
+    assert [record.classes.tolist() for record in training.records] == [[1], [0]]
+    assert held_out is None
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_unreadable_image_is_named_or_left_out(split, tmp_path, monkeypatch, caplog):
     data = make_classes(tmp_path / "data", {"train": 2, "val": 2})
-    (data / split / "red" / "1.png").write_bytes(
-        (data / split / "red" / "0.png").read_bytes()[:100]
-    )
+    image = data / split / "red" / "1.png"
+    image.write_bytes(image.read_bytes()[:100])
     training, held_out = pretraining.BackboneTraining.open_datasets(options(data))
-    assert (len(training.records), len(held_out.records)) == (
-        (5, 6) if split == "train" else (6, 5)
-    )
+    left = len(training.records), len(held_out.records)
+    assert left == ((5, 6) if split == "train" else (6, 5))
     assert f"{split}/red/1.png: not decodable" in caplog.text
     monkeypatch.setattr(datasets, "_CHECKED_AT_ONCE", 0)  # as in sets too large to look at before
-    with pytest.raises(
-        TrainingError,
-        match=rf"(?s)cannot be read:\n  .*{split}/red/1.png: not decodable.*data.on_error=skip",
-    ):
+    named = rf"{split}/red/1.png: not decodable.*data.on_error=skip"
+    with pytest.raises(TrainingError, match=rf"(?s)cannot be read:\n  .*{named}"):
         pretrain(options(data, *PLAIN, "train.max_steps=1"), tmp_path / "run")
 
 

@@ -7,6 +7,7 @@ import pytest
 from data.reading import images, kinds, read, seen, write
 
 from lhrcnn import cli
+from lhrcnn.data.readers import READERS
 from lhrcnn.data.tools.convert import WRITERS, convert
 from lhrcnn.errors import DataError
 from lhrcnn.files import Output
@@ -82,6 +83,12 @@ def test_nothing_of_the_users_is_replaced(source, tmp_path):
     with pytest.raises(OSError, match="lhrcnn did not write it"):
         convert({"part": dataset}, "coco", Output(tmp_path / "out"))
     assert (tmp_path / "out" / "part" / "a.jpg").read_bytes() == b"mine"
+
+
+def test_a_reader_of_a_plugin_is_taken(source, tmp_path, monkeypatch):
+    monkeypatch.setitem(READERS, "own", READERS["csv"])
+    words = ["data", "convert", "--data_dir", str(source), "--to", "coco", "--split", "train"]
+    assert cli.main([*words, "--from", "own", "--output", str(tmp_path / "out")]) == 0
 
 
 def test_the_command_finds_format_and_splits(source, tmp_path, capsys):
