@@ -26,6 +26,9 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
+# A backbone of four convolutions, for what does not depend on the backbone.
+BACKBONES["small"] = "small_backbone:small"
+
 
 def pytest_collection_modifyitems(items):
     """Files with slow tests go first, so that no process is left alone with one at the end."""
@@ -90,9 +93,8 @@ def tiny_config():
 
 
 @pytest.fixture
-def small_config(tiny_config, monkeypatch):
-    """The same on a backbone of four convolutions, for what does not depend on the backbone."""
-    monkeypatch.setitem(BACKBONES, "small", "small_backbone:small")
+def small_config(tiny_config):
+    """The same on the small backbone."""
     return lambda *overrides: tiny_config("model.backbone.name=small", *overrides)
 
 
