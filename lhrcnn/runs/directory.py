@@ -62,10 +62,12 @@ class RunDirectory:
         missing = [name for name in names if not (self.folder / name).is_file()]
         if not missing:
             return
-        there = f"no {' and no '.join(missing)} in it"
+        found = f"no {' and no '.join(missing)} in it"
+        if not self.folder.is_dir():
+            found = "it is a file" if self.folder.is_file() else "no such folder"
         raise RunError(
-            f"{self}: not a run directory: {there if self.folder.is_dir() else 'no such folder'}; "
-            f"give the {self.option} of a training, which writes these files{or_else}"
+            f"{self}: not a run directory: {found}; give the {self.option} of a training, which "
+            f"writes these files{or_else}"
         )
 
     def check_start(self):

@@ -68,6 +68,9 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
     with pytest.raises(RunError, match="no config.yaml and no classes.json in it"):
         RunDirectory(tmp_path).require(*RUN_FILES)
     assert not list(tmp_path.iterdir())
+    (tmp_path / "step_00000001.npz").write_text("")
+    with pytest.raises(RunError, match="npz: not a run directory: it is a file; give"):
+        RunDirectory(tmp_path / "step_00000001.npz").require(*RUN_FILES)
 
 
 @pytest.mark.parametrize("text", ["[1", '{"names": ["a"], "category_ids": []}', '{"names": []}'])
