@@ -16,7 +16,7 @@ from lhrcnn import config as configuration
 from lhrcnn.data import decoding, images
 from lhrcnn.errors import ConfigError, DataError, UsageError
 from lhrcnn.inference import batching, tta
-from lhrcnn.inference.prediction import Prediction
+from lhrcnn.inference.prediction import named
 from lhrcnn.models.build import arithmetic, build_detector
 from lhrcnn.models.constant_kernels import constant_kernels
 from lhrcnn.models.parts import without_autograph
@@ -128,15 +128,8 @@ class Detector:
 
     def _prediction(self, results, row, size):
         number = results["num_detections"][row]
-        classes = results["classes"][row, :number]
-        return Prediction(
-            results["boxes"][row, :number],
-            results["scores"][row, :number],
-            classes,
-            [self.class_names[k] for k in classes],
-            [self.category_ids[k] for k in classes],
-            tuple(size),
-        )
+        columns = (results[name][row, :number] for name in ("boxes", "scores", "classes"))
+        return named(self, *columns, tuple(size))
 
 
 def load_run(run_dir, checkpoint="best", overrides=(), ensemble=()):

@@ -2,9 +2,10 @@
 1512.03385, appendix B).
 
 Each offers what testing uses of TwoStageDetector: `regions`, `localise`, `candidates`, `select`,
-`detect`, `named_variables`. Images come at the largest of the scales; all boxes are in its px.
-Shape letters: B images, N boxes, K foreground classes, L boxes per proposal (K or 1), F
-features, S scales.
+`detect`, `counts`, `named_variables`. Images come at the largest of the scales; all boxes are in
+its px.
+Shape letters: B images, N boxes, K foreground classes, L boxes per proposal (K or 1), F features,
+S scales.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ class _Combination(tf.Module):
         )
 
     candidates, select = TwoStageDetector.candidates, TwoStageDetector.select
-    detect = TwoStageDetector.detect
+    detect, counts = TwoStageDetector.detect, TwoStageDetector.counts
 
     def named_variables(self):
         """{name: variable} of everything that is stored."""

@@ -8,9 +8,10 @@ import tensorflow as tf
 from inference.conftest import NAMES, draw_image, make_run
 from PIL import Image
 from reference.image import interpolate
+from scenes import record
 
 from lhrcnn.data.batches.pipeline import evaluation_batches
-from lhrcnn.data.schema import Dataset, Record
+from lhrcnn.data.schema import Dataset
 from lhrcnn.inference.export.fixed import fixed_function
 from lhrcnn.inference.export.write import export
 from lhrcnn.inference.predictor import Detector, load_run
@@ -56,9 +57,7 @@ def test_in_prediction(run_dir, path, expected):
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_in_evaluation(run_dir, path, expected, cached, tmp_path):
-    none = np.zeros([0], np.float32)
-    objects = none.reshape(0, 4), none.astype(np.int32), none.astype(bool), none
-    dataset = Dataset("images", [Record(0, str(path), *SIZE, *objects)], NAMES, [3, 5, 17])
+    dataset = Dataset("images", [record(path=path, size=SIZE)], NAMES, [3, 5, 17])
     cache = [f"data.cache_dir={tmp_path / 'cache'}"] if cached else []
     run = load_run(run_dir, overrides=cache)
     (batch,) = evaluation_batches(dataset, run.config.data, 1)

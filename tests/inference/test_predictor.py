@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from inference.conftest import NAMES, draw_image
 from PIL import Image
+from scenes import record
 
 import lhrcnn
-from lhrcnn.data.schema import Dataset, Record
+from lhrcnn.data.schema import Dataset
 from lhrcnn.errors import CheckpointError, DataError
 from lhrcnn.evaluation.detect import detect_dataset
 from lhrcnn.inference.predictor import Detector, load_run
@@ -43,9 +44,7 @@ def test_autograph_has_nothing_to_warn_of(run_dir):
 def test_from_run_knows_classes_config_and_checkpoint(detector, run_dir):
     assert detector.class_names == NAMES and detector.meta["step"] == 7
     assert detector.config.data.short_side == [64]
-    last = Detector.from_run(
-        str(run_dir), checkpoint=str(run_dir / "checkpoints" / "step_00000007.npz")
-    )
+    last = Detector.from_run(str(run_dir), str(run_dir / "checkpoints" / "step_00000007.npz"))
     assert_same(last.predict(draw_image(50, 80)), detector.predict(draw_image(50, 80)))
 
 
@@ -55,32 +54,19 @@ def test_from_run_knows_classes_config_and_checkpoint(detector, run_dir):
 def test_boxes_lie_in_images_of_any_size(detector, size):
     found = detector.predict(draw_image(*size))
     assert found.size == size and 0 < len(found) <= 8
-    assert (
-        found.boxes.dtype == np.float32
-        and found.boxes.shape == (len(found), 4)
-        and found.classes.dtype == np.int32
-    )
-    assert (
-        np.all(found.boxes >= 0)
-        and np.all(found.boxes <= np.array(size * 2))
-        and np.all(found.boxes[:, 2:] > found.boxes[:, :2])
-    )
-    assert (
-        np.all(np.diff(found.scores) <= 0)
-        and np.all(found.scores > 0)
-        and np.all(np.isfinite(found.boxes))
-    )
+    assert found.boxes.shape == (len(found), 4) and np.isfinite(found.boxes).all()
+    assert found.boxes.dtype == np.float32 and found.classes.dtype == np.int32
+    assert (found.boxes >= 0).all() and (found.boxes <= np.array(size * 2)).all()
+    assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
+    assert (np.diff(found.scores) <= 0).all() and (found.scores > 0).all()
     assert found.names == [NAMES[k] for k in found.classes]
 
 
 def test_one_trace_serves_all_sizes(detector):
     for size in [(50, 80), (80, 50), (64, 64), (300, 31)]:
         detector.predict(draw_image(*size))
-    assert (
-        detector._detect.experimental_get_tracing_count()
-        == detector._prepare.experimental_get_tracing_count()
-        == 1
-    )
+    for function in (detector._detect, detector._prepare):
+        assert function.experimental_get_tracing_count() == 1
 
 
 def test_path_pil_array_and_grey_agree(detector, tmp_path):
@@ -113,21 +99,13 @@ def test_exif_rotation_is_followed(detector, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     stored.save(tmp_path / "turned.jpg", exif=exif, quality=95, subsampling=0)
-    by_path, by_pil = (
-        detector.predict(tmp_path / "turned.jpg"),
-        detector.predict(Image.open(tmp_path / "turned.jpg")),
-    )
-    assert by_path.size == by_pil.size == (90, 40)
+    for turned in (tmp_path / "turned.jpg", Image.open(tmp_path / "turned.jpg")):
+        assert detector.predict(turned).size == (90, 40)
 
 
 def test_batch_agrees_with_single_images(detector):
-    images = [
-        draw_image(50, 80, 1),
-        draw_image(80, 50, 2),
-        draw_image(50, 80, 3),
-        draw_image(64, 64, 4),
-        draw_image(52, 80, 5),
-    ]
+    sizes = [(50, 80), (80, 50), (50, 80), (64, 64), (52, 80)]
+    images = [draw_image(*size, seed) for seed, size in enumerate(sizes)]
     together = detector.predict_batch(images, batch_size=4)
     for image, found in zip(images, together):
         assert_same(found, detector.predict(image))
@@ -140,29 +118,12 @@ def test_evaluation_finds_what_prediction_finds(detector, tmp_path):
     for number, size in enumerate([(50, 80), (80, 50), (64, 64), (64, 120)]):
         path = tmp_path / f"{number}.png"
         Image.fromarray(draw_image(*size, seed=number)).save(path)
-        none = np.zeros([0], np.float32)
-        records.append(
-            Record(
-                number,
-                str(path),
-                *size,
-                none.reshape(0, 4),
-                none.astype(np.int32),
-                none.astype(bool),
-                none,
-            )
-        )
-    found = detect_dataset(
-        detector.model,
-        Dataset("images", records, NAMES, [3, 5, 17]),
-        detector.config,
-        progress=False,
-    )
-    for record in records:
-        expected, mine = (
-            detector.predict(record.path),
-            np.flatnonzero(found.image_ids == record.image_id),
-        )
+        records.append(record(image_id=number, path=path, size=size))
+    dataset = Dataset("images", records, NAMES, [3, 5, 17])
+    found = detect_dataset(detector.model, dataset, detector.config, progress=False)
+    for one in records:
+        expected = detector.predict(one.path)
+        mine = np.flatnonzero(found.image_ids == one.image_id)
         assert len(mine) == len(expected)
         np.testing.assert_allclose(found.scores[mine], expected.scores, atol=1e-5)
         np.testing.assert_allclose(found.boxes[mine], expected.boxes, atol=1e-3)
@@ -173,10 +134,8 @@ def test_evaluation_finds_what_prediction_finds(detector, tmp_path):
 def test_sixteen_bits_give_the_scores_of_float32_nearly(detector, run_dir, precision):
     """Boxes of the tiny model, which is not trained, tie: only scores are compared."""
     other = Detector(load_run(run_dir, overrides=[f"test.precision={precision}"]))
-    assert (
-        other.model.backbone.output["c4"].dtype == precision[6:]
-        and keras.mixed_precision.global_policy().name == "float32"
-    )
+    assert other.model.backbone.output["c4"].dtype == precision[6:]
+    assert keras.mixed_precision.global_policy().name == "float32"
     found, expected = (each.predict(draw_image(50, 80)) for each in (other, detector))
     assert len(found) == len(expected) and found.scores.dtype == found.boxes.dtype == np.float32
     assert 0 < np.abs(found.scores - expected.scores).max() < 0.02
@@ -186,21 +145,16 @@ def test_predictions_filter_and_turn_into_json(detector):
     found = detector.predict(draw_image(50, 80))
     threshold = float(found.scores[2])
     best = found.above(threshold)
-    assert (
-        len(best) == np.sum(found.scores >= threshold) < len(found) and len(found.above(1.1)) == 0
-    )
+    assert len(best) == np.sum(found.scores >= threshold) < len(found)
+    assert len(found.above(1.1)) == 0
     parsed = json.loads(best.to_json())
-    assert (parsed["height"], parsed["width"]) == (50, 80) and parsed["detections"][0][
-        "name"
-    ] == found.names[0]
+    assert (parsed["height"], parsed["width"]) == (50, 80)
+    assert parsed["detections"][0]["name"] == found.names[0]
     assert parsed["detections"][0]["box"] == pytest.approx(found.boxes[0].tolist())
     first = best.to_coco(9)[0]
     ymin, xmin, ymax, xmax = found.boxes[0].tolist()
-    assert (
-        first["image_id"] == 9
-        and first["category_id"] in (3, 5, 17)
-        and first["category"] == found.names[0]
-    )
+    assert (first["image_id"], first["category"]) == (9, found.names[0])
+    assert first["category_id"] in (3, 5, 17)
     assert first["bbox"] == pytest.approx([xmin, ymin, xmax - xmin, ymax - ymin])
 
 

@@ -75,11 +75,9 @@ def test_detections_of_scales_are_merged(detector, images):
     boxes, scores, _ = candidates(tta.MergedViews(detector, [0.75, 1.5], False, 16), images)
     number = boxes.shape[1] // 2
     small, factor = shrunk(images, 0.5)
-    own_boxes, own_scores, _ = (
-        value.numpy() for value in detector.candidates(small, SIZES * factor)
-    )
-    np.testing.assert_allclose(boxes[:, :number], own_boxes / np.tile(factor, 2), atol=1e-3)
-    np.testing.assert_allclose(scores[:, :number], own_scores, atol=1e-5)
+    own = detector.candidates(small, SIZES * factor)
+    np.testing.assert_allclose(boxes[:, :number], own.boxes / np.tile(factor, 2), atol=1e-3)
+    np.testing.assert_allclose(scores[:, :number], own.scores, atol=1e-5)
     np.testing.assert_allclose(boxes[:, number:], candidates(detector, images)[0], atol=1e-3)
     found = tta.MergedViews(detector, [0.75, 1.5], True, 16).detect(images, SIZES)
     assert found["boxes"].shape == (2, 8, 4) and (found["num_detections"].numpy() > 0).all()
@@ -149,39 +147,27 @@ def test_an_ensemble_unites_proposals_and_averages(tmp_path, detector, images):
 
 def test_given_proposals_are_looked_at_in_every_view(detector, images):
     given = tf.constant([[[0.0, 0, 30, 40], [10, 20, 50, 60]], [[5, 5, 60, 60], [0, 0, 0, 0]]])
-    views = [
-        value.numpy()
-        for value in tta.MergedViews(detector, [0.5, 1.0], True, 16).candidates(
-            images, SIZES, given
-        )
-    ]
+    views = tta.MergedViews(detector, [0.5, 1.0], True, 16).candidates(images, SIZES, given)
     own = detector.candidates(images, SIZES, given)
     small, factor = shrunk(images, 0.5)
     smaller = detector.candidates(small, SIZES * factor, given * np.tile(factor, 2))
     number = own.boxes.shape[1]
-    assert views[0].shape[1] == 4 * number
-    np.testing.assert_allclose(views[0][:, :number], smaller.boxes / np.tile(factor, 2), atol=1e-3)
-    np.testing.assert_allclose(views[0][:, number : 2 * number], own.boxes, atol=1e-3)
-    mirrored_images = tf.reverse_sequence(
-        images, tf.cast(SIZES[:, 1], tf.int32), seq_axis=2, batch_axis=0
-    )
+    boxes = views.boxes.numpy()
+    assert boxes.shape[1] == 4 * number
+    np.testing.assert_allclose(boxes[:, :number], smaller.boxes / np.tile(factor, 2), atol=1e-3)
+    np.testing.assert_allclose(boxes[:, number : 2 * number], own.boxes, atol=1e-3)
+    mirrored_images = tta._mirrored(images, SIZES)
     mirrored = box_ops.mirror(given, SIZES[:, 1, None])
-    np.testing.assert_allclose(
-        views[1][:, 3 * number :],
-        detector.candidates(mirrored_images, SIZES, mirrored).scores,
-        atol=1e-5,
-    )
-    for combination in (
-        tta.Maxout(detector, [0.5, 1.0], 20.0, 16),
-        tta.Ensemble([detector, detector]),
-    ):
+    last = detector.candidates(mirrored_images, SIZES, mirrored)
+    np.testing.assert_allclose(views.scores[:, 3 * number :], last.scores, atol=1e-5)
+    maxout, ensemble = tta.Maxout(detector, [0.5, 1.0], 20.0, 16), tta.Ensemble([detector] * 2)
+    for combination in (maxout, ensemble):
         np.testing.assert_array_equal(combination.regions(images, SIZES, given)[1], given)
 
 
 def test_an_ensemble_of_one_model_finds_what_the_model_finds(detector, images):
-    once, twice = (
-        model.detect(images, SIZES) for model in (detector, tta.Ensemble([detector, detector]))
-    )
+    models = detector, tta.Ensemble([detector, detector])
+    once, twice = (model.detect(images, SIZES) for model in models)
     for name in once:
         np.testing.assert_allclose(once[name], twice[name], atol=1e-4)
 
@@ -194,16 +180,14 @@ def test_options_choose_the_combination(run_dir):
     several, data = model("scales=[0.5, 1, 1.5]")
     assert isinstance(several, tta.Maxout) and (data.test_short_side, data.long_side) == (96, 192)
     merged, data = model("scales=[0.5, 1]", "merge=detections", "flip=true")
-    assert (
-        isinstance(merged, tta.MergedViews)
-        and merged.scales == [0.5, 1]
-        and data.test_short_side == 0
-    )
+    assert isinstance(merged, tta.MergedViews) and merged.scales == [0.5, 1]
+    assert data.test_short_side == 0
     both, _ = model("scales=[0.5, 1]", "flip=true", ensemble=[run_dir])
     assert isinstance(both, tta.MergedViews) and isinstance(both.detector, tta.Ensemble)
     assert isinstance(both.detector.detectors[1], tta.Maxout)
     assert both.detector.postprocess.pre_nms == 2 * several.postprocess.pre_nms
     assert len(both.named_variables()) == 2 * len(several.named_variables())
+    assert both.counts == several.counts == load_run(run_dir).model.counts  # for the report
 
 
 def test_models_that_do_not_belong_together(run_dir, tmp_path):
@@ -243,8 +227,7 @@ def test_small_boxes_go_to_the_largest_scales():
     head = type("Head", (), {"features": None})()
     detector = type("Detector", (), {"postprocess": PostprocessConfig(), "head": head})()
     maxout = tta.Maxout(detector, [0.5, 1.0, 2.0, 4.0], 64.0, 1)
-    sides = np.array(
-        [8.0, 40.0, 90.0, 200.0, 2000.0]
-    )  # px at usual size; the images come at four times it
+    # Px at usual size; the images come at four times it.
+    sides = np.array([8.0, 40.0, 90.0, 200.0, 2000.0])
     boxes = tf.constant([[[0, 0, 4 * side, 4 * side] for side in sides]], tf.float32)
     assert maxout._lower_scale(boxes).numpy().tolist() == [[2, 1, 0, 0, 0]]

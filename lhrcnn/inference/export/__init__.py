@@ -22,8 +22,8 @@ class Format(typing.NamedTuple):
 
     function(run, folder, options) writes a `predictor.LoadedRun` as files into a folder that is
     empty; options are `Options`. opens(folder, precision) gives a function from images uint8
-    [B, H, W, 3] to a dict of arrays, and words on what runs it and how precisely; it raises
-    ExportError for a precision that it does not offer. "module:function" is imported when used."""
+    [B, H, W, 3] to a dict of arrays, and words on what runs it and how precisely. "module:function"
+    is imported when used."""
 
     meaning: str  # one line, for help and docs
     function: typing.Any
@@ -33,9 +33,9 @@ class Format(typing.NamedTuple):
     extra: str = ""  # the extra of lhrcnn that has what this format needs
     needs: tuple[str, ...] = ()  # the modules of that extra that write it
     opens: typing.Any = ""  # for `--model`; "" where lhrcnn cannot run it
+    precisions: tuple[str, ...] = ("float32",)  # of `opens`; float32 leaves it as it was written
     runs_with: tuple[str, ...] = ()  # the modules of that extra that run it
     int8: str = ""  # 8 bits with ranges of "calibration" images, or of each "input"; "": none
-    described_in: str = "."  # folder of `DESCRIPTIONS` within that of the model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +50,10 @@ class Options:
     int8: bool = False  # implied by calibration
 
 
-# What stands beside a model: what it is, how its input is made, and the config of its run.
+# What stands beside a model: what it is, how its input is made, and the config of its run. In a
+# SavedModel they are assets.
 DESCRIPTIONS = ("export.json", "preprocess.json", "config.yaml")
+ASSETS = "assets.extra"
 
 FIXED = (
     "input image: [--batch_size, height, width, 3] uint8 RGB, of --size; preprocess.json says how"
@@ -68,7 +70,7 @@ EXPORTS = {
             "fingerprint.pb",
             "variables",
             "assets",
-            "assets.extra",
+            ASSETS,
         ),
         takes=(
             "signature serving_default: image_bytes [images] string, encoded images\n"
@@ -77,7 +79,6 @@ EXPORTS = {
         ),
         cannot="run where there is no TensorFlow",
         opens="lhrcnn.inference.export.savedmodel:open_saved_model",
-        described_in="assets.extra",
     ),
     "onnx": Format(
         "an ONNX file for images of --size, NMS inside",
@@ -100,6 +101,7 @@ EXPORTS = {
         extra="openvino",
         needs=("onnx", "tf2onnx", "openvino"),
         opens="lhrcnn.inference.export.openvino:open_openvino",
+        precisions=("float32", "bfloat16"),
         runs_with=("openvino",),
         int8="calibration",
     ),
@@ -121,6 +123,6 @@ def require_extra(name, modules):
     """Raises DependencyError where modules that a format needs are not installed."""
     missing = [module for module in modules if not importlib.util.find_spec(module)]
     if missing:
-        raise DependencyError(
-            f"{name} needs {', '.join(missing)}: pip install 'lhrcnn[{EXPORTS[name].extra}]'"
-        )
+        extra = EXPORTS[name].extra
+        packages = f"'lhrcnn[{extra}]'" if extra else " ".join(missing)
+        raise DependencyError(f"{name} needs {', '.join(missing)}: pip install {packages}")

@@ -11,9 +11,11 @@ from lhrcnn.inference.export.prepare import STEPS
 HELD_OUT = "held_out"  # of export.json; files of models do not have it
 
 
-def describe(run, options):
-    """What a `LoadedRun` exported with `Options` is, as a dict for JSON."""
+def describe(run, options, function, **more):
+    """What a `LoadedRun` exported with `Options` is, as a dict for JSON: `function` is that of
+    images of fixed size, and `more` is added."""
     postprocess = run.config.model.postprocess
+    batch_size, *size = function.input_signature[0].shape[:3]
     return {
         "run": run.name,
         "step": run.meta.get("step"),
@@ -27,16 +29,19 @@ def describe(run, options):
         "soft_nms_sigma": postprocess.soft_nms_sigma,
         "max_detections": postprocess.max_detections,
         "test": dataclasses.asdict(run.config.test),
+        "image_size": size,
+        "batch_size": batch_size,
+        **more,
     }
 
 
-def preprocess_of(run, size, options):
-    """How the input of a form of fixed size (H, W) is made, as a dict for `prepare.prepare`."""
+def preprocess_of(run, description):
+    """How the input of a form of fixed size is made, as a dict for `prepare.prepare`."""
     data = run.config.data
     return {
-        "input": f"image: uint8 RGB [{options.batch_size}, height, width, 3]",
-        "batch_size": options.batch_size,
-        "size": list(size),
+        "input": f"image: uint8 RGB [{description['batch_size']}, height, width, 3]",
+        "batch_size": description["batch_size"],
+        "size": description["image_size"],
         "resize": "stretch" if data.resize == "stretch" else "fit",
         "antialias": data.antialias,
         "fill": [round(mean) for mean in run.model.pixel_mean],
@@ -56,5 +61,5 @@ def write_descriptions(run, description, folder, preprocess=None):
 
 
 def write_json(content, path):
-    """Writes a dict as JSON to a new file."""
+    """Writes a dict as JSON."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -16,13 +16,12 @@ from lhrcnn.data.readers.parsing import MALFORMED
 from lhrcnn.errors import ExportError
 from lhrcnn.files import sha256_of
 from lhrcnn.inference import batching
-from lhrcnn.inference.export import EXPORTS, require_extra
+from lhrcnn.inference.export import ASSETS, EXPORTS, require_extra
 from lhrcnn.inference.export.description import HELD_OUT
 from lhrcnn.inference.export.prepare import prepare
-from lhrcnn.inference.prediction import Prediction
+from lhrcnn.inference.prediction import named
 from lhrcnn.inference.predictor import pixels_of
 
-PRECISIONS = ("float32", "bfloat16")
 OUTPUTS = ("boxes", "scores", "classes", "num_detections")
 
 
@@ -30,27 +29,37 @@ class ExportedDetector:
     """What `predictor.Detector` is, of a folder that `lhrcnn export` wrote, or a file in it."""
 
     def __init__(self, path, precision="float32"):
-        """precision: of `PRECISIONS`, for runtimes that have a choice.
+        """precision: for runtimes that have a choice, one of Format.precisions.
 
         Raises ExportError for a folder without a model, a broken file or a precision that is not
         offered, DependencyError for a missing extra."""
         path = pathlib.Path(path)
         self.folder = folder = path if path.is_dir() else path.parent
-        self.format = _format_of(path, folder)
-        require_extra(self.format, EXPORTS[self.format].runs_with)
-        beside = folder / EXPORTS[self.format].described_in
+        places = (folder, folder / ASSETS)
+        beside = next((each for each in places if (each / "export.json").is_file()), None)
+        if beside is None:
+            raise _no_model(path)
         self.facts = _read(beside / "export.json", _facts)
+        # It may name the plugin that has put the format into EXPORTS.
         self.config = _read(beside / "config.yaml", lambda _: config.load(beside / "config.yaml"))
+        self.format = _format_of(path, folder)
+        entry = EXPORTS[self.format]
+        require_extra(self.format, entry.runs_with)
+        if precision not in entry.precisions:
+            raise ExportError(
+                f"--precision={precision}: {self.format} runs as it was exported; allowed: "
+                f"{', '.join(entry.precisions)}"
+            )
         self.class_names = self.facts["class_names"]
         self.category_ids = self.facts["category_ids"]
         self.meta, self.name = {"step": self.facts["step"]}, str(path)
         self.held_out = tuple(self.facts[HELD_OUT])  # as of LoadedRun
         self._preprocess = None
-        if "preprocess.json" in EXPORTS[self.format].files:
+        if "preprocess.json" in entry.files:
             self._preprocess = _read(beside / "preprocess.json", _preparation)
         self._batch_size = self._preprocess["batch_size"] if self._preprocess else 1
         try:
-            self._run, self.runtime = resolve(EXPORTS[self.format].opens)(folder, precision)
+            self._run, self.runtime = resolve(entry.opens)(folder, precision)
         except (ImportError, ExportError):
             raise
         except Exception as error:  # each runtime has errors of its own for a broken file
@@ -108,7 +117,10 @@ class ExportedDetector:
         """What the runtime gives. Raises ExportError where it cannot, or gives something else."""
         try:
             found = self._run(images)
-            return {name: np.asarray(found[name]) for name in OUTPUTS}
+            found = {name: np.asarray(found[name]) for name in OUTPUTS}
+            if found["classes"].max(initial=-1) >= len(self.class_names):
+                raise ValueError(f"class {found['classes'].max()} of {len(self.class_names)}")
+            return found
         except Exception as error:
             raise ExportError(
                 f"{self.name}: is not the model that export.json beside it describes, or cannot "
@@ -121,15 +133,8 @@ class ExportedDetector:
         boxes = np.clip(boxes, 0, np.tile(size, 2)).astype(np.float32)
         # of what lies beside the image in an input of fixed size nothing is left
         seen = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        classes = found["classes"][row, :number][seen]
-        return Prediction(
-            boxes[seen],
-            found["scores"][row, :number][seen],
-            classes,
-            [self.class_names[k] for k in classes],
-            [self.category_ids[k] for k in classes],
-            size,
-        )
+        scores, classes = (found[name][row, :number][seen] for name in ("scores", "classes"))
+        return named(self, boxes[seen], scores, classes, size)
 
 
 def _format_of(path, folder):
@@ -138,22 +143,25 @@ def _format_of(path, folder):
         is_it = path == folder or path.is_file() and path.name in entry.files
         if entry.opens and is_it and (folder / entry.files[0]).is_file():
             return name
+    raise _no_model(path)
+
+
+def _no_model(path):
     known = ", ".join(entry.files[0] for entry in EXPORTS.values() if entry.opens)
-    raise ExportError(f"--model {path}: no exported model there; looked for {known}")
+    return ExportError(
+        f"--model {path}: no exported model there; looked for {known}, with export.json"
+    )
 
 
 def _facts(text):
     """The dict of export.json, with the parts that are needed here."""
     facts = json.loads(text)
     names, ids = list(map(str, facts["class_names"])), list(map(int, facts["category_ids"]))
+    if len(names) != len(ids):
+        raise ValueError(f"{len(names)} class_names and {len(ids)} category_ids")
     drawn = list(map(str, facts.get(HELD_OUT, [])))
-    return {
-        **facts,
-        "class_names": names,
-        "category_ids": ids,
-        "step": facts["step"],
-        HELD_OUT: drawn,
-    }
+    known = {"class_names": names, "category_ids": ids, "step": facts["step"], HELD_OUT: drawn}
+    return {**facts, **known}
 
 
 def _preparation(text):
@@ -165,7 +173,8 @@ def _preparation(text):
         not all(type(number) is int for number in sides + colours)
         or not 1 <= min(sides) <= max(sides) <= 2**15
         or not 0 <= min(colours) <= max(colours) <= 255
-        or not {"antialias", "resize"} <= found.keys()
+        or found["resize"] not in ("fit", "stretch")
+        or type(found["antialias"]) is not bool
     ):
         raise ValueError(f"{found} describes no images")
     return found

@@ -22,12 +22,11 @@ def write_litert(run, folder, options):
     for hindrance in [*hindrances(run.config, options), *_hindrances(run.config.model)]:
         raise ExportError(f"--format litert: {hindrance}")
     function = fixed_function(run, options.size, options.batch_size, "litert")
-    size = list(function.input_signature[0].shape[1:3])
     model = converted(function, run.model.named_variables(), options.int8)
     (folder / "model.tflite").write_bytes(model)
     precision = "int8" if options.int8 else "float32"
-    description = {**describe(run, options), "image_size": size, "precision": precision}
-    write_descriptions(run, description, folder, preprocess_of(run, size, options))
+    description = describe(run, options, function, precision=precision)
+    write_descriptions(run, description, folder, preprocess_of(run, description))
 
 
 def converted(function, variables, int8=False):
@@ -69,8 +68,7 @@ def open_litert(folder, precision):
     """As of Format.opens: LiteRT on the CPU, float32."""
     from ai_edge_litert import interpreter
 
-    if precision != "float32":
-        raise ExportError(f"--precision={precision}: LiteRT runs it as written; allowed: float32")
+    del precision
     model = interpreter.Interpreter(str(folder / "model.tflite"), num_threads=os.cpu_count())
     runner = model.get_signature_runner()
     return lambda images: runner(image=images), "LiteRT, float32"

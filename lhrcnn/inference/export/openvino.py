@@ -88,9 +88,8 @@ def _quantise(folder, options, accurate_jpeg):
     openvino.save_model(model, folder / "int8.xml", compress_to_fp16=False)
     for suffix in (".xml", ".bin"):
         (folder / f"int8{suffix}").replace(folder / f"model{suffix}")
-    description = _read(folder / "export.json")
-    (folder / "export.json").unlink()
-    write_json({**description, "precision": "int8"}, folder / "export.json")
+    description = {**_read(folder / "export.json"), "precision": "int8"}
+    write_json(description, folder / "export.json")
 
 
 def _products_of_activations(model):

@@ -23,7 +23,7 @@ from absl import logging
 
 from lhrcnn.data.decoding import decode_image, decode_stored, has_palette, turned
 from lhrcnn.data.images import canvases, evaluation_short_side, pad_image
-from lhrcnn.errors import ExportError
+from lhrcnn.inference.export import ASSETS
 from lhrcnn.inference.export.description import describe, write_descriptions
 from lhrcnn.inference.export.fixed import fixed_function
 from lhrcnn.inference.predictor import canvas_type, detect_in_images, prepare
@@ -51,10 +51,9 @@ def write_saved_model(run, folder, options):
                 "fixed_size": exported.fixed_size,
             },
         )
-    batch_size, *size = exported.fixed_size.input_signature[0].shape[:3]
-    (folder / "assets.extra").mkdir()
-    description = {**describe(run, options), "image_size": size, "batch_size": batch_size}
-    write_descriptions(run, description, folder / "assets.extra")
+    (folder / ASSETS).mkdir()
+    description = describe(run, options, exported.fixed_size)
+    write_descriptions(run, description, folder / ASSETS)
     if options.roi_impl == "custom":
         logging.warning(
             "this SavedModel needs the compiled PSRoIAlign op: import lhrcnn.ops.psroi_align and "
@@ -65,11 +64,7 @@ def write_saved_model(run, folder, options):
 
 def open_saved_model(folder, precision):
     """As of Format.opens: TensorFlow, with the precision that the run was exported with."""
-    if precision != "float32":
-        raise ExportError(
-            f"--precision={precision}: a SavedModel has one precision; allowed: float32, which "
-            "leaves it as it was exported (--set test.precision=mixed_bfloat16)"
-        )
+    del precision
     loaded = tf.saved_model.load(str(folder))
 
     def run(images):
@@ -91,10 +86,8 @@ class _Exported(tf.Module):
         self.fixed_size = fixed_function(run, options.size, options.batch_size)
         self._model_detect, self._data = run.model.detect, run.config.data
         self._most = run.config.model.postprocess.max_detections
-        self._largest = [
-            int(side)
-            for side in canvases(evaluation_short_side(self._data), self._data).max(axis=0)
-        ]
+        sides = canvases(evaluation_short_side(self._data), self._data)
+        self._largest = sides.max(axis=0).tolist()
         # One graph of the network for both signatures; a lambda, so that it is no function of the
         # saved object.
         detect = tf.function(self._detect_in_canvases)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from lhrcnn import cli, commands
 from lhrcnn import config as configs
+from lhrcnn.config.plugins import remember
 from lhrcnn.errors import DependencyError, ExportError, UsageError
 from lhrcnn.inference.export import EXPORTS, Options, exported
 from lhrcnn.inference.export.description import write_descriptions
@@ -105,24 +106,31 @@ def test_faults_of_a_model_are_named(model, tmp_path, monkeypatch):
     other._run = lambda images: {"logits": np.zeros([len(images), 1000])}
     with pytest.raises(ExportError, match="is not the model that export.json beside it describes"):
         other.predict(draw_image(50, 80))
+    other = ExportedDetector(model)
+    other.class_names = other.class_names[:1]
+    with pytest.raises(ExportError, match="is not the model .*: class 2 of 1"):
+        other.predict(draw_image(50, 80))
     name = ExportedDetector(model).format
     if name != "openvino":
         with pytest.raises(ExportError, match="--precision=bfloat16"):
             ExportedDetector(model, "bfloat16")
     broken = tmp_path / "model"
     broken.mkdir()
-    for path in (model / EXPORTS[name].described_in).glob("*.*"):
+    beside = broken / exported.ASSETS if name == "savedmodel" else broken
+    for path in (model / beside.relative_to(broken)).glob("*.*"):
         if path.is_file():
-            (broken / EXPORTS[name].described_in).mkdir(exist_ok=True)
-            (broken / EXPORTS[name].described_in / path.name).write_bytes(path.read_bytes())
+            beside.mkdir(exist_ok=True)
+            (beside / path.name).write_bytes(path.read_bytes())
     (broken / EXPORTS[name].files[0]).write_bytes(
         (model / EXPORTS[name].files[0]).read_bytes()[:99]
     )
     with pytest.raises(ExportError, match=f"cannot be opened as {name}: (?!Exception from)"):
         ExportedDetector(broken)
-    (broken / EXPORTS[name].described_in / "export.json").write_text("{")
-    with pytest.raises(ExportError, match="export.json: cannot be read"):
-        ExportedDetector(broken)
+    facts = json.loads((beside / "export.json").read_text())
+    for text in ("{", json.dumps({**facts, "category_ids": [3]})):
+        (beside / "export.json").write_text(text)
+        with pytest.raises(ExportError, match="export.json: cannot be read"):
+            ExportedDetector(broken)
     if EXPORTS[name].runs_with:
         monkeypatch.setitem(EXPORTS, name, EXPORTS[name]._replace(runs_with=("not_there",)))
         with pytest.raises(DependencyError, match=rf"pip install 'lhrcnn\[{name}\]'"):
@@ -152,6 +160,38 @@ def test_int8_finds_nearly_the_same(run_dir, tmp_path, name, modules):
     np.testing.assert_allclose(found.scores[:3], expected.scores[:3], atol=0.1)
     with pytest.raises(ExportError, match="--int8: savedmodel has no such form; allowed: --format"):
         export(run_dir, tmp_path / "saved", "savedmodel", Options(calibration=tuple(paths)))
+
+
+OWN = """
+import numpy as np
+from lhrcnn.inference.export import EXPORTS, Format
+
+def opens(folder, precision):
+    def run(images):
+        shapes = {"boxes": [1, 2, 4], "scores": [1, 2], "classes": [1, 2], "num_detections": [1]}
+        return {name: np.zeros(shape, int) for name, shape in shapes.items()}
+
+    return run, "own"
+
+EXPORTS["own"] = Format("nothing", lambda *_: None, files=("own.txt",), opens=opens)
+"""
+
+
+def test_a_format_of_a_plugin_is_opened_where_only_the_model_names_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("LHRCNN_CACHE", str(tmp_path / "cache"))
+    facts = {"class_names": ["a"], "category_ids": [1], "step": 1}
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.txt").write_text("")
+    (tmp_path / "export.json").write_text(json.dumps(facts))
+    (tmp_path / "config.yaml").write_text("plugins: [own.py]")
+    with pytest.raises(ExportError, match="code that you have never named here: .*own.py"):
+        ExportedDetector(tmp_path)
+    remember([str(tmp_path / "own.py")])
+    try:
+        found = ExportedDetector(tmp_path).predict(np.zeros([4, 5], np.uint8))
+        assert len(found) == 0 and EXPORTS["own"].meaning == "nothing"
+    finally:
+        EXPORTS.pop("own", None)
 
 
 def run(words):

@@ -70,28 +70,21 @@ def loaded(saved):
 
 
 def assert_same(found, row, expected):
-    number = int(found["num_detections"][row])
+    found = {name: np.asarray(value)[row] for name, value in found.items()}
+    number = int(found["num_detections"])
     assert number == len(expected)
-    np.testing.assert_allclose(
-        np.asarray(found["boxes"])[row][:number], expected.boxes, atol=1e-4 * max(1, *expected.size)
-    )
-    np.testing.assert_allclose(
-        np.asarray(found["scores"])[row][:number], expected.scores, atol=1e-4
-    )
-    np.testing.assert_array_equal(np.asarray(found["classes"])[row][:number], expected.classes)
-    assert np.all(np.asarray(found["classes"])[row][number:] == -1)
+    tolerance = 1e-4 * max(1, *expected.size)
+    np.testing.assert_allclose(found["boxes"][:number], expected.boxes, atol=tolerance)
+    np.testing.assert_allclose(found["scores"][:number], expected.scores, atol=1e-4)
+    np.testing.assert_array_equal(found["classes"][:number], expected.classes)
+    assert (found["classes"][number:] == -1).all()
 
 
 def test_stock_tensorflow_gives_the_predictors_detections(saved, detector, tmp_path):
     images = [draw_image(*size, seed=number) for number, size in enumerate(SIZES)]
-    np.savez(
-        tmp_path / "images.npz", **{f"p{number}": image for number, image in enumerate(images)}
-    )
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")
-    }
+    np.savez(tmp_path / "images.npz", **{f"p{k}": image for k, image in enumerate(images)})
+    hidden = ("PYTHONPATH", "TF_USE_LEGACY_KERAS")
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
     done = subprocess.run(
         [sys.executable, "-I", "-c", STOCK, str(saved), str(tmp_path / "images.npz")],
         cwd=tmp_path,
@@ -130,12 +123,8 @@ def test_signatures_and_assets(saved, loaded):
         assert set(signature.structured_outputs) == {"boxes", "scores", "classes", "num_detections"}
     assert (saved / "assets" / "classes.txt").read_text(encoding="utf-8").split("\n") == NAMES
     facts = json.loads((saved / "assets.extra" / "export.json").read_text(encoding="utf-8"))
-    assert (
-        facts["class_names"] == NAMES
-        and facts["roi_impl"] == "tf"
-        and facts["step"] == 7
-        and facts["max_detections"] == 8
-    )
+    expected = {"class_names": NAMES, "roi_impl": "tf", "step": 7, "max_detections": 8}
+    assert expected.items() <= facts.items()
     assert sorted(path.name for path in saved.parent.iterdir()) == ["saved"]
 
 
@@ -145,17 +134,10 @@ def test_ops_are_stock_ones(saved):
 
 @pytest.mark.parametrize("localisation", ["box", "combined"])
 def test_rounds_voting_and_locnet_are_inside(tmp_path, localisation):
-    folder = make_run(
-        tmp_path / "run",
-        [
-            f"model.head.localisation={localisation}",
-            "model.locnet.channels=4",
-            "model.locnet.pool_size=4",
-            "model.postprocess.rounds=3",
-            "model.postprocess.candidates=10",
-            "model.postprocess.vote_iou=0.5",
-        ],
-    )
+    overrides = [f"model.head.localisation={localisation}", "model.locnet.channels=4"]
+    overrides += ["model.locnet.pool_size=4", "model.postprocess.rounds=3"]
+    overrides += ["model.postprocess.candidates=10", "model.postprocess.vote_iou=0.5"]
+    folder = make_run(tmp_path / "run", overrides)
     loaded = tf.saved_model.load(str(export(folder, tmp_path / "saved")))
     image = draw_image(50, 80)
     found = loaded.signatures["image_tensor"](image_tensor=tf.constant(image[None]))
@@ -206,9 +188,8 @@ def test_jpeg_with_rotation_grey_png_and_bmp_with_a_palette(loaded, detector, tm
     Image.fromarray(draw_image(40, 60)[..., 0]).save(tmp_path / "grey.png")
     Image.fromarray(draw_image(50, 60)).convert("P").save(tmp_path / "palette.bmp")
     paths = [tmp_path / "turned.jpg", tmp_path / "grey.png", tmp_path / "palette.bmp"]
-    found = loaded.signatures["serving_default"](
-        image_bytes=tf.constant([path.read_bytes() for path in paths])
-    )
+    contents = tf.constant([path.read_bytes() for path in paths])
+    found = loaded.signatures["serving_default"](image_bytes=contents)
     for row, path in enumerate(paths):
         assert_same(found, row, detector.predict(path))
 
@@ -217,10 +198,8 @@ def test_existing_folders_are_kept(run_dir, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "diary.txt").write_text("mine")
     for overwrite in (False, True):
-        with pytest.raises(
-            FileExistsError,
-            match="notes: the folder is not empty and holds no savedmodel .*diary.txt",
-        ):
+        words = "notes: the folder is not empty and holds no savedmodel .*diary.txt"
+        with pytest.raises(FileExistsError, match=words):
             export(run_dir, tmp_path / "notes", overwrite=overwrite)
     with pytest.raises(FileExistsError, match="diary.txt: a file of this name exists"):
         export(run_dir, tmp_path / "notes" / "diary.txt")
@@ -252,16 +231,18 @@ def test_full_disk_leaves_the_old_export_and_no_rubbish(run_dir, tmp_path, monke
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     monkeypatch.setitem(EXPORTS, "savedmodel", EXPORTS["savedmodel"]._replace(function=full))
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "saved_model.pb").write_text("old")
-    with pytest.raises(
-        OSError,
-        match=r"old: the export cannot be written: No space left on device\..*MB free; make room",
-    ):
-        export(run_dir, tmp_path / "old", overwrite=True)
-    assert (tmp_path / "old" / "saved_model.pb").read_text() == "old" and os.listdir(tmp_path) == [
-        "old"
-    ]
+    words = r"old: the export cannot be written: No space left on device\..*MB free; make room"
+    assert_keeps_the_old(run_dir, tmp_path, words)
+
+
+def assert_keeps_the_old(run_dir, folder, words):
+    """What an export that fails leaves behind."""
+    (folder / "old").mkdir()
+    (folder / "old" / "saved_model.pb").write_text("old")
+    with pytest.raises(OSError, match=words):
+        export(run_dir, folder / "old", overwrite=True)
+    assert (folder / "old" / "saved_model.pb").read_text() == "old"
+    assert os.listdir(folder) == ["old"]
 
 
 def test_failing_rename_brings_the_old_export_back(run_dir, tmp_path, monkeypatch):
@@ -274,14 +255,8 @@ def test_failing_rename_brings_the_old_export_back(run_dir, tmp_path, monkeypatc
         rename(source, target)
 
     monkeypatch.setitem(EXPORTS, "savedmodel", EXPORTS["savedmodel"]._replace(function=quick_write))
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "saved_model.pb").write_text("old")
     monkeypatch.setattr(os, "rename", second_fails)
-    with pytest.raises(OSError, match="Permission denied"):
-        export(run_dir, tmp_path / "old", overwrite=True)
-    assert (tmp_path / "old" / "saved_model.pb").read_text() == "old" and os.listdir(tmp_path) == [
-        "old"
-    ]
+    assert_keeps_the_old(run_dir, tmp_path, "Permission denied")
 
 
 def test_output_below_a_file_and_wrong_names(run_dir, tmp_path):
@@ -303,9 +278,7 @@ def test_custom_op_export_says_so_and_agrees(run_dir, detector, tmp_path, caplog
     assert b"LhrcnnPsRoiAlign" in pathlib.Path(saved, "saved_model.pb").read_bytes()
     assert "needs the compiled PSRoIAlign op" in caplog.text
     image = draw_image(50, 80)
-    found = tf.saved_model.load(str(saved)).signatures["image_tensor"](
-        image_tensor=tf.constant(image[None])
-    )
+    found = tf.saved_model.load(str(saved))(tf.constant(image[None]))
     assert_same(found, 0, detector.predict(image))
 
 
@@ -319,6 +292,9 @@ def test_a_format_of_ones_own_and_one_without_its_extra(run_dir, tmp_path, monke
     output = export(run_dir, tmp_path / "names", "names", Options(size=(4, 5)))
     assert (output / "names.txt").read_text() == f"{NAMES} (4, 5)"
     with pytest.raises(DependencyError, match=r"needs no_such_one: pip install 'lhrcnn\[rare\]'"):
+        export(run_dir, tmp_path / "rare", "rare")
+    monkeypatch.setitem(EXPORTS, "rare", own._replace(needs=("no_such_one",)))
+    with pytest.raises(DependencyError, match=r"needs no_such_one: pip install no_such_one"):
         export(run_dir, tmp_path / "rare", "rare")
     with pytest.raises(ExportError, match="found 'tflite', allowed: savedmodel.*names"):
         export(run_dir, tmp_path / "lite", "tflite")
