@@ -64,6 +64,8 @@ def _frames(container, name, av, rate, times):
                 yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
         except (OSError, av.FFmpegError) as error:
             raise DataError(f"{name}: its video ends in an error: {error}") from None
+    if not number:
+        raise DataError(f"{name}: no frame of this video can be decoded")
     if number < announced:
         logging.warning("%s: ends after %d of the %d frames it announces", name, number, announced)
 

@@ -93,3 +93,6 @@ def test_a_video_that_is_cut_short_is_said(tmp_path, caplog):
     (tmp_path / "cut.mp4").write_bytes(content[: len(content) * 2 // 3])
     number = len(list(video.open_video(tmp_path / "cut.mp4").frames))
     assert 0 < number < 60 and f"cut.mp4: ends after {number} of the 60 frames" in caplog.text
+    (tmp_path / "none.mp4").write_bytes(content[: content.index(b"mdat") + 4])
+    with pytest.raises(DataError, match="none.mp4: no frame of this video can be decoded"):
+        list(video.open_video(tmp_path / "none.mp4").frames)
