@@ -11,13 +11,13 @@ FLAGS = (
 
 
 def run(values):
-    """Builds the compiled op and loads it once. Raises OpBuildError, which says what is missing."""
+    """Builds the compiled ops and loads them. Raises OpBuildError, which says what is missing."""
+    from lhrcnn.ops.compiled import custom_op_available, custom_op_status
     from lhrcnn.ops.compiling import build_op
-    from lhrcnn.ops.psroi_align import custom_op_available, custom_op_status
 
     build_op(force=values.force, verbose=values.verbose)
-    print(f"PS-RoIAlign: {custom_op_status()}")
+    print(f"compiled ops: {custom_op_status()}")
     return 0 if custom_op_available() else 1
 
 
-COMMAND = commands.Command("compile the PS-RoIAlign op for the installed TensorFlow", FLAGS, run)
+COMMAND = commands.Command("compile the RoI ops for the installed TensorFlow", FLAGS, run)

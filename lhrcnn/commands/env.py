@@ -24,11 +24,11 @@ def run(values):
 
     import tensorflow as tf
 
-    from lhrcnn.ops.psroi_align import custom_op_status
+    from lhrcnn.ops.compiled import custom_op_status
 
     rows += [
         ("devices", ", ".join(_describe(device) for device in tf.config.list_physical_devices())),
-        ("PS-RoIAlign op", custom_op_status()),
+        ("compiled ops", custom_op_status()),
     ]
     print("\n".join(f"{name:<18} {value}" for name, value in rows))
 

@@ -77,7 +77,7 @@ def _load() -> Library:
         problem = str(error)
     if problem:
         warnings.warn(
-            f"{problem} PS-RoIAlign uses stock TensorFlow ops instead: same results, "
+            f"{problem} Stock TensorFlow ops take the place of the compiled ones: same results, "
             "slower. LHRCNN_NO_CUSTOM_OP=1 silences this.",
             RuntimeWarning,
             stacklevel=4,

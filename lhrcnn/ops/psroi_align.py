@@ -19,8 +19,6 @@ from lhrcnn.ops.compiled import (  # noqa: F401  for users
 from lhrcnn.ops.portable import is_portable, traced_for
 from lhrcnn.ops.roi_pooling import check_scale, checked_inputs
 
-_POOLS = ("avg", "max")
-_CHANNEL_ORDERS = ("bin_major", "channel_major")
 # The limits of the compiled op: kMaxGroupSize and kMaxSamplingRatio in psroi_align.h.
 _MAX_GROUP_SIZE, _MAX_SAMPLING_RATIO = 32, 16
 
@@ -69,7 +67,7 @@ def ps_roi_align(
     Source: R-FCN (Dai et al. 2016), section 2.2; RoIAlign of Mask R-CNN (He et al. 2017);
     Light-Head R-CNN (Li et al. 2017), which takes the maximum of 2·2 samples.
     """
-    attributes = dict(
+    options = dict(
         group_size=group_size,
         spatial_scale=spatial_scale,
         sampling_ratio=sampling_ratio,
@@ -77,34 +75,22 @@ def ps_roi_align(
         aligned=aligned,
         channel_order=channel_order,
     )
-    if (traced_for("onnx") or traced_for("litert")) and channel_order == "bin_major":
-        features, boxes = _checked(features, boxes, **attributes)
-        del attributes["channel_order"]
+    features, boxes = _checked(features, boxes, **options)
+    if channel_order == "bin_major" and (traced_for("onnx") or traced_for("litert")):
+        del options["channel_order"]
         if traced_for("litert"):
-            return onnx_rois.ps_roi_align_in_gathers(features, boxes, **attributes)
-        return onnx_rois.ps_roi_align(features, boxes, **attributes)
+            return onnx_rois.ps_roi_align_in_gathers(features, boxes, **options)
+        return onnx_rois.ps_roi_align(features, boxes, **options)
     ops = compiled_ops(implementation, "PS-RoIAlign", on_gpus=True)
-    if not ops:
-        return ps_roi_align_tf(features, boxes, **attributes)
-    features, boxes = _checked(features, boxes, **attributes)
-    return ops.lhrcnn_ps_roi_align(features, boxes, **attributes).pooled
+    if ops:
+        return ops.lhrcnn_ps_roi_align(features, boxes, **options).pooled
+    return _in_tensorflow(features, boxes, **options)
 
 
-def ps_roi_align_tf(
-    features,
-    boxes,
-    *,
-    group_size,
-    spatial_scale,
-    sampling_ratio=2,
-    pool="avg",
-    aligned=False,
-    channel_order="bin_major",
+def _in_tensorflow(
+    features, boxes, group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order
 ):
-    """`ps_roi_align` in pure TensorFlow: same arguments, shapes, results and errors."""
-    features, boxes = _checked(
-        features, boxes, group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order
-    )
+    """`ps_roi_align` in pure TensorFlow."""
     dtype, static_shape = features.dtype, features.shape
     work = tf.float64 if dtype == tf.float64 else tf.float32
     shape = tf.shape(features, out_type=tf.int64)
@@ -151,23 +137,10 @@ def _checked(
     features, boxes, group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order
 ):
     """The two inputs as tensors, after everything that can be seen statically is checked."""
-    _check_options(group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order)
-    features, boxes = checked_inputs(features, boxes, "G·G·C")
-    depth = features.shape[3]
-    if depth is not None and (depth == 0 or depth % group_size**2):
-        raise ValueError(
-            f"features have {depth} channels; group_size={group_size} needs G·G·C of "
-            f"them, a multiple of {group_size**2}."
-        )
-    return features, boxes
-
-
-def _check_options(group_size, spatial_scale, sampling_ratio, pool, aligned, channel_order):
-    """Raises ValueError for an option that is not allowed."""
     for name, value, allowed in (
-        ("pool", pool, _POOLS),
+        ("pool", pool, ("avg", "max")),
         ("aligned", aligned, (True, False)),
-        ("channel_order", channel_order, _CHANNEL_ORDERS),
+        ("channel_order", channel_order, ("bin_major", "channel_major")),
     ):
         if value not in allowed:
             raise ValueError(f"{name} is {value!r}; it must be {' or '.join(map(repr, allowed))}.")
@@ -178,6 +151,14 @@ def _check_options(group_size, spatial_scale, sampling_ratio, pool, aligned, cha
         if not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
             raise ValueError(f"{name} is {value!r}; it must be an integer from 1 to {most}.")
     check_scale(spatial_scale)
+    features, boxes = checked_inputs(features, boxes, "G·G·C")
+    depth = features.shape[3]
+    if depth is not None and (depth == 0 or depth % group_size**2):
+        raise ValueError(
+            f"features have {depth} channels; group_size={group_size} needs G·G·C of "
+            f"them, a multiple of {group_size**2}."
+        )
+    return features, boxes
 
 
 def _taps(boxes, shape, dtype, group, spatial_scale, samples, aligned):
@@ -186,46 +167,33 @@ def _taps(boxes, shape, dtype, group, spatial_scale, samples, aligned):
     poolable = tf.reduce_all(tf.math.is_finite(boxes), axis=-1) & tf.reduce_all(
         boxes[..., 2:] > boxes[..., :2], axis=-1
     )
+    # The arithmetic of FillTaps in psroi_align.h, step by step, for the same rounding.
+    real = dtype.as_numpy_dtype
+    edges = tf.cast(boxes, dtype) * real(np.float32(spatial_scale)) - real(0.5 if aligned else 0)
+    bin_size = (edges[..., 2:] - edges[..., :2]) / real(group)
     sample_row, sample_column, next_row, next_column = np.unravel_index(
         np.arange(4 * samples**2), (samples, samples, 2, 2)
     )
 
-    def along(axis, size):
-        return _axis_taps(
-            boxes[..., axis],
-            boxes[..., axis + 2],
-            poolable,
-            size,
-            dtype,
-            group,
-            spatial_scale,
-            samples,
-            aligned,
-        )
+    def along(axis, size, tap):
+        taps = _axis_taps(edges[..., axis], bin_size[..., axis], poolable, size, group, samples)
+        return (tf.gather(values, tap, axis=3) for values in taps)
 
-    row_tap, column_tap = 2 * sample_row + next_row, 2 * sample_column + next_column
-    rows, row_weights = (
-        tf.gather(taps, row_tap, axis=3)[:, :, :, None] for taps in along(0, height)
-    )
-    columns, column_weights = (
-        tf.gather(taps, column_tap, axis=3)[:, :, None] for taps in along(1, width)
-    )
+    rows, row_weights = along(0, height, 2 * sample_row + next_row)
+    columns, column_weights = along(1, width, 2 * sample_column + next_column)
     images = tf.reshape(tf.range(batch), [-1, 1, 1, 1, 1])
     bins = np.arange(group**2, dtype=np.int64).reshape(1, 1, group, group, 1)
-    pixels = (images * height + rows) * width + columns
-    return pixels * group**2 + bins, row_weights * column_weights
+    pixels = (images * height + rows[:, :, :, None]) * width + columns[:, :, None]
+    weights = row_weights[:, :, :, None] * column_weights[:, :, None]
+    return pixels * group**2 + bins, weights
 
 
-def _axis_taps(start, end, poolable, size, dtype, group, spatial_scale, samples, aligned):
+def _axis_taps(start, bin_size, poolable, size, group, samples):
     """Pixels (int64) and weights of the 2·S taps of each bin along one axis: [B, N, G, 2·S]."""
-    numpy_dtype = dtype.as_numpy_dtype
-    # The arithmetic of FillTaps in psroi_align.h, step by step, for the same rounding.
-    scale = numpy_dtype(np.float32(spatial_scale))
-    shift = numpy_dtype(0.5 if aligned else 0.0)
-    start = tf.cast(start, dtype) * scale - shift
-    bin_size = (tf.cast(end, dtype) * scale - shift - start) / numpy_dtype(group)
-    within = (np.arange(samples, dtype=numpy_dtype) + numpy_dtype(0.5)) / numpy_dtype(samples)
-    offsets = np.arange(group, dtype=numpy_dtype)[:, None] + within
+    dtype = start.dtype
+    real = dtype.as_numpy_dtype
+    within = (np.arange(samples, dtype=real) + real(0.5)) / real(samples)
+    offsets = np.arange(group, dtype=real)[:, None] + within
     position = start[..., None, None] + bin_size[..., None, None] * offsets
     inside = poolable[..., None, None] & (position > -1) & (position < tf.cast(size, dtype))
     position = tf.where(inside, position, tf.zeros_like(position))

@@ -12,12 +12,9 @@ import pytest
 import tensorflow as tf
 from reference import psroi_align as reference
 
-from lhrcnn.ops.psroi_align import (
-    custom_op_available,
-    custom_op_status,
-    ps_roi_align,
-    ps_roi_align_tf,
-)
+from lhrcnn.config import rules
+from lhrcnn.ops import psroi_align
+from lhrcnn.ops.psroi_align import custom_op_available, custom_op_status, ps_roi_align
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP, CHANNELS, SCALE = 3, 2, 0.25
@@ -377,6 +374,11 @@ def test_saved_model(implementation, tmp_path):
     np.testing.assert_allclose(pooled, expected(features, boxes, pool="max"), atol=1e-5)
 
 
+def test_configs_allow_what_the_op_does():
+    assert psroi_align._MAX_GROUP_SIZE == rules.MOST_BINS
+    assert psroi_align._MAX_SAMPLING_RATIO == rules.MOST_SAMPLES
+
+
 def test_largest_group_and_sampling_ratio(implementation):
     pooled = ps_roi_align(
         tf.ones([1, 4, 4, 32**2], tf.float64),
@@ -391,9 +393,7 @@ def test_largest_group_and_sampling_ratio(implementation):
 
 def test_twin_under_xla():
     features, boxes = random_inputs()
-    compiled = tf.function(jit_compile=True)(
-        lambda f, b: ps_roi_align_tf(f, b, group_size=GROUP, spatial_scale=SCALE)
-    )
+    compiled = tf.function(jit_compile=True)(lambda f, b: run(f, b, implementation="tf"))
     np.testing.assert_allclose(compiled(features, boxes), expected(features, boxes), atol=1e-5)
 
 
