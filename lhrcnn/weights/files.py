@@ -21,8 +21,9 @@ ALLOWED = (
 # Where checkpoints have their state dict, averaged weights before others: those of mmengine are
 # under "state_dict", and what they are the average of under "ema_state_dict".
 STATE_DICTS = ("model_ema", "state_dict_ema", "state_dict", "model_state_dict", "model")
-# What DataParallel and averages, and torch.compile, put before names; Lightning: "model.", all.
-WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")
+# What DataParallel and averages put before names, and torch.compile also within; Lightning puts
+# "model." before all.
+WRAPPERS = re.compile(r"^(_orig_mod\.|module\.)+|_orig_mod\.")
 SAFETENSORS_TYPES = {
     "F64": "<f8",
     "F32": "<f4",

@@ -14,8 +14,10 @@ def describe(state, model):
 
     Raises CheckpointError where it is no such checkpoint."""
     if f"{HEAD}fc_cls.bias" not in state:
+        older = "; it is of version 1, whose anchors, boxes and order of classes are others"
         raise CheckpointError(
-            f"not a Faster R-CNN checkpoint of mmdetection: it has no {HEAD}fc_cls.bias"
+            f"not a Faster R-CNN checkpoint of mmdetection 2 or 3: it has no {HEAD}fc_cls.bias"
+            f"{older if 'bbox_head.fc_cls.bias' in state else ''}"
         )
     # The models with Caffe's weights, and ResNeXt-101 32x8d with Caffe2's, take BGR.
     bgr = model.backbone.style == "caffe" or model.backbone.name == "resnext101_32x8d"

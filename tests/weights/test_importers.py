@@ -11,7 +11,9 @@ from weights import foreign
 from lhrcnn import config as configs
 from lhrcnn.choices import resolve
 from lhrcnn.commands import find_config
+from lhrcnn.errors import CheckpointError
 from lhrcnn.models.build import build_detector
+from lhrcnn.weights import mmdet
 from lhrcnn.weights.sources import SOURCES
 from lhrcnn.weights.translate import find, translate
 
@@ -358,6 +360,11 @@ def test_simple_faster_rcnn_with_caffes_weights_takes_bgr():
     assert resolve(SOURCES["chenyuntc"].describe)(
         foreign.chenyuntc(np.random.default_rng(1)), config.model
     ).pixels.bgr
+
+
+def test_mmdetection_1_is_told_from_others():
+    with pytest.raises(CheckpointError, match="it has no roi_head.*; it is of version 1, whose"):
+        mmdet.describe({"bbox_head.fc_cls.bias": np.zeros(81)}, configs.load(None).model)
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -120,6 +120,7 @@ def test_torch_state_dicts_as_they_are_saved(tmp_path, content, names):
         ("model.", {"a.weight", "b.weight"}),  # Lightning
         ("_orig_mod.module.", {"a.weight", "b.weight"}),  # torch.compile, DataParallel
         ("model._orig_mod.", {"a.weight", "b.weight"}),
+        ("module.net._orig_mod.", {"net.a.weight", "net.b.weight"}),  # a part that is compiled
         ("net.", {"net.a.weight", "net.b.weight"}),
     ],
 )

@@ -4,6 +4,7 @@ An entry is a function (BackboneConfig) -> models.parts.Backbone, or "module:fun
 """
 
 _HERE = "lhrcnn.models.backbones"
+_RESNETS = ["resnet50", "resnet101", "resnext101_32x4d", "resnext101_64x4d", "resnext101_32x8d"]
 BACKBONES = {
     "xception": f"{_HERE}.xception:xception",
     "mobilenet_v2": f"{_HERE}.mobilenet:mobilenet_v2",
@@ -12,13 +13,8 @@ BACKBONES = {
     "efficientnet_lite1": f"{_HERE}.efficientnet_lite:efficientnet_lite",
     "efficientnet_lite2": f"{_HERE}.efficientnet_lite:efficientnet_lite",
     "vgg16": f"{_HERE}.vgg:vgg16",
-    "resnet50": f"{_HERE}.resnet:resnet",
-    "resnet101": f"{_HERE}.resnet:resnet",
-    "resnext101_32x4d": f"{_HERE}.resnet:resnet",
-    "resnext101_64x4d": f"{_HERE}.resnet:resnet",
-    "resnext101_32x8d": f"{_HERE}.resnet:resnet",
+    **dict.fromkeys(_RESNETS, f"{_HERE}.resnet:resnet"),
 }
 # Of backbones that may end at c4: (BackboneConfig) -> the stage after it as a Keras model of boxes
 # pooled from c4, [N, P, P, C] -> [N, P / 2, P / 2, F], which a stage5 extractor runs on each box.
-_RESNETS = ["resnet50", "resnet101", "resnext101_32x4d", "resnext101_64x4d", "resnext101_32x8d"]
 LAST_STAGES = dict.fromkeys(_RESNETS, f"{_HERE}.resnet:stage5")
