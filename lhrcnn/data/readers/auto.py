@@ -46,9 +46,10 @@ class Recognised:
     def everything(self):
         """The split of every image. Raises DataError where there is none."""
         if len(self.whole) > 1:
+            places = ", ".join(self.whole[:10])
             raise DataError(
                 f"data.format={self.format} reads one file or folder at a time, and all images are "
-                f"in {len(self.whole)}: {', '.join(self.whole[:10])}; name one of them as the split"
+                f"in {len(self.whole)}: {places}; name one of them in --split or data.train_split"
             )
         return self.whole[0]
 

@@ -146,7 +146,7 @@ def test_everything_is_never_a_part_of_it_in_silence(tmp_path):
     for name in ("train", "val"):
         write(tmp_path, {f"annotations/instances_{name}.json": COCO})
     images(tmp_path, "images/a.jpg")
-    with pytest.raises(DataError, match="in 2: .*instances_train.json, .*name one of them"):
+    with pytest.raises(DataError, match="in 2: .*instances_train.json, .*name one of them in"):
         read("auto", tmp_path, "*")
     assert set(auto.settle(options(tmp_path, "format=auto"))[1]) == {"train", "val"}
 
