@@ -13,9 +13,10 @@ from lhrcnn.data.tools.shapes import make_shapes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLUGIN = '''
-"""A metric and a transform."""
+"""A metric, a transform, a form of files, and what stays of boxes of several tiles."""
 from lhrcnn.data.transforms import TRANSFORMS
 from lhrcnn.evaluation.metrics import METRICS, Metric
+from lhrcnn.inference import MERGES, SAVES
 
 
 def number(dataset, detections, options):
@@ -26,6 +27,11 @@ def inverted(data_config):
     return lambda batch, seed: {**batch, "image": 255 - batch["image"]}
 
 
+def written(found, classes, output):
+    return output.write("found.txt", str(len(found)))
+
+
+SAVES["own"], MERGES["all"] = written, lambda boxes, scores, iou: (boxes, scores)
 METRICS["number"] = Metric("how many detections there are", number, main="images")
 TRANSFORMS["inverted"] = inverted
 '''
@@ -34,7 +40,9 @@ import lhrcnn
 from lhrcnn import cli
 run = ["--run_dir", {run!r}]
 assert cli.main(["eval", *run]) == 0
-assert cli.main(["predict", {image!r}, *run, "--output", "seen"]) == 0
+own = ["--save", "own", "--tiles", "64", "--tile_merge", "all"]
+assert cli.main(["predict", {image!r}, *run, "--output", "seen", *own]) == 0
+assert open("seen/found.txt").read() == "1"
 assert cli.main(["export", *run, "--output", "exported"]) == 0
 detector = lhrcnn.Detector.from_run({run!r})
 assert detector.config.eval.metrics == ["number"] and len(detector.class_names) == 4
