@@ -8,7 +8,7 @@ import signal
 
 import numpy as np
 import pytest
-from training.tiny_run import tiny_config
+from training.tiny_run import arrays_of, tiny_config
 
 from lhrcnn import cli
 from lhrcnn import config as configs
@@ -17,6 +17,7 @@ from lhrcnn.errors import ConfigError, DataError, TrainingError
 from lhrcnn.inference.predictor import Detector, load_run
 from lhrcnn.models.heads import box_targets
 from lhrcnn.runs.checkpoints import CheckpointStore
+from lhrcnn.runs.state import weights_of
 from lhrcnn.training import callbacks, stages
 
 pytestmark = pytest.mark.slow
@@ -48,18 +49,9 @@ def whole(data, tmp_path_factory):
     return run_dir, stages.train(tiny_stages(data), run_dir)
 
 
-def data_image(run_dir):
-    """Path of a validation image of 64x64 px."""
-    return configs.load(run_dir / "config.yaml").data.dir + "/val/val_0.png"
-
-
 def weights(folder, prefix=""):
-    arrays, _ = CheckpointStore(folder).load()
-    return {
-        name[len("model/") :]: array
-        for name, array in arrays.items()
-        if name.startswith(f"model/{prefix}")
-    }
+    arrays = weights_of(arrays_of(folder), prefer_ema=False)
+    return {name: array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def same(first, second):
@@ -77,36 +69,29 @@ def test_each_stage_changes_its_part_and_starts_where_it_should(whole):
         assert same(weights(second, part), weights(third, part))
     for part in ("backbone/", "rpn/"):
         assert same(weights(third, part), weights(fourth, part))
-    assert not same(weights(second, "rpn/"), weights(third, "rpn/")) and not same(
-        weights(third, "head/"), weights(fourth, "head/")
-    )
+    assert not same(weights(second, "rpn/"), weights(third, "rpn/"))
+    assert not same(weights(third, "head/"), weights(fourth, "head/"))
     assert same(weights(run_dir), weights(fourth))
-    one, of_val, three = (
-        open_proposals(run_dir / folder, split, []).fingerprint
-        for folder, split in (
-            ("proposals_1", "train"),
-            ("proposals_1", "val"),
-            ("proposals_3", "train"),
-        )
-    )
+    files = ("proposals_1", "train"), ("proposals_1", "val"), ("proposals_3", "train")
+    made = [open_proposals(run_dir / folder, split, []) for folder, split in files]
+    one, of_val, three = (each.fingerprint for each in made)
     assert one == of_val != three
-    assert [
-        CheckpointStore(folder).load()[1]["proposals"] for folder in (first, second, third, fourth)
-    ] == [None, one, None, three]
+    used = [
+        CheckpointStore(stage).load()[1]["proposals"] for stage in (first, second, third, fourth)
+    ]
+    assert used == [None, one, None, three]
     assert CheckpointStore(second).best() and not CheckpointStore(first).best()
 
 
 def test_run_directory_evaluates_with_its_own_rpn(whole, capsys):
     run_dir, summary = whole
-    assert (
-        configs.load(run_dir / "config.yaml").data.proposals == ""
-        and not (run_dir / "evaluation.txt").exists()
-    )
+    config = configs.load(run_dir / "config.yaml")
+    assert config.data.proposals == "" and not (run_dir / "evaluation.txt").exists()
     assert cli.main(["eval", "--run_dir", str(run_dir), "--split", "val"]) == 0
     score = json.loads((run_dir / "eval" / "val.json").read_text())["voc07"]["mAP"]
     assert score == pytest.approx(summary["best_score"], abs=1e-6)
-    found = Detector.from_run(run_dir).predict(data_image(run_dir))
-    assert 0 < len(found) <= configs.load(run_dir / "config.yaml").model.postprocess.max_detections
+    found = Detector.from_run(run_dir).predict(f"{config.data.dir}/val/val_0.png")
+    assert 0 < len(found) <= config.model.postprocess.max_detections
     assert set(found.names) <= {"red", "blue"} and (np.diff(found.scores) <= 0).all()
     assert (found.boxes[:, :2] <= found.boxes[:, 2:]).all() and found.boxes.max() <= 64
 
@@ -134,28 +119,18 @@ def test_stopped_within_the_second_stage_it_ends_with_the_same_bits(
 
     monkeypatch.setattr(callbacks.Progress, "_report", stop_once)
     summary = stages.train(tiny_stages(data), run_dir)
-    assert (summary["interrupted"], summary["stage"], summary["steps"], summary["run_dir"]) == (
-        True,
-        "2 of 4",
-        1,
-        str(run_dir),
-    )
+    assert summary["interrupted"] and summary["run_dir"] == str(run_dir)
+    assert (summary["stage"], summary["steps"]) == ("2 of 4", 1)
     assert not (run_dir / "checkpoints").exists()
     shown = capsys.readouterr().out
     folder = run_dir / "proposals_1"
-    assert (
-        "stage 1 of 4 is complete" in shown
-        and f"proposals of train are in {whole[0].parent}" not in shown
-    )
-    assert (
-        f"proposals of train are in {folder}" in shown
-        and f"proposals of val written to {folder}" in shown
-    )
+    assert "stage 1 of 4 is complete" in shown
+    assert f"proposals of train are in {folder}" in shown
+    assert f"proposals of val written to {folder}" in shown
     again = stages.train(tiny_stages(data), run_dir, resume="must")
     assert again["stage"] == "4 of 4" and "going on after step 1" in capsys.readouterr().out
-    assert (
-        same(weights(run_dir), weights(whole[0])) and again["best_score"] == whole[1]["best_score"]
-    )
+    assert same(weights(run_dir), weights(whole[0]))
+    assert again["best_score"] == whole[1]["best_score"]
 
 
 def test_a_finished_run_is_recognised_and_another_one_refused(whole, data, capsys):
@@ -180,36 +155,21 @@ def test_unshared_features_need_the_proposals_of_the_other_model(whole, data, tm
     configs.save(config, run_dir / "config.yaml")
     assert stages.train(config, run_dir)["stage"] == "2 of 2"
     text = (run_dir / "evaluation.txt").read_text()
-    assert (
-        f"--run_dir {run_dir}/stage_1 --split SPLIT --output {run_dir}/proposals_1" in text
-        and text in capsys.readouterr().out
-    )
+    assert f"--run_dir {run_dir}/stage_1 --split SPLIT --output {run_dir}/proposals_1" in text
+    assert text in capsys.readouterr().out
     assert configs.load(run_dir / "config.yaml").data.proposals == f"{run_dir}/proposals_1"
     with pytest.raises(ValueError, match="takes the proposals of known images from there"):
         Detector.from_run(run_dir)
-    assert cli.main(["eval", "--run_dir", str(run_dir), "--split", "val"]) == 0
+    evaluate = ["eval", "--run_dir", str(run_dir), "--split", "val"]
+    assert cli.main(evaluate) == 0
     metrics = json.loads((run_dir / "eval" / "val.json").read_text())
     assert metrics["voc07"]["mAP"] == pytest.approx(CheckpointStore(run_dir).best()[1], abs=1e-6)
     (run_dir / "proposals_1" / "val.json").unlink()
-    assert cli.main(["eval", "--run_dir", str(run_dir), "--split", "val"]) == 1
-    assert (
-        "val.json: no such file of proposals; `lhrcnn proposals --run_dir RUN --split val"
-        in capsys.readouterr().err
-    )
-    assert (
-        cli.main(
-            [
-                "proposals",
-                "--run_dir",
-                f"{run_dir}/stage_1",
-                "--split",
-                "val",
-                "--output",
-                f"{run_dir}/proposals_1",
-            ]
-        )
-        == 0
-    )
+    assert cli.main(evaluate) == 1
+    told = "val.json: no such file of proposals; `lhrcnn proposals --run_dir RUN --split val"
+    assert told in capsys.readouterr().err
+    flags = [f"--run_dir={run_dir}/stage_1", "--split=val", f"--output={run_dir}/proposals_1"]
+    assert cli.main(["proposals", *flags]) == 0
     assert "up to 16 proposals for each of 3 images written" in capsys.readouterr().out
     assert len(open_proposals(run_dir / "proposals_1", "val", []).rows) == 3
 
@@ -239,16 +199,12 @@ def test_measured_targets_belong_to_the_weights(data, tmp_path, monkeypatch):
     run_dir = tmp_path / "run"
     stages.train(tiny_stages(data, text, "model.head.target_statistics=measured"), run_dir)
     names = [f"head/targets/{name}" for name in ("mean", "std")]
-    first, second = (
-        [weights(run_dir / stage)[name] for name in names] for stage in ("stage_2", "stage_3")
-    )
-    assert (
-        np.isfinite(first).all()
-        and not np.isclose(first[1], np.tile([0.1, 0.1, 0.2, 0.2], 2)).all()
-    )
-    np.testing.assert_array_equal(
-        first, second
-    )  # a head that goes on keeps what its outputs are in units of
+    stages_weights = (weights(run_dir / stage) for stage in ("stage_2", "stage_3"))
+    first, second = ([arrays[name] for name in names] for arrays in stages_weights)
+    assert np.isfinite(first).all()
+    assert not np.isclose(first[1], np.tile([0.1, 0.1, 0.2, 0.2], 2)).all()
+    # A head that goes on keeps what its outputs are in units of.
+    np.testing.assert_array_equal(first, second)
     variables = load_run(run_dir, overrides=["data.proposals="]).model.named_variables()
     np.testing.assert_array_equal([variables[name].numpy() for name in names], second)
 
