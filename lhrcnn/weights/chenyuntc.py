@@ -23,7 +23,7 @@ def describe(state, model):
         state,
         LAYERS,
         pixels=Pixels(bgr),
-        num_classes=len(state["head.score.bias"]) - 1,
+        num_classes=state["head.score.bias"].size - 1,
         labels=class_names.VOC,
     )
 

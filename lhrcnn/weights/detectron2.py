@@ -26,7 +26,7 @@ def describe(state, model):
         layers(model),
         dropped=(CONSTANTS,),
         pixels=Pixels(bgr=True),
-        num_classes=len(state[f"{SCORES}.bias"]) - 1,
+        num_classes=state[f"{SCORES}.bias"].size - 1,
         labels=class_names.COCO,
     )
 

@@ -26,7 +26,7 @@ def describe(state, model):
         layers(model),
         dropped=(TRAINED,),
         pixels=Pixels(bgr),
-        num_classes=len(state[f"{HEAD}fc_cls.bias"]) - 1,
+        num_classes=state[f"{HEAD}fc_cls.bias"].size - 1,
         labels=class_names.COCO,
     )
 

@@ -54,7 +54,7 @@ def describe(state, model):
     scores = state.get(f"{scope}/cls_fc/biases")
     if scores is None:
         return source._replace(pixels=Pixels(mean=PIXEL_MEAN, std=(1, 1, 1)))
-    return source._replace(num_classes=len(scores) - 1, labels=class_names.COCO)
+    return source._replace(num_classes=scores.size - 1, labels=class_names.COCO)
 
 
 def _layers(scope, model):

@@ -51,7 +51,7 @@ def _detector(state, model):
         state,
         layers(model),
         epsilon=0.0 if resnet and old and frozen else 1e-5,
-        num_classes=len(state[DETECTOR]) - 1,
+        num_classes=state[DETECTOR].size - 1,
         labels=class_names.COCO_WITH_GAPS,
     )
 

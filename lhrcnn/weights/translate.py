@@ -130,7 +130,7 @@ def _stepwise(array, steps):
     try:
         for step in steps:
             array = step(array)
-    except ValueError:
+    except (ValueError, IndexError):
         return None
     return array
 

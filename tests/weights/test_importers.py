@@ -170,6 +170,12 @@ def test_unknown_missing_and_misshapen_tensors_are_all_named(case):
     )
 
 
+def test_numbers_where_tensors_belong_are_named(case):
+    name, state, *_ = case
+    with pytest.raises(CheckpointError, match=r": \[\] does not make head/class_scores/bias"):
+        converted(name, {key: np.zeros(()) for key in state})
+
+
 def test_mmdetection_with_a_pyramid():
     state = foreign.mmdet_fpn(np.random.default_rng(1))
     variables, _ = converted("mmdet_fpn", state)
