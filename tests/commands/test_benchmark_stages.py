@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lhrcnn import cli
 from lhrcnn.commands.benchmark_stages import profile, stages_of
 from lhrcnn.models.build import build_detector
 
@@ -22,10 +21,8 @@ def inputs():
 def test_the_stages_in_their_order_make_the_detections(small_config, inputs):
     detector = build_detector(small_config(), 3)
     stages = stages_of(detector, *inputs)
-    assert (
-        list(stages)[:5] == ["preprocessing", "backbone", "RPN", "proposals", "RoI preparation"]
-        and list(stages)[-1] == "postprocessing"
-    )
+    first = ["preprocessing", "backbone", "RPN", "proposals", "RoI preparation"]
+    assert list(stages)[:5] == first and list(stages)[-1] == "postprocessing"
     last = stages["postprocessing"]
     boxes, scores, classes = last.graph(*last.inputs)
     whole = detector.detect(*inputs)
@@ -59,41 +56,24 @@ def test_profile_counts_every_stage(small_config, inputs):
     assert figures["gemm_gmacs_per_s"] > 0
 
 
-def test_command_writes_its_figures(tmp_path, capsys):
-    status = cli.main(
-        [
-            "benchmark",
-            "--config=light_head_xception_shapes",
-            "--size=64x96",
-            "--runs=1",
-            "--num_classes=3",
-            "--set=test.precision=mixed_bfloat16",
-            f"--output={tmp_path / 'figures.json'}",
-        ]
+def test_command_writes_its_figures(done, tmp_path):
+    printed = done(
+        "benchmark --config=light_head_xception_shapes --size=64x96 --runs=1 --num_classes=3 "
+        f"--set=test.precision=mixed_bfloat16 --output={tmp_path / 'figures.json'}"
     )
-    printed = capsys.readouterr().out
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert (
-        status == 0
-        and "postprocessing" in printed
-        and "GEMM" in printed
-        and "mixed_bfloat16" in printed
-    )
-    assert (
-        figures["size"] == [64, 96]
-        and figures["precision"] == "mixed_bfloat16"
-        and figures["stages"]["backbone"]["gmacs"] > 0
-    )
+    assert all(word in printed for word in ("postprocessing", "GEMM", "mixed_bfloat16"))
+    assert figures["size"] == [64, 96] and figures["precision"] == "mixed_bfloat16"
+    assert figures["stages"]["backbone"]["gmacs"] > 0
 
 
-def test_a_wrong_size_is_wrong_usage(capsys):
-    assert cli.main(["benchmark", "--size=big"]) == 2
-    assert "expected height x width" in capsys.readouterr().err
+def test_a_wrong_size_is_wrong_usage(call):
+    status, _, err = call("benchmark --size=big")
+    assert status == 2 and "expected height x width" in err
 
 
-def test_a_run_is_timed_with_its_own_classes_at_one_look(capsys):
-    words = ["benchmark", "--run_dir=light_head_mobilenet_v2_voc07_144", "--size=64x96", "--runs=1"]
-    assert cli.main(words) == 0
-    assert "mobilenet_v2, light head, 1 x 64 x 96 px, 20 classes" in capsys.readouterr().out
-    assert cli.main([*words, "--config=light_head_xception_shapes"]) == 2
-    assert "--config has no meaning beside --run_dir" in capsys.readouterr().err
+def test_a_run_is_timed_with_its_own_classes_at_one_look(call, done):
+    words = "benchmark --run_dir=light_head_mobilenet_v2_voc07_144 --size=64x96 --runs=1"
+    assert "mobilenet_v2, light head, 1 x 64 x 96 px, 20 classes" in done(words)
+    status, _, err = call(f"{words} --config=light_head_xception_shapes")
+    assert status == 2 and "--config has no meaning beside --run_dir" in err
