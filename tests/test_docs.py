@@ -151,7 +151,8 @@ def test_tables_of_choices_are_those_of_the_dicts(monkeypatch):
     assert listed
     for name, row in listed.items():
         entries = resolve(f"{where[name].replace('/', '.')}:{name}")
-        assert re.findall(r"`(\w+)`", row) == list(entries), name
+        own = [entry for entry in entries if entry != "small"]  # that one is of tests/conftest.py
+        assert re.findall(r"`(\w+)`", row) == own, name
 
 
 def blocks(path, language):
