@@ -99,6 +99,8 @@ def test_a_folder_of_a_model_brings_no_code(tmp_path, monkeypatch, name, beside,
     )
     assert config.load(run(text), ["plugins=[]"]).plugins == []
     assert not (tmp_path / "run" / "evil.py.counted").exists()
+    for module in ("run", "run.evil"):  # that another folder had
+        monkeypatch.delitem(sys.modules, module, raising=False)
     assert cli.main(shlex.split(told[1])) == 0
     assert (tmp_path / "run" / "evil.py.counted").exists()
     config.load(run(text))
