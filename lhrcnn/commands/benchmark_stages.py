@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from lhrcnn.models import postprocess
 from lhrcnn.models.constant_kernels import constant_kernels
+from lhrcnn.models.parts import without_autograph
 
 _GEMM_SIZE = 1536
 _POOLING_OPS = ("LhrcnnPsRoiAlign", "LhrcnnRoiAlign", "LhrcnnRoiPool")
@@ -27,7 +28,8 @@ class Stage:
             return body(*tf.nest.pack_sequence_as(inputs, given))
 
         self.call, self.inputs = call, [leaf for leaf in leaves if tf.is_tensor(leaf)]
-        self.graph = tf.function(call, autograph=False).get_concrete_function(*self.inputs)
+        graph = tf.function(without_autograph(call))
+        self.graph = graph.get_concrete_function(*self.inputs)
 
     def milliseconds(self):
         """Wall time of one call."""

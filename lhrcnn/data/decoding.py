@@ -75,6 +75,7 @@ def _graph(accurate_jpeg):
     return tf.function(
         lambda contents: decode_image(contents, accurate_jpeg),
         input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
     ).get_concrete_function()  # else threads that begin together trace it once each
 
 

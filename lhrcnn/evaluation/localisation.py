@@ -12,6 +12,7 @@ from lhrcnn.data.batches.pipeline import evaluation_batches
 from lhrcnn.data.overlaps import iou
 from lhrcnn.errors import ConfigError
 from lhrcnn.inference.tta import MergedViews
+from lhrcnn.models.parts import without_autograph
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FARTHEST, BISECTIONS = 4.0, 24  # of a move, in sides of the box
@@ -102,6 +103,7 @@ def format_table(table):
     return "\n".join(lines)
 
 
+@without_autograph
 def _localise(detector, image, image_size, boxes, classes):
     """Boxes [B, n, 4] of boxes [B, n, 4] px moved once for classes [B, n]."""
     prepared, _ = detector.regions(image, image_size)

@@ -54,10 +54,10 @@ class Detector:
         self._prepare = tf.function(
             lambda image: prepare(image, self.config.data),
             input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
+            autograph=False,
         )
         self._prepare.get_concrete_function()  # traced here, before threads call it
 
-        # Not a decorator of it: AutoGraph would warn that it cannot read the source of such.
         def detect(canvas, image_size, size):
             with constant_kernels(self.model):
                 return detect_in_images(self.model.detect, canvas, image_size, size)
@@ -69,6 +69,7 @@ class Detector:
                 tf.TensorSpec([None, 2]),
                 tf.TensorSpec([None, 2]),
             ],
+            autograph=False,
         )
 
     @classmethod

@@ -55,6 +55,7 @@ def build_detector(config, num_classes):
     return detector
 
 
+@without_autograph
 def build_backbone(options):
     """The Backbone of a BackboneConfig with random weights, all of it trainable as far as
     batch_norm lets it."""

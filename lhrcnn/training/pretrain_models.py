@@ -7,6 +7,7 @@ from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.build import build_backbone
 from lhrcnn.models.losses import LossSum, cross_entropy
+from lhrcnn.models.parts import without_autograph
 from lhrcnn.models.step import Trainable
 from lhrcnn.runs.backbone import load_backbone
 
@@ -39,6 +40,7 @@ class Pretraining(Trainable):
         size = tf.cast(tf.shape(batch["image"])[0], tf.float32)
         return {name: LossSum(tf.reduce_sum(values), size) for name, values in losses.items()}, {}
 
+    @without_autograph
     def totals(self, batch):
         """{name: sum} of scores and losses over the images of a held-out batch, and their number
         as "images"."""
@@ -119,12 +121,14 @@ class Distillation(Pretraining):
         return losses, {"explained": 1 - tf.add_n(list(errors.values())) / len(errors)}
 
 
+@without_autograph
 def build_pretraining(config, num_classes):
     """The Pretraining that a Config asks for; call it inside a distribution strategy's scope.
     Errors as of the two classes."""
     return Distillation(config) if config.pretrain.teacher else Classification(config, num_classes)
 
 
+@without_autograph
 def classifier(backbone, num_classes):
     """The Keras model images [B, S, S, 3] -> logits [B, K]: average pooling of a Backbone's last
     map and a dense layer."""

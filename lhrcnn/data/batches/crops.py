@@ -92,6 +92,7 @@ def _cut(image, corner, part, config):
 
 
 def _batches(rows, changed, config, batch_size):
+    @tf.autograph.experimental.do_not_convert  # it takes a second in each process
     def example(row):
         (image,) = decode_in_pipeline([tf.io.read_file(row["path"])], config.data.accurate_jpeg)
         return {"image": changed(image, row), "label": row["label"]}

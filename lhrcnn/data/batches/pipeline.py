@@ -24,6 +24,9 @@ from lhrcnn.data.transforms import augment, transform_of
 from lhrcnn.errors import DataError
 
 _LARGEST_CHUNK = 8
+# Translating the functions of this package takes AutoGraph seconds in each process, and nothing in
+# them is other than what Python does; transforms, which may be anybody's, are translated.
+_without_autograph = tf.autograph.experimental.do_not_convert
 
 
 def training_batches(plan, data_config, start_step, stop_step, worker=0, workers=1):
@@ -53,12 +56,15 @@ def training_batches(plan, data_config, start_step, stop_step, worker=0, workers
 
     def finished(batch, rows):
         batch = augment.augment_objects(batch, rows["numbers"], data_config)
+        return (batch, rows["seed"][0]) if transforms else batch
+
+    def transformed(batch, seed):
         for number, transform in enumerate(transforms):
-            seed = tf.random.experimental.stateless_fold_in(rows["seed"][0], number)
-            batch = transform(batch, seed)
+            batch = transform(batch, tf.random.experimental.stateless_fold_in(seed, number))
         return {name: value[own] for name, value in batch.items()} if size != share else batch
 
-    return read_ahead(_batched(each, changed, finished, plan.dataset, data_config, size))
+    batches = _batched(each, changed, finished, plan.dataset, data_config, size)
+    return read_ahead(batches.map(transformed) if transforms else batches)
 
 
 def evaluation_batches(dataset, data_config, batch_size, worker=0, workers=1):
@@ -208,6 +214,7 @@ def _batched(each, changed, finished, dataset, data_config, batch_size):
     chunk = max(size for size in range(1, _LARGEST_CHUNK + 1) if batch_size % size == 0)
     objects, parallel = _objects(dataset), num_workers(data_config)
 
+    @_without_autograph
     def read_images(item):
         rows = [dict(zip(item, row)) for row in zip(*map(tf.unstack, item.values()))]
         if data_config.cache_dir:
@@ -219,11 +226,13 @@ def _batched(each, changed, finished, dataset, data_config, batch_size):
         ]
         return tf.stack(images), item
 
+    @_without_autograph
     def merged(*values):
         return tf.nest.map_structure(
             lambda x: tf.reshape(x, tf.concat([[batch_size], tf.shape(x)[2:]], 0)), values
         )
 
+    @_without_autograph
     def batch(images, rows):
         scale, found = scale_of(rows["size"], rows["before"]), objects(rows["index"])
         for name in [key for key in ("boxes", "proposals") if key in found]:

@@ -40,7 +40,7 @@ def fixed_function(run, size=None, batch_size=1, runtime=""):
             return detect_in_images(run.model.detect, canvas, inner_size, image_size)
 
     signature = [tf.TensorSpec([batch_size, *size, 3], tf.uint8, "image")]
-    return tf.function(detect, input_signature=signature)
+    return tf.function(detect, input_signature=signature, autograph=False)
 
 
 def usual_size(data):
