@@ -56,8 +56,8 @@ def test_the_default_model_is_about_as_good_as_it_says_in_some_images(shared):
         ],
     )
     dataset = open_dataset(run.config.data, run.config.data.test_split)
-    metrics, _ = evaluate(run.model, share_of(dataset, 1, 12), run.config)
-    stated = json.loads((zoo.FOLDER / zoo.DEFAULT / "eval" / "VOC2007_test.json").read_text())[
-        "voc07"
-    ]["mAP"]
-    assert abs(metrics["voc07"]["mAP"] - stated) < 0.08
+    metrics, _ = evaluate(run.model, share_of(dataset, 1, 36), run.config)
+    stated = json.loads((zoo.FOLDER / zoo.DEFAULT / "eval" / "VOC2007_test.json").read_text())
+    # Every 36th image scores more than all do: both numbers are measured, and go together.
+    assert stated["voc07"]["mAP"] == pytest.approx(0.711, abs=5e-4)
+    assert metrics["voc07"]["mAP"] == pytest.approx(0.785, abs=0.02)
