@@ -23,7 +23,7 @@ EPOCHS = (4, 60)
 MOST_CACHED = 4e9  # bytes
 EVALUATIONS = 3
 BATCH_SIZE = 8
-LEARNING_RATE = 0.015  # of SGD, for train.base_batch_size images
+LEARNING_RATE = 0.03  # of SGD, for train.base_batch_size images
 # What the trained model has for its own data, as it is for these.
 OTHER_DATA = {
     "data.format": "auto",

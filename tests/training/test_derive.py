@@ -96,7 +96,7 @@ def test_the_rate_falls_to_zero_whatever_the_trained_model_did():
     assert values(derive.measure(dataset([square(60)])), model=model)["train.schedule"] == "cosine"
 
 
-@pytest.mark.parametrize("optimizer, rate", [("sgd", 0.015), ("adamw", 1e-4)])
+@pytest.mark.parametrize("optimizer, rate", [("sgd", 0.03), ("adamw", 1e-4)])
 def test_the_learning_rate_is_a_new_tasks_where_it_is_sgds(optimizer, rate):
     rates = {"sgd": 0.0075, "adamw": 1e-4}  # of the trained model
     options = {"train.optimizer": optimizer, "train.learning_rate": rates[optimizer]}
