@@ -28,7 +28,7 @@ def small_models(tmp_path, monkeypatch):
     """What the page names is small: every config, and the pretrained model."""
 
     def load(name, changes=(), own=api.load_config):
-        return own(name, [*SMALL, *api._texts(changes)])
+        return own(name, [*SMALL, *api._listed(changes)])
 
     monkeypatch.setattr(api, "load_config", load)
     make_run(tmp_path / "zoo" / MODEL, SMALL)
