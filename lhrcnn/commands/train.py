@@ -81,7 +81,7 @@ def _train(values):
     # The data alone say how to train, or to go on: --data_dir without a config.
     if values.data_dir and not values.config and commands.is_users_data(values.data_dir):
         experiment, run_dir = _derived(values)
-        init_from = init_from or zoo.DEFAULT
+        init_from = init_from or zoo.START
     else:
         if values.minutes:
             raise UsageError(
@@ -129,7 +129,7 @@ def _derive(values, path):
     from lhrcnn.data.datasets import open_dataset, read_dataset
     from lhrcnn.training import derive, pace
 
-    source, own = values.init_from or zoo.DEFAULT, values["set"].value
+    source, own = values.init_from or zoo.START, values["set"].value
     start = zoo.find_run(source, RUN_FILES).config()
     base = commands.with_data_dir(config.changed(start, derive.OTHER_DATA), values)
     base = config.changed(base, own)  # what is wrong here shows before the data are read

@@ -9,8 +9,10 @@ from lhrcnn.runs import public
 from lhrcnn.runs.directory import CONFIG, RunDirectory
 
 FOLDER = pathlib.Path(__file__).parents[1] / "zoo"
-# What detects, and what a training with a derived config starts from, unless another is named.
+# What detects, and what a training with a derived config starts from, unless another is named: of
+# two models the better one, and the one of which twice the steps fit into the same time.
 DEFAULT = "light_head_efficientnet_lite2_voc07_192_keep_ratio"
+START = "light_head_mobilenet_v2_voc07_144"
 
 
 class Entry(typing.NamedTuple):
