@@ -18,7 +18,7 @@ LONGEST = 2.5  # sides of longer images are shrunk to this ratio
 SMALLER = 1.2  # times that a tenth of the boxes may be smaller than the smallest anchor
 REACH = 1.4  # times that boxes may be smaller or larger than the anchors
 MIN_ANCHOR_RATIO = 1.25
-TRAIN_PX = 6e8  # of all images seen: four minutes of two CPU cores with bfloat16
+TRAIN_PX = 5e8  # of all images seen: three to five minutes of two CPU cores with bfloat16
 EPOCHS = (4, 60)
 MOST_CACHED = 4e9  # bytes
 EVALUATIONS = 3
@@ -122,12 +122,12 @@ def length(measures, config, steps=0):
         why = f"{steps} steps of {config.train.batch_size} images"
     epochs = -(-steps // per_epoch)
     every = max(1, math.ceil(epochs / EVALUATIONS))
-    decay = round(1 - max(0.001, min(0.02, 2.5 / steps)), 4)
+    decay = round(1 - max(0.001, min(0.02, 4.5 / steps)), 4)
     choices = [
         Choice("train.epochs", epochs, why),
         Choice("train.eval_every", every, f"{-(-epochs // every)} looks at the validation images"),
         Choice("train.schedule", "cosine", "the learning rate falls to 0 within these steps"),
-        Choice("train.warmup_steps", min(200, max(1, steps // 5)), "a fifth of the steps, or 200"),
+        Choice("train.warmup_steps", min(200, max(1, steps // 10)), "a tenth of the steps, or 200"),
         Choice("train.ema_decay", decay, "the average spans a small part of the training"),
         Choice("train.log_every", 10 if steps < 2000 else 50, "a line in seconds"),
     ]

@@ -126,7 +126,7 @@ def test_a_training_of_so_many_steps():
     measures = derive.measure(dataset([square(80)] * 100))  # 13 steps an epoch
     found = values(measures, steps=30)
     assert found["train.epochs"] == 3 and found["train.max_steps"] == 30
-    assert found["train.warmup_steps"] == 6 and found["train.eval_every"] == 1
+    assert found["train.warmup_steps"] == 3 and found["train.eval_every"] == 1
     found = values(measures, steps=130)
     assert found["train.epochs"] == 10 and "train.max_steps" not in found
     train = configs.load(None, {"train.epochs": 3, "train.max_steps": 30}).train
