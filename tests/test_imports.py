@@ -17,8 +17,8 @@ FLOORS = [
     ["models"],
     ["data"],
     ["ops", "config"],
-    ["boxes", "distribution", "choices", "errors", "files", "keras", "progress", "workers"]
-    + ["yaml_text"],
+    ["autograph", "boxes", "distribution", "choices", "errors", "files", "keras", "progress"]
+    + ["workers", "yaml_text"],
 ]
 LEVEL = {name: number for number, floor in enumerate(reversed(FLOORS)) for name in floor}
 FILES = sorted((ROOT / "lhrcnn").rglob("*.py"))

@@ -7,9 +7,9 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.autograph import without_autograph
 from lhrcnn.models import postprocess
 from lhrcnn.models.constant_kernels import constant_kernels
-from lhrcnn.models.parts import without_autograph
 
 _GEMM_SIZE = 1536
 _POOLING_OPS = ("LhrcnnPsRoiAlign", "LhrcnnRoiAlign", "LhrcnnRoiPool")

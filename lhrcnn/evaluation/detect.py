@@ -5,12 +5,12 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.autograph import without_autograph
 from lhrcnn.data.batches import pipeline
 from lhrcnn.data.faults import find_unreadable, size_fault
 from lhrcnn.distribution import evenly_shared
 from lhrcnn.evaluation.detections import Detections, concatenate, in_order_of, of_image, unusable
 from lhrcnn.evaluation.scoring import score
-from lhrcnn.models.parts import without_autograph
 from lhrcnn.progress import Progress
 from lhrcnn.workers import Workers
 

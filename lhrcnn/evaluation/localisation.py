@@ -8,11 +8,11 @@ Shape letters: B images, M padded ground-truth boxes, V levels of input IoU.
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.autograph import without_autograph
 from lhrcnn.data.batches.pipeline import evaluation_batches
 from lhrcnn.data.overlaps import iou
 from lhrcnn.errors import ConfigError
 from lhrcnn.inference.tta import MergedViews
-from lhrcnn.models.parts import without_autograph
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FARTHEST, BISECTIONS = 4.0, 24  # of a move, in sides of the box

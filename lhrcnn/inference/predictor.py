@@ -13,13 +13,13 @@ import tensorflow as tf
 from PIL import Image
 
 from lhrcnn import config as configuration
+from lhrcnn.autograph import without_autograph
 from lhrcnn.data import decoding, images
 from lhrcnn.errors import ConfigError, DataError, UsageError
 from lhrcnn.inference import batching, tta
 from lhrcnn.inference.prediction import named
 from lhrcnn.models.build import arithmetic, build_detector
 from lhrcnn.models.constant_kernels import constant_kernels
-from lhrcnn.models.parts import without_autograph
 from lhrcnn.runs import state, zoo
 from lhrcnn.runs.directory import RUN_FILES
 

@@ -4,6 +4,7 @@ import contextlib
 
 import tensorflow as tf
 
+from lhrcnn.autograph import without_autograph
 from lhrcnn.choices import resolve
 from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
@@ -14,7 +15,7 @@ from lhrcnn.models.extractors import EXTRACTORS
 from lhrcnn.models.heads import HEADS
 from lhrcnn.models.heads.box import BoxHead
 from lhrcnn.models.heads.locnet import LocNetHead
-from lhrcnn.models.parts import Backbone, without_autograph
+from lhrcnn.models.parts import Backbone
 from lhrcnn.models.rpn import RPN
 
 

@@ -26,15 +26,9 @@ a tensor is a tf.cond or tf.while_loop.
 import dataclasses
 import typing
 
-import tensorflow as tf
-
 from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.names import variables_of
-
-# Of a function, and of all that it calls: translating a detector's code takes AutoGraph seconds in
-# each process, and nothing in it is other than what Python does.
-without_autograph = tf.autograph.experimental.do_not_convert
 
 
 @dataclasses.dataclass

@@ -6,10 +6,10 @@ import math
 import tensorflow as tf
 from absl import logging
 
+from lhrcnn.autograph import without_autograph
 from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.names import present
-from lhrcnn.models.parts import without_autograph
 
 # Attributes of layers: the variables that L2 and decay are on, unlike batch norm and biases.
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel")

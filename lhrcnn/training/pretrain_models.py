@@ -2,12 +2,12 @@
 
 import tensorflow as tf
 
+from lhrcnn.autograph import without_autograph
 from lhrcnn.config import BackboneConfig, ModelConfig
 from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.build import build_backbone
 from lhrcnn.models.losses import LossSum, cross_entropy
-from lhrcnn.models.parts import without_autograph
 from lhrcnn.models.step import Trainable
 from lhrcnn.runs.backbone import load_backbone
 

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.autograph import without_autograph
 from lhrcnn.data.batches.plan import BatchPlan
 from lhrcnn.data.batches.reading import num_workers, read_ahead
 from lhrcnn.data.decoding import decode_in_pipeline
@@ -92,7 +93,7 @@ def _cut(image, corner, part, config):
 
 
 def _batches(rows, changed, config, batch_size):
-    @tf.autograph.experimental.do_not_convert  # it takes a second in each process
+    @without_autograph
     def example(row):
         (image,) = decode_in_pipeline([tf.io.read_file(row["path"])], config.data.accurate_jpeg)
         return {"image": changed(image, row), "label": row["label"]}

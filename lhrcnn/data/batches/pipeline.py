@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from lhrcnn.autograph import without_autograph
 from lhrcnn.data.batches import cache
 from lhrcnn.data.batches.plan import aspect_groups
 from lhrcnn.data.batches.reading import num_workers, read_ahead
@@ -24,9 +25,6 @@ from lhrcnn.data.transforms import augment, transform_of
 from lhrcnn.errors import DataError
 
 _LARGEST_CHUNK = 8
-# Translating the functions of this package takes AutoGraph seconds in each process, and nothing in
-# them is other than what Python does; transforms, which may be anybody's, are translated.
-_without_autograph = tf.autograph.experimental.do_not_convert
 
 
 def training_batches(plan, data_config, start_step, stop_step, worker=0, workers=1):
@@ -58,7 +56,7 @@ def training_batches(plan, data_config, start_step, stop_step, worker=0, workers
         batch = augment.augment_objects(batch, rows["numbers"], data_config)
         return (batch, rows["seed"][0]) if transforms else batch
 
-    def transformed(batch, seed):
+    def transformed(batch, seed):  # translated by AutoGraph: transforms may be anybody's
         for number, transform in enumerate(transforms):
             batch = transform(batch, tf.random.experimental.stateless_fold_in(seed, number))
         return {name: value[own] for name, value in batch.items()} if size != share else batch
@@ -214,7 +212,7 @@ def _batched(each, changed, finished, dataset, data_config, batch_size):
     chunk = max(size for size in range(1, _LARGEST_CHUNK + 1) if batch_size % size == 0)
     objects, parallel = _objects(dataset), num_workers(data_config)
 
-    @_without_autograph
+    @without_autograph
     def read_images(item):
         rows = [dict(zip(item, row)) for row in zip(*map(tf.unstack, item.values()))]
         if data_config.cache_dir:
@@ -226,13 +224,13 @@ def _batched(each, changed, finished, dataset, data_config, batch_size):
         ]
         return tf.stack(images), item
 
-    @_without_autograph
+    @without_autograph
     def merged(*values):
         return tf.nest.map_structure(
             lambda x: tf.reshape(x, tf.concat([[batch_size], tf.shape(x)[2:]], 0)), values
         )
 
-    @_without_autograph
+    @without_autograph
     def batch(images, rows):
         scale, found = scale_of(rows["size"], rows["before"]), objects(rows["index"])
         for name in [key for key in ("boxes", "proposals") if key in found]:
