@@ -29,15 +29,22 @@ def open_dataset(data, split="train", training=False):
     from lhrcnn.data import datasets
 
     config = data if isinstance(data, configs.Config) else _with_data(configs.Config(), data)
+    if isinstance(data, (str, os.PathLike)):
+        config = configs.changed(config, {"data.format": "auto"})
     return datasets.open_dataset(config.data, split, training)
 
 
-def train(config, data=None, run_dir="run", resume="auto", init_from="", callbacks=()):
+def train(
+    config=(), data=None, run_dir="run", resume="auto", init_from="", callbacks=(), minutes=0
+):
     """Trains a detector into a run directory, or goes on with the training there.
 
-    data: folder of the data set, or {option of `data`: value}; None: what the Config says.
-    resume: "auto" goes on where there are checkpoints, "must" demands some, "never" refuses them.
-    init_from: run directory or pretrained model whose weights a new run starts from.
+    config: a Config; else it is derived from the data, as `lhrcnn train --data_dir` does, and these
+    are changes to it, as of `load_config`. data: folder of the data set, or {option of `data`:
+    value}; None: what the Config says. resume: "auto" goes on where there are checkpoints, "must"
+    demands some, "never" refuses them. init_from: run directory or pretrained model whose weights a
+    new run starts from. minutes: how long a training with a derived config may take here; 0: what
+    suits the data.
     callbacks: Keras callbacks (`from lhrcnn.keras import keras`). on_train_batch_end gets the
     number of the step, from 1, and its losses, on_test_end the scores of a validation, on_epoch_end
     the epoch, from 0, with losses and scores; `self.model.stop_training = True` ends the training,
@@ -46,9 +53,19 @@ def train(config, data=None, run_dir="run", resume="auto", init_from="", callbac
     Returns a dict: steps, total_steps, interrupted, best_metric, best_score, best_step, run_dir,
     checkpoint, best_checkpoint. Raises ConfigError, DataError, CheckpointError, OutputError and
     TrainingError."""
-    from lhrcnn.training import stages
+    from lhrcnn.training import own_data, stages
 
-    return stages.train(_with_data(config, data), run_dir, resume, init_from, callbacks)
+    changes = list(_data_changes(data).items())
+    if init_from:
+        changes.append(("train.init_from", str(init_from)))
+    if isinstance(config, configs.Config):
+        if minutes:
+            raise ConfigError("minutes: for a derived config; set train.epochs or train.max_steps")
+        return stages.train(configs.changed(config, changes), run_dir, resume, callbacks)
+    if data is None:
+        raise ConfigError("data: None; name the folder, or give what lhrcnn.load_config returns")
+    derived = own_data.config_for([*_listed(config), *changes], run_dir, minutes)
+    return stages.train(derived, run_dir, resume, callbacks)
 
 
 def evaluate(

@@ -93,7 +93,7 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
         ("train --config light_head_xception_shape", "did you mean 'light_head_xception_shapes'"),
         ("pretrain --config xception_imagnet", "did you mean 'xception_imagenet'"),
         ("pretrain --set pretrain.teacher=mobilenet", "did you mean 'mobilenet_v2'"),
-        ("pretrain --init_from x", "Unknown command line flag 'init_from'"),
+        ("pretrain --minutes 3", "Unknown command line flag 'minutes'"),
         ("eval", "--run_dir is missing"),
         (
             "eval --run_dir light_head_mobilenet_v2_voc07_144 --metrics=coco,map",
@@ -290,11 +290,15 @@ def test_train_flags_reach_the_trainer(done, tmp_path, monkeypatch):
 
     seen = []
 
-    def train(experiment, run_dir, resume="auto", init_from="", callbacks=()):
+    def train(experiment, run_dir, resume="auto", callbacks=()):
         seen.append((experiment, str(run_dir), resume))
         best = {"best_metric": "", "best_score": None, "best_step": None}
         paths = {"run_dir": str(run_dir), "checkpoint": "c", "best_checkpoint": "c"}
-        done = {"steps": 3, "total_steps": 3, "interrupted": init_from == "stopped"}
+        done = {
+            "steps": 3,
+            "total_steps": 3,
+            "interrupted": experiment.train.init_from == "stopped",
+        }
         return {**done, **best, **paths}
 
     monkeypatch.setattr(trainer, "train", train)
@@ -317,8 +321,8 @@ def test_train_flags_reach_the_trainer(done, tmp_path, monkeypatch):
     done("train --run_dir=run --config light_head_xception_shapes")
     assert seen.pop()[0] == embedded
     out = done("train --run_dir=run --init_from stopped")
-    assert out.splitlines()[-1].endswith("lhrcnn train --run_dir run --init_from stopped")
-    assert seen.pop()[0] == experiment
+    assert out.splitlines()[-1].endswith("lhrcnn train --run_dir run")
+    assert seen.pop()[0] == config.changed(experiment, {"train.init_from": "stopped"})
     (tmp_path / "mine" / "runs" / "mine").mkdir(parents=True)
     config.save(experiment, tmp_path / "mine" / "runs" / "mine" / "config.yaml")
     monkeypatch.chdir(tmp_path / "mine")

@@ -251,11 +251,16 @@ def is_users_data(folder):
     return not is_drawn(path)
 
 
-def with_data_dir(loaded, values):
-    """The Config with the folder of --data_dir, where that is given. UsageError for a file."""
+def check_data_dir(values):
+    """Raises UsageError where --data_dir is a file."""
     hint = hints.data_dir(values.data_dir, READERS) if values.data_dir else ""
     if hint:
         raise UsageError(f"--data_dir={values.data_dir}: expected a folder; {hint}")
+
+
+def with_data_dir(loaded, values):
+    """The Config with the folder of --data_dir, where that is given. UsageError for a file."""
+    check_data_dir(values)
     return config.changed(loaded, {"data.dir": values.data_dir}) if values.data_dir else loaded
 
 

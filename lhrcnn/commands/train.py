@@ -5,8 +5,6 @@ import pathlib
 
 from lhrcnn import commands, config
 from lhrcnn.errors import UsageError
-from lhrcnn.runs import zoo
-from lhrcnn.runs.directory import RUN_FILES
 
 
 def training_flags(default):
@@ -77,11 +75,9 @@ def run(values):
 
 
 def _train(values):
-    init_from = values.init_from
     # The data alone say how to train, or to go on: --data_dir without a config.
     if values.data_dir and not values.config and commands.is_users_data(values.data_dir):
         experiment, run_dir = _derived(values)
-        init_from = init_from or zoo.START
     else:
         if values.minutes:
             raise UsageError(
@@ -89,16 +85,18 @@ def _train(values):
                 "train.epochs or train.max_steps"
             )
         experiment, run_dir = experiment_of(values, commands.DEFAULT_CONFIG)
+        experiment = config.changed(experiment, _start(values))
 
     from lhrcnn.training import stages
 
-    summary = stages.train(experiment, run_dir, values.resume, init_from=init_from)
-    following = f"lhrcnn eval --run_dir {run_dir}"
-    if summary["interrupted"]:
-        # Stages to come, and a training without a checkpoint, begin with these weights.
-        start = f" --init_from {init_from}" if init_from else ""
-        following = f"lhrcnn train --run_dir {run_dir}{start}"
-    print(format_summary(summary, following))
+    summary = stages.train(experiment, run_dir, values.resume)
+    # Stages to come, and a training without a checkpoint, begin as its config says.
+    doing = "train" if summary["interrupted"] else "eval"
+    print(format_summary(summary, f"lhrcnn {doing} --run_dir {run_dir}"))
+
+
+def _start(values):
+    return [("train.init_from", values.init_from)] if values.init_from else []
 
 
 def experiment_of(values, default):
@@ -114,48 +112,14 @@ def experiment_of(values, default):
 
 def _derived(values):
     """(Config, run directory) for the data of --data_dir, its choices said with their reasons."""
+    from lhrcnn.training import own_data
+
+    commands.check_data_dir(values)
     name = os.path.basename(os.path.abspath(values.data_dir))  # which `.` and `..` have too
     run_dir = pathlib.Path(values.run_dir or pathlib.Path("runs", name))
-    seed = {} if values.seed is None else {"train.seed": values.seed}
-    begun = run_dir / "config.yaml"
-    if begun.is_file():
-        print(f"config: {begun} (what this run was started with)", flush=True)
-        return config.changed(commands.load_config(values, begun), seed), run_dir
-    return config.changed(_derive(values, begun), seed), run_dir
-
-
-def _derive(values, path):
-    """The Config for the data of --data_dir, to be kept in a file of this path."""
-    from lhrcnn.data.datasets import open_dataset, read_dataset
-    from lhrcnn.training import derive, pace
-
-    source, own = values.init_from or zoo.START, values["set"].value
-    start = zoo.find_run(source, RUN_FILES).config()
-    base = commands.with_data_dir(config.changed(start, derive.OTHER_DATA), values)
-    base = config.changed(base, own)  # what is wrong here shows before the data are read
-    print(
-        f"config: derived from the data, and kept in {path}; --config names another, --set changes "
-        f"an option\nstart: {source}"
-    )
-
-    def decided(config_, choices):
-        print("\n".join(derive.describe(choices)), flush=True)
-        changes = {choice.option: choice.value for choice in choices}
-        return config.changed(config.changed(config_, changes), own)
-
-    data = base.data
-    dataset = open_dataset(data, data.train_split, training=True)
-    measures = derive.measure(dataset)
-    choices = derive.derive(measures, base, derive.processor_has_bfloat16(), path.parent)
-    sized = decided(base, choices)
-    speed = pace.measure(sized, dataset)
-    looks = derive.EVALUATIONS * (
-        len(read_dataset(data, data.val_split).records) if data.val_split else 0
-    )
-    steps = speed.steps(60 * values.minutes, looks) if values.minutes else 0
-    derived = decided(sized, derive.length(measures, sized, steps))
-    print(f"time: {speed.describe(derive.num_steps(measures, derived.train), looks)}", flush=True)
-    return derived
+    seed = [] if values.seed is None else [("train.seed", values.seed)]
+    changes = [*values["set"].value, ("data.dir", values.data_dir), *_start(values), *seed]
+    return own_data.config_for(changes, run_dir, values.minutes or 0), run_dir
 
 
 def format_summary(summary, following):

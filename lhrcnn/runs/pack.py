@@ -10,7 +10,7 @@ from lhrcnn.runs import zoo
 from lhrcnn.runs.directory import RUN_FILES, RunDirectory
 from lhrcnn.runs.state import weights_of
 
-PATHS = ("data.dir", "data.proposals", "model.backbone.weights")
+PATHS = ("data.dir", "data.proposals", "model.backbone.weights", "train.init_from")
 SPLITS = ("train_split", "val_split", "test_split", "image_dir")  # of data: names, or paths
 
 
@@ -56,7 +56,11 @@ def portable(config):
         plugins=[pathlib.Path(plugin).name for plugin in config.plugins],
         data=dataclasses.replace(data, **own, cache_dir=""),
         model=dataclasses.replace(config.model, backbone=backbone),
-        train=dataclasses.replace(config.train, stages=stages),
+        train=dataclasses.replace(
+            config.train,
+            stages=stages,
+            init_from=_portable("train.init_from", config.train.init_from),
+        ),
     )
 
 

@@ -13,8 +13,8 @@ FREE = tuple(
         "data.dir data.image_dir data.proposals data.cache_dir data.workers data.val_split "
         "data.test_split data.test_short_side model.backbone.weights model.head.roi_impl "
         "model.postprocess. train.log_every train.checkpoint_every train.keep_checkpoints "
-        "train.eval_every train.best_metric train.patience train.hours train.num_images eval. "
-        "test."
+        "train.eval_every train.best_metric train.patience train.hours train.num_images "
+        "train.init_from eval. test."
     ).split()
 )
 LENGTH = ("train.epochs", "train.max_steps")

@@ -19,6 +19,8 @@ SMALLER = 1.2  # times that a tenth of the boxes may be smaller than the smalles
 REACH = 1.4  # times that boxes may be smaller or larger than the anchors
 MIN_ANCHOR_RATIO = 1.25
 TRAIN_PX = 5e8  # of all images seen: three to five minutes of two CPU cores with bfloat16
+KNOWN = 0.5  # share of the objects that a model finds, from which on it is said to know them
+KNOWN_SHARE = 0.56  # of the images, and half of the rate, are enough then
 EPOCHS = (4, 60)
 MOST_CACHED = 4e9  # bytes
 EVALUATIONS = 3
@@ -53,6 +55,7 @@ class Measures(typing.NamedTuple):
     aspects: np.ndarray  # [num_images] long over short side
     sizes: np.ndarray  # [n] square roots of box areas over the short side of their image
     most_boxes: int  # of an image
+    found: float = 0.0  # share of the objects that a trained model finds, whatever it calls them
 
 
 class Choice(typing.NamedTuple):
@@ -80,6 +83,11 @@ def measure(dataset):
     )
 
 
+def is_known(measures):
+    """Whether the objects are of a kind that a trained model has learnt to find."""
+    return measures.found >= KNOWN
+
+
 def derive(measures, start, bfloat16, run_dir):
     """The `Choice`s for data of these `Measures`, learnt by the model of the Config `start` in a
     run directory; bfloat16: whether the processor has it. How long to train is `length`'s."""
@@ -89,7 +97,13 @@ def derive(measures, start, bfloat16, run_dir):
     anchors = (
         [Choice("model.rpn.anchor_scales", *_anchors(measures.sizes * side, own))] if own else []
     )
+    about = "" if is_known(measures) else "only "
     return [
+        Choice(
+            "train.init_from",
+            start.train.init_from,
+            f"{about}{measures.found:.0%} of the objects are found before training",
+        ),
         Choice("data.resize", "keep_ratio", "images keep their shape"),
         Choice("data.short_side", [side], why_side),
         Choice("data.long_side", long, "19 of 20 images are not longer"),
@@ -102,7 +116,7 @@ def derive(measures, start, bfloat16, run_dir):
             f"the fullest image has {measures.most_boxes} boxes",
         ),
         Choice("train.batch_size", min(BATCH_SIZE, measures.num_images), "what two CPU cores take"),
-        *_rate(start),
+        *_rate(measures, start),
         Choice(
             "train.precision",
             "mixed_bfloat16" if bfloat16 else "float32",
@@ -116,7 +130,8 @@ def length(measures, config, steps=0):
     per_epoch = -(-measures.num_images // config.train.batch_size)
     why = "what fits into the time given"
     if not steps:
-        wanted = TRAIN_PX / (image_px(measures, config.data) * measures.num_images)
+        px = TRAIN_PX * (KNOWN_SHARE if is_known(measures) else 1)
+        wanted = px / (image_px(measures, config.data) * measures.num_images)
         epochs = min(EPOCHS[1], max(EPOCHS[0], math.ceil(wanted)))
         steps = epochs * per_epoch
         why = f"{steps} steps of {config.train.batch_size} images"
@@ -204,12 +219,13 @@ def _side(measures, own):
     return side, f"{limit}9 of 10 boxes are larger than {small * side:.0f} px then"
 
 
-def _rate(start):
+def _rate(measures, start):
     """[Choice] of the learning rate: a trained model may have ended with a lower one."""
     if start.train.optimizer != "sgd":
         return []
-    why = "what a new task needs; the trained model's may be that of its last epochs"
-    return [Choice("train.learning_rate", LEARNING_RATE, why)]
+    if is_known(measures):
+        return [Choice("train.learning_rate", LEARNING_RATE / 2, "the objects are found already")]
+    return [Choice("train.learning_rate", LEARNING_RATE, "what objects of a new kind need")]
 
 
 def _cache(measures, needed, run_dir):

@@ -43,10 +43,10 @@ class TrainingLoop:
     tf.data.Dataset of a worker's share of the steps, `_outcome()` the validation.Outcome of the
     weights that the model has now."""
 
-    def __init__(self, config, run, strategy, training, held_out, init_from, arrays, meta):
+    def __init__(self, config, run, strategy, training, held_out, arrays, meta):
         """`arrays` and `meta` of a checkpoint; None and {"step": 0}: from the start."""
         self.config, self.run, self.store, self.strategy = config, run, run.checkpoints, strategy
-        self.training, self.held_out, self.init_from = training, held_out, init_from
+        self.training, self.held_out = training, held_out
         self.arrays, self.start = arrays, meta["step"]
         self.plan = self._plan()
         self.steps_per_epoch = self.plan.steps_per_epoch
@@ -119,11 +119,11 @@ class TrainingLoop:
         self.saved_step = step
 
     def _begin(self, model):
-        """What a subclass does to a new model, which has the weights of `init_from`."""
+        """What a subclass does to a new model, which has the weights of train.init_from."""
 
     def _announce(self, step):
-        versions = environment(self.strategy)
-        origin = {"init_from": str(self.init_from)} if self.init_from and not step else {}
+        versions, start = environment(self.strategy), self.config.train.init_from
+        origin = {"init_from": start} if start and not step else {}
         about = {"environment": versions, **origin}
         self.log.line("start", step, step / self.steps_per_epoch, about)
         print("environment: " + "  ".join(f"{name} {value}" for name, value in versions.items()))
@@ -138,16 +138,16 @@ class TrainingLoop:
 
     def _build(self):
         config, train = self.config, self.config.train
-        if self.arrays or self.init_from:
+        if self.arrays or train.init_from:
             # Pretrained weights are in the checkpoint; their file may be gone.
             config = configs.changed(config, {"model.backbone.weights": ""})
         keras.utils.set_random_seed(train.seed)
         with arithmetic(train.precision), self.strategy.scope():
             self.model = detector = self._model(config)
             if not self.arrays:
-                if self.init_from:
+                if train.init_from:
                     names = self.training.class_names
-                    lines = fine_tune.init_from(detector, names, self.init_from)
+                    lines = fine_tune.init_from(detector, names, train.init_from)
                     print("\n".join(lines), flush=True)
                 self._begin(detector)
             self._compile()

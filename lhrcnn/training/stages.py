@@ -34,15 +34,15 @@ lhrcnn eval --run_dir {run_dir} --split SPLIT
 """
 
 
-def train(config, run_dir, resume="auto", init_from="", callbacks=()):
+def train(config, run_dir, resume="auto", callbacks=()):
     """As trainer.train, in the stages of the Config; at once where it has none. The same call goes
     on wherever it was stopped.
 
     The summary is that of the last stage begun, with "stage" (3 of 4) and the paths of RUN_DIR.
-    init_from: what the first stage, and those with `start: pretrained`, start from. Raises what
+    The first stage, and those with `start: pretrained`, start from train.init_from. Raises what
     trainer.train does, naming the stage."""
     if not config.train.stages:
-        return trainer.train(config, run_dir, resume, init_from=init_from, callbacks=callbacks)
+        return trainer.train(config, run_dir, resume, callbacks=callbacks)
     Workers(strategy_of_workers()).require_one("train.stages are")
     run = RunDirectory(run_dir)
     run.check_start()
@@ -62,8 +62,9 @@ def train(config, run_dir, resume="auto", init_from="", callbacks=()):
         if summary:
             print(f"stage {name} is complete", flush=True)
         else:
-            start = str(run.stage(number - 1)) if continues else init_from
-            summary = _train_stage(own, stage, name, start, cache, callbacks)
+            if continues:
+                own = configs.changed(own, {"train.init_from": str(run.stage(number - 1))})
+            summary = _train_stage(own, stage, name, cache, callbacks)
             stopped = summary["signalled"] and number < len(stages)
             if summary["interrupted"] or stopped:
                 return {**summary, "interrupted": True, "stage": name, "run_dir": str(run)}
@@ -75,17 +76,17 @@ def train(config, run_dir, resume="auto", init_from="", callbacks=()):
     return {**summary, "stage": name, "run_dir": str(run), **paths}
 
 
-def _train_stage(config, stage, name, start, cache, callbacks):
+def _train_stage(config, stage, name, cache, callbacks):
     """The summary of training the RunDirectory of a stage, which is marked when it is complete: as
     soon as a callback ended it, too, which is how a Keras `fit` ends early.
 
     cache: (run, Config) of the stage whose RPN makes the proposals that it learns from, or None."""
-    part, source = config.train.part, start or "the beginning"
+    part, source = config.train.part, config.train.init_from or "the beginning"
     print(f"\nstage {name}: trains {part}, starts from {source}", flush=True)
     try:
         if cache:
             _cache(*cache, config)
-        summary = trainer.train(config, stage, init_from=start, callbacks=callbacks)
+        summary = trainer.train(config, stage, callbacks=callbacks)
     except LhrcnnError as error:
         raise type(error)(f"stage {name}: {error}") from error
     if not summary["interrupted"]:

@@ -24,17 +24,14 @@ from lhrcnn.workers import LOST, Workers, strategy_of_workers
 LOCAL = {"data.dir": "", "data.image_dir": "", "data.cache_dir": "", "data.workers": 0}
 
 
-def train(
-    config, run_dir, resume="auto", strategy=None, init_from="", training_class=None, callbacks=()
-):
+def train(config, run_dir, resume="auto", strategy=None, training_class=None, callbacks=()):
     """Trains the Config's detector into run_dir and returns a summary; `stages.train` calls it for
     each of train.stages.
 
     resume: "auto" goes on from the newest checkpoint where there is one, "must" demands one,
     "never" refuses a run_dir that has some. strategy: a tf.distribute strategy; None: that of
-    `strategy_of_workers`. init_from: run directory whose weights a new run starts from; a run that
-    goes on has its own. training_class: a TrainingLoop that trains something else. callbacks: Keras
-    callbacks, see `UserCallbacks`.
+    `strategy_of_workers`. training_class: a TrainingLoop that trains something else. callbacks:
+    Keras callbacks, see `UserCallbacks`.
 
     The summary is a dict with steps, total_steps, interrupted (by a signal, after saving),
     signalled (even at the very end), best_metric (its name), best_score and best_step (None
@@ -52,9 +49,7 @@ def train(
             check_writable(run, run.option)
             stack.enter_context(held(run, run.option))
         try:
-            training = _prepared(
-                config, run, resume, workers, init_from, training_class or DetectorTraining
-            )
+            training = _prepared(config, run, resume, workers, training_class or DetectorTraining)
             summary = training.train(users)
         except LOST as error:
             raise TrainingError(workers.lost(error)) from error
@@ -62,7 +57,7 @@ def train(
         return summary
 
 
-def _prepared(config, run, resume, workers, init_from, training_class):
+def _prepared(config, run, resume, workers, training_class):
     """The Training of a run, with all that is checked before the work starts."""
     strategy, resumed = workers.strategy, resuming.going_on(run, resume)
     if resumed:
@@ -75,8 +70,8 @@ def _prepared(config, run, resume, workers, init_from, training_class):
             "give a multiple"
         )
     with workers.chief_first():  # what is generated or downloaded is written by one
-        if init_from and not resumed:
-            zoo.find_run(init_from, RUN_FILES)
+        if config.train.init_from and not resumed:
+            zoo.find_run(config.train.init_from, RUN_FILES)
         training, held_out = training_class.open_datasets(config)
     arrays, meta = run.checkpoints.load("last") if resumed else (None, {"step": 0})
     if resumed:
@@ -92,7 +87,7 @@ def _prepared(config, run, resume, workers, init_from, training_class):
     if workers.chief:
         run.start(config, training.class_names, training.category_ids)
         run.write_data(about)
-    return training_class(config, run, strategy, training, held_out, init_from, arrays, meta)
+    return training_class(config, run, strategy, training, held_out, arrays, meta)
 
 
 class DetectorTraining(TrainingLoop):
@@ -144,7 +139,8 @@ class DetectorTraining(TrainingLoop):
             before = targets.values()
             counts = box_targets.measure(self.training, targets, head.foreground_iou)
             print(f"box targets: measured over {counts.sum()} proposals", flush=True)
-            if self.init_from and fine_tune.trained_a_head(self.init_from):
+            start = self.config.train.init_from
+            if start and fine_tune.trained_a_head(start):
                 fine_tune.rescale_outputs(detector, before)
 
     def _batches(self, start, stop, *share):

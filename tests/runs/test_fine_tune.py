@@ -179,12 +179,12 @@ def test_training_starts_there_and_a_resumed_run_does_not(tmp_path, capsys):
     old = {name: value + 1 for name, value in values(build_detector(config, 2)).items()}
     stored = {f"model/{name}": array for name, array in old.items()}
     start = str(write_run(tmp_path / "old", config, stored, ["green", "red"]))
-    train(config, tmp_path / "new", init_from=start)
+    train(configs.changed(config, {"train.init_from": start}), tmp_path / "new")
     assert "classes known: red" in capsys.readouterr().out
     bias = "head/class_scores/bias"
     assert_allclose(read_run(tmp_path / "new")[bias], old[bias][1:])
-    config = configs.changed(config, {"train.max_steps": 2})
-    assert train(config, tmp_path / "new", init_from=str(tmp_path / "nowhere"))["steps"] == 2
+    changes = {"train.max_steps": 2, "train.init_from": str(tmp_path / "nowhere")}
+    assert train(configs.changed(config, changes), tmp_path / "new")["steps"] == 2
     began = [line.get("init_from") for line in lines(tmp_path / "new", "start")]
     assert began == [start, None], "what a run began from is on record"
     assert "copied by class" not in capsys.readouterr().out

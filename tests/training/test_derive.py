@@ -1,14 +1,12 @@
-"""Configs derived from data: what is chosen, why, and that the command trains with them."""
+"""Configs derived from data: what is chosen, and why."""
 
 import numpy as np
 import pytest
 
-from lhrcnn import cli
 from lhrcnn import config as configs
 from lhrcnn.config.shipped import find_config
 from lhrcnn.data.schema import Dataset, Record
-from lhrcnn.runs import zoo
-from lhrcnn.training import derive, pace
+from lhrcnn.training import derive
 
 
 def dataset(boxes_of_images, height=480, width=640, classes=2):
@@ -168,65 +166,8 @@ def test_no_boxes_are_no_error():
     assert values(derive.measure(dataset([[], []])))["train.epochs"] == 60
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Ten images with VOC files in one folder, without lists."""
-    from PIL import Image
-
-    for number in range(10):
-        Image.fromarray(np.full([90, 120, 3], number, np.uint8)).save(tmp_path / f"{number}.jpg")
-        (tmp_path / f"{number}.xml").write_text(
-            f"<annotation><filename>{number}.jpg</filename><size><width>120</width><height>90"
-            "</height><depth>3</depth></size><object><name>thing</name><bndbox><xmin>11</xmin>"
-            "<ymin>11</ymin><xmax>60</xmax><ymax>70</ymax></bndbox></object></annotation>"
-        )
-    return tmp_path
-
-
-def test_train_with_a_data_folder_alone(folder, tmp_path, monkeypatch, capsys):
-    seen = {}
-
-    def train(config, run_dir, resume, init_from="", **others):
-        seen.update(config=config, init_from=init_from, run_dir=run_dir)
-        return {"steps": 1, "total_steps": 1, "interrupted": False, "best_score": None,
-                "run_dir": run_dir, "best_checkpoint": None, "checkpoint": None}  # fmt: skip
-
-    monkeypatch.setattr("lhrcnn.training.stages.train", train)
-    monkeypatch.setattr(pace, "measure", lambda config, dataset: pace.Pace(10, 0.5, 0.1))
-    words = ["train", "--data_dir", str(folder), "--run_dir", str(tmp_path / "run")]
-    assert cli.main([*words, "--set", "train.epochs=2", "--seed", "5"]) == 0
-    out = capsys.readouterr().out
-    config = seen["config"]
-    assert "derived from the data" in out and "model.rpn.anchor_scales: [" in out
-    assert "time: about 1 min here: 2 steps of 0.50 s" in out
-    assert (config.data.format, config.data.train_split) == ("auto", "train")
-    assert config.train.epochs == 2 and config.train.seed == 5 and config.data.short_side == [288]
-    assert seen["init_from"] == zoo.START
-    assert cli.main([*words, "--set", "train.epoch=2"]) == 2
-    assert cli.main([*words, "--config", "light_head_mobilenet_v2_bccd"]) == 0
-    assert "derived" not in capsys.readouterr().out
-    assert cli.main([*words, "--minutes", "2"]) == 0
-    fitting = pace.Pace(10, 0.5, 0.1).steps(120, derive.EVALUATIONS * 2)  # two images validate
-    assert seen["config"].train.epochs == fitting  # of one step each
-    assert cli.main([*words, "--config", "light_head_mobilenet_v2_bccd", "--minutes", "2"]) == 2
-
-
-def test_the_same_command_starts_from_the_same_weights_before_there_is_a_checkpoint(
-    folder, tmp_path, monkeypatch
-):
-    """A run stopped before its first checkpoint has a config, and still needs the shipped model."""
-    started = []
-
-    def train(config, run_dir, resume, init_from="", **others):
-        started.append((config, init_from))
-        run_dir.mkdir(exist_ok=True)
-        configs.save(config, run_dir / "config.yaml")
-        return {"steps": 0, "total_steps": 1, "interrupted": True, "best_score": None,
-                "run_dir": run_dir, "best_checkpoint": None, "checkpoint": None}  # fmt: skip
-
-    monkeypatch.setattr("lhrcnn.training.stages.train", train)
-    monkeypatch.setattr(pace, "measure", lambda config, dataset: pace.Pace(10, 0.5, 0.1))
-    words = ["train", "--data_dir", str(folder), "--run_dir", str(tmp_path / "run"), "--seed", "5"]
-    assert cli.main(words) == cli.main(words) == 0
-    assert started[0] == started[1] and started[1][1] == zoo.START
-    assert started[1][0].train.seed == 5
+def test_objects_that_a_model_finds_need_half_the_rate_and_fewer_images():
+    measures = derive.measure(dataset([square(80)] * 160))
+    new, known = values(measures), values(measures._replace(found=0.5))
+    assert (new["train.learning_rate"], known["train.learning_rate"]) == (0.03, 0.015)
+    assert (new["train.epochs"], known["train.epochs"]) == (29, 16)

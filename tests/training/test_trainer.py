@@ -215,7 +215,7 @@ def test_wrong_requests_are_refused_before_any_work(whole, data, tmp_path, two_c
     ):
         train(tiny_config(data, "train.batch_size=3"), tmp_path / "empty", strategy=two_cpus)
     with pytest.raises(RunError, match="nowhere: not a run directory"):
-        train(tiny_config(data), tmp_path / "empty", init_from="nowhere")
+        train(tiny_config(data, "train.init_from=nowhere"), tmp_path / "empty")
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file: not a folder that can be written to.*--run_dir"):
         train(tiny_config(data), tmp_path / "file")

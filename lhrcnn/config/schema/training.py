@@ -25,6 +25,11 @@ class TrainConfig:
         "what learns, and has losses: both stages, or one of them with the backbone",
         ["all", "rpn", "head"],
     )
+    init_from: str = option(
+        "",
+        "run directory or pretrained model whose weights a new run starts from, those of classes "
+        "of equal name too; --init_from overrides it",
+    )
     batch_size: int = option(8, "images per step over all devices", minimum=1)
     epochs: int = option(12, "passes over the training images", minimum=1)
     max_steps: int = option(0, "stop after this many steps; 0: epochs decide", minimum=0)

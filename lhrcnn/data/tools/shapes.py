@@ -45,7 +45,7 @@ def make_shapes(folder, seed=0, num_train=400, num_val=100):
             raise DataError(
                 f"{folder}: holds {others[0]}{' and more' if len(others) > 1 else ''}, so the "
                 "shapes data set is not written there; set data.format to what the folder is "
-                "(coco, voc, icdar, imagenet_det), or data.dir to an empty folder"
+                "(auto finds it out), or data.dir to an empty folder"
             )
         for number, (split, count) in enumerate((("train", num_train), ("val", num_val))):
             contents[split] = _write_split(output, split, [seed, number], count)
