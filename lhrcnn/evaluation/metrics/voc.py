@@ -48,6 +48,8 @@ def voc_metrics(dataset, detections, options=None, eleven_point=False):
     pairs = truth.pairs(detections.image_ids[order], classes, boxes)
     best_iou, best_truth = closest(*pairs, len(order))
     num_objects = truth.counts(~truth.difficult[:-1])
+    ends = np.cumsum(np.bincount(classes, minlength=dataset.num_classes))
+    of_class = np.split(np.argsort(classes, kind="stable"), ends[:-1])
     table = np.full([len(IOUS), dataset.num_classes], np.nan)
     for row, threshold in enumerate(IOUS):
         matched = best_iou >= threshold
@@ -55,8 +57,8 @@ def voc_metrics(dataset, detections, options=None, eleven_point=False):
         true = np.zeros(len(order), bool)
         candidates = np.flatnonzero(matched & ~neutral)
         true[candidates[np.unique(best_truth[candidates], return_index=True)[1]]] = True
-        for k, number in enumerate(num_objects):
-            table[row, k] = average_precision(true[(classes == k) & ~neutral], number, eleven_point)
+        for k, (own, number) in enumerate(zip(of_class, num_objects)):
+            table[row, k] = average_precision(true[own[~neutral[own]]], number, eleven_point)
     means = mean_of_known(table, 1)
     return {
         "mAP": float(means[0]),
