@@ -17,7 +17,7 @@ def parse(text, unique=False):
 
     try:
         loader = yaml.SafeLoader(text)
-        loader.compose_node = _in_limits(loader, loader.compose_node)
+        _limit_depth(loader)
         root = loader.get_single_node()
         if root is None:
             return None
@@ -32,19 +32,21 @@ def parse(text, unique=False):
         raise ValueError(str(error)) from None
 
 
-def _in_limits(loader, compose, depth=0):
-    """PyYAML's `compose_node` of a loader at a depth: one that raises ValueError below _DEPTH."""
+def _limit_depth(loader):
+    """Has a PyYAML loader raise ValueError below _DEPTH."""
+    compose, depth = loader.compose_node, 0
 
     def compose_node(parent, index):
+        nonlocal depth
         if depth == _DEPTH:
             mark = loader.peek_event().start_mark
             raise ValueError(f"{_line(mark)}nested deeper than {_DEPTH} levels")
-        loader.compose_node = _in_limits(loader, compose, depth + 1)
+        depth += 1
         node = compose(parent, index)
-        loader.compose_node = compose_node
+        depth -= 1
         return node
 
-    return compose_node
+    loader.compose_node = compose_node
 
 
 def _line(mark):

@@ -188,15 +188,29 @@ def _typed(value, field, where):
     if origin is list:
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{where}: expected a list like [..], found {value!r}")
+        for item in value:
+            _refuse_joined(item, where)
         return [_scalar(item, arguments[0], where) for item in value]
     if origin is dict:
         if not isinstance(value, dict):
             raise ConfigError(f"{where}: expected a mapping like {{key: value}}, found {value!r}")
+        _refuse_joined(value, where)
         key_kind, value_kind = arguments
         return {
             _scalar(k, key_kind, where): _scalar(v, value_kind, where) for k, v in value.items()
         }
     return _scalar(value, kind, where)
+
+
+def _refuse_joined(value, where):
+    """Raises ConfigError for a mapping with a key like `a:1`, which YAML has for `{a:1}`."""
+    for key in value if isinstance(value, dict) else ():
+        if value[key] is None and ":" in str(key):
+            name, _, meant = str(key).partition(":")
+            raise ConfigError(
+                f"{where}: found {{{key}}}, which YAML takes for a name alone; write a space after "
+                f"the colon: {{{name}: {meant}}}"
+            )
 
 
 def _scalar(value, kind, where):

@@ -113,8 +113,17 @@ def _testing(config):
             "of a box to put beside others"
         )
     best = config.train.best_metric
-    if best and best.partition("/")[0] not in metrics:
+    metric, _, number = best.partition("/")
+    if best and metric not in metrics:
         yield (
             f"'train.best_metric': found {best!r}, expected METRIC/NUMBER with a metric of "
             f"'eval.metrics': {', '.join(metrics)}"
+        )
+    known = (
+        resolve("lhrcnn.evaluation.metrics:METRICS")[metric].numbers if metric in metrics else ()
+    )
+    if known and number not in known:
+        yield (
+            f"'train.best_metric': found {best!r}; {metric} has the numbers "
+            f"{', '.join(f'{metric}/{name}' for name in known)}"
         )

@@ -194,3 +194,25 @@ def test_factors_on_gradients_do_nothing_to_adam():
     ):
         config.load(None, ["train.optimizer=adamw", "train.gradient_multipliers={backbone: 0.1}"])
     assert config.load(None, ["train.optimizer=adamw"]).train.optimizer == "adamw"
+
+
+@pytest.mark.parametrize(
+    "option, written",
+    [
+        ("train.gradient_multipliers={head/thin_map:3}", "{head/thin_map: 3}"),
+        ("train.stages=[{train.part:rpn}]", "{train.part: rpn}"),
+    ],
+)
+def test_a_colon_without_a_space_is_told(option, written):
+    with pytest.raises(ConfigError, match="write a space after the colon") as error:
+        config.load(None, [option])
+    assert str(error.value).endswith(written) and f"--set {option}" in str(error.value)
+
+
+@pytest.mark.parametrize("best", ["coco/AP5", "coco/ap50", "coco/", "coco", "voc07/AP"])
+def test_a_best_metric_that_is_no_number_is_refused_at_once(best):
+    metrics = "eval.metrics=[coco, voc07]"
+    with pytest.raises(ConfigError, match=f"'train.best_metric': found '{best}'.*/(AP50|mAP70)"):
+        config.load(None, [metrics, f"train.best_metric={best}"])
+    for known in ("coco/AP50", "coco/ARl", "voc07/mAP50_95"):
+        config.load(None, [metrics, f"train.best_metric={known}"])

@@ -29,8 +29,12 @@ class Metric(typing.NamedTuple):
     summary: str = ""  # the line of the headline numbers; none: the metric's name and main number
     column: str = ""  # head of the column with "per_class"; none: the metric's name
     table: str = ""  # several lines with all numbers, above the table of classes
+    numbers: tuple = ()  # names of all its numbers; none: they show when it has counted
 
 
+_COCO_NUMBERS = tuple("AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split())
+_VOC_NUMBERS = ("mAP", "mAP70", "mAP50_95")
+_TEXT_NUMBERS = ("hmean", "recall", "precision")
 COCO_TABLE = """\
  Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = {AP}
  Average Precision  (AP) @[ IoU=0.50      | area=   all | maxDets=100 ] = {AP50}
@@ -53,6 +57,7 @@ METRICS = {
         summary="AP {AP}  AP50 {AP50}  AP75 {AP75}",
         column="AP",
         table=COCO_TABLE,
+        numbers=_COCO_NUMBERS,
     ),
     "voc07": Metric(
         "PASCAL VOC 2007's mAP, from 11 precisions",
@@ -60,6 +65,7 @@ METRICS = {
         main="mAP",
         summary="VOC 2007 mAP (11 points) {mAP} (IoU 0.7: {mAP70}, 0.5:0.95: {mAP50_95})",
         column="VOC07",
+        numbers=_VOC_NUMBERS,
     ),
     "voc": Metric(
         "PASCAL VOC's mAP from 2010 on, the area under the curve",
@@ -67,6 +73,7 @@ METRICS = {
         main="mAP",
         summary="VOC mAP (area) {mAP} (IoU 0.7: {mAP70}, 0.5:0.95: {mAP50_95})",
         column="VOC",
+        numbers=_VOC_NUMBERS,
     ),
     "ilsvrc": Metric(
         "ImageNet DET's mAP",
@@ -74,24 +81,28 @@ METRICS = {
         main="mAP",
         summary="ILSVRC mAP {mAP}",
         column="DET",
+        numbers=("mAP",),
     ),
     "deteval": Metric(
         "text, by DetEval as the script of ICDAR 2013 counts: merged words 1",
         "lhrcnn.evaluation.metrics.icdar:deteval_metrics",
         main="hmean",
         summary="DetEval (ICDAR 2013) H-mean {hmean} (recall {recall}, precision {precision})",
+        numbers=_TEXT_NUMBERS,
     ),
     "wolf_jolion": Metric(
         "text, by DetEval with Wolf and Jolion's weights: merged words 0.8",
         "lhrcnn.evaluation.metrics.icdar:wolf_jolion_metrics",
         main="hmean",
         summary="DetEval (Wolf, Jolion) H-mean {hmean} (recall {recall}, precision {precision})",
+        numbers=_TEXT_NUMBERS,
     ),
     "icdar_iou": Metric(
         "text, one to one from IoU 0.5 (ICDAR 2015)",
         "lhrcnn.evaluation.metrics.icdar:icdar_iou_metrics",
         main="hmean",
         summary="ICDAR IoU H-mean {hmean} (recall {recall}, precision {precision})",
+        numbers=_TEXT_NUMBERS,
     ),
 }
 

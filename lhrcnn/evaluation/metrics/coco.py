@@ -7,9 +7,9 @@ import numpy as np
 from lhrcnn.choices import resolve
 from lhrcnn.errors import ConfigError
 from lhrcnn.evaluation.columns import found_of, image_rows, mean_of_known, names_of, objects_of
-from lhrcnn.evaluation.metrics import BACKENDS
+from lhrcnn.evaluation.metrics import BACKENDS, METRICS
 
-STATISTICS = tuple("AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split())
+STATISTICS = METRICS["coco"].numbers
 
 
 def coco_metrics(dataset, detections, options):

@@ -44,6 +44,7 @@ def test_every_metric_has_its_function_and_its_main_number():
     for name, metric in METRICS.items():
         numbers = resolve(metric.function)(nothing, detections.empty(), configs.EvalConfig())
         assert metric.main in numbers, name
+        assert set(numbers) - {"per_class"} == set(metric.numbers), name
 
 
 def test_two_classes_of_one_name_count_as_two(own_metric):
