@@ -6,7 +6,7 @@ import contextlib
 import numpy as np
 
 from lhrcnn.data.windows import open_windows
-from lhrcnn.errors import LhrcnnError
+from lhrcnn.errors import DataError, LhrcnnError
 from lhrcnn.inference.batching import in_batches
 from lhrcnn.inference.saving import Found
 from lhrcnn.inference.video import VideoWriter, open_video
@@ -50,10 +50,12 @@ class Collector:
 
     def detect_video(self, source, name):
         """Detects in all frames of a video, or of a camera until it is interrupted; returns how
-        many there were. `name` is the annotated video's. Raises DataError, DependencyError."""
-        video, stem, number = open_video(source), name[: -len(".mp4")], 0
+        many there were. `name` is the annotated video's. Raises DependencyError, and DataError,
+        after its frames are kept where a video breaks off."""
+        video, stem, number, broken = open_video(source), name[: -len(".mp4")], 0, []
         progress = Progress(video.name, video.num_frames, "frames")
-        pairs = self.detector.predict_each(video.frames, ahead=_FRAMES_AHEAD)
+        frames = _until_error(video.frames, broken)
+        pairs = self.detector.predict_each(frames, ahead=_FRAMES_AHEAD)
 
         def finish(pair):
             found = pair[1].above(self.threshold)
@@ -70,6 +72,10 @@ class Collector:
                 self._add(Found(video.name, frame_name, found, number), shown, about)
                 number += 1
                 progress.update(number)
+            if broken and not number:
+                raise broken[0]
+        if broken:
+            raise DataError(f"{broken[0]}; what was found in the {number} frames before is kept")
         return number
 
     @contextlib.contextmanager
@@ -107,3 +113,11 @@ class Collector:
         classes = zip(self.detector.category_ids, self.detector.class_names)
         categories = [{"id": number, "name": name} for number, name in classes]
         return {"images": self._images, "categories": categories, "annotations": self._annotations}
+
+
+def _until_error(frames, errors):
+    """The frames of a video up to the DataError that ends them, which goes to a list."""
+    try:
+        yield from frames
+    except DataError as error:
+        errors.append(error)
