@@ -23,6 +23,9 @@ def grouped_convolution(x, kernel, groups, strides=1, padding="SAME", dilations=
     convolve = functools.partial(
         tf.nn.convolution, strides=strides, padding=padding, dilations=dilations
     )
+    if x.shape[0] == 0:  # on CPUs TensorFlow gives no images the shape that they had
+        one = tf.zeros([1, *x.shape[1:]], x.dtype)
+        return grouped_convolution(one, kernel, groups, strides, padding, dilations)[:0]
     if groups == 1 or on_gpu():
         return convolve(x, kernel)
     inputs, outputs = kernel.shape[2], kernel.shape[3] // groups  # channels of a group

@@ -73,6 +73,10 @@ class LocNet(RoIPooling):
 
     def call(self, maps, regions, training=False):
         """Logits [B, N, L, 2, Q, M] of regions [B, N, 4] px."""
+        numbers = self.num_boxes, len(MODELS[self.model]), self.options.cells
+        shape = [*tf.unstack(tf.shape(regions)[:2]), *numbers]
+        if 0 in regions.shape[:2]:  # TensorFlow's convolutions would forget their channels
+            return tf.zeros([*shape[:3], 2, *shape[3:]])
         x = self.pool(maps, regions)
         for conv, norm in zip(self.convs, self.norms):
             x = conv(x)
@@ -81,8 +85,6 @@ class LocNet(RoIPooling):
         profiles = tf.reduce_max(x, 2), tf.reduce_max(x, 1)
         flat = self.options.pool_size * self.options.channels
         logits = [fc(tf.reshape(profile, [-1, flat])) for fc, profile in zip(self.fcs, profiles)]
-        numbers = self.num_boxes, len(MODELS[self.model]), self.options.cells
-        shape = [*tf.unstack(tf.shape(regions)[:2]), *numbers]
         return tf.stack([tf.reshape(axis_logits, shape) for axis_logits in logits], 3)
 
 

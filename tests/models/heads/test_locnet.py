@@ -226,6 +226,18 @@ def test_beside_every_head_it_trains_and_detects(small_config, random_batch, hea
     assert np.isfinite(found).all() and found.min() >= 0 and found.max() <= 64
 
 
+@pytest.mark.parametrize("head", BESIDE)
+def test_no_proposals_give_no_detections(small_config, random_batch, head):
+    model, options = BESIDE[head]
+    config, batch = (
+        small_config(f"model.head.localisation={model}", *TINY, *options),
+        random_batch(1),
+    )
+    detector = build_detector(config, 3)
+    found = detector.detect(batch["image"], batch["image_size"], tf.zeros([1, 0, 4]))
+    assert found["num_detections"].numpy().tolist() == [0]
+
+
 class NoScores(RoIHead):
     """Knows nothing about classes."""
 
