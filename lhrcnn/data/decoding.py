@@ -80,11 +80,15 @@ def _graph(accurate_jpeg):
 
 
 def _beyond_tensorflow(contents, kind):
-    """Whether a JPEG, PNG, GIF or BMP file is too large for TensorFlow, or a BMP file that it does
-    not know: of OS/2, compressed, or of other than 8, 24 and 32 bits a pixel."""
+    """Whether a JPEG, PNG, GIF or BMP file is too large for TensorFlow, a GIF file with a first
+    image smaller than its screen, which that does not see, or a BMP file that it does not know: of
+    OS/2, compressed, or of other than 8, 24 and 32 bits a pixel."""
     if kind == "BMP":
         header_size, bits, compression = struct.unpack("<I10xHI", contents[14:34].ljust(20, b"\0"))
         if header_size < 40 or bits not in (8, 24, 32) or compression:
+            return True
+    with contextlib.suppress(IndexError, struct.error):
+        if kind == "GIF" and not headers.fills_screen(contents):
             return True
     if len(contents) < _SMALL_BYTES:
         return False
@@ -144,8 +148,8 @@ def decode_image(contents, accurate_jpeg=False):
     """uint8 RGB [H, W, 3] of the bytes (scalar string) of a JPEG, PNG, BMP or GIF file.
 
     Grey images are repeated, CMYK is converted, alpha is dropped, 16 bits become 8, a GIF gives its
-    first frame, a JPEG or PNG is turned as its EXIF orientation says. Raises InvalidArgumentError
-    (TensorFlow's, without a file name) for anything else."""
+    first frame, without the rest of its screen, a JPEG or PNG is turned as its EXIF orientation
+    says. Raises InvalidArgumentError (TensorFlow's, without a file name) for anything else."""
     image = decode_stored(contents, accurate_jpeg)
     image = tf.cond(has_palette(contents), lambda: _palette_colours(contents, image), lambda: image)
     return turned(image, contents)

@@ -153,6 +153,18 @@ def stored_size(kind, data):
     return abs(height), width
 
 
+def fills_screen(data):
+    """Whether the first image of a GIF file, given its bytes, is as large as what is shown."""
+    start = 13 + (3 * 2 ** (1 + data[10] % 8) if data[10] & 0x80 else 0)
+    while data[start] == 0x21:  # an extension: a label, and blocks up to an empty one
+        start += 2
+        while data[start]:
+            start += 1 + data[start]
+        start += 1
+    place = struct.unpack_from("<HHHH", data, start + 1)
+    return place == (0, 0, *struct.unpack_from("<HH", data, 6))
+
+
 @contextlib.contextmanager
 def _mapped(path):
     """The bytes of a file, of which only those that are looked at are read. Raises DataError."""

@@ -193,6 +193,21 @@ def test_first_frames():
         )
 
 
+def test_a_gif_whose_first_frame_is_a_part_of_its_screen(tmp_path, in_pipeline):
+    """Of such a file TensorFlow gives the frame alone, as if it were at the corner."""
+    contents = bytearray(encoded(colours().convert("P"), "GIF"))
+    contents[6:10] = struct.pack("<HH", 90, 50)  # the screen; the image is 64 x 32
+    start = contents.index(struct.pack("<HHHH", 0, 0, 64, 32))
+    contents[start : start + 4] = struct.pack("<HH", 20, 10)
+    (tmp_path / "a.gif").write_bytes(contents)
+    expected = decoding.as_rgb(Image.open(tmp_path / "a.gif"))
+    assert expected.shape == (50, 90, 3) == (*headers.image_size(tmp_path / "a.gif"), 3)
+    np.testing.assert_array_equal(decoding.read_image(tmp_path / "a.gif"), expected)
+    for image in in_pipeline(bytes(contents), bytes(contents)):
+        np.testing.assert_array_equal(image, expected)
+    np.testing.assert_array_equal(expected[10:42, 20:84], decoding.as_rgb(colours().convert("P")))
+
+
 REFUSED = {
     "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n",
     "JPEG XL": b"\xff\x0a\x00",
