@@ -1,7 +1,6 @@
 """Drawing boxes on images, and images beside each other."""
 
 import functools
-import pathlib
 import zlib
 
 import numpy as np
@@ -40,7 +39,7 @@ def draw_detections(image, boxes, labels, scores=None, class_names=None, min_sid
     colors = [_color(label, class_names) for label in labels]
     for k in reversed(drawn):
         draw.rectangle(_corners(boxes[k], canvas, line), outline=colors[k], width=line)
-    texts = list(map(str, labels))
+    texts = list(map(_one_line, labels))
     if scores is not None:
         texts = [f"{text} {score:.2f}" for text, score in zip(texts, scores)]
     _draw_labels(canvas, boxes, texts, colors, drawn, line)
@@ -49,14 +48,14 @@ def draw_detections(image, boxes, labels, scores=None, class_names=None, min_sid
 
 def _draw_labels(canvas, boxes, texts, colors, order, line):
     """Labels beside the boxes of `order`, the first one's on top, none over an earlier one."""
-    font, draw = _font(max(11, round(min(canvas.size) / 32))), ImageDraw.Draw(canvas)
-    places = []
+    size, draw, places = max(11, round(min(canvas.size) / 32)), ImageDraw.Draw(canvas), []
+    fonts = {k: _font(size, texts[k]) for k in order}
     for k in order:
-        places.append(_label_place(draw, texts[k], font, boxes[k], canvas, line, places))
+        places.append(_label_place(draw, texts[k], fonts[k], boxes[k], canvas, line, places))
     for k, place in reversed(list(zip(order, places))):
         draw.rectangle(place, fill=colors[k])
         middle = (place[0] + line, (place[1] + place[3]) / 2)
-        draw.text(middle, texts[k], fill=_text_color(colors[k]), font=font, anchor="lm")
+        draw.text(middle, texts[k], fill=_text_color(colors[k]), font=fonts[k], anchor="lm")
 
 
 def contact_sheet(images, columns, captions=None, tile=360):
@@ -74,14 +73,16 @@ def contact_sheet(images, columns, captions=None, tile=360):
     heights = [max(tiles[k].height for k in row) for row in rows]
     size = columns * (tile + _GAP) + _GAP, sum(heights) + len(rows) * (below + _GAP) + _GAP
     sheet = Image.new("RGB", size, _BACKGROUND)
-    draw, font, top = ImageDraw.Draw(sheet), _font(15), _GAP
+    draw, top = ImageDraw.Draw(sheet), _GAP
     for row, height in zip(rows, heights):
         for column, k in enumerate(row):
             left = _GAP + column * (tile + _GAP)
             own = tiles[k]
             sheet.paste(own, (left + (tile - own.width) // 2, top + (height - own.height) // 2))
             if captions:
-                text = _shortened(draw, str(captions[k]), font, tile)
+                text = _one_line(captions[k])
+                font = _font(15, text)
+                text = _shortened(draw, text, font, tile)
                 place = left + tile // 2, top + height + below // 2
                 draw.text(place, text, fill="#e0e0e0", font=font, anchor="mm")
         top += height + below + _GAP
@@ -180,10 +181,15 @@ def _shortened(draw, text, font, width):
     return text
 
 
-@functools.cache
-def _font(size):
-    import matplotlib  # its DejaVu Sans knows more letters than Pillow's own font
+def _one_line(text):
+    return " ".join(str(text).split())
 
-    return ImageFont.truetype(
-        str(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size
-    )
+
+def _font(size, text):
+    """A font of a size in px with the letters of a text."""
+    from lhrcnn.data.tools.fonts import font_for  # matplotlib, which takes a while
+
+    return _opened(font_for(text), size)
+
+
+_opened = functools.cache(ImageFont.truetype)

@@ -94,11 +94,14 @@ def _of_classes(datasets):
     """Problems of the class names of all splits."""
     first = next(iter(datasets), None)
     for split, dataset in datasets.items():
-        names = dataset.class_names
-        if names != datasets[first].class_names:
-            text = f"split '{split}' has the classes {', '.join(names)}, but split '{first}' has "
-            text += ", ".join(datasets[first].class_names)
+        names, others = dataset.class_names, datasets[first].class_names
+        text = f"split '{split}' has the classes {', '.join(names)}, but split '{first}' has "
+        text += ", ".join(others)
+        if sorted(names) != sorted(others):
             yield Problem.error("other classes in another split", text)
+        elif names != others:
+            text += f"; that of '{first}' is the order of a training, classes go by their names"
+            yield Problem.note("other order of classes in another split", text)
     names = datasets[first].class_names if datasets else []
     same = collections.defaultdict(list)
     for name in names:

@@ -129,7 +129,7 @@ def lines(found):
     for key in next(iter(splits.values())):
         if key != "classes":
             yield _row(key.replace("_", " "), [_shown(split[key]) for split in splits.values()])
-    for name in next(iter(splits.values()))["classes"]:
+    for name in dict.fromkeys(name for split in splits.values() for name in split["classes"]):
         counts = [split["classes"].get(name, {}).get("objects", 0) for split in splits.values()]
         yield _row(f"  {name}", counts)
     duplicates = found["duplicates"]

@@ -1,5 +1,7 @@
 """A page of histograms of a data set."""
 
+import warnings
+
 import numpy as np
 
 from lhrcnn.data.tools.stats import LARGE, SMALL, columns
@@ -11,6 +13,18 @@ _BINS = 40
 def draw(datasets, title, file):
     """Writes {split: Dataset} as a PNG page to a binary file: six plots, a colour for each
     split."""
+    import matplotlib
+
+    from lhrcnn.data.tools.fonts import families
+
+    names = {name for dataset in datasets.values() for name in dataset.class_names}
+    how = {"text.parse_math": False, "font.family": families([title, *sorted(names)])}
+    with matplotlib.rc_context(how), warnings.catch_warnings():  # names may have dollars
+        warnings.filterwarnings("ignore", "Glyph")  # said by `families`
+        _draw(datasets, title, file)
+
+
+def _draw(datasets, title, file):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

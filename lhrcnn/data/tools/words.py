@@ -6,13 +6,14 @@ import pathlib
 
 import matplotlib
 import numpy as np
-from matplotlib import font_manager, ft2font
+from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from lhrcnn.data.decoding import read_image
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.readers.icdar import write_truth
 from lhrcnn.data.readers.lookup import walk
+from lhrcnn.data.tools.fonts import letters_of
 from lhrcnn.errors import DataError
 
 # As often as in English.
@@ -75,7 +76,7 @@ def usable_fonts():
     written, sorted by name. Raises DataError where there is none."""
     own = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf")
     for fonts in (font_manager.findSystemFonts(), own):
-        usable = [str(path) for path in fonts if _has_all_characters(path)]
+        usable = [str(path) for path in fonts if set(map(ord, _CHARACTERS)) <= letters_of(path)]
         if usable:
             return sorted(usable, key=lambda path: (pathlib.Path(path).name, path))
     raise DataError("no font of the system or of matplotlib has the letters and digits to write")
@@ -116,13 +117,6 @@ def _background(path):
     image = Image.fromarray(read_image(path, accurate_jpeg=True))
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     return np.asarray(image)
-
-
-def _has_all_characters(path):
-    try:
-        return set(map(ord, _CHARACTERS)) <= set(ft2font.FT2Font(str(path)).get_charmap())
-    except (OSError, RuntimeError):
-        return False
 
 
 def _word(rng):

@@ -104,6 +104,20 @@ def test_patterns_of_mistakes(tmp_path, change, kind):
     assert kind in found and all(severity != "error" for severity, _ in found)
 
 
+def test_classes_in_another_order_are_the_same_classes(tmp_path):
+    content = coco_content()
+    write_coco(tmp_path, content)
+    first, second = content["categories"][:2]
+    first["name"], second["name"] = second["name"], first["name"]
+    write_coco(tmp_path, content, "annotations/instances_val.json", "val")
+    found = kinds(check(tmp_path, "train", "val"))
+    assert ("note", "other order of classes in another split") in found
+    assert all(severity != "error" for severity, _ in found)
+    content["categories"][0]["name"] = "another"
+    write_coco(tmp_path, content, "annotations/instances_val.json", "val")
+    assert ("error", "other classes in another split") in kinds(check(tmp_path, "train", "val"))
+
+
 def same(k):
     return {"id": k, "image_id": (7, 3)[k % 2], "category_id": 2, "bbox": [1, 2, 3, 4]}
 

@@ -81,3 +81,16 @@ def test_the_page_is_of_the_data(tmp_path, rng):
         stats_page.draw({"train": dataset}, "page", page)
         pages.append(np.asarray(Image.open(page).convert("L")))
     assert (pages[0] != pages[1]).mean() > 0.01
+
+
+def test_dollars_in_names_are_no_formulas(caplog):
+    dataset = dataset_of([[1, 2, 30, 40]], [0])
+    dataset.class_names[0] = "$5 ^ $10"
+    stats_page.draw({"train": dataset}, "/data/$x_{$", io.BytesIO())
+
+
+def test_classes_of_every_split_are_shown():
+    ant, bee = (dataset_of([[1, 2, 30, 40]], [0]) for _ in range(2))
+    ant.class_names, bee.class_names = ["ant"], ["bee"]
+    text = "\n".join(stats.lines(stats.statistics({"train": ant, "val": bee})))
+    assert "  ant" in text and "  bee" in text
