@@ -25,13 +25,13 @@ def open_dataset(data, split="train", training=False):
     """The `lhrcnn.data.schema.Dataset` of a split.
 
     data: a Config, {option of `data`: value} such as {"format": "voc", "dir": "VOCdevkit"}, or the
-    folder. training: leaves out what is not trained on, as `train` does. Raises DataError."""
+    folder; the format is found out where none is named. training: leaves out what is not trained
+    on, as `train` does. Raises DataError."""
     from lhrcnn.data import datasets
 
-    config = data if isinstance(data, configs.Config) else _with_data(configs.Config(), data)
-    if isinstance(data, (str, os.PathLike)):
-        config = configs.changed(config, {"data.format": "auto"})
-    return datasets.open_dataset(config.data, split, training)
+    if not isinstance(data, configs.Config):
+        data = _with_data(configs.changed(configs.Config(), {"data.format": "auto"}), data)
+    return datasets.open_dataset(data.data, split, training)
 
 
 def train(

@@ -13,6 +13,7 @@ except ImportError:  # Windows: two processes are not kept from working in one f
     fcntl = None
 
 LIST = ".lhrcnn_files"  # of what lhrcnn wrote into a folder, in the format of `sha256sum`
+_DRAWN = (".jpg", ".png", ".mp4", ".json", ".csv")
 
 
 @contextlib.contextmanager
@@ -80,6 +81,19 @@ def split_name(split):
 def wrote(folder, name):
     """Whether lhrcnn wrote the file `name` below a folder, and it is as it was left."""
     return _as_listed(pathlib.Path(folder), name, _listed(folder))
+
+
+def is_run(folder):
+    """Whether a folder is a run directory, by what lhrcnn wrote into it."""
+    return "classes.json" in _listed(folder)
+
+
+def drawn_in(folder):
+    """Names of the images, videos and tables that lhrcnn made in a folder, such as predictions, and
+    that are as they were left; a data set that it wrote has its own in folders below."""
+    listed = _listed(folder)
+    names = (name for name in listed if "/" not in name and name.lower().endswith(_DRAWN))
+    return {name for name in names if _as_listed(pathlib.Path(folder), name, listed)}
 
 
 class Output:
@@ -150,6 +164,9 @@ class Output:
 
     def owns(self, name):
         """Whether lhrcnn wrote the file `name` below the folder, and it is as it was left."""
+        if _as_listed(self.folder, name, self._written):
+            return True
+        self._written = _listed(self.folder)  # another process may have written it since
         return _as_listed(self.folder, name, self._written)
 
 

@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from data.samples import coco_content, write_coco
 
 import lhrcnn
 from lhrcnn.choices import resolve
-from lhrcnn.errors import ConfigError
+from lhrcnn.errors import ConfigError, DataError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -53,3 +54,11 @@ def test_a_config_is_found_by_name_file_and_run(tmp_path):
     with pytest.raises(ConfigError, match="'data.fromat'"):
         lhrcnn.train(config, data={"fromat": "coco"}, run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_alone_is_found_out(tmp_path):
+    write_coco(tmp_path / "fruit", coco_content(), "annotations.json", "images")
+    assert len(lhrcnn.open_dataset(tmp_path / "fruit", "*").records) == 2
+    with pytest.raises(DataError, match="no such data folder"):
+        lhrcnn.open_dataset(tmp_path / "friut")
+    assert not (tmp_path / "friut").exists()

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from lhrcnn.errors import OutputError
 from lhrcnn.files import Output, check_writable, held, replacing
 
 
@@ -80,3 +81,14 @@ def test_a_name_may_be_as_long_as_the_system_takes(tmp_path):
     name = "é" * 126 + ".t"
     Output(tmp_path).write(name, "x")
     assert (tmp_path / name).read_text() == "x"
+
+
+def test_two_processes_may_write_into_one_folder(tmp_path):
+    """As two commands without --output do; the later one is not refused at its end."""
+    first, second = Output(tmp_path), Output(tmp_path)
+    first.write("detections.json", "1")
+    second.write("detections.json", "2")
+    assert (tmp_path / "detections.json").read_text() == "2"
+    (tmp_path / "detections.json").write_text("mine")
+    with pytest.raises(OutputError, match="did not write it or it has changed"):
+        first.write("detections.json", "3")

@@ -187,8 +187,7 @@ def _load_one(run_dir, checkpoint, overrides):
         model = build_detector(config, len(names))
     state.restore_model(model, arrays)
     model.fold()
-    held_out = tuple((run.data() or {}).get("held_out", ()))
-    return LoadedRun(model, config, names, category_ids, meta, run.folder.name, held_out)
+    return LoadedRun(model, config, names, category_ids, meta, run.folder.name, run.held_out)
 
 
 def pixels_of(image, data_config):

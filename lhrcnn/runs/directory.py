@@ -18,6 +18,7 @@ RUN_FILES = (CONFIG, CLASSES)  # what every run has beside its checkpoints
 KNOWN = re.compile(
     r"\..*|config\.yaml|classes\.json|data\.json|metrics\.jsonl|checkpoints(\.partial)?|tensorboard"
     r"|eval|report|export(_\w+)?|images|evaluation\.txt|finished\.json|(stage|proposals)(_\d+)?"
+    r"|.*\.[0-9a-f]{32}\.partial"  # what a kill left of files.replacing
     r"|.*\.(log|out|err|txt)"  # what a shell may be writing there already
 )
 
@@ -127,6 +128,11 @@ class RunDirectory:
     def data(self):
         """What `data_of` said of the training images; None in a run of an older lhrcnn."""
         return _json_of(self.folder / DATA, _is_data, "the data is not compared")
+
+    @property
+    def held_out(self):
+        """Names of the images that were drawn for validation when the run began."""
+        return tuple((self.data() or {}).get("held_out", ()))
 
     def write_data(self, content):
         """Notes what `data_of` says of the training images."""

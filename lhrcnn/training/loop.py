@@ -37,7 +37,7 @@ FIT_STEPS = 1000  # short epochs share a call of `fit`: each costs seconds
 class TrainingLoop:
     """A Trainable in training, with all that belongs to it.
 
-    A subclass says what is trained: `open_datasets(config)` returns (training, validation or
+    A subclass says what is trained: `open_datasets(config, drawn)` returns (training, validation or
     None), `_plan()` the BatchPlan of the training images, `_model(config)` the Trainable with the
     weights it starts from, not yet compiled, `_batches(start, stop, worker, workers)` the
     tf.data.Dataset of a worker's share of the steps, `_outcome()` the validation.Outcome of the

@@ -49,13 +49,16 @@ class BackboneTraining(TrainingLoop):
     """A backbone in pretraining."""
 
     @staticmethod
-    def open_datasets(config):
+    def open_datasets(config, drawn=()):
         """(training, validation or None); with a teacher any data set will do, else every image has
         a class."""
         data = config.data
         if config.pretrain.teacher:
-            held_out = open_dataset(data, data.val_split) if data.val_split else None
-            return open_dataset(data, data.train_split), held_out
+            training, held_out = (
+                open_dataset(data, split, held_out=drawn) if split else None
+                for split in (data.train_split, data.val_split)
+            )
+            return training, held_out
         if data.format != "folders":
             raise ConfigError(
                 f"'data.format': found {data.format}; classes of whole images come as folders "

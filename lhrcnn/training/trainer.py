@@ -72,7 +72,8 @@ def _prepared(config, run, resume, workers, training_class):
     with workers.chief_first():  # what is generated or downloaded is written by one
         if config.train.init_from and not resumed:
             zoo.find_run(config.train.init_from, RUN_FILES)
-        training, held_out = training_class.open_datasets(config)
+        drawn = run.held_out if resumed else ()
+        training, held_out = training_class.open_datasets(config, drawn)
     arrays, meta = run.checkpoints.load("last") if resumed else (None, {"step": 0})
     if resumed:
         resuming.check_same_data(training, meta, run)
@@ -94,9 +95,11 @@ class DetectorTraining(TrainingLoop):
     """A detector in training."""
 
     @staticmethod
-    def open_datasets(config):
+    def open_datasets(config, drawn=()):
         """(training, validation or None) with the same classes in the same order, of which
-        validation may lack some. An RPN alone detects nothing that could be scored."""
+        validation may lack some. An RPN alone detects nothing that could be scored.
+
+        drawn: names of the images that were drawn for validation when the run began."""
         data = config.data
         if data.format == "folders":
             raise ConfigError(
@@ -109,10 +112,11 @@ class DetectorTraining(TrainingLoop):
                 "'model.head.target_statistics': measured needs the proposals of 'data.proposals', "
                 "as stages of part head have them; else set it to fixed"
             )
-        training = open_dataset(data, data.train_split, training=True)
+        training = open_dataset(data, data.train_split, training=True, held_out=drawn)
         if not data.val_split or config.train.part == "rpn":
             return training, None
-        held_out = open_dataset(dataclasses.replace(data, classes=[]), data.val_split)
+        every_class = dataclasses.replace(data, classes=[])
+        held_out = open_dataset(every_class, data.val_split, held_out=drawn)
         return training, align_classes(held_out, training.class_names, training.category_ids)
 
     def _plan(self):

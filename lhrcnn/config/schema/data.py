@@ -26,7 +26,9 @@ class DataConfig:
     )
     test_split: str = option("val", "images eval_main.py scores by default")
     image_dir: str = option(
-        "", "COCO only: folder of the images, relative to dir; empty: found by the split's name"
+        "",
+        "folder of the images, relative to dir, for annotations that are found by names; empty: "
+        "all of dir, for COCO the folder of the split",
     )
     csv_columns: list[str] = option(
         [],

@@ -62,7 +62,22 @@ def read(data_config, split, training=False, held_out=()):
     found = recognise(data_config.dir)
     _say(f"{data_config.dir}: data.format={found.format} ({found.why})")
     settled = dataclasses.replace(data_config, format=found.format)
-    return read_part(settled, *found.place(split), training, held_out)
+    place, part = found.place(split)
+    dataset = read_part(settled, place, "", training, held_out)
+    if part and "train" not in found.splits and "test" in found.splits:
+        dataset = _without(dataset, read_part(settled, found.splits["test"]))
+    return _part_of(dataset, part, data_config.dir, held_out) if part else dataset
+
+
+def _without(dataset, tested):
+    """The Dataset without the images of another one, unless these are all."""
+    paths = {record.path for record in tested.records}
+    left = [record for record in dataset.records if record.path not in paths]
+    if not left:
+        return dataset
+    number = len(dataset.records) - len(left)
+    _say(f"{dataset.name}: its {number} images to test on are not trained on, and do not validate")
+    return dataclasses.replace(dataset, records=left)
 
 
 def read_part(data_config, split, part="", training=False, held_out=()):
@@ -172,7 +187,8 @@ def divide(dataset):
     Roboflow made of one image (`a_jpg.rf.1f2e.jpg`) stay together. Names alone decide."""
     groups = {}
     for record in sorted(dataset.records, key=lambda record: record.path):
-        name = re.sub(r"\.rf\.[0-9a-zA-Z]+", "", os.path.basename(record.path))
+        folder, name = os.path.split(record.path)
+        name = os.path.join(folder, re.sub(r"\.rf\.[0-9a-zA-Z]+", "", name))
         groups.setdefault(name, []).append(record)
     names = sorted(groups)
     random.Random(SEED).shuffle(names)

@@ -37,6 +37,8 @@ _RETINANET = ("image", "xmin", "ymin", "xmax", "ymax", "class")
 _SKU110K = (*_RETINANET, "width", "height")
 _MAKESENSE = ("class", "x", "y", "w", "h", "image", "width", "height")
 _AUTOML = ("split", "image", "class", "xmin", "ymin", "", "", "xmax", "ymax", "", "")
+_NOTHING = {"", "nan", "none", "null", "na", "n/a"}  # what tables write into empty cells
+_CLASSLESS = "object"
 _UNASSIGNED = "unassigned"  # AutoML's word for what it divides itself
 _SPLITS = {_UNASSIGNED, *(word for words in ALIASES.values() for word in words)}
 
@@ -136,6 +138,12 @@ def _titles(folder):
 def _parse(file, problems, mapping, titles):
     places, has_names = columns_of(file, mapping)
     images, sizes, splits, largest = {}, {}, {}, 0.0
+    if "class" not in places:
+        text = (
+            f"{file}: no class among its columns {', '.join(lookup.head_of_csv(file))}: each box "
+            f"is an '{_CLASSLESS}'; data.csv_columns=[class=NAME] names one"
+        )
+        problems.append(Problem.note("no column of classes", text))
     for number, row in enumerate(lookup.read_csv(file), start=1):
         if not any(row) or (has_names and number == 1):
             continue
@@ -153,7 +161,7 @@ def _parse(file, problems, mapping, titles):
             continue
         if box is not None:
             largest = max(largest, *box)
-            label = cells.get("class") or "object"
+            label = cells.get("class") or _CLASSLESS
             ignore = parsing.is_true(cells.get("ignore", ""))
             boxes.append(named(titles.get(label, label), box, ignore))
     for name, boxes in images.items():
@@ -168,7 +176,7 @@ def _box(cells):
         if not set(keys) <= set(cells):
             continue
         values = [cells[key] for key in keys]
-        if not any(values):
+        if {value.lower() for value in values} <= _NOTHING:
             return None
         if keys == ("bbox",):
             values = [value for value in re.split(r"[\s,;]+", values[0].strip("[]() ")) if value]

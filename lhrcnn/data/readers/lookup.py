@@ -15,6 +15,7 @@ import xml.etree.ElementTree as ElementTree
 from lhrcnn.data.formats import IMAGE_SUFFIXES
 from lhrcnn.data.schema import Problem
 from lhrcnn.errors import DataError
+from lhrcnn.files import LIST, drawn_in, is_run
 
 _IMAGE_FOLDERS = {"images", "Images", "JPEGImages", "img", "imgs"}
 
@@ -51,7 +52,10 @@ class ImageIndex:
                 return best[0]
             options = options or best
         if options:
-            text = f"{image.where}: '{image.names[0]}' may be {' or '.join(options[:3])}; left out"
+            text = (
+                f"{image.where}: '{image.names[0]}' may be {' or '.join(options[:3])}; left out "
+                "(data.image_dir names a folder to look in alone, relative to the data folder)"
+            )
             problems.append(Problem.error("ambiguous image name", text))
             return ""
         text = f"{image.where}: no image file '{image.names[0]}' in or below {self.root}; left out"
@@ -101,7 +105,7 @@ def stem(path):
 
 def walk(folder):
     """Sorted paths of all files in and below a folder, also by links to folders elsewhere, without
-    what systems and tools hide."""
+    what systems and tools hide, and what lhrcnn made there: runs, predictions, pages."""
     paths, walked = [], [os.path.realpath(folder)]
 
     def is_walked(path):
@@ -115,9 +119,15 @@ def walk(folder):
         return False
 
     for parent, folders, names in os.walk(folder, followlinks=True):
+        if LIST in names and parent != os.fspath(folder) and is_run(parent):
+            folders.clear()
+            continue
+        own = drawn_in(parent) if LIST in names else ()
         there = (name for name in sorted(folders) if not is_hidden(name))
         folders[:] = [name for name in there if not is_walked(os.path.join(parent, name))]
-        paths.extend(os.path.join(parent, name) for name in names if not is_hidden(name))
+        paths.extend(
+            os.path.join(parent, name) for name in names if not is_hidden(name) and name not in own
+        )
     return sorted(paths)
 
 
@@ -149,7 +159,8 @@ def tail(file, size=65536):
 
 
 def read_text(file):
-    """A text file in UTF-8, with or without its mark, or UTF-16 with it, else in GBK or Latin-1."""
+    """A text file in UTF-8, with or without its mark, or UTF-16 with it, else in GBK or in western
+    Windows's code page 1252."""
     return _decoded(pathlib.Path(file).read_bytes())
 
 
@@ -158,8 +169,17 @@ def _decoded(content, is_whole=True):
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     for encoding in ("utf-16",) if is_utf16 else ("utf-8-sig", "gbk"):
         with contextlib.suppress(UnicodeDecodeError):
-            return codecs.getincrementaldecoder(encoding)().decode(content, is_whole)
-    return content.decode("utf-16" if is_utf16 else "latin-1", errors="replace")
+            text = codecs.getincrementaldecoder(encoding)().decode(content, is_whole)
+            if encoding != "gbk" or _is_chinese(content):
+                return text
+    return content.decode("utf-16" if is_utf16 else "cp1252", errors="replace")
+
+
+def _is_chinese(content):
+    """Whether bytes that may be GBK are no western text: there a letter beyond ASCII stands between
+    letters of ASCII, which GBK has as the second bytes of rare characters alone."""
+    second = [pair[1] for pair in re.findall(rb"[\x81-\xfe][\x40-\xfe]", content)]
+    return 2 * sum(byte < 0x80 for byte in second) < len(second)
 
 
 def lines(file):
@@ -211,7 +231,8 @@ def _delimiter(line):
 
 
 def read_xml(file):
-    """The root element of an XML file; text that is not of the encoding it names is GBK or Latin-1.
+    """The root element of an XML file; text that is not of the encoding it names is as
+    of `read_text`.
 
     Raises ElementTree.ParseError."""
     try:

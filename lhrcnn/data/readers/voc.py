@@ -1,7 +1,6 @@
 """Reader of PASCAL VOC devkits: an XML file per image (see `voc_xml`), and lists of images in
 ImageSets/Main, in ImageSets itself, or in folders of other tasks such as ImageSets/Layout."""
 
-import os
 import re
 
 from lhrcnn.data.formats import IMAGE_SUFFIXES
@@ -22,16 +21,17 @@ def read(data_config, split, training=False):
     (2008_000012 is 2008000012), else the position in the split from 1. Raises DataError when a
     folder or list is missing."""
     years, problems = find_years(data_folder(data_config.dir)), []
-    files = [file for year in years for file in listed(year / "Annotations", ".xml")]
+    annotations = {year: _by_name(year / "Annotations", ".xml") for year in years}
+    files = [file for own in annotations.values() for file in own.values()]
     devkit = years[0] if len(years) == 1 else years[0].parent
     names, corners = voc_xml.survey(files, data_config.voc_corners, devkit, problems)
     if not names:
         folders = ", ".join(f"{year}/Annotations" for year in years)
         raise DataError(f"{devkit}: no object in any annotation file of {folders}")
-    entries, images = _entries(years, split, problems), []
+    entries, images = _entries(annotations, split, problems), []
     use_difficult = training and data_config.use_difficult
     for image_id, ((year, name), image) in zip(_image_ids(entries), entries.items()):
-        file = _annotation(year, name)
+        file = annotations[year].get(name, year / "Annotations" / f"{name}.xml")
         where = f"{file}: image id {image_id}"
         found = voc_xml.parse(file, where, corners, use_difficult, problems)
         if found:
@@ -42,14 +42,15 @@ def read(data_config, split, training=False):
     return make_dataset(f"{devkit} {split}", images, problems, names)
 
 
-def _entries(years, split, problems):
-    """{(year folder, image name): image file or None} of a split, in its order."""
+def _entries(annotations, split, problems):
+    """{(year folder, image name): image file or None} of a split, in its order; annotations: {year
+    folder: {name: its file}}."""
     entries = {}
     for part in split.split("+"):
-        year, file = _find_list(years, part.strip())
+        year, file = _find_list(list(annotations), part.strip())
         images, seen = _images(year), set()
         for entry in read_list(file):
-            name = _image_name(entry, year, images)
+            name = _image_name(entry, annotations[year], images)
             if name in seen:
                 text = f"{file}: image {name} stands twice in this list; the second is left out"
                 problems.append(Problem.error("repeated image", text))
@@ -75,18 +76,12 @@ def _without_suffix(entry):
     return stem if dot + suffix.lower() in IMAGE_SUFFIXES else entry
 
 
-def _image_name(entry, year, images):
+def _image_name(entry, annotations, images):
     """What the files of an image of a list are called below Annotations and JPEGImages: with
     folders, as CVAT writes them, where they lie in some there."""
     words = entry.split("/")
     tails = ["/".join(words[start:]) for start in range(len(words))]
-    # os.path, since pathlib raises for names that no file can have
-    there = (n for n in tails if n in images or os.path.isfile(_annotation(year, n)))
-    return next(there, tails[-1])
-
-
-def _annotation(year, name):
-    return year / "Annotations" / f"{name}.xml"
+    return next((name for name in tails if name in images or name in annotations), tails[-1])
 
 
 def find_years(folder):
@@ -134,11 +129,16 @@ def _find_list(years, part):
 
 
 def _images(year):
-    """Name without suffix, or path below JPEGImages, -> image file of a year folder."""
+    """{name: image file} of a year folder, as `_by_name`."""
     folder = year / "JPEGImages"
     if not folder.is_dir():
         raise DataError(f"{folder}: no such image folder")
-    files = listed(folder, *IMAGE_SUFFIXES)
+    return _by_name(folder, *IMAGE_SUFFIXES)
+
+
+def _by_name(folder, *suffixes):
+    """{name without suffix, with the folders below this one: file} of those with a suffix."""
+    files = listed(folder, *suffixes)
     return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
 
 

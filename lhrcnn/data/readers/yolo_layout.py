@@ -179,7 +179,8 @@ def _yaml_splits(folder, file, content, images):
 def _listed(folder, file, value, images):
     """The images of a folder, list or pattern named in a data file, wherever the set was moved."""
     if glob.has_magic(value):
-        return sorted(glob.glob(value, recursive=True))
+        found = sorted(glob.glob(value, recursive=True))
+        return [path for path in found if path.lower().endswith(IMAGE_SUFFIXES)]
     if value.endswith(".txt"):
         path = _under(folder, value, set(map(str, lookup.listed(folder, ".txt"))))
         return _in_list(folder, pathlib.Path(path), images) if path else []

@@ -210,6 +210,35 @@ def test_copies_by_roboflow_stay_together():
     assert len(val) == 2 and len(train) == 8
 
 
+def test_images_of_one_name_in_folders_of_their_own_are_no_copies(tmp_path):
+    for number in range(20):
+        images(tmp_path, f"{number}/rgb.jpg")
+        write(tmp_path, {f"{number}/rgb.txt": "0 0.25 0.5 0.3 0.5\n"})
+    parts = [read("auto", tmp_path, split).records for split in ("train", "val")]
+    assert [len(part) for part in parts] == [16, 4]
+
+
+def test_images_to_test_on_are_neither_trained_on_nor_drawn_to_validate(tmp_path):
+    """Of folders images/ and test/ the first is the rest: no name of a split."""
+    for number in range(25):
+        name = f"{'test' if number < 5 else 'images'}/{number}"
+        images(tmp_path, f"{name}.jpg")
+        write(tmp_path, {f"{name}.txt": "0 0.25 0.5 0.3 0.5\n"})
+    train, val, test = (
+        {record.path for record in read("auto", tmp_path, split).records}
+        for split in ("train", "val", "test")
+    )
+    assert test == {f"{tmp_path}/test/{number}.jpg" for number in range(5)}
+    assert (len(train), len(val)) == (16, 4) and not (train | val) & test and not train & val
+    assert len(read("auto", tmp_path).records) == 25
+
+
+def test_a_folder_that_is_all_to_test_on_is_divided_as_any(tmp_path):
+    images(tmp_path, *(f"test/{number}.jpg" for number in range(5)))
+    write(tmp_path, {f"test/{number}.txt": "0 0.25 0.5 0.3 0.5\n" for number in range(5)})
+    assert [len(read("auto", tmp_path, split).records) for split in ("train", "val")] == [4, 1]
+
+
 @pytest.mark.parametrize("place", ["", "train/", "photos/"])
 def test_a_folder_of_scene_text_without_splits_is_divided(tmp_path, place):
     names = [f"img_{number}.jpg" for number in range(5)]

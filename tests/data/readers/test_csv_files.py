@@ -97,6 +97,26 @@ def test_faulty_lines_are_named(tmp_path):
     assert "x.csv: line 2: 'forty' is no number" in dataset.problems[0].text
 
 
+@pytest.mark.parametrize("cell", ["", "nan", "NaN", "None", "null"])
+def test_an_empty_cell_in_any_words_is_no_box(tmp_path, cell):
+    images(tmp_path, "a.jpg", "b.jpg")
+    head = "filename,class,xmin,ymin,xmax,ymax\na.jpg,ant,10,20,40,60\n"
+    write(tmp_path, {"x.csv": f"{head}b.jpg{f',{cell}' * 5}\n"})
+    dataset = read("csv", tmp_path)
+    assert seen(dataset) == {"a.jpg": [ANT], "b.jpg": []} and kinds(dataset) == []
+    assert dataset.class_names == ["ant"]
+
+
+def test_a_table_without_a_known_column_of_classes_says_so(tmp_path):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, {"x.csv": "image,xmin,ymin,xmax,ymax,species\na.jpg,10,20,40,60,ant\n"})
+    dataset = read("csv", tmp_path)
+    assert dataset.class_names == ["object"] and kinds(dataset) == ["no column of classes"]
+    assert "image, xmin, ymin, xmax, ymax, species" in dataset.problems[0].text
+    named = read("csv", tmp_path, "*", "csv_columns=[class=species]")
+    assert named.class_names == ["ant"] and kinds(named) == []
+
+
 def test_what_csv_cannot_hold_is_named(tmp_path):
     images(tmp_path, "a.jpg")
     text = f"filename,class,xmin,ymin,xmax,ymax\na.jpg,{'a' * 200_000},10,20,40,60\n"

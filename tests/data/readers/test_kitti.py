@@ -33,6 +33,17 @@ def test_scores_names_of_several_words_and_faults(tmp_path):
     assert kinds(dataset) == ["bad line"] and "line 3" in dataset.problems[0].text
 
 
+def test_images_of_two_cameras_need_a_folder(tmp_path):
+    images(tmp_path, "image_2/000000.png", "image_3/000000.png", size=(375, 1242))
+    write(tmp_path, {"label_2/000000.txt": CAR})
+    dataset = read("kitti", tmp_path)
+    assert kinds(dataset) == ["ambiguous image name"] and not dataset.records
+    assert "image_2/000000.png or " in dataset.problems[0].text
+    assert "data.image_dir names a folder to look in" in dataset.problems[0].text
+    dataset = read("kitti", tmp_path, "*", "image_dir=image_2")
+    assert [record.path for record in dataset.records] == [f"{tmp_path}/image_2/000000.png"]
+
+
 @pytest.mark.parametrize("encoding", ["gbk", "utf-16"])
 def test_encodings_and_a_file_whose_first_line_is_faulty(tmp_path, encoding):
     images(tmp_path, "a.png", "b.png", size=(375, 1242))

@@ -7,6 +7,7 @@ import pytest
 from data.reading import images
 
 from lhrcnn.data.readers.lookup import ImageIndex, from_json, is_hidden, local_name, read_text, walk
+from lhrcnn.files import Output
 
 
 def find(folder, name, near=".", split=""):
@@ -92,3 +93,37 @@ def test_links_to_folders_elsewhere_are_followed_once(tmp_path):
         (mine / name).symlink_to(tmp_path / target)
     (tmp_path / "far" / "back").symlink_to(mine)
     assert walk(mine) == [f"{mine}/{name}" for name in ("a.jpg", "again/b.jpg", "real/c.jpg")]
+
+
+@pytest.mark.parametrize(
+    "text", ["Käfer\n", "grün, rouge écarlate\n", "señal – «alto»\n", "Ñandú\n"]
+)
+def test_western_text_is_not_taken_for_chinese(tmp_path, text):
+    (tmp_path / "a.txt").write_bytes(text.encode("cp1252"))
+    assert read_text(tmp_path / "a.txt") == text
+
+
+def test_what_lhrcnn_made_in_a_data_folder_is_none_of_the_data(tmp_path):
+    data = [f"{tmp_path}/images/{name}" for name in ("a.jpg", "b.jpg")]
+    images(tmp_path, "images/a.jpg")
+    (tmp_path / "images" / "b.jpg").symlink_to(tmp_path / "images" / "a.jpg")
+    predictions, run = Output(tmp_path / "images" / "found"), Output(tmp_path / "runs" / "x")
+    predictions.write("a.jpg", "an image with boxes")
+    predictions.write("detections.json", "{}")
+    run.write("classes.json", "{}")
+    images(run.folder, "images/c.jpg")
+    assert walk(tmp_path) == data
+    images(predictions.folder, "mine.jpg", "a.jpg")  # of the user, one in the place of lhrcnn's
+    assert walk(tmp_path) == [*data, *(f"{predictions.folder}/{name}" for name in OWN)]
+    assert walk(run.folder) == [f"{run.folder}/images/c.jpg"]
+
+
+OWN = ("a.jpg", "mine.jpg")
+
+
+def test_a_data_set_that_lhrcnn_wrote_is_data(tmp_path):
+    written = Output(tmp_path / "as_yolo")
+    names = ["data.yaml", "images/train/a.jpg", "labels/train/a.txt"]
+    for name in names:
+        written.write(name, "text")
+    assert walk(tmp_path) == [f"{tmp_path}/as_yolo/{name}" for name in names]

@@ -205,6 +205,16 @@ def test_lists_as_tools_write_them(tmp_path, line, encoding):
     assert [record.image_id for record in dataset.records] == [12] and not dataset.problems
 
 
+def test_suffixes_in_capitals(tmp_path):
+    one_image(tmp_path, ["000012"])
+    for path in (tmp_path / "Annotations").iterdir():
+        path.rename(path.with_suffix(".XML"))
+    for path in (tmp_path / "JPEGImages").iterdir():
+        path.rename(path.with_suffix(".JPG"))
+    dataset = read("voc", tmp_path, "train")
+    assert list(seen(dataset)) == ["000012.JPG"] and not dataset.problems
+
+
 def test_an_image_in_two_joined_lists_is_taken_once(tmp_path):
     lists = {"dog_train": ["000012 1", "000007 -1"], "cat_train": ["000012 0", "000007 1"]}
     dataset = open_dataset(voc(write_voc(tmp_path, IMAGES, lists)), "dog_train+cat_train")
