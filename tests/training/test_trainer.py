@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import resource
 import shutil
@@ -10,6 +11,7 @@ import signal
 import numpy as np
 import pytest
 import tensorflow as tf
+from data.reading import images, write
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training.tiny_run import Child, arrays_of, assert_same_arrays, lines, make_coco, tiny_config
 
@@ -26,7 +28,7 @@ from lhrcnn.errors import (
 from lhrcnn.files import held
 from lhrcnn.keras import keras
 from lhrcnn.runs.checkpoints import CheckpointStore
-from lhrcnn.runs.directory import RunDirectory
+from lhrcnn.runs.directory import RunDirectory, data_of
 from lhrcnn.training import validation
 from lhrcnn.training.trainer import DetectorTraining, train
 
@@ -412,3 +414,13 @@ def test_other_arithmetic_and_optimizer_train(data, tmp_path, option):
     if option.endswith("float16") and not option.endswith("bfloat16"):
         config = configs.changed(config, {"train.max_steps": 3})
         assert second["optimizer/loss_scale"] >= 1 and train(config, tmp_path)["steps"] == 3
+
+
+def test_a_run_that_goes_on_has_the_images_that_it_drew_for_validation(tmp_path):
+    images(tmp_path, *(f"{number}.jpg" for number in range(10)))
+    write(tmp_path, {"boxes.csv": "".join(f"{n}.jpg,10,20,40,60,ant\n" for n in range(10))})
+    config = configs.load(None, ["data.format=auto", f"data.dir={tmp_path}"])
+    training, held_out = DetectorTraining.open_datasets(config, ("3.jpg", "7.jpg"))
+    names = [pathlib.Path(record.path).name for record in held_out.records]
+    assert names == ["3.jpg", "7.jpg"] and len(training.records) == 8
+    assert data_of(training)["held_out"] == names
