@@ -39,7 +39,7 @@ def test_a_config_is_found_by_name_file_and_run(tmp_path):
     assert config.model.head == of_model.model.head
     with pytest.raises(ConfigError, match="did you mean 'light_head_xception_shapes'"):
         lhrcnn.load_config("light_head_xception_shape")
-    with pytest.raises(ConfigError, match="config: found 'light_head'; allowed: what"):
+    with pytest.raises(ConfigError, match="give what lhrcnn.load_config returns"):
         lhrcnn.train("light_head", run_dir=tmp_path / "run")
     with pytest.raises(ConfigError, match="--set train.epoch=3: unknown option"):
         lhrcnn.load_config("light_head_xception_shapes", "train.epoch=3")

@@ -62,6 +62,8 @@ def run(values, arguments):
     given = sources.find_sources(arguments, values.output, hints.image)
     for message in given.failures:
         print(f"lhrcnn: {message}", file=sys.stderr)
+    if not (given.images or given.videos):
+        return 1
     names = sources.output_names(given.images, ".jpg")
     films = sources.output_names(given.videos, ".mp4", names)
     output = commands.output_of(values, values.output, inputs=given.files)
@@ -84,6 +86,9 @@ def run(values, arguments):
     threshold, draw = values.score_threshold, not values.no_draw
     collector = Collector(commands.tiled(detector, values), output, threshold, draw, values.frames)
     failures = given.failures + _detect(collector, given, names, films)
+    if failures and not collector.found:
+        print("lhrcnn: no input could be used: nothing is written", file=sys.stderr)
+        return 1
     content = json.dumps(collector.content(), ensure_ascii=False, indent=1)
     written = output.write(DETECTIONS, content)
     _report(collector, output, written, threshold)

@@ -69,6 +69,8 @@ def format_of(data):
 
 def refusal(data):
     """Why a file with these bytes is not read."""
+    if not len(data):
+        return "the file is empty"
     name = format_of(data)
     found = f"it is a {name} file" if name else f"it begins with {bytes(data[:8])!r}"
     return f"{found}; {READ}"

@@ -56,6 +56,19 @@ def test_a_file_of_no_image_and_a_missing_one_are_named(photos, run_dir, capsys)
     assert "5 images" in captured.out
 
 
+def test_detections_of_before_stay_where_no_input_can_be_used(photos, run_dir, capsys):  # noqa: F811
+    assert predict(photos, "--run_dir", run_dir) == 0
+    before = pathlib.Path("predictions/detections.json").read_bytes()
+    (photos / "page.jpg").write_text("")
+    capsys.readouterr()
+    for words in (["gone.png"], ["*.nothing"], [photos / "page.jpg"]):
+        assert predict(*words, "--run_dir", run_dir) == 1
+    err = capsys.readouterr().err
+    assert "page.jpg: not readable as an image: the file is empty" in err
+    assert err.count("nothing is written") == 2 and "no image fits this pattern" in err
+    assert pathlib.Path("predictions/detections.json").read_bytes() == before
+
+
 def test_tiles(photos, run_dir, capsys):  # noqa: F811
     Image.fromarray(draw_image(300, 400)).save("large.png")
     flags = ["--run_dir", run_dir, "--score_threshold", 0]

@@ -123,6 +123,8 @@ def walk(folder):
             folders.clear()
             continue
         own = drawn_in(parent) if LIST in names else ()
+        if "detections.json" in own and parent != os.fspath(folder):
+            folders.clear()  # forms of `lhrcnn predict --save`
         there = (name for name in sorted(folders) if not is_hidden(name))
         folders[:] = [name for name in there if not is_walked(os.path.join(parent, name))]
         paths.extend(

@@ -110,6 +110,7 @@ def test_what_lhrcnn_made_in_a_data_folder_is_none_of_the_data(tmp_path):
     predictions, run = Output(tmp_path / "images" / "found"), Output(tmp_path / "runs" / "x")
     predictions.write("a.jpg", "an image with boxes")
     predictions.write("detections.json", "{}")
+    images(predictions.folder, "coco/predictions/a.jpg")  # of --save coco
     run.write("classes.json", "{}")
     images(run.folder, "images/c.jpg")
     assert walk(tmp_path) == data

@@ -161,7 +161,9 @@ def test_open_dataset_draws_it_when_it_is_not_there(tmp_path, monkeypatch):
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "JPEGImages").mkdir()
-    with pytest.raises(DataError, match="holds JPEGImages, .*set data.format to what the folder is"):
+    with pytest.raises(
+        DataError, match="holds JPEGImages, .*set data.format to what the folder is"
+    ):
         open_dataset(options(tmp_path), "train")
     assert [path.name for path in tmp_path.iterdir()] == ["JPEGImages"]
 
