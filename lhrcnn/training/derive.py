@@ -24,7 +24,8 @@ KNOWN_SHARE = 0.56  # of the images, and half of the rate, are enough then
 EPOCHS = (4, 60)
 MOST_CACHED = 4e9  # bytes
 EVALUATIONS = 3
-BATCH_SIZE = 8
+BATCH_SIZE = 8  # half of it where that gives less than so many steps
+LEAST_STEPS = 300
 LEARNING_RATE = 0.03  # of SGD, for train.base_batch_size images
 # What the trained model has for its own data, as it is for these.
 OTHER_DATA = {
@@ -94,6 +95,7 @@ def derive(measures, start, bfloat16, run_dir):
     own = _own_anchors(start)
     side, why_side = _side(measures, own)
     long = math.ceil(side * min(float(np.quantile(measures.aspects, 0.95)), LONGEST))
+    epochs = _epochs(measures, image_px(measures, side, long))
     anchors = (
         [Choice("model.rpn.anchor_scales", *_anchors(measures.sizes * side, own))] if own else []
     )
@@ -115,7 +117,7 @@ def derive(measures, start, bfloat16, run_dir):
             max(100, 2 * measures.most_boxes),
             f"the fullest image has {measures.most_boxes} boxes",
         ),
-        Choice("train.batch_size", min(BATCH_SIZE, measures.num_images), "what two CPU cores take"),
+        Choice("train.batch_size", *_batch_size(measures, epochs)),
         *_rate(measures, start),
         Choice(
             "train.precision",
@@ -130,10 +132,9 @@ def length(measures, config, steps=0):
     per_epoch = -(-measures.num_images // config.train.batch_size)
     why = "what fits into the time given"
     if not steps:
-        px = TRAIN_PX * (KNOWN_SHARE if is_known(measures) else 1)
-        wanted = px / (image_px(measures, config.data) * measures.num_images)
-        epochs = min(EPOCHS[1], max(EPOCHS[0], math.ceil(wanted)))
-        steps = epochs * per_epoch
+        data = config.data
+        px = image_px(measures, data.short_side[-1], data.long_side)
+        steps = _epochs(measures, px) * per_epoch
         why = f"{steps} steps of {config.train.batch_size} images"
     epochs = -(-steps // per_epoch)
     every = max(1, math.ceil(epochs / EVALUATIONS))
@@ -157,10 +158,9 @@ def num_steps(measures, train):
     return min(steps, train.max_steps or steps)
 
 
-def image_px(measures, data):
-    """Mean px of the images as the DataConfig `data` resizes them."""
-    side = data.short_side[-1]
-    return side * side * float(np.minimum(measures.aspects, data.long_side / side).mean())
+def image_px(measures, side, long):
+    """Mean px of the images, resized to a short side of `side` px and at most `long` px."""
+    return side * side * float(np.minimum(measures.aspects, long / side).mean())
 
 
 def kmeans(sizes, number):
@@ -199,6 +199,20 @@ def describe(choices):
     return [
         f"  {f'{choice.option}: {choice.value}':<{width}}  # {choice.reason}" for choice in choices
     ]
+
+
+def _epochs(measures, px):
+    """Epochs of images of so many px each."""
+    budget = TRAIN_PX * (KNOWN_SHARE if is_known(measures) else 1)
+    return min(EPOCHS[1], max(EPOCHS[0], math.ceil(budget / (px * measures.num_images))))
+
+
+def _batch_size(measures, epochs):
+    """(images in a batch, why)."""
+    number = measures.num_images
+    if epochs * -(-number // BATCH_SIZE) >= LEAST_STEPS:
+        return min(BATCH_SIZE, number), "what two CPU cores take"
+    return min(BATCH_SIZE // 2, number), f"{BATCH_SIZE} would take less than {LEAST_STEPS} steps"
 
 
 def _own_anchors(start):

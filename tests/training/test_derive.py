@@ -1,5 +1,7 @@
 """Configs derived from data: what is chosen, and why."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -118,6 +120,15 @@ def test_few_images_are_seen_more_often():
         values(derive.measure(dataset([square(80)] * n)))["train.epochs"] for n in (8, 160, 9000)
     ]
     assert epochs[0] == 60 and 60 > epochs[1] > 20 and epochs[2] == 4
+
+
+@pytest.mark.parametrize("number, size, batch", [(160, 80, 8), (160, 8, 4), (2, 80, 2)])
+def test_few_steps_are_made_more_by_smaller_batches(number, size, batch):
+    """Small objects ask for large images, of which fewer fit into the time."""
+    found = values(derive.measure(dataset([square(size)] * number)))
+    assert found["train.batch_size"] == batch
+    steps_of_8 = found["train.epochs"] * math.ceil(number / 8)
+    assert (steps_of_8 >= derive.LEAST_STEPS) == (batch == 8)
 
 
 def test_a_training_of_so_many_steps():

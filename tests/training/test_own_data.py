@@ -1,5 +1,6 @@
 """`lhrcnn train --data_dir` alone: where it starts, and that it trains with what is derived."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_train_with_a_data_folder_alone(folder, tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     config = seen["config"]
     assert "derived from the data" in out and "model.rpn.anchor_scales: [" in out
-    assert "time: about 1 min here: 2 steps of 0.50 s" in out
+    assert "time: about 1 min here: 4 steps of 0.50 s" in out
     assert (config.data.format, config.data.train_split) == ("auto", "train")
     assert config.train.epochs == 2 and config.train.seed == 5 and config.data.short_side == [288]
     assert config.train.init_from == zoo.START and "0% of the objects are found" in out
@@ -53,7 +54,7 @@ def test_train_with_a_data_folder_alone(folder, tmp_path, monkeypatch, capsys):
     assert "derived" not in capsys.readouterr().out
     assert cli.main([*words, "--minutes", "2"]) == 0
     fitting = pace.Pace(10, 0.5, 0.1).steps(120, derive.EVALUATIONS * 2)  # two images validate
-    assert seen["config"].train.epochs == fitting  # of one step each
+    assert seen["config"].train.epochs == math.ceil(fitting / 2)  # of two steps each
     assert cli.main([*words, "--config", "light_head_mobilenet_v2_bccd", "--minutes", "2"]) == 2
 
 
