@@ -2,9 +2,10 @@
 # One would guess: NMS class by class, batched_nms of torchvision and NMSBoxesBatched of OpenCV, never drops a box for
 #   one of another class, and what it does with three boxes does not depend on how many others there are.
 # It is not so (torchvision 0.29.1, OpenCV 5.0.0): both move the boxes of class k by k times the largest coordinate
-#   plus 1 and take them together. 1. Boxes with negative corners are not moved far enough: one 60...10 px up
-#   and left of the origin lies on one of the class before, 70 px away, and is dropped. torchvision keeps it
-#   where there are more than 1,000 boxes, for which it takes class by class. 2. torchvision's sums are
+#   plus 1 and take them together. 1. Boxes with negative corners are not moved far enough: one of 50 x 50 px
+#   that begins 60 px up and left of the origin comes to lie on its neighbour of the class before, which it
+#   touches with a corner only, and is dropped. torchvision keeps it where there are more than 1,000 boxes (on
+#   GPUs 25,000), for which it takes class by class. 2. torchvision's sums are
 #   float32: with 581929 for the class (image ids of COCO, where NMS is per image) a box shifted by
 #   1 of 10 px is kept, which class 0 drops.
 # It matters: boxes that are not yet clipped, coordinates about the middle of a scene, as of radars and lidars, and
