@@ -6,7 +6,7 @@
 #   crop then; UpSampling2D (bilinear) and image.resizeBilinear as it is called without options take
 #   neither. Of a row 0 1 ... 7 resized to 4 Python makes .5 2.5 4.5 6.5; the layer 0 2.3 4.7 7, the
 #   function 0 2 4 6. Only resizeBilinear(x, size, false, true) is Python's.
-# It matters: images shrunk by 4 lie 1.5 px of the photo off, towards the border by the layer, and so do the boxes
+# It matters: images shrunk by 4 lie 1.5 px of the photo off, by the layer only near their borders, and so do the boxes
 #   found in them; each doubling of a map moves it by a quarter of a cell, 4 px of the image at stride
 #   16. No message; the model gets the blame.
 set -eu
