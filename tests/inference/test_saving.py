@@ -66,7 +66,7 @@ def test_lines_and_tables(found, tmp_path):
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["frame"] for row in rows] == ["", "", "7"]
-    data = config.load(None, [f"data.dir={tmp_path}", "data.format=csv"]).data
+    data = config.load(None, [f"data.dir={output.folder}", "data.format=csv"]).data
     dataset = read_dataset(data, "*")
     record = next(r for r in dataset.records if r.path.endswith("a.jpg"))
     np.testing.assert_allclose(record.boxes, found[0].prediction.boxes, atol=1e-3)

@@ -105,7 +105,7 @@ def stem(path):
 
 def walk(folder):
     """Sorted paths of all files in and below a folder, also by links to folders elsewhere, without
-    what systems and tools hide, and what lhrcnn made there: runs, predictions, pages."""
+    what systems and tools hide, and what lhrcnn made in folders below: runs, predictions, pages."""
     paths, walked = [], [os.path.realpath(folder)]
 
     def is_walked(path):
@@ -119,12 +119,14 @@ def walk(folder):
         return False
 
     for parent, folders, names in os.walk(folder, followlinks=True):
-        if LIST in names and parent != os.fspath(folder) and is_run(parent):
-            folders.clear()
-            continue
-        own = drawn_in(parent) if LIST in names else ()
-        if "detections.json" in own and parent != os.fspath(folder):
-            folders.clear()  # forms of `lhrcnn predict --save`
+        own = ()
+        if LIST in names and parent != os.fspath(folder):
+            if is_run(parent):
+                folders.clear()
+                continue
+            own = drawn_in(parent)
+            if "detections.json" in own:
+                folders.clear()  # forms of `lhrcnn predict --save`
         there = (name for name in sorted(folders) if not is_hidden(name))
         folders[:] = [name for name in there if not is_walked(os.path.join(parent, name))]
         paths.extend(

@@ -205,6 +205,13 @@ def _lost_in_coco(datasets):
     return lost + ([f"the ids of {named} images, which are no whole numbers"] if named else [])
 
 
+def _lost_in_voc(datasets):
+    sides = [record.boxes[:, 2:] - record.boxes[:, :2] for record in _records(datasets)]
+    single = sum(int((own == 1).all(axis=1).sum()) for own in sides)
+    text = f"{single} objects of one pixel: their corners coincide, which reads as an empty box"
+    return ([text] if single else []) + _lost_with_ids(datasets)
+
+
 def _lost_in_yolo(datasets):
     ignored = _num_ignored(datasets)
     text = f"{ignored} ignored objects: YOLO has no mark for them, they are background now"
@@ -214,7 +221,7 @@ def _lost_in_yolo(datasets):
 # Name -> (writer of a split, what is lost, where an image goes).
 WRITERS = {
     "coco": (_write_coco, _lost_in_coco, "{split}/{name}"),
-    "voc": (_write_voc, _lost_with_ids, "JPEGImages/{name}"),
+    "voc": (_write_voc, _lost_in_voc, "JPEGImages/{name}"),
     "yolo": (_write_yolo, _lost_in_yolo, "images/{split}/{name}"),
     "labelme": (_write_labelme, _lost_with_ids, "{split}/{name}"),
 }

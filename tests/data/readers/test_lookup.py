@@ -114,9 +114,10 @@ def test_what_lhrcnn_made_in_a_data_folder_is_none_of_the_data(tmp_path):
     run.write("classes.json", "{}")
     images(run.folder, "images/c.jpg")
     assert walk(tmp_path) == data
+    assert f"{predictions.folder}/detections.json" in walk(predictions.folder)  # named by the user
     images(predictions.folder, "mine.jpg", "a.jpg")  # of the user, one in the place of lhrcnn's
     assert walk(tmp_path) == [*data, *(f"{predictions.folder}/{name}" for name in OWN)]
-    assert walk(run.folder) == [f"{run.folder}/images/c.jpg"]
+    assert walk(run.folder) == [f"{run.folder}/classes.json", f"{run.folder}/images/c.jpg"]
 
 
 OWN = ("a.jpg", "mine.jpg")

@@ -66,6 +66,20 @@ def test_losses_are_named(source, tmp_path):
     assert [a["id"] for a in content["annotations"]] == [1, 2, 3]
 
 
+def test_objects_of_one_pixel_are_lost_in_voc_and_named(tmp_path):
+    images(tmp_path, "a.jpg")
+    write(tmp_path, {"x.csv": HEAD + "a.jpg,ant,5,6,6,7,0\na.jpg,ant,5,6,6,8,0\n"})
+    dataset, texts = read("csv", tmp_path), {}
+    for format_ in WRITERS:
+        texts[format_] = convert({"part": dataset}, format_, Output(tmp_path / format_))
+        left = seen(read(format_, tmp_path / format_, "part"))["a.jpg"]
+        whole = [("ant", 6, 5, 7, 6), ("ant", 6, 5, 8, 6)]
+        assert left == whole[1:] if format_ == "voc" else left == whole
+    assert [name for name, lost in texts.items() if "1 objects of one pixel" in "".join(lost)] == [
+        "voc"
+    ]
+
+
 def test_images_of_one_name_stay_apart(tmp_path):
     images(tmp_path / "in", "one/a.jpg", "two/a.jpg")
     write(tmp_path / "in", {"x.csv": HEAD + "one/a.jpg,ant,1,2,3,4,\ntwo/a.jpg,ant,5,6,7,8,\n"})
