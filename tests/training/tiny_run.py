@@ -6,7 +6,6 @@ trains like the command line does."""
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 
@@ -140,12 +139,16 @@ class Child:
         )
         self.output = ""
 
-    def signal_at(self, step, number):
-        """Sends the signal when the child has reported the step, and waits for its end."""
-        while not re.search(rf"step {step}/", self.output):
+    def read_until(self, words):
+        """Reads what the child prints until it has said `words`."""
+        while words not in self.output:
             line = self.process.stdout.readline()
             assert line, self.output
             self.output += line
+
+    def signal_at(self, step, number):
+        """Sends the signal when the child has reported the step, and waits for its end."""
+        self.read_until(f"step {step}/")
         self.process.send_signal(number)
         return self.wait()
 
@@ -155,7 +158,9 @@ class Child:
 
 
 if __name__ == "__main__":
+    from lhrcnn.models.backbones import BACKBONES
     from lhrcnn.training.trainer import train
 
+    BACKBONES["small"] = "small_backbone:small"  # as in conftest.py
     summary = train(tiny_config(sys.argv[2], *sys.argv[3:]), sys.argv[1])
     print("summary", json.dumps(summary))
