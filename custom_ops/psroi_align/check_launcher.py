@@ -7,6 +7,7 @@
       --sanitize thread    under ThreadSanitizer, which reports any race of a launch
       --max_blocks 7       blocks of a launch, so that each works through several boxes
       --source FILE        another psroi_align.cu
+      --library FILE       what emulate.build has made of one, with the same --sanitize
 
 Exit status: 0 all is well, 1 a check failed, 2 there is no GPU (or nothing to drive it).
 """
@@ -331,7 +332,9 @@ def check_emulated(arguments):
         return subprocess.run(command, env=environment, check=False).returncode
     os.environ["LHRCNN_EMULATION_SEED"] = str(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
-        library = emulate.build(arguments.source, folder, arguments.sanitize, arguments.max_blocks)
+        library = arguments.library or emulate.build(
+            arguments.source, folder, arguments.sanitize, arguments.max_blocks
+        )
         few = arguments.few or arguments.sanitize != "none"
         return check_device(library, EmulatedDevice(), arguments.seed, few)
 
@@ -346,6 +349,7 @@ def main():
     parser.add_argument("--sanitize", choices=emulate.SANITIZERS, default="none")
     parser.add_argument("--max_blocks", type=int, help="most blocks of an emulated launch")
     parser.add_argument("--source", default=SOURCE, help="the .cu file to emulate")
+    parser.add_argument("--library", help="an emulated .cu file that is compiled already")
     parser.add_argument("--seed", type=int, default=0, help="of values, boxes and schedules")
     arguments = parser.parse_args()
     if arguments.emulate:

@@ -1,6 +1,7 @@
 """The CUDA kernels, run on the CPU under sanitizers; and faults put in on purpose are caught."""
 
 import ctypes
+import functools
 import pathlib
 import re
 import shutil
@@ -12,6 +13,9 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KERNELS = ROOT / "custom_ops" / "psroi_align"
+sys.path.append(str(ROOT / "custom_ops" / "cuda_emulation"))
+import emulate  # noqa: E402
+
 RACE = "data race"
 OVERFLOW = "heap-buffer-overflow"
 
@@ -46,70 +50,105 @@ def test_kernels_agree_with_the_host(arguments):
     assert {line.split()[0] for line in lines} == {"float32", "float64", "float16", "bfloat16"}
 
 
+# {fault: (sanitizer, its report, right text, text in which CHOSEN is whether it has the fault)}
 FAULTS = {
     "no barrier before the taps": (
         "thread",
         RACE,
         "  __syncthreads();  // the taps of the previous box",
-        "  // the taps",
+        "  if (!CHOSEN) __syncthreads();  // the taps",
     ),
-    "no barrier behind the taps": ("thread", RACE, "  }\n  __syncthreads();\n}", "  }\n}"),
+    "no barrier behind the taps": (
+        "thread",
+        RACE,
+        "  }\n  __syncthreads();\n}",
+        "  }\n  if (!CHOSEN) __syncthreads();\n}",
+    ),
     "sums that are not atomic": (
         "thread",
         RACE,
         "atomicAdd(address, value);",
-        "PlainAdd()(address, value);",
+        "if (CHOSEN) PlainAdd()(address, value); else atomicAdd(address, value);",
     ),
     "a deterministic sum by several blocks": (
         "thread",
         RACE,
         "deterministic ? p.num_boxes : 1",
-        "1",
+        "deterministic && !CHOSEN ? p.num_boxes : 1",
     ),
     "one element too many": (
         "address",
         OVERFLOW,
         "element < strides.pixel; element +=",
-        "element <= strides.pixel; element +=",
+        "element < strides.pixel + CHOSEN; element +=",
     ),
     "shared memory too small": (
         "address",
         OVERFLOW,
         "+ 2 * p.group_size * sizeof(int32_t);",
-        "+ 2 * p.group_size * 4 - 4;",
+        "+ 2 * p.group_size * 4 - 4 * CHOSEN;",
     ),
     "one task too many": (
         "address",
         OVERFLOW,
         "task < 2 * p.group_size;",
-        "task <= 2 * p.group_size;",
+        "task < 2 * p.group_size + CHOSEN;",
     ),
 }
 
 
-def with_fault(folder, old, new):
-    """The path of a source with a fault, of float32 alone: the dtype that is checked first, and the
-    others take most of the time to compile."""
+def with_faults(folder, *faults):
+    """The path of a source with (right text, wrong text), of float32 alone: the dtype that is
+    checked first, and the others take most of the time to compile."""
     text = (KERNELS / "psroi_align.cu").read_text()
-    assert text.count(old) == 1
     text, removed = re.subn(r"\n    case LHRCNN_(FLOAT64|FLOAT16|BFLOAT16): .*", "", text)
     assert removed == 6
+    for old, new in faults:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
     path = folder / "psroi_align.cu"
-    path.write_text(text.replace(old, new))
+    path.write_text(text)
     return path
 
 
+@pytest.fixture(scope="module")
+def library_with(tmp_path_factory):
+    """A function (sanitizer) -> the library with all of its faults, of which $FAULT chooses."""
+
+    @functools.cache
+    def build(sanitizer):
+        first = "#include <algorithm>\n"
+        faults = [(first, f'{first}const int kFault = atoi(getenv("FAULT"));\n')]
+        for number, (own, _, old, new) in enumerate(FAULTS.values()):
+            if own == sanitizer:
+                faults.append((old, new.replace("CHOSEN", f"(kFault == {number})")))
+        folder = tmp_path_factory.mktemp(sanitizer)
+        return emulate.build(with_faults(folder, *faults), folder, sanitizer, max_blocks=5)
+
+    return build
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_caught(tmp_path, fault):
-    sanitizer, report, old, new = FAULTS[fault]
-    source = with_fault(tmp_path, old, new)
-    done = emulated("--sanitize", sanitizer, "--max_blocks", 5, "--source", source)
+def test_a_fault_is_caught(library_with, monkeypatch, fault):
+    sanitizer, report, *_ = FAULTS[fault]
+    monkeypatch.setenv("FAULT", str(list(FAULTS).index(fault)))
+    done = emulated("--sanitize", sanitizer, "--library", library_with(sanitizer))
     assert done.returncode == 66 and report in done.stdout, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize(("sanitizer", "report"), [("thread", RACE), ("address", OVERFLOW)])
+def test_without_a_fault_only_what_is_not_compiled_is_missing(
+    library_with, monkeypatch, sanitizer, report
+):
+    monkeypatch.setenv("FAULT", "-1")
+    done = emulated("--sanitize", sanitizer, "--library", library_with(sanitizer))
+    assert done.returncode == 1 and report not in done.stdout, done.stdout[-3000:]
+    assert done.stdout.count("\nfloat32 ") == 4 and "RuntimeError: LhrcnnPs" in done.stdout
 
 
 def test_a_barrier_that_some_threads_skip_is_named(tmp_path):
     old = "if (poolable) FillSharedTaps"
-    source = with_fault(tmp_path, old, "if (poolable && threadIdx.x > 3) FillSharedTaps")
+    source = with_faults(tmp_path, (old, "if (poolable && threadIdx.x > 3) FillSharedTaps"))
     done = emulated("--source", source)
     assert done.returncode and "others wait in __syncthreads()" in done.stdout
 
