@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from inference.conftest import run_dir  # noqa: F401  a fixture
 
 from lhrcnn.commands.benchmark_stages import profile, stages_of
 from lhrcnn.models.build import build_detector
@@ -72,8 +73,8 @@ def test_a_wrong_size_is_wrong_usage(call):
     assert status == 2 and "expected height x width" in err
 
 
-def test_a_run_is_timed_with_its_own_classes_at_one_look(call, done):
-    words = "benchmark --run_dir=light_head_mobilenet_v2_voc07_144 --size=64x96 --runs=1"
-    assert "mobilenet_v2, light head, 1 x 64 x 96 px, 20 classes" in done(words)
+def test_a_run_is_timed_with_its_own_classes_at_one_look(run_dir, call, done):  # noqa: F811
+    words = f"benchmark --run_dir={run_dir} --size=64x96 --runs=1"
+    assert "small, light head, 1 x 64 x 96 px, 3 classes" in done(words)
     status, _, err = call(f"{words} --config=light_head_xception_shapes")
     assert status == 2 and "--config has no meaning beside --run_dir" in err

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from lhrcnn import config
+from lhrcnn.inference.export.write import export
 from lhrcnn.keras import keras
 from lhrcnn.models import build
 from lhrcnn.runs import checkpoints, state
@@ -15,6 +16,7 @@ TINY = [
     "data.short_side=[64]",
     "data.long_side=128",
     "data.pad_multiple=16",
+    "model.backbone.name=small",
     "model.backbone.width=0.25",
     "model.rpn.channels=16",
     "model.rpn.anchor_scales=[16, 32]",
@@ -53,6 +55,12 @@ def make_run(folder, overrides=(), seed=0):
 @pytest.fixture(scope="session")
 def run_dir(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="session")
+def saved(run_dir, tmp_path_factory):
+    """The SavedModel of `run_dir`."""
+    return export(run_dir, tmp_path_factory.mktemp("exports") / "new" / "saved")
 
 
 def draw_image(height, width, seed=0):

@@ -19,11 +19,12 @@ from lhrcnn.inference.export.write import export
 from lhrcnn.inference.predictor import Detector
 
 STRETCH = ["data.resize=stretch", "data.stretch_size=[64, 80]"]
+XCEPTION = ["model.backbone.name=xception"]  # depthwise convolutions in every format
 
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
-    return make_run(tmp_path_factory.mktemp("exported") / "run", STRETCH)
+    return make_run(tmp_path_factory.mktemp("exported") / "run", [*STRETCH, *XCEPTION])
 
 
 @pytest.fixture(scope="module", params=["savedmodel", "onnx", "openvino", "litert"])

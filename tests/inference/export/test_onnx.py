@@ -21,6 +21,7 @@ from lhrcnn.ops.portable import portable
 SIZE = 100, 130
 FAMILIES = {
     "light head, soft NMS, voting": [
+        "model.backbone.name=xception",  # depthwise convolutions
         "model.postprocess.soft_nms_sigma=0.3",
         "model.postprocess.vote_iou=0.75",
     ],
@@ -53,7 +54,6 @@ FAMILIES = {
         "model.locnet.channels=4",
     ],
 }
-BACKBONE = ["model.backbone.name=xception", "model.backbone.width=0.25"]
 RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
 IMAGES = [*(draw_image(*SIZE, seed) for seed in range(2)), np.zeros([*SIZE, 3], np.uint8)]
 
@@ -61,8 +61,7 @@ IMAGES = [*(draw_image(*SIZE, seed) for seed in range(2)), np.zeros([*SIZE, 3], 
 @pytest.fixture(scope="module", params=FAMILIES.values(), ids=FAMILIES)
 def family(request, tmp_path_factory):
     """(run directory, what its predictor finds in `IMAGES`)."""
-    folder = tmp_path_factory.mktemp("family") / "run"
-    run_dir = make_run(folder, [*BACKBONE, *request.param])
+    run_dir = make_run(tmp_path_factory.mktemp("family") / "run", request.param)
     return run_dir, Detector.from_run(run_dir).predict_batch(IMAGES)
 
 

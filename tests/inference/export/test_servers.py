@@ -84,9 +84,9 @@ def assert_found(found, expected):
     np.testing.assert_allclose(np.array(found["scores"])[:number], expected.scores, atol=1e-4)
 
 
-def test_request_to_tensorflow_serving(run_dir, photo, monkeypatch):
+def test_request_to_tensorflow_serving(saved, photo, monkeypatch):
     folder, expected = photo
-    loaded = tf.saved_model.load(str(export(run_dir, folder / "models" / "lhrcnn" / "1")))
+    loaded = tf.saved_model.load(str(saved))
 
     def answer(path, request):
         assert path == "/v1/models/lhrcnn:predict"
