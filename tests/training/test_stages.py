@@ -197,7 +197,8 @@ def test_measured_targets_belong_to_the_weights(data, tmp_path, monkeypatch):
     monkeypatch.setattr(box_targets, "LEAST_BOXES", 2)
     text = "{train.part: rpn}, {train.part: head}, {train.part: head}"
     run_dir = tmp_path / "run"
-    stages.train(tiny_stages(data, text, "model.head.target_statistics=measured"), run_dir)
+    options = ["model.head.target_statistics=measured", "data.val_split="]
+    stages.train(tiny_stages(data, text, *options), run_dir)
     names = [f"head/targets/{name}" for name in ("mean", "std")]
     stages_weights = (weights(run_dir / stage) for stage in ("stage_2", "stage_3"))
     first, second = ([arrays[name] for name in names] for arrays in stages_weights)
