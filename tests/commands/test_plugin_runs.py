@@ -47,6 +47,14 @@ assert cli.main(["export", *run, "--output", "exported"]) == 0
 detector = lhrcnn.Detector.from_run({run!r})
 assert detector.config.eval.metrics == ["number"] and len(detector.class_names) == 4
 """
+MOVED = """
+import pathlib
+from lhrcnn import cli
+pathlib.Path({old!r}).rename({new!r})
+run = ["eval", "--run_dir", {run!r}]
+assert cli.main(run) == 2
+assert cli.main([*run, "--set", "plugins=[{new}]"]) == 0
+"""
 
 
 def python(arguments, folder):
@@ -82,10 +90,8 @@ def test_a_run_with_a_plugin_is_used_from_another_folder(tmp_path):
     assert json.loads((run / "eval" / "val.json").read_text())["number"]["images"] == 2
     assert (tmp_path / "there" / "exported" / "saved_model.pb").is_file()
 
-    (tmp_path / "here" / "own.py").rename(tmp_path / "here" / "other.py")
-    lost = python(["-m", "lhrcnn", "eval", "--run_dir", run], tmp_path / "there")
-    assert lost.returncode == 2 and "'plugins'" in lost.stderr and "own.py" in lost.stderr
-    assert "Traceback" not in lost.stderr
-    told = f"plugins=[{tmp_path / 'here' / 'other.py'}]"
-    found = python(["-m", "lhrcnn", "eval", "--run_dir", run, "--set", told], tmp_path / "there")
-    assert found.returncode == 0, found.stderr
+    old, new = (str(tmp_path / "here" / name) for name in ("own.py", "other.py"))
+    moved = python(["-c", MOVED.format(run=str(run), old=old, new=new)], tmp_path / "there")
+    assert moved.returncode == 0, moved.stderr
+    assert "'plugins'" in moved.stderr and "own.py" in moved.stderr
+    assert "Traceback" not in moved.stderr

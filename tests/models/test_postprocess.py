@@ -150,11 +150,11 @@ def test_without_candidates_there_are_no_detections(number):
 
 
 @pytest.mark.parametrize("localisation", ["box", "in_out"])
-def test_a_detector_goes_several_rounds(tiny_config, random_batch, localisation):
+def test_a_detector_goes_several_rounds(small_config, random_batch, localisation):
     """Box refinement of the same weights: other boxes than one round's, of the same shape, inside
     the image."""
     config, batch = (
-        tiny_config(
+        small_config(
             f"model.head.localisation={localisation}",
             "model.locnet.channels=8",
             "model.locnet.pool_size=4",
