@@ -1,5 +1,6 @@
 """Fixtures every test may use."""
 
+import gc
 import os
 import pathlib
 import shlex
@@ -28,6 +29,9 @@ tf.config.set_logical_device_configuration(
 
 # A backbone of four convolutions, for what does not depend on the backbone.
 BACKBONES["small"] = "small_backbone:small"
+
+# Each training collects garbage; what was imported is none, and need not be looked through.
+gc.freeze()
 
 
 def pytest_collection_modifyitems(items):
