@@ -50,7 +50,7 @@ def work_with(tmp_path, monkeypatch):
         prepare(tmp_path / "data")
         config = {"plugins": [str(EXAMPLES / example)]}
         (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
-        options = [*OPTIONS, "train.max_steps=2", *overrides]
+        options = [*OPTIONS, "model.backbone.name=small", "train.max_steps=2", *overrides]
         sets = [word for option in options for word in ("--set", option)]
         lhrcnn("train", "--config=mine.yaml", "--data_dir=data", "--run_dir=run", *sets)
         lhrcnn("eval", "--run_dir=run", "--split=val")

@@ -30,6 +30,7 @@ from lhrcnn.training.pretrain_models import (
 OPTIONS = [
     "data.format=folders",
     "data.workers=1",
+    "model.backbone.name=small",
     "model.backbone.width=0.25",
     "model.backbone.batch_norm_momentum=0.8",
     "pretrain.crop_size=48",
@@ -46,7 +47,7 @@ OPTIONS = [
     "train.eval_every=9",
     "eval.batch_size=4",
 ]
-# No batch norm, and a third of the layers.
+# No batch norm.
 PLAIN = ["model.backbone.name=vgg16", "model.backbone.width=0.1"]
 KEPT = ["train.checkpoint_every=7", "train.keep_checkpoints=99"]
 
@@ -99,8 +100,8 @@ def test_run_goes_on_to_the_same_bits_from_the_middle_of_an_epoch(whole, data, t
     assert_same_arrays(arrays_of(whole[0]), arrays_of(tmp_path / "run"))
 
 
-def test_every_backbone_variable_goes_into_a_detector(whole, tiny_config):
-    config = tiny_config(f"model.backbone.weights={whole[0]}", "model.backbone.out_stride=16")
+def test_every_backbone_variable_goes_into_a_detector(whole, small_config):
+    config = small_config(f"model.backbone.weights={whole[0]}")
     detector = build_detector(config, 5)
     restored, missing = load_backbone(detector, config.model)
     variables, arrays = detector.named_variables(), arrays_of(whole[0], "best")
