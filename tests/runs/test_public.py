@@ -16,6 +16,7 @@ from weights.test_importers import FPN
 
 from lhrcnn import config as configs
 from lhrcnn.config.shipped import find_config
+from lhrcnn.ops.compiled import library
 from lhrcnn.runs import public
 from lhrcnn.weights.sources import SOURCES
 
@@ -25,6 +26,7 @@ CHANGES = " ".join([*FPN, "data.short_side=[64]", "data.long_side=64", "data.cla
 @pytest.fixture(autouse=True)
 def apart(tmp_path, monkeypatch):
     """In a folder of its own."""
+    library()  # from the usual cache: in this one it would be compiled anew
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LHRCNN_CACHE", str(tmp_path / "cache"))
 
