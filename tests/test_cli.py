@@ -151,7 +151,10 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow(tmp_path):
             "'train.gradient_multipliers'",  # which this run has, and the default has not
         ),
         ("proposals", "--run_dir is missing"),
-        ("train --set train.stages=[{train.part:rpm}]", "'train.stages', stage 1"),
+        (
+            "train --set train.stages=[{train.part:rpm}]",
+            "write a space after the colon: {train.part: rpm}",
+        ),
     ],
 )
 def test_wrong_usage_is_answered_with_status_2_and_a_hint(call, tmp_path, monkeypatch, line, words):
