@@ -64,14 +64,7 @@ def run(values, arguments):
         print(f"lhrcnn: {message}", file=sys.stderr)
     if not (given.images or given.videos):
         return 1
-    names = sources.output_names(given.images, ".jpg")
-    films = sources.output_names(given.videos, ".mp4", names)
-    output = commands.output_of(values, values.output, inputs=given.files)
-    drawn = [] if values.no_draw else [*names, *([] if values.frames else films)]
-    output.check(*drawn, DETECTIONS)
-    archives = {one.archive for one in given.images if isinstance(one, sources.TarMember)}
-    if archives:
-        raise UsageError(f"{min(archives)}: an archive is for --runner beam; unpack it")
+    names, films, output = _places(values, given)
     by_default = _take_default(values)
     if not values.model:
         commands.overrides_of_run(values)  # imports plugins, which may add to SAVES
@@ -89,16 +82,36 @@ def run(values, arguments):
     if failures and not collector.found:
         print("lhrcnn: no input could be used: nothing is written", file=sys.stderr)
         return 1
+    _write(collector, output, threshold, formats, detector)
+    number = len(given.images) + len(given.videos) + len(given.failures)
+    if failures:
+        print(f"lhrcnn: {len(failures)} of {number} inputs could not be used", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _places(values, given):
+    """(names of the annotated images, of the videos, the Output for them), which may be written."""
+    from lhrcnn.inference import sources
+
+    archives = {one.archive for one in given.images if isinstance(one, sources.TarMember)}
+    if archives:
+        raise UsageError(f"{min(archives)}: an archive is for --runner beam; unpack it")
+    names = sources.output_names(given.images, ".jpg")
+    films = sources.output_names(given.videos, ".mp4", names)
+    output = commands.output_of(values, values.output, inputs=given.files)
+    drawn = [] if values.no_draw else [*names, *([] if values.frames else films)]
+    output.check(*drawn, DETECTIONS)
+    return names, films, output
+
+
+def _write(collector, output, threshold, formats, detector):
+    """Writes the detections, and in the formats of --save, and says where they are."""
     content = json.dumps(collector.content(), ensure_ascii=False, indent=1)
     written = output.write(DETECTIONS, content)
     _report(collector, output, written, threshold)
     classes = detector.class_names, detector.category_ids
     for name in formats:
         print(f"{name:<19} {resolve(SAVES[name])(collector.found, classes, output)}")
-    number = len(given.images) + len(given.videos) + len(given.failures)
-    if failures:
-        print(f"lhrcnn: {len(failures)} of {number} inputs could not be used", file=sys.stderr)
-    return 1 if failures else 0
 
 
 def _take_default(values):
