@@ -139,7 +139,7 @@ def decode_in_pipeline(contents, accurate_jpeg=False):
             [contents],
             [tf.uint8] * len(contents),
         ),
-        lambda: [decode_stored(file, accurate_jpeg) for file in contents],
+        lambda: [_decode_stock(file, accurate_jpeg) for file in contents],
     )
     return [tf.ensure_shape(image, [None, None, 3]) for image in tf.nest.flatten(images)]
 
@@ -166,7 +166,11 @@ def decode_stored(contents, accurate_jpeg=False):
     starts = {length: tf.strings.substr(contents, 0, length) for length in (2, 6, 8)}
     offered = tf.reduce_any([starts[len(start)] == start for start in formats.STOCK])
     # the decoder sees nothing of another format, also where it would know it
-    contents = tf.where(offered, contents, "")
+    return _decode_stock(tf.where(offered, contents, ""), accurate_jpeg)
+
+
+def _decode_stock(contents, accurate_jpeg):
+    """`decode_stored` for the bytes of a file that is known to be of a format of formats.STOCK."""
 
     def by_any():
         return tf.io.decode_image(contents, channels=3, expand_animations=False)
@@ -175,7 +179,8 @@ def decode_stored(contents, accurate_jpeg=False):
         return tf.io.decode_jpeg(contents, channels=3, dct_method=dct_method(True))
 
     # decode_image takes no dct_method
-    image = tf.cond(starts[2] == b"\xff\xd8", as_jpeg, by_any) if accurate_jpeg else by_any()
+    is_jpeg = tf.strings.substr(contents, 0, 2) == b"\xff\xd8"
+    image = tf.cond(is_jpeg, as_jpeg, by_any) if accurate_jpeg else by_any()
     image.set_shape([None, None, 3])
     return image
 
