@@ -31,9 +31,13 @@ def matching(anchors, number):
         sizes = np.exp(random.uniform(np.log(8), np.log(300), (count, 2)))
         return tf.constant(np.concatenate([corners, corners + sizes], 1), tf.float32)
 
-    candidates, truth = boxes(anchors), boxes(number)[None]
-    classes, ignore = tf.zeros([1, number], tf.int32), tf.zeros([1, number], tf.bool)
-    step = tf.function(lambda: match(candidates, truth, classes, ignore, 0.7, 0.3, best_iou=0.3))
+    candidates = boxes(anchors)
+    batch = {
+        "boxes": boxes(number)[None],
+        "classes": tf.zeros([1, number], tf.int32),
+        "ignore": tf.zeros([1, number], tf.bool),
+    }
+    step = tf.function(lambda: match(candidates, batch, 0.7, 0.3, best_iou=0.3))
     step()
     begun = time.perf_counter()
     step()[0].numpy()
