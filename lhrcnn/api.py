@@ -30,7 +30,7 @@ def open_dataset(data, split="train", training=False):
     from lhrcnn.data import datasets
 
     if not isinstance(data, configs.Config):
-        data = _with_data(configs.changed(configs.Config(), {"data.format": "auto"}), data)
+        data = configs.load(None, {"data.format": "auto", **_data_changes(data)})
     return datasets.open_dataset(data.data, split, training)
 
 
@@ -126,13 +126,6 @@ def _listed(given):
     if isinstance(given, (str, os.PathLike)):
         return [given]
     return list(given.items() if isinstance(given, collections.abc.Mapping) else given)
-
-
-def _with_data(config, data):
-    if not isinstance(config, configs.Config):
-        raise ConfigError(f"config: found {config!r}; allowed: what lhrcnn.load_config returns")
-    changes = _data_changes(data)
-    return configs.changed(config, changes) if changes else config
 
 
 def _data_changes(data):

@@ -171,13 +171,8 @@ def decode_stored(contents, accurate_jpeg=False):
 
 def _decode_stock(contents, accurate_jpeg):
     """`decode_stored` for the bytes of a file that is known to be of a format of formats.STOCK."""
-
-    def by_any():
-        return tf.io.decode_image(contents, channels=3, expand_animations=False)
-
-    def as_jpeg():
-        return tf.io.decode_jpeg(contents, channels=3, dct_method=dct_method(True))
-
+    by_any = functools.partial(tf.io.decode_image, contents, 3, expand_animations=False)
+    as_jpeg = functools.partial(tf.io.decode_jpeg, contents, 3, dct_method=dct_method(True))
     # decode_image takes no dct_method
     is_jpeg = tf.strings.substr(contents, 0, 2) == b"\xff\xd8"
     image = tf.cond(is_jpeg, as_jpeg, by_any) if accurate_jpeg else by_any()

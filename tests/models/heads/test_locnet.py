@@ -206,13 +206,15 @@ BESIDE = {
 }
 
 
+def beside(small_config, head):
+    """A Config of LocNet beside a head of BESIDE."""
+    model, options = BESIDE[head]
+    return small_config(f"model.head.localisation={model}", *TINY, *options)
+
+
 @pytest.mark.parametrize("head", BESIDE)
 def test_beside_every_head_it_trains_and_detects(small_config, random_batch, head):
-    model, options = BESIDE[head]
-    config, batch = (
-        small_config(f"model.head.localisation={model}", *TINY, *options),
-        random_batch(1),
-    )
+    config, batch = beside(small_config, head), random_batch(1)
     detector = build_detector(config, 3)
     detector.compile(keras.optimizers.SGD(0.02, momentum=0.9))
     before = {name: variable.numpy() for name, variable in detector.named_variables().items()}
@@ -228,11 +230,7 @@ def test_beside_every_head_it_trains_and_detects(small_config, random_batch, hea
 
 @pytest.mark.parametrize("head", BESIDE)
 def test_no_proposals_give_no_detections(small_config, random_batch, head):
-    model, options = BESIDE[head]
-    config, batch = (
-        small_config(f"model.head.localisation={model}", *TINY, *options),
-        random_batch(1),
-    )
+    config, batch = beside(small_config, head), random_batch(1)
     detector = build_detector(config, 3)
     found = detector.detect(batch["image"], batch["image_size"], tf.zeros([1, 0, 4]))
     assert found["num_detections"].numpy().tolist() == [0]
