@@ -83,6 +83,13 @@ def _training(config):
             "'train.patience': needs validations to count; set 'data.val_split' and "
             "'train.eval_every'"
         )
+    if train.teacher_levels and not train.teacher:
+        yield "'train.teacher_levels': needs a teacher; set 'train.teacher'"
+    if train.teacher and train.part == "rpn" and not train.teacher_levels:
+        yield (
+            "'train.teacher': an RPN alone has no class scores to learn from it; name maps in "
+            "'train.teacher_levels'"
+        )
     if train.optimizer == "adamw" and train.gradient_multipliers:
         yield (
             "'train.gradient_multipliers': 'train.optimizer' adamw divides gradients by their own "

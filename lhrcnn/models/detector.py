@@ -26,7 +26,8 @@ class TwoStageDetector(Trainable):
         super().__init__(name="detector")
         self.pixel_mean, self.pixel_std = backbone.pixel_mean, backbone.pixel_std
         self.backbone, self.rpn, self.head = backbone.model, rpn, head
-        self.postprocess = options
+        self.strides, self.postprocess = backbone.strides, options
+        self.teacher = None  # a distillation.Teacher that it learns from, beside the ground truth
 
     def named_variables(self):
         """{name: variable} of everything the detector stores, the same whenever it is built.
@@ -118,7 +119,7 @@ class TwoStageDetector(Trainable):
                 proposals = self.rpn.propose(predictions, batch["image_size"], training=True)
             num_candidates = tf.shape(proposals)[1] + tf.shape(batch["boxes"])[1]
         order = self._random_rows(batch, num_anchors + num_candidates, step, part, parts)
-        sums, foreground = {}, {}
+        sums, foreground, taught = {}, {}, {}
         if self.rpn.trainable:
             sums, foreground["rpn_foreground"] = self.rpn.losses(
                 predictions, batch, order[:, :num_anchors]
@@ -129,6 +130,9 @@ class TwoStageDetector(Trainable):
                 prepared, proposals, batch, order[:, num_anchors:], training
             )
             sums = {**sums, **losses}
+            taught = {"prepared": prepared, "proposals": proposals}
+        if self.teacher:
+            sums.update(self.teacher.losses(self, batch, maps, **taught))
         return sums, {
             name: tf.reduce_sum(tf.cast(flags, tf.float32)) for name, flags in foreground.items()
         }

@@ -10,7 +10,7 @@ from lhrcnn.runs import zoo
 from lhrcnn.runs.directory import RUN_FILES, RunDirectory
 from lhrcnn.runs.state import weights_of
 
-PATHS = ("data.dir", "data.proposals", "model.backbone.weights", "train.init_from")
+PATHS = ("data.dir", "data.proposals", "model.backbone.weights", "train.init_from", "train.teacher")
 SPLITS = ("train_split", "val_split", "test_split", "image_dir")  # of data: names, or paths
 
 
@@ -60,6 +60,7 @@ def portable(config):
             config.train,
             stages=stages,
             init_from=_portable("train.init_from", config.train.init_from),
+            teacher=_portable("train.teacher", config.train.teacher),
         ),
     )
 

@@ -48,6 +48,7 @@ class TrainingLoop:
         self.config, self.run, self.store, self.strategy = config, run, run.checkpoints, strategy
         self.training, self.held_out = training, held_out
         self.arrays, self.start = arrays, meta["step"]
+        self.teacher = meta.get("teacher")  # digest of its weights
         self.plan = self._plan()
         self.steps_per_epoch = self.plan.steps_per_epoch
         steps = config.train.epochs * self.steps_per_epoch
@@ -104,7 +105,6 @@ class TrainingLoop:
         arrays = {**state.model_arrays(self.model), **state.optimizer_arrays(self.model.optimizer)}
         if self.average:
             arrays.update(self.average.arrays())
-        proposals = self.training.proposals
         meta = {
             "step": step,
             "epoch": step / self.steps_per_epoch,
@@ -112,7 +112,8 @@ class TrainingLoop:
             "seed": self.config.train.seed,
             "images": len(self.training.records),
             "tensorflow": tf.__version__,
-            "proposals": proposals.fingerprint if proposals else None,
+            "proposals": getattr(self.training.proposals, "fingerprint", None),
+            "teacher": self.teacher,
         }
         if self.workers.chief:  # reading the arrays is the work of all
             self.store.save(arrays, meta)
@@ -127,9 +128,8 @@ class TrainingLoop:
         about = {"environment": versions, **origin}
         self.log.line("start", step, step / self.steps_per_epoch, about)
         print("environment: " + "  ".join(f"{name} {value}" for name, value in versions.items()))
-        print(f"run directory: {self.run}")
         print(
-            f"images: {len(self.training.records)} for training, "
+            f"run directory: {self.run}\nimages: {len(self.training.records)} for training, "
             f"{len(self.held_out.records) if self.held_out else 0} for validation, "
             f"classes: {self.training.num_classes}"
         )

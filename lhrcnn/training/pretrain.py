@@ -20,6 +20,7 @@ from lhrcnn.workers import Workers, strategy_of_workers
 NOT_HERE = {
     "train.stages": "a backbone is pretrained at once",
     "train.init_from": "a backbone starts from model.backbone.weights, or from the beginning",
+    "train.teacher": "a backbone follows another's features by pretrain.teacher",
     "train.part": "a backbone is pretrained without RPN and head",
     "train.best_metric": "checkpoints of a pretraining are compared by top1, or by explained where "
     "there is a teacher",

@@ -8,10 +8,13 @@ from lhrcnn.data.batches.pipeline import training_batches
 from lhrcnn.data.batches.plan import BatchPlan
 from lhrcnn.data.datasets import align_classes, open_dataset
 from lhrcnn.errors import ConfigError, TrainingError
+from lhrcnn.evaluation.proposals import LOOK_ONCE
 from lhrcnn.files import check_writable, held
+from lhrcnn.inference.predictor import load_run
 from lhrcnn.models.build import build_detector
+from lhrcnn.models.distillation import Teacher
 from lhrcnn.models.heads import box_targets
-from lhrcnn.runs import fine_tune, zoo
+from lhrcnn.runs import fine_tune, state, zoo
 from lhrcnn.runs import resume as resuming
 from lhrcnn.runs.backbone import load_backbone
 from lhrcnn.runs.directory import RUN_FILES, RunDirectory, data_of
@@ -72,6 +75,8 @@ def _prepared(config, run, resume, workers, training_class):
     with workers.chief_first():  # what is generated or downloaded is written by one
         if config.train.init_from and not resumed:
             zoo.find_run(config.train.init_from, RUN_FILES)
+        if config.train.teacher:
+            zoo.find_run(config.train.teacher, RUN_FILES)
         drawn = run.held_out if resumed else ()
         training, held_out = training_class.open_datasets(config, drawn)
     arrays, meta = run.checkpoints.load("last") if resumed else (None, {"step": 0})
@@ -129,7 +134,29 @@ class DetectorTraining(TrainingLoop):
         detector = build_detector(config, self.training.num_classes)
         if config.model.backbone.weights:
             load_backbone(detector, config.model)
+        if config.train.teacher:
+            detector.teacher = self._teacher(detector)
         return detector
+
+    def _teacher(self, student):
+        """The distillation.Teacher that train.teacher names."""
+        train = self.config.train
+        run = load_run(train.teacher, overrides=[*LOOK_ONCE, f"test.precision={train.precision}"])
+        unknown = [name for name in self.training.class_names if name not in run.class_names]
+        if unknown:
+            raise ConfigError(
+                f"'train.teacher': {train.teacher} does not know {', '.join(unknown)}, only "
+                f"{', '.join(run.class_names)}"
+            )
+        digest = state.digest_of(run.model.named_variables())
+        if self.teacher not in (None, digest):
+            raise TrainingError(
+                f"{self.run}: the run learns from {train.teacher}, whose weights are others now, "
+                "so it cannot go on as it began; restore them, or give another --run_dir"
+            )
+        self.teacher = digest
+        classes = [run.class_names.index(name) for name in self.training.class_names]
+        return Teacher(run.model, classes, train.teacher_levels, student)
 
     def _begin(self, detector):
         """Sets what a new detector's box targets are normalised by, where that is measured.

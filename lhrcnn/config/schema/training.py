@@ -30,6 +30,16 @@ class TrainConfig:
         "run directory or pretrained model whose weights a new run starts from, those of classes "
         "of equal name too; --init_from overrides it",
     )
+    teacher: str = option(
+        "",
+        "run directory or pretrained model that knows these classes: its class probabilities of "
+        "the proposals are learnt beside the ground truth (knowledge distillation); empty: none",
+    )
+    teacher_levels: list[str] = option(
+        [],
+        "maps, of the backbone or the pyramid, that are to become the teacher's of the same stride "
+        "and channels",
+    )
     batch_size: int = option(8, "images per step over all devices", minimum=1)
     epochs: int = option(12, "passes over the training images", minimum=1)
     max_steps: int = option(0, "stop after this many steps; 0: epochs decide", minimum=0)
