@@ -16,24 +16,31 @@ class Teacher:
     """A trained detector that stays as it is, and the losses of one that follows it on the same
     images."""
 
-    def __init__(self, detector, classes, levels, student):
+    def __init__(self, detector, classes, config, student):
         """`detector` is the trained TwoStageDetector and `student` the one that learns from it;
-        `classes` the teacher's number of each of the student's classes; `levels` the student's maps
-        that are to become the teacher's of the same stride.
+        `classes` the teacher's number of each of the student's classes; of a TrainConfig it takes
+        what teacher_levels and the weights of the losses are.
 
         Raises ConfigError where the teacher has no such map of as many channels."""
         self.detector, self.classes = detector, tf.constant(classes, tf.int32)
-        self.levels = {level: _same_map(level, student, detector) for level in levels}
+        self.weights = {
+            "teacher_maps": config.teacher_maps_weight,
+            "teacher_class": config.teacher_class_weight,
+        }
+        self.levels = {
+            level: _same_map(level, student, detector) for level in config.teacher_levels
+        }
 
     def losses(self, student, batch, maps, prepared=None, proposals=None):
         """{name: LossSum} of the maps of a student for a batch, and of the class scores of
         proposals [B, N, 4] px where there are some; `prepared` is what the student's head pools
         from.
 
-        "teacher_maps": the share of the variance of the teacher's maps that is not met, mean over
-        maps and images (FitNets, arXiv 1412.6550, eq. 3, without a regressor between the two).
-        "teacher_class": the Kullback-Leibler divergence of the student's class probabilities from
-        the teacher's (arXiv 1503.02531, section 2, at temperature 1), mean over proposals."""
+        Before the weights, "teacher_maps" is the share of the variance of the teacher's maps that
+        is missed, mean over maps and images (FitNets, arXiv 1412.6550, eq. 3, without a regressor
+        between the two). "teacher_class" is the Kullback-Leibler divergence of the student's class
+        probabilities from the teacher's (arXiv 1503.02531, section 2, at temperature 1), mean over
+        proposals."""
         images = self.detector.preprocess(batch["image"], batch["image_size"])
         theirs, sums = self.detector.backbone(images, training=False), {}
         if self.levels:
@@ -50,7 +57,10 @@ class Teacher:
             valid = tf.cast(box_ops.area(proposals) > 0, tf.float32)
             total = tf.reduce_sum(divergence(wanted, scores) * valid)
             sums["teacher_class"] = LossSum(total, tf.reduce_sum(valid))
-        return sums
+        return {
+            name: LossSum(loss.total * self.weights[name], loss.count)
+            for name, loss in sums.items()
+        }
 
 
 def unexplained(maps, targets):

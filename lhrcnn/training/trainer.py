@@ -156,7 +156,7 @@ class DetectorTraining(TrainingLoop):
             )
         self.teacher = digest
         classes = [run.class_names.index(name) for name in self.training.class_names]
-        return Teacher(run.model, classes, train.teacher_levels, student)
+        return Teacher(run.model, classes, train, student)
 
     def _begin(self, detector):
         """Sets what a new detector's box targets are normalised by, where that is measured.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lhrcnn.config import TrainConfig
 from lhrcnn.errors import ConfigError
 from lhrcnn.keras import keras
 from lhrcnn.models.build import build_detector
@@ -22,6 +23,11 @@ def detector(config, num_classes=3, seed=0, **options):
     built = build_detector(config, num_classes)
     built.compile(keras.optimizers.SGD(0.02, momentum=0.9), **options)
     return built
+
+
+def train(*levels, **weights):
+    """The TrainConfig of a student."""
+    return TrainConfig(teacher="run", teacher_levels=list(levels), **weights)
 
 
 def test_maps_are_told_by_the_variance_that_they_miss(rng):
@@ -51,11 +57,23 @@ def test_divergence_counts_the_background(rng):
 def test_a_detector_has_nothing_to_learn_from_itself(small_config, random_batch, localisation):
     config = small_config(*LIGHT, f"model.head.localisation={localisation}")
     student, batch = detector(config), random_batch()
-    student.teacher = Teacher(detector(config), [0, 1, 2], ["p4"], student)
+    student.teacher = Teacher(detector(config), [0, 1, 2], train("p4"), student)
     sums, _ = student.sums_of(batch, training=False, step=0)
     for name in ("teacher_maps", "teacher_class"):
         np.testing.assert_allclose(sums[name].total, 0, atol=1e-5)
         assert sums[name].count > 0
+
+
+def test_losses_are_weighed(small_config, random_batch):
+    config, batch, found = small_config(*LIGHT), random_batch(), []
+    student, other = detector(config), detector(config, seed=1)
+    other.head.class_scores.bias.assign([2, 0, 0, 0])
+    for maps, of_class in ((1, 1), (40, 3)):
+        weights = {"teacher_maps_weight": maps, "teacher_class_weight": of_class}
+        student.teacher = Teacher(other, [0, 1, 2], train("p4", **weights), student)
+        sums, _ = student.sums_of(batch, training=False, step=0)
+        found.append([sums[name].total for name in ("teacher_maps", "teacher_class")])
+    np.testing.assert_allclose(np.divide(*found[::-1]), [40, 3], rtol=1e-5)
 
 
 def test_classes_are_those_of_the_same_name(small_config, random_batch):
@@ -72,7 +90,7 @@ def test_classes_are_those_of_the_same_name(small_config, random_batch):
         if variable.shape == value.shape:
             variable.assign(value)
     for order, right in (([1, 3, 0], True), ([0, 1, 3], False)):
-        student.teacher = Teacher(other, order, [], student)
+        student.teacher = Teacher(other, order, train(), student)
         sums, _ = student.sums_of(batch, training=False, step=0)
         assert "teacher_maps" not in sums
         assert (float(sums["teacher_class"].total) < 1e-5) == right
@@ -84,7 +102,7 @@ def test_the_teacher_stays_as_it_is_while_the_student_comes_nearer(small_config,
     other.head.class_scores.bias.assign([2, 0, 0, 0])
     before = {name: variable.numpy() for name, variable in other.named_variables().items()}
     trained = len(student.trainable_variables)
-    student.teacher = Teacher(other, [0, 1, 2], ["p4"], student)
+    student.teacher = Teacher(other, [0, 1, 2], train("p4"), student)
     assert len(student.trainable_variables) == trained
     assert len(student.named_variables()) == len(before)
     first = student.test_step(batch)
@@ -101,7 +119,7 @@ def test_parts_of_a_batch_and_the_whole_learn_the_same(small_config, random_batc
     results = []
     for parts in (1, 2):
         student = detector(config, accumulate_steps=parts)
-        student.teacher = Teacher(detector(config, seed=1), [0, 1, 2], ["p4"], student)
+        student.teacher = Teacher(detector(config, seed=1), [0, 1, 2], train("p4"), student)
         losses = student.train_step(batch)
         results.append([losses["teacher_maps"], losses["teacher_class"], student.rpn.weights[0]])
     for whole, in_parts in zip(*results):
@@ -117,6 +135,6 @@ def test_maps_that_the_teacher_does_not_have_are_named(small_config):
         r"map, only .*p4 \(4 channels, stride 16\)"
     )
     with pytest.raises(ConfigError, match=message):
-        Teacher(other, [0, 1, 2], ["p4"], student)
+        Teacher(other, [0, 1, 2], train("p4"), student)
     with pytest.raises(ConfigError, match="there is no map 'p9', only c3, "):
-        Teacher(other, [0, 1, 2], ["p9"], student)
+        Teacher(other, [0, 1, 2], train("p9"), student)

@@ -40,6 +40,10 @@ class TrainConfig:
         "maps, of the backbone or the pyramid, that are to become the teacher's of the same stride "
         "and channels",
     )
+    teacher_maps_weight: float = option(40.0, "factor of the loss of these maps", minimum=0)
+    teacher_class_weight: float = option(
+        1.0, "factor of the loss of the teacher's class probabilities", minimum=0
+    )
     batch_size: int = option(8, "images per step over all devices", minimum=1)
     epochs: int = option(12, "passes over the training images", minimum=1)
     max_steps: int = option(0, "stop after this many steps; 0: epochs decide", minimum=0)
