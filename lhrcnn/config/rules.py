@@ -69,6 +69,11 @@ def _head(config):
             f"'model.head.background_iou_low' {head.background_iou_low} is not below "
             f"'model.head.foreground_iou' {head.foreground_iou}: no proposal would be background"
         )
+    if locnet.decoding != "likelihood" and locnet.regressed_share:
+        yield (
+            "'model.locnet.regressed_share': a box that threshold decoding did not find has no "
+            "borders to mix; set 'model.locnet.decoding' to likelihood"
+        )
     if locnet.decoding != "likelihood" and head.localisation not in ("box", "in_out"):
         yield (
             "'model.locnet.decoding': threshold reads In-Out's probabilities, found "

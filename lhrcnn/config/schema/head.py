@@ -154,6 +154,10 @@ class LocNetConfig:
         ["likelihood", "threshold"],
     )
     threshold: float = share(0.5, "probability of a cell that is inside, for threshold decoding")
+    regressed_share: float = share(
+        0.0,
+        "share of box regression, which is learnt beside it, in each border; 0: none, as published",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from lhrcnn.models import matching
 from lhrcnn.models.backbones.layers import initializer
 from lhrcnn.models.extractors.fast_rcnn import RoIPooling
 from lhrcnn.models.heads import LOCALISATIONS
-from lhrcnn.models.heads.box import clip_each, scores_of, with_truth
+from lhrcnn.models.heads.box import clip_each, with_truth
 from lhrcnn.models.losses import LossSum
 from lhrcnn.models.parts import ClassOutputs
 from lhrcnn.ops.best_pair import best_pair
@@ -132,8 +132,9 @@ class LocNetHead(keras.layers.Layer):
             boxes = threshold_boxes(logits, of_classes, self.options.threshold)
         else:
             boxes = likeliest_boxes(logits, of_classes, self.locnet.model, self.config.roi_impl)
-        class_logits, _ = self.scorer(prepared[0], proposals)
-        return clip_each(boxes, image_size), scores_of(class_logits, proposals)
+        regressed, scores = self.scorer.localise(prepared[0], proposals, image_size)
+        boxes, share = clip_each(boxes, image_size), self.options.regressed_share
+        return share * regressed + (1 - share) * boxes if share else boxes, scores
 
     def losses(self, prepared, proposals, batch, order, training):
         """Those of the scorer and "head_locnet", the mean over sampled boxes with an object; see

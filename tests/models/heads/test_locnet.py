@@ -228,6 +228,24 @@ def test_beside_every_head_it_trains_and_detects(small_config, random_batch, hea
     assert np.isfinite(found).all() and found.min() >= 0 and found.max() <= 64
 
 
+def test_borders_may_be_mixed_with_those_of_box_regression(small_config, random_batch):
+    heads = []
+    for share in (0, 0.3):
+        keras.utils.set_random_seed(0)
+        config = beside(small_config, "light")
+        changed = configs.changed(config, {"model.locnet.regressed_share": share})
+        heads.append(build_detector(changed, 3))
+    alone, mixed = heads
+    batch, size = random_batch(2), tf.constant([[64.0, 64], [60, 50]])
+    prepared, proposals = alone.regions(batch["image"], size)
+    located, scores = alone.localise(prepared, proposals, size)
+    regressed, _ = alone.head.scorer.localise(prepared[0], proposals, size)
+    boxes, own_scores = mixed.localise(*mixed.regions(batch["image"], size), size)
+    assert np.abs(located - regressed).max() > 2
+    np.testing.assert_allclose(boxes, 0.3 * regressed + 0.7 * located, atol=1e-4)
+    np.testing.assert_array_equal(own_scores, scores)
+
+
 @pytest.mark.parametrize("head", BESIDE)
 def test_no_proposals_give_no_detections(small_config, random_batch, head):
     config, batch = beside(small_config, head), random_batch(1)
@@ -320,3 +338,5 @@ def test_only_close_proposals_are_trained_and_no_truth_means_no_loss():
 def test_threshold_decoding_is_for_in_out():
     with pytest.raises(ConfigError, match="threshold reads In-Out's probabilities.*borders"):
         configs.load(None, ["model.head.localisation=borders", "model.locnet.decoding=threshold"])
+    with pytest.raises(ConfigError, match="'model.locnet.regressed_share': a box that threshold d"):
+        configs.load(None, ["model.locnet.regressed_share=0.5", "model.locnet.decoding=threshold"])
