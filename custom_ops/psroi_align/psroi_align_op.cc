@@ -18,7 +18,7 @@
 #include "xla/stream_executor/stream.h"
 #endif
 
-// Read from the file's bytes before the library is loaded: see lhrcnn/ops/build.py.
+// Read from the file's bytes before the library is loaded: see lhrcnn/ops/compiling.py.
 #ifdef LHRCNN_BUILD_STAMP
 extern "C" __attribute__((used)) const char LhrcnnBuildStamp[] =
     LHRCNN_BUILD_STAMP;

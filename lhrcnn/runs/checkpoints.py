@@ -263,6 +263,8 @@ def _encoded(arrays, meta):
 
 
 def _decoded(value, dtype):
+    if dtype not in (None, "bfloat16"):
+        raise ValueError(f"found numbers of type {dtype!r}; expected bfloat16, or none named")
     return value.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else value
 
 

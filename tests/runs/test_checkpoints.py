@@ -224,6 +224,10 @@ def test_loads_a_file_by_path_and_names_what_is_wrong_with_it(tmp_path):
         CheckpointError, match="pickle.npz: not a readable checkpoint.*holds objects"
     ):
         store.load(tmp_path / "pickle.npz")
+    meta = {"step": 4, "dtypes": {"a": "float8"}}
+    np.savez(tmp_path / "later.npz", meta=np.array(json.dumps(meta)), a=np.ones(3, np.uint8))
+    with pytest.raises(CheckpointError, match="later.npz: .* of type 'float8'; expected bfloat16"):
+        store.load(tmp_path / "later.npz")
     with pytest.raises(
         CheckpointError, match="run/checkpoints: holds no checkpoint; train with this --run_dir"
     ):
