@@ -17,7 +17,7 @@ def main():
     arguments = measure.parse(__doc__, rounds=200, boxes=300, classes=20, cells=28)
     import tensorflow as tf
 
-    from lhrcnn.models.heads.locnet import MODELS, likeliest_boxes
+    from lhrcnn.models.heads.locnet import MODELS, boxes_of, likeliest_cells
 
     report = measure.Report("LocNet's decoding", arguments)
     regions = tf.random.stateless_uniform([1, arguments.boxes, 1, 4], [0, 0])
@@ -28,8 +28,11 @@ def main():
             [1, arguments.boxes, arguments.classes, 2, len(rows), arguments.cells], [0, 1]
         )
         for implementation in ("custom", "tf"):
+            cells = functools.partial(likeliest_cells, model=model, implementation=implementation)
             decode = tf.function(
-                functools.partial(likeliest_boxes, model=model, implementation=implementation)
+                lambda logits, regions, cells=cells: boxes_of(
+                    cells(logits), regions, arguments.cells
+                )
             )
             cases[f"{model}, {implementation}"] = measure.timed(decode, logits, regions)
     times = {

@@ -69,10 +69,15 @@ def _head(config):
             f"'model.head.background_iou_low' {head.background_iou_low} is not below "
             f"'model.head.foreground_iou' {head.foreground_iou}: no proposal would be background"
         )
-    if locnet.decoding != "likelihood" and locnet.regressed_share:
+    if locnet.decoding != "likelihood" and (locnet.regressed_share or locnet.iou_power):
         yield (
-            "'model.locnet.regressed_share': a box that threshold decoding did not find has no "
-            "borders to mix; set 'model.locnet.decoding' to likelihood"
+            "'model.locnet.regressed_share' and 'model.locnet.iou_power': for boxes of the highest "
+            "likelihood; set 'model.locnet.decoding' to likelihood"
+        )
+    if locnet.iou_power and head.localisation == "borders":
+        yield (
+            "'model.locnet.iou_power': reads the probabilities of what is inside, which "
+            "'model.head.localisation' borders does not have"
         )
     if locnet.decoding != "likelihood" and head.localisation not in ("box", "in_out"):
         yield (

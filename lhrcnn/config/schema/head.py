@@ -158,6 +158,12 @@ class LocNetConfig:
         0.0,
         "share of box regression, which is learnt beside it, in each border; 0: none, as published",
     )
+    iou_power: float = option(
+        0.0,
+        "in_out and combined: class scores are multiplied by this power of the IoU that the "
+        "probabilities promise; 0: class scores alone, as published",
+        minimum=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -126,15 +126,19 @@ class LocNetHead(keras.layers.Layer):
 
     def localise(self, prepared, proposals, image_size):
         """As RoIHead.localise."""
-        regions = self._regions(proposals, image_size)
-        logits, of_classes = self.locnet(prepared[1], regions), regions[:, :, None]
-        if self.options.decoding == "threshold":
-            boxes = threshold_boxes(logits, of_classes, self.options.threshold)
-        else:
-            boxes = likeliest_boxes(logits, of_classes, self.locnet.model, self.config.roi_impl)
         regressed, scores = self.scorer.localise(prepared[0], proposals, image_size)
-        boxes, share = clip_each(boxes, image_size), self.options.regressed_share
-        return share * regressed + (1 - share) * boxes if share else boxes, scores
+        regions, options = self._regions(proposals, image_size), self.options
+        logits, of_classes = self.locnet(prepared[1], regions), regions[:, :, None]
+        if options.decoding == "threshold":
+            boxes = threshold_boxes(logits, of_classes, options.threshold)
+            return clip_each(boxes, image_size), scores
+        cells = likeliest_cells(logits, self.locnet.model, self.config.roi_impl)
+        boxes = clip_each(boxes_of(cells, of_classes, options.cells), image_size)
+        if options.regressed_share:
+            boxes += options.regressed_share * (regressed - boxes)
+        if options.iou_power:
+            scores *= promised_iou(logits[..., 0, :], cells) ** options.iou_power
+        return boxes, scores
 
     def losses(self, prepared, proposals, batch, order, training):
         """Those of the scorer and "head_locnet", the mean over sampled boxes with an object; see
@@ -207,14 +211,13 @@ def localisation_loss(logits, targets, model):
     )
 
 
-def likeliest_boxes(logits, regions, model, implementation="auto"):
-    """Boxes [..., 4] px of the highest likelihood over all pairs of cells first < last of each
-    axis; NaN where logits are.
+def likeliest_cells(logits, model, implementation="auto"):
+    """The first and last cell [..., 2, 2] of the highest likelihood over all pairs first < last of
+    each axis; NaN where logits are.
 
-    logits [..., 2, Q, M]; regions [..., 4] px; implementation as in `best_pair`. Probabilities
-    count as at least 1e-4. "in_out" and "combined" add up log-odds (which differ from the
-    log-likelihood by a constant), "borders" multiplies the probabilities of the two cells, as the
-    authors' code does."""
+    logits [..., 2, Q, M]; implementation as in `best_pair`. Probabilities count as at least 1e-4.
+    "in_out" and "combined" add up log-odds (which differ from the log-likelihood by a constant),
+    "borders" multiplies the probabilities of the two cells, as the authors' code does."""
     terms, limit = tf.reshape(logits, [-1, *logits.shape[-2:]]), math.log(1 / MIN_PROBABILITY - 1)
     cells = best_pair(
         terms,
@@ -223,8 +226,20 @@ def likeliest_boxes(logits, regions, model, implementation="auto"):
         borders="first" in MODELS[model],
         implementation=implementation,
     )
-    cells = tf.reshape(cells, tf.concat([tf.shape(logits)[:-2], [2]], 0))
-    return _boxes(cells[..., 0], cells[..., 1], regions, logits.shape[-1])
+    return tf.reshape(cells, tf.concat([tf.shape(logits)[:-2], [2]], 0))
+
+
+def promised_iou(logits, cells):
+    """The IoU [...] with the object that cells [..., 2, 2], the first and last ones of a box, may
+    expect of the logits [..., 2, M] of what is inside.
+
+    Along each axis it is the expected number of cells inside both over that inside either, as if
+    cells were independent; the two are multiplied."""
+    inside, number = tf.sigmoid(logits), tf.range(logits.shape[-1], dtype=cells.dtype)
+    taken = (number >= cells[..., :1]) & (number <= cells[..., 1:])
+    taken = tf.cast(taken, inside.dtype)
+    either = tf.reduce_sum(tf.maximum(taken, inside), -1)
+    return tf.reduce_prod(tf.reduce_sum(taken * inside, -1) / either, -1)
 
 
 def threshold_boxes(logits, regions, threshold):
@@ -239,12 +254,14 @@ def threshold_boxes(logits, regions, threshold):
     first_cell = tf.reduce_min(tf.where(active, number, cells), -1)
     last_cell = tf.reduce_max(tf.where(active, number, -1), -1)
     found = tf.reduce_all(last_cell > first_cell, -1)
-    boxes = _boxes(tf.cast(first_cell, tf.float32), tf.cast(last_cell, tf.float32), regions, cells)
+    boxes = boxes_of(tf.stack([first_cell, last_cell], -1), regions, cells)
     return tf.where(found[..., None], boxes, 0.0)
 
 
-def _boxes(first_cell, last_cell, regions, cells):
-    """Boxes [..., 4] px between the middles of cells [..., 2]."""
-    share = (tf.concat([first_cell, last_cell], -1) + 0.5) / cells
+def boxes_of(cells, regions, number):
+    """Boxes [..., 4] px between the middles of the first and last cells [..., 2, 2] of regions
+    [..., 4] px that are cut into `number` of them along each axis."""
+    cells = tf.cast(cells, tf.float32)
+    share = (tf.concat([cells[..., 0], cells[..., 1]], -1) + 0.5) / number
     size = regions[..., 2:] - regions[..., :2]
     return tf.concat([regions[..., :2]] * 2, -1) + share * tf.concat([size] * 2, -1)

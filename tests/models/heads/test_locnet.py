@@ -18,6 +18,10 @@ from lhrcnn.models.heads.box import RoIHead
 every_model = pytest.mark.parametrize("model", locnet.MODELS)
 
 
+def likeliest_boxes(logits, regions, model):
+    return locnet.boxes_of(locnet.likeliest_cells(logits, model), regions, logits.shape[-1])
+
+
 def boxes_inside(rng, regions, least_cells, cells):
     """A box in each region [n, 4], sides from least_cells cells up to the region's."""
     sides = regions[:, 2:] - regions[:, :2]
@@ -39,7 +43,7 @@ def test_a_box_comes_back_within_half_a_cell_a_side(rng, model, cells):
     targets = locnet.encode(
         tf.constant(boxes, tf.float32), tf.constant(regions, tf.float32), model, cells
     )
-    decoded = locnet.likeliest_boxes(40 * targets - 20, tf.constant(regions, tf.float32), model)
+    decoded = likeliest_boxes(40 * targets - 20, tf.constant(regions, tf.float32), model)
     cell = np.tile(regions[:, 2:] - regions[:, :2], 2) / cells
     assert np.abs((decoded - boxes) / cell).max() <= 0.5 + 1e-3
     if model == "in_out":
@@ -87,9 +91,7 @@ def test_random_targets_and_loss_equal_the_written_out_ones(rng, model):
 @pytest.mark.parametrize("spread", [1.0, 30.0])
 def test_decoding_equals_the_exhaustive_search(rng, model, spread):
     logits = rng.normal(0, spread, (30, 2, len(locnet.MODELS[model]), 12)).astype(np.float32)
-    boxes = locnet.likeliest_boxes(
-        tf.constant(logits), tf.constant([0.0, 0, 12, 12]), model
-    ).numpy()
+    boxes = likeliest_boxes(tf.constant(logits), tf.constant([0.0, 0, 12, 12]), model).numpy()
     for logit, box in zip(logits, boxes):
         for axis in range(2):
             first, last = (box[[axis, axis + 2]] - 0.5).round().astype(int)
@@ -99,6 +101,22 @@ def test_decoding_equals_the_exhaustive_search(rng, model, spread):
             assert reference.pair_cost(logit[axis], model, first, last) == pytest.approx(
                 reference.least_cost(logit[axis], model), abs=1e-3
             )
+
+
+def test_the_promised_iou_is_that_of_expected_cells(rng):
+    logits = rng.normal(0, 3, (20, 2, 7)).astype(np.float32)
+    cells = np.sort(rng.permuted(np.tile(np.arange(7), (40, 1)), axis=1)[:, :2]).reshape(20, 2, 2)
+    for logit, ends, promised in zip(logits, cells, locnet.promised_iou(logits, cells)):
+        expected = 1.0
+        for values, (first, last) in zip(logit, ends):
+            p = 1 / (1 + np.exp(-values))
+            both = sum(p[i] for i in range(7) if first <= i <= last)
+            either = sum(1 if first <= i <= last else p[i] for i in range(7))
+            expected *= both / either
+        np.testing.assert_allclose(promised, expected, rtol=1e-4)
+    sure = tf.constant([[-50.0, 50, 50, -50], [50, 50, 50, 50]])
+    for ends, iou in (([[1, 2], [0, 3]], 1), ([[1, 1], [0, 3]], 0.5), ([[0, 3], [2, 3]], 0.25)):
+        np.testing.assert_allclose(locnet.promised_iou(sure, tf.constant(ends)), iou)
 
 
 def test_balanced_weights_of_borders():
@@ -149,13 +167,9 @@ def test_any_input_has_a_finite_loss_and_a_defined_box(model):
         ).all()
     logits = np.zeros([4, 2, len(locnet.MODELS[model]), 28], np.float32)
     logits[1], logits[2], logits[3, 0, :, 5:] = inf, -inf, nan
-    found = locnet.likeliest_boxes(
-        tf.constant(logits), tf.constant([0.0, 0, 28, 28]), model
-    ).numpy()
+    found = likeliest_boxes(tf.constant(logits), tf.constant([0.0, 0, 28, 28]), model).numpy()
     assert (found[:3] >= 0).all() and (found[:3, 2:] > found[:3, :2]).all()
-    all_nan = locnet.likeliest_boxes(
-        tf.fill(logits.shape, nan), tf.constant([0.0, 0, 28, 28]), model
-    )
+    all_nan = likeliest_boxes(tf.fill(logits.shape, nan), tf.constant([0.0, 0, 28, 28]), model)
     assert np.isnan(all_nan).all()
 
 
@@ -206,10 +220,10 @@ BESIDE = {
 }
 
 
-def beside(small_config, head):
+def beside(small_config, head, *more):
     """A Config of LocNet beside a head of BESIDE."""
     model, options = BESIDE[head]
-    return small_config(f"model.head.localisation={model}", *TINY, *options)
+    return small_config(f"model.head.localisation={model}", *TINY, *options, *more)
 
 
 @pytest.mark.parametrize("head", BESIDE)
@@ -228,22 +242,31 @@ def test_beside_every_head_it_trains_and_detects(small_config, random_batch, hea
     assert np.isfinite(found).all() and found.min() >= 0 and found.max() <= 64
 
 
-def test_borders_may_be_mixed_with_those_of_box_regression(small_config, random_batch):
-    heads = []
-    for share in (0, 0.3):
+def test_boxes_and_scores_may_be_mixed(small_config, random_batch):
+    """Borders with those of box regression, class scores with the IoU that is promised."""
+
+    def made(*options):
         keras.utils.set_random_seed(0)
-        config = beside(small_config, "light")
-        changed = configs.changed(config, {"model.locnet.regressed_share": share})
-        heads.append(build_detector(changed, 3))
-    alone, mixed = heads
+        return build_detector(beside(small_config, "light", *options), 3)
+
     batch, size = random_batch(2), tf.constant([[64.0, 64], [60, 50]])
+    alone = made()
     prepared, proposals = alone.regions(batch["image"], size)
     located, scores = alone.localise(prepared, proposals, size)
     regressed, _ = alone.head.scorer.localise(prepared[0], proposals, size)
-    boxes, own_scores = mixed.localise(*mixed.regions(batch["image"], size), size)
     assert np.abs(located - regressed).max() > 2
+    mixed = made("model.locnet.regressed_share=0.3")
+    boxes, same = mixed.localise(*mixed.regions(batch["image"], size), size)
     np.testing.assert_allclose(boxes, 0.3 * regressed + 0.7 * located, atol=1e-4)
-    np.testing.assert_array_equal(own_scores, scores)
+    np.testing.assert_array_equal(same, scores)
+    sure = made("model.locnet.iou_power=2")
+    same, lower = sure.localise(*sure.regions(batch["image"], size), size)
+    np.testing.assert_array_equal(same, located)
+    net, regions = sure.head.locnet, locnet.search_regions(proposals, 1.8)
+    logits = net(prepared[1], regions)
+    promised = locnet.promised_iou(logits[..., 0, :], locnet.likeliest_cells(logits, "in_out"))
+    assert lower.shape == scores.shape and promised.shape == located.shape[:-1]
+    np.testing.assert_allclose(lower, scores * promised**2, rtol=1e-4)
 
 
 @pytest.mark.parametrize("head", BESIDE)
@@ -338,5 +361,8 @@ def test_only_close_proposals_are_trained_and_no_truth_means_no_loss():
 def test_threshold_decoding_is_for_in_out():
     with pytest.raises(ConfigError, match="threshold reads In-Out's probabilities.*borders"):
         configs.load(None, ["model.head.localisation=borders", "model.locnet.decoding=threshold"])
-    with pytest.raises(ConfigError, match="'model.locnet.regressed_share': a box that threshold d"):
-        configs.load(None, ["model.locnet.regressed_share=0.5", "model.locnet.decoding=threshold"])
+    for option in ("regressed_share=0.5", "iou_power=1"):
+        with pytest.raises(ConfigError, match="'model.locnet.iou_power': for boxes of the highest"):
+            configs.load(None, [f"model.locnet.{option}", "model.locnet.decoding=threshold"])
+    with pytest.raises(ConfigError, match="'model.locnet.iou_power': reads the prob.* borders"):
+        configs.load(None, ["model.locnet.iou_power=1", "model.head.localisation=borders"])
