@@ -102,7 +102,8 @@ def test_the_teacher_stays_as_it_is_while_the_student_comes_nearer(small_config,
     other.head.class_scores.bias.assign([2, 0, 0, 0])
     before = {name: variable.numpy() for name, variable in other.named_variables().items()}
     trained = len(student.trainable_variables)
-    student.teacher = Teacher(other, [0, 1, 2], train("p4"), student)
+    options = train("p4", teacher_maps_weight=1)
+    student.teacher = Teacher(other, [0, 1, 2], options, student)
     assert len(student.trainable_variables) == trained
     assert len(student.named_variables()) == len(before)
     first = student.test_step(batch)

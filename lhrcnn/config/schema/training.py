@@ -40,7 +40,9 @@ class TrainConfig:
         "maps, of the backbone or the pyramid, that are to become the teacher's of the same stride "
         "and channels",
     )
-    teacher_maps_weight: float = option(40.0, "factor of the loss of these maps", minimum=0)
+    teacher_maps_weight: float = option(
+        10.0, "factor of the loss of these maps; large ones need clip_norm", minimum=0
+    )
     teacher_class_weight: float = option(
         1.0, "factor of the loss of the teacher's class probabilities", minimum=0
     )
